@@ -1,0 +1,64 @@
+package rest
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+// F15: an API says with a 403 what others say with a 429, and its classifier reads the body.
+func TestF15ClassifierReadsTheBody(t *testing.T) {
+	t.Parallel()
+	secondary := func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, http.StatusForbidden, map[string]string{"message": "You have exceeded a secondary rate limit."})
+	}
+	classifier := WithClassifier(func(e *Error) error {
+		if e.Status == http.StatusForbidden && bytes.Contains(e.Body, []byte("secondary rate limit")) {
+			return windrow.Throttled(e, time.Minute)
+		}
+		return nil
+	})
+	synctest.Test(t, func(t *testing.T) {
+		res, took, _, err := timed(t, 2, secondary, classifier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
+		within(t, took, 60*time.Second, 66*time.Second)
+	})
+	// Outside a run the limiter learns of it, too.
+	synctest.Test(t, func(t *testing.T) {
+		limiter := &windrow.Limiter{}
+		articles := articlesOf(serve(t, each(secondary, good)).client(t, WithLimiter(limiter), classifier))
+		_, err := articles.Create(t.Context(), draft{"a"})
+		if e, ok := errors.AsType[*Error](err); !ok || e.Status != http.StatusForbidden {
+			t.Errorf("error %v holds no Error with status 403", err)
+		}
+		began := time.Now()
+		if _, err := articles.Create(t.Context(), draft{"a"}); err != nil {
+			t.Fatal(err)
+		}
+		within(t, time.Since(began), 60*time.Second, 66*time.Second)
+	})
+	// A 429 without a header whose body says how long.
+	synctest.Test(t, func(t *testing.T) {
+		limiter := &windrow.Limiter{}
+		articles := articlesOf(serve(t, each(status(http.StatusTooManyRequests), good)).client(t, WithLimiter(limiter), WithClassifier(func(e *Error) error {
+			return windrow.Throttled(e, time.Minute)
+		})))
+		_, _ = articles.Create(t.Context(), draft{"a"})
+		within(t, time.Until(limiter.Stats().PausedUntil), 60*time.Second, 66*time.Second)
+	})
+	// What it does not know stays as it is.
+	synctest.Test(t, func(t *testing.T) {
+		_, err := articlesOf(serve(t, status(http.StatusConflict)).client(t, classifier)).Create(t.Context(), draft{"a"})
+		if !errors.Is(err, windrow.ErrAlreadyExists) {
+			t.Errorf("error %v", err)
+		}
+	})
+}

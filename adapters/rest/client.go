@@ -1,0 +1,223 @@
+package rest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Client makes requests to one JSON API. Make one with [New]. It may be used from many goroutines.
+type Client struct {
+	base      string // escaped path, without a slash at its end
+	root      url.URL
+	cfg       *config
+	http      *http.Client
+	transport *Transport
+	tokens    *tokens // nil without a source
+}
+
+// New returns a client for the API at the URL, which may have a path. The error says what is wrong with the URL or the
+// options; nothing is sent.
+func New(baseURL string, opts ...Option) (*Client, error) {
+	root, err := parseBase(baseURL)
+	cfg, optErr := newConfig(opts)
+	if err := errors.Join(err, optErr); err != nil {
+		return nil, err
+	}
+	c := &Client{root: *root, base: strings.TrimRight(root.EscapedPath(), "/"), cfg: cfg, http: &http.Client{}}
+	policy := redirectPolicy(nil)
+	if cfg.http != nil {
+		*c.http = *cfg.http
+		policy = redirectPolicy(cfg.http.CheckRedirect)
+	}
+	if c.transport, err = cfg.transport(c.http.Transport); err != nil {
+		return nil, err
+	}
+	c.http.Transport, c.http.CheckRedirect = c.transport, policy
+	if cfg.source != nil {
+		c.tokens = newTokens(cfg.source)
+	}
+	return c, nil
+}
+
+func parseBase(baseURL string) (*url.URL, error) {
+	root, err := url.Parse(strings.TrimSpace(baseURL))
+	if urlErr, ok := errors.AsType[*url.Error](err); ok {
+		return nil, fmt.Errorf("rest: the base URL cannot be read: %w", urlErr.Err) // without the URL: it may hold a password
+	}
+	problem := ""
+	switch {
+	case err != nil:
+		problem = "cannot be read"
+	case *root == url.URL{}:
+		problem = "is empty: give one such as https://cms.example/api"
+	case root.Scheme != "http" && root.Scheme != "https":
+		problem = fmt.Sprintf("has the scheme %q: it must begin with https:// or http://", root.Scheme)
+	case root.Hostname() == "":
+		problem = "has no host"
+	case root.User != nil:
+		problem = "holds a user name: use WithHeader or WithToken for credentials"
+	case root.RawQuery != "" || root.ForceQuery || root.Fragment != "":
+		problem = "has a query or a fragment: give these with each request"
+	default:
+		return root, nil
+	}
+	return nil, errors.New("rest: the base URL " + problem)
+}
+
+// transport returns the transport of a client whose own is given.
+func (c *config) transport(given http.RoundTripper) (*Transport, error) {
+	t := &Transport{Base: given, Limiter: c.limiter, Dialect: c.dialect}
+	if windrows, ok := given.(*Transport); ok {
+		if windrows.Limiter != nil && c.limiter != nil && windrows.Limiter != c.limiter {
+			return nil, errors.New("rest: WithLimiter and the transport of WithHTTPClient have two limiters: requests would count twice; give one of them")
+		}
+		if c.limiter == nil || c.limiter == windrows.Limiter {
+			return windrows, nil
+		}
+		t.Base, t.KeyHeader, t.QuoteKey, t.Dialect = windrows.base(), windrows.KeyHeader, windrows.QuoteKey, cmp.Or(c.dialect, windrows.Dialect)
+	}
+	if t.Base == nil {
+		connections := c.connections
+		if connections == 0 {
+			connections = connectionsFor(c.limiter)
+		}
+		t.Base = NewBase(connections)
+	}
+	return t, nil
+}
+
+// maxRedirects is how often a read follows a redirect, as in net/http.
+const maxRedirects = 10
+
+// redirectPolicy follows redirects of reads within the API's own server, so that no header goes elsewhere. A write is
+// never redirected: with a 301, 302 or 303 net/http would make a GET of it.
+func redirectPolicy(ask func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	return func(req *http.Request, via []*http.Request) error {
+		first := via[0]
+		if first.Method != http.MethodGet && first.Method != http.MethodHead || len(via) > maxRedirects || !sameServer(first.URL, req.URL) {
+			return http.ErrUseLastResponse
+		}
+		if ask != nil {
+			return ask(req, via)
+		}
+		return nil
+	}
+}
+
+// sameServer reports whether what was sent to one URL may be sent to the other.
+func sameServer(from, to *url.URL) bool {
+	if from.Hostname() != to.Hostname() {
+		return false
+	}
+	upgrade := from.Scheme == "http" && to.Scheme == "https" && from.Port() == "" && to.Port() == ""
+	return upgrade || from.Scheme == to.Scheme && from.Port() == to.Port()
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// url returns the URL of a path, which is escaped where it has to be.
+func (c *Client) url(path string, query url.Values) (*url.URL, error) {
+	if !strings.HasPrefix(path, "/") && (path != "" || c.base == "") {
+		path = "/" + path
+	}
+	plain, err := url.PathUnescape(c.base + path)
+	if err != nil || strings.ContainsAny(path, "?#") {
+		return nil, invalid(errors.New("rest: the path is not one: escape ids with url.PathEscape, and give the query by itself"))
+	}
+	u := c.root
+	u.Path, u.RawPath, u.RawQuery = plain, c.base+path, query.Encode()
+	return &u, nil
+}
+
+// invalid marks an error of the input, for which nothing was sent.
+func invalid(err error) error {
+	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
+}
+
+// Request is a call of [Client.Do].
+type Request struct {
+	// Method defaults to GET.
+	Method string
+	// Path is what follows the base URL, escaped where needed (see [url.PathEscape]) and without a query.
+	Path string
+	// Query is what follows the path.
+	Query url.Values
+	// Header is sent beside what the client sends, and replaces it. The token stays.
+	Header http.Header
+	// In is what is sent, as JSON. Nil means no body.
+	In any
+}
+
+// Response is an answer with a status from 200 to 299.
+type Response struct {
+	// Status is the HTTP status.
+	Status int
+	// Header is that of the answer.
+	Header http.Header
+	// Body is the whole body, unpacked. Empty when there is none, or when the caller wanted no value.
+	Body []byte
+}
+
+// Do makes one request, and reads its answer into out, which is a pointer, or nil when only success matters. An empty
+// answer leaves *out as it is; it is an error for a GET, and for a POST that is not answered with 201, 202, 204 or 205.
+//
+// A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. It is
+// the way to endpoints that are no [Resource].
+func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
+	u, err := c.url(r.Path, r.Query)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, u, r, out)
+}
+
+// do is [Client.Do] with a URL in place of the request's path and query.
+func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Response, err error) {
+	if ctx == nil {
+		return nil, invalid(windrow.ErrNilContext)
+	}
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if attempt, ok := windrow.AttemptFrom(ctx); ok {
+		attempt.Engage() // nothing leaves but through the transport
+	}
+	var body []byte
+	if r.In != nil {
+		if body, err = c.cfg.codec.Marshal(r.In); err != nil {
+			return nil, invalid(&encodeError{method: r.Method, path: u.EscapedPath(), err: err})
+		}
+	}
+	token := c.cfg.token
+	if c.tokens != nil {
+		if token, err = c.tokens.get(ctx, ""); err != nil {
+			return nil, err
+		}
+	}
+	x, err := c.send(ctx, r, u, body, token)
+	if err != nil {
+		return nil, err
+	}
+	if x.res.StatusCode == http.StatusUnauthorized && c.tokens != nil {
+		refusal := c.refusal(x)
+		fresh, err := c.tokens.get(ctx, token)
+		if err != nil {
+			return nil, err
+		}
+		if fresh == token {
+			return nil, c.judge(x, refusal)
+		}
+		if x, err = c.send(ctx, r, u, body, fresh); err != nil {
+			return nil, err
+		}
+	}
+	return c.receive(x, out)
+}

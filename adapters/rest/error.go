@@ -1,0 +1,164 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Error is an answer that is no success, or one that says so and cannot be read. Its text holds the method, the path,
+// the status and the server's code. It never holds what may show an item's content or a secret: the body, the query,
+// the header, the server's message.
+//
+// It matches [windrow.ErrNotFound] for the status 404 and 410, and [windrow.ErrAlreadyExists] for a POST with status
+// 409. [windrow.FieldErrors] finds its Fields.
+type Error struct {
+	// Method and Path are those of the request. The path is escaped, begins with that of the base URL, and has no query.
+	Method, Path string
+	// Status is the HTTP status.
+	Status int
+	// Code is the server's own name for the error, as JSON APIs and RFC 9457 send it; "" when there is none.
+	Code string
+	// Fields are the fields that the server names, at most 100.
+	Fields []*windrow.FieldError
+	// Header is that of the answer.
+	Header http.Header
+	// Body is the beginning of the answer, at most 64 KiB.
+	Body []byte
+	// Err is why an answer with a status from 200 to 299 cannot be used. Nil for others.
+	Err error
+
+	after time.Duration
+}
+
+// newError makes an error of an answer whose body was read.
+func newError(x *exchange, body []byte) *Error {
+	e := &Error{
+		Method: x.method, Path: x.path, Status: x.res.StatusCode, Header: x.res.Header, Body: body,
+		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect).after,
+	}
+	if _, isJSON := contentType(x.res.Header); isJSON {
+		e.Code, e.Fields = readEnvelope(body, e.Status)
+	}
+	return e
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "rest: %s %s: status %d", e.Method, e.Path, e.Status)
+	if e.Code != "" {
+		fmt.Fprintf(&b, " (%s)", e.Code)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "rest: "))
+	}
+	return b.String()
+}
+
+// StatusCode returns the HTTP status, for [windrow.Classify].
+func (e *Error) StatusCode() int { return e.Status }
+
+// RetryAfter returns how long the server asked to wait when the answer came, 0 when it did not say. "At once" is 1 ns.
+func (e *Error) RetryAfter() time.Duration { return e.after }
+
+// Is makes the error match [windrow.ErrNotFound] and [windrow.ErrAlreadyExists].
+func (e *Error) Is(target error) bool {
+	switch target {
+	case windrow.ErrNotFound:
+		return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+	case windrow.ErrAlreadyExists:
+		return e.Status == http.StatusConflict && e.Method == http.MethodPost
+	}
+	return false
+}
+
+// Unwrap returns Err, if there is one, and the Fields.
+func (e *Error) Unwrap() []error {
+	errs := make([]error, 0, len(e.Fields)+1)
+	if e.Err != nil {
+		errs = append(errs, e.Err)
+	}
+	for _, field := range e.Fields {
+		errs = append(errs, field)
+	}
+	return errs
+}
+
+var (
+	// ErrAnswerTooLong is matched by the error of an answer that is longer than [WithMaxBody] allows. For a read that
+	// is the end of it; a write has been carried out, and its answer is lost.
+	ErrAnswerTooLong = errors.New("rest: the answer is longer than WithMaxBody allows")
+	// ErrContentType is matched by the error of an answer that is not JSON, such as the page of a proxy.
+	ErrContentType = errors.New("rest: the answer is not JSON")
+
+	errEmpty     = errors.New("the answer is empty")
+	errErrorBody = errors.New("the answer holds nothing but an error")
+)
+
+// transportError is an error of a request without an answer.
+type transportError struct {
+	method, path string
+	err          error
+}
+
+// Error leaves out what net/http puts before an error: the URL, which is longer than the path.
+func (e *transportError) Error() string {
+	text := e.err.Error()
+	if err, ok := e.err.(*url.Error); ok {
+		text = strings.TrimPrefix(err.Err.Error(), "windrow: ")
+	}
+	return "rest: " + e.method + " " + e.path + ": " + text
+}
+
+func (e *transportError) Unwrap() error { return e.err }
+
+// readError is the error of a body that broke off.
+type readError struct{ err error }
+
+func (e *readError) Error() string {
+	if errors.Is(e.err, io.ErrUnexpectedEOF) {
+		return "the answer broke off"
+	}
+	return "the answer broke off: " + e.err.Error()
+}
+
+func (e *readError) Unwrap() error { return e.err }
+
+// decodeError is the error of an answer that is not what was expected. Its text does not show what it was.
+type decodeError struct{ err error }
+
+func (e *decodeError) Error() string {
+	if err, ok := errors.AsType[*json.UnmarshalTypeError](e.err); ok {
+		if err.Field == "" {
+			return fmt.Sprintf("the answer does not fit into a %v", err.Type)
+		}
+		return fmt.Sprintf("the answer's %s does not fit into a %v", err.Field, err.Type)
+	}
+	return "the answer is not the JSON that was expected"
+}
+
+func (e *decodeError) Unwrap() error { return e.err }
+
+// encodeError is the error of an input that cannot be sent. Its text does not show the input.
+type encodeError struct {
+	method, path string
+	err          error
+}
+
+func (e *encodeError) Error() string {
+	text := "rest: " + e.method + " " + e.path + ": the input cannot be turned into JSON"
+	if err, ok := errors.AsType[*json.UnsupportedTypeError](e.err); ok {
+		text += ": it holds a " + err.Type.String()
+	}
+	return text
+}
+
+func (e *encodeError) Unwrap() error { return e.err }

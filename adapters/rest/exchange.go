@@ -1,0 +1,186 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+const (
+	// keptBody is how much of the body of a refusal an [Error] keeps.
+	keptBody = 64 << 10
+	// drainedBody is how much of an answer is read for nothing, so that its connection can be used again.
+	drainedBody = 256 << 10
+)
+
+// exchange is a request and its answer.
+type exchange struct {
+	method string
+	path   string // escaped
+	sent   time.Time
+	res    *http.Response
+
+	dialect Dialect
+}
+
+// send makes one request. Its error is one of the network, the limiter or the context.
+func (c *Client) send(ctx context.Context, r Request, u *url.URL, body []byte, token string) (*exchange, error) {
+	var reader io.Reader
+	if r.In != nil {
+		reader = bytes.NewReader(body) // a new one each time; NewRequest sets GetBody from it
+	}
+	failed := func(err error) error {
+		return &transportError{method: r.Method, path: u.EscapedPath(), err: withoutQuery(err, u)}
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), reader)
+	if err != nil {
+		return nil, invalid(failed(err))
+	}
+	req.Header.Set("Accept", "application/json")
+	if reader != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range []http.Header{c.cfg.header, r.Header} {
+		for name, values := range h {
+			req.Header[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	if token != "" {
+		req.Header.Set("Authorization", strings.TrimSpace(c.cfg.scheme+" "+token))
+	}
+	x := &exchange{method: r.Method, path: u.EscapedPath(), sent: time.Now(), dialect: c.transport.Dialect}
+	if x.res, err = c.http.Do(req); err != nil {
+		return nil, failed(err)
+	}
+	return x, nil
+}
+
+// withoutQuery takes the query out of the URL that an error of net/http shows.
+func withoutQuery(err error, u *url.URL) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		clean := *u
+		clean.RawQuery = ""
+		return &url.Error{Op: e.Op, URL: clean.String(), Err: e.Err}
+	}
+	return err
+}
+
+// receive reads the answer into out.
+func (c *Client) receive(x *exchange, out any) (*Response, error) {
+	status := x.res.StatusCode
+	if status < 200 || status > 299 {
+		return nil, c.judge(x, c.refusal(x))
+	}
+	answer := &Response{Status: status, Header: x.res.Header}
+	body, err := c.read(x.res)
+	isHTML, isJSON := contentType(x.res.Header)
+	var cause error
+	switch {
+	case len(body) > 0 && isHTML: // a proxy or a login page has answered
+		cause = ErrContentType
+	case err == nil && isErrorBody(body):
+		cause = errErrorBody
+	case out == nil: // the status says it all
+		return answer, nil
+	case err != nil:
+		cause = err
+	case len(body) == 0 && mayBeEmpty(x.method, status):
+		return answer, nil
+	case len(body) == 0:
+		cause = errEmpty
+	case !isJSON:
+		cause = ErrContentType
+	default:
+		if err := c.cfg.codec.Unmarshal(body, out); err != nil {
+			cause = &decodeError{err}
+		}
+	}
+	if cause != nil {
+		e := newError(x, body[:min(len(body), keptBody)])
+		e.Err = cause
+		return nil, c.judge(x, e)
+	}
+	answer.Body = body
+	return answer, nil
+}
+
+// read reads the body of an answer, drains it and closes it. What was read is returned beside an error, too.
+func (c *Client) read(res *http.Response) ([]byte, error) {
+	defer res.Body.Close()
+	var buf bytes.Buffer
+	if n := res.ContentLength; n > 0 && n <= c.cfg.maxBody {
+		buf.Grow(int(n) + bytes.MinRead) // ReadFrom wants room to see the end
+	}
+	n, err := buf.ReadFrom(io.LimitReader(res.Body, c.cfg.maxBody+1))
+	if n > c.cfg.maxBody {
+		return buf.Bytes(), ErrAnswerTooLong // closing it without draining cuts the connection: the rest may be endless
+	}
+	if err != nil {
+		return buf.Bytes(), &readError{err}
+	}
+	return buf.Bytes(), nil
+}
+
+// refusal makes an error of an answer, and closes it. What the status says holds also if the body cannot be read.
+func (c *Client) refusal(x *exchange) *Error {
+	defer x.res.Body.Close()
+	body, _ := io.ReadAll(io.LimitReader(x.res.Body, min(keptBody, c.cfg.maxBody)))
+	_, _ = io.CopyN(io.Discard, x.res.Body, drainedBody)
+	return newError(x, body)
+}
+
+// judge gives an error the class that its method and status do not show, and asks the API's own classifier.
+func (c *Client) judge(x *exchange, e *Error) error {
+	if c.cfg.classify != nil {
+		if err := c.cfg.classify(e); err != nil {
+			c.learn(x, err)
+			return err
+		}
+	}
+	write := changes(e.Method)
+	switch {
+	case write && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
+		return windrow.Ambiguous(e) // many servers answer so when they have carried it out
+	case !write && errors.Is(e.Err, ErrAnswerTooLong):
+		return windrow.Classified(e, windrow.Classification{}) // it will be as long the next time
+	}
+	return e
+}
+
+// learn tells the limiter of a throttle, or of how long it lasts, that only the API's classifier sees.
+func (c *Client) learn(x *exchange, judged error) {
+	if j := windrow.Classify(judged); j.Class == windrow.ClassThrottled && c.transport.Limiter != nil {
+		c.transport.Limiter.Observe(windrow.Feedback{Sent: x.sent, Throttled: true, RetryAfter: j.After})
+	}
+}
+
+// mayBeEmpty reports whether an answer without a body is a whole one.
+func mayBeEmpty(method string, status int) bool {
+	switch method {
+	case http.MethodGet:
+		return false
+	case http.MethodPost:
+		return status != http.StatusOK
+	}
+	return true
+}
+
+// contentType looks at the Content-Type of an answer. One that has none may be JSON.
+func contentType(h http.Header) (isHTML, isJSON bool) {
+	field := h.Get("Content-Type")
+	if field == "" {
+		return false, true
+	}
+	t, _, _ := strings.Cut(field, ";") // servers send parameters that package mime refuses, and none matters here
+	t = strings.ToLower(strings.TrimSpace(t))
+	isHTML = t == "text/html" || t == "application/xhtml+xml"
+	isJSON = t == "application/json" || t == "text/json" || strings.HasSuffix(t, "+json")
+	return isHTML, isJSON
+}

@@ -1,0 +1,225 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+)
+
+// defaultMaxBody is how long an answer may be.
+const defaultMaxBody = 32 << 20
+
+// Option is a choice for a [Client]. Of several for one thing the last counts.
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// config is what the options of a client say.
+type config struct {
+	dialect     Dialect
+	limiter     *windrow.Limiter
+	http        *http.Client
+	connections int
+	source      func(context.Context) (string, error)
+	token       string
+	scheme      string
+	header      http.Header
+	maxBody     int64
+	codec       Codec
+	classify    func(*Error) error
+	errs        []error
+}
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
+		scheme: "Bearer", header: http.Header{}, maxBody: defaultMaxBody,
+		codec: Codec{Marshal: json.Marshal, Unmarshal: json.Unmarshal},
+	}
+	for i, opt := range opts {
+		if opt == nil {
+			c.refuse("option %d is nil: remove it", i)
+			continue
+		}
+		opt.apply(c)
+	}
+	if c.connections > 0 && c.http != nil && c.http.Transport != nil {
+		c.refuse("WithConnections does not go with the transport of WithHTTPClient, which has its own: give one of them")
+	}
+	return c, errors.Join(c.errs...)
+}
+
+func (c *config) refuse(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("rest: "+format, args...))
+}
+
+// WithLimiter makes every request ask the limiter first, and teach it. Give the same one to the runs. Without it
+// nothing is limited but what the runs limit.
+func WithLimiter(l *windrow.Limiter) Option {
+	return optionFunc(func(c *config) {
+		if l == nil {
+			c.refuse("WithLimiter (nil) must be a limiter")
+		}
+		c.limiter = l
+	})
+}
+
+// WithHTTPClient makes the requests with a copy of that client: its transport becomes the Base of a [Transport] unless
+// it is one, and its redirect policy is only asked about reads. Without it there is a client with a transport of
+// [NewBase] and without a timeout.
+func WithHTTPClient(h *http.Client) Option {
+	return optionFunc(func(c *config) {
+		if h == nil {
+			c.refuse("WithHTTPClient (nil) must be a client")
+		}
+		c.http = h
+	})
+}
+
+// WithDialect pins how the API's headers tell when a limit is renewed. Defaults to [DialectAuto].
+func WithDialect(d Dialect) Option {
+	return optionFunc(func(c *config) {
+		if d > DialectOff {
+			c.refuse("WithDialect (%d) is not one of the dialects", d)
+		}
+		c.dialect = d
+	})
+}
+
+// WithConnections is how many idle connections are kept, at least 1. Defaults to as many as the limiter allows calls,
+// at least 64.
+func WithConnections(n int) Option {
+	return optionFunc(func(c *config) {
+		if n < 1 {
+			c.refuse("WithConnections (%d) must be at least 1", n)
+		}
+		c.connections = n
+	})
+}
+
+// WithToken sends a token with each request, in the header Authorization. See [WithAuthScheme] for its form.
+func WithToken(token string) Option {
+	return optionFunc(func(c *config) {
+		if token == "" || !isFieldValue(token) {
+			c.refuse("WithToken: the token is empty, or holds characters that no header can")
+		}
+		c.token, c.source = token, nil
+	})
+}
+
+// WithTokenSource asks a function for the token, at the first request and once more after an answer with status 401.
+// The request is then made once more, too; a second 401 is its error. Of many calls that need a token at once one asks,
+// and the others wait for it. Its context is that of the request that asks. It must not use this client, nor its
+// transport.
+func WithTokenSource(source func(ctx context.Context) (string, error)) Option {
+	return optionFunc(func(c *config) {
+		if source == nil {
+			c.refuse("WithTokenSource (nil) must be a function")
+		}
+		c.token, c.source = "", source
+	})
+}
+
+// WithAuthScheme is what stands before the token (RFC 9110 section 11.4). Defaults to "Bearer". With "" the token
+// stands alone, as PocketBase and others take it.
+func WithAuthScheme(scheme string) Option {
+	return optionFunc(func(c *config) {
+		if scheme != "" && !isFieldName(scheme) {
+			c.refuse("WithAuthScheme (%q) must be one word, or empty", scheme)
+		}
+		c.scheme = scheme
+	})
+}
+
+// WithHeader sends a header field with each request. It replaces what the client would send under that name, the token
+// apart.
+func WithHeader(name, value string) Option {
+	return optionFunc(func(c *config) {
+		switch {
+		case !isFieldName(name):
+			c.refuse("WithHeader (%q) must have the name of a header field", name)
+		case !isFieldValue(value):
+			c.refuse("WithHeader (%q): the value holds characters that no header can", name)
+		case isOneOf(name, "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer"):
+			c.refuse("WithHeader (%q) is for net/http to set", name)
+		default:
+			c.header.Set(name, value)
+		}
+	})
+}
+
+// WithMaxBody is how many bytes an answer may have when it is unpacked. Defaults to 32 MiB. The error of a longer one
+// matches [ErrAnswerTooLong].
+func WithMaxBody(bytes int64) Option {
+	return optionFunc(func(c *config) {
+		if bytes < 1 {
+			c.refuse("WithMaxBody (%d) must be at least 1", bytes)
+		}
+		c.maxBody = bytes
+	})
+}
+
+// Codec turns values into JSON and back. Its functions are called from many goroutines at once, and must not keep
+// what they are given.
+type Codec struct {
+	Marshal   func(v any) ([]byte, error)    // must be set
+	Unmarshal func(data []byte, v any) error // must be set
+}
+
+// WithCodec replaces encoding/json by a faster one.
+func WithCodec(codec Codec) Option {
+	return optionFunc(func(c *config) {
+		if codec.Marshal == nil || codec.Unmarshal == nil {
+			c.refuse("WithCodec: Marshal and Unmarshal must both be functions")
+		}
+		c.codec = codec
+	})
+}
+
+// WithClassifier lets an API say what its refusals mean where the status does not: the function is called with each
+// [*Error], from many goroutines at once, and returns the error to use in its place, such as
+// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is.
+func WithClassifier(classify func(e *Error) error) Option {
+	return optionFunc(func(c *config) {
+		if classify == nil {
+			c.refuse("WithClassifier (nil) must be a function")
+		}
+		c.classify = classify
+	})
+}
+
+func isOneOf(name string, names ...string) bool {
+	for _, n := range names {
+		if strings.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFieldName reports whether s is a token (RFC 9110 section 5.6.2).
+func isFieldName(s string) bool {
+	for _, c := range []byte(s) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("!#$%&'*+-.^_`|~", rune(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue reports whether s has no control characters (RFC 9110 section 5.5).
+func isFieldValue(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,203 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/windrow-go/windrow"
+)
+
+// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
+// unless [WithParameters] names others. See [windrow.OffsetPager] for where it ends. It reads a collection that nobody
+// changes meanwhile; to change or delete what is read, use [Resource.ByKey].
+//
+// Each page is a run of one read through the client's limiter: a page that was throttled or lost is asked for again.
+// See [WithPageRun]. What is wrong with the arguments is the error of the first page, and nothing is sent.
+func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *windrow.Pager[Out] {
+	p := newPaging(r, byOffset, opts)
+	return windrow.OffsetPager(size, func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
+		return p.sized(ctx, offset, limit)
+	})
+}
+
+// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and
+// per_page unless [WithParameters] names others. The first page has the number first, 0 or 1. See
+// [windrow.PageNumberPager] for where it ends, [WithMoreField] for servers that answer an error behind the last page,
+// and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *windrow.Pager[Out] {
+	p := newPaging(r, byNumber, opts)
+	return windrow.PageNumberPager(first, size, func(ctx context.Context, number, size int) (windrow.Page[Out], error) {
+		return p.sized(ctx, number, size)
+	})
+}
+
+// ByCursor returns a pager of the collection by the cursor that each page has for the next. [WithNextField] or
+// [WithNextHeader], one of which must be given, says where it is. It is sent in the parameter cursor, and the size of
+// [WithPageSize] in the parameter limit, unless [WithParameters] names others; the first page is asked for without a
+// cursor. A page without one is the last. See [windrow.CursorPager], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
+	p := newPaging(r, byCursor, opts)
+	return windrow.CursorPager(func(ctx context.Context, cursor string) (windrow.Page[Out], error) {
+		return p.after(ctx, cursor, func(query url.Values, cursor string) { query.Set(p.at, cursor) })
+	})
+}
+
+// ByLink returns a pager of the collection by the link that each page has to the next: that of its header Link with
+// the relation "next" (RFC 8288), or in its body links.next or next, a text or an object with the text href.
+// [WithNextField] or [WithNextHeader] names the one place where it is instead. A page without a link is the last. The
+// size of [WithPageSize] is sent in the parameter limit, unless [WithParameters] names another.
+//
+// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: only the first page is asked
+// for with the query of [WithQuery] and the size. A link to another server than the base URL's ends the reading with
+// [ErrOtherServer]: credentials do not go there. See [windrow.LinkPager], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
+	p := newPaging(r, byLink, opts)
+	first := "/" // never sent
+	if p.err == nil {
+		u, err := r.client.url(r.path+r.slash, p.firstQuery())
+		if p.err = err; err == nil {
+			first = u.String()
+		}
+	}
+	return windrow.LinkPager(first, func(ctx context.Context, link string) (windrow.Page[Out], error) {
+		if p.err != nil {
+			return windrow.Page[Out]{}, p.err
+		}
+		u, err := r.client.own(link)
+		if err != nil {
+			return windrow.Page[Out]{}, err
+		}
+		return p.read(ctx, u)
+	})
+}
+
+// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter
+// after, unless [WithParameters] or [WithAfter] says otherwise; the first page is asked for without it. The server must
+// sort by that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the
+// parameter limit. It ends with an empty page, or by [WithMoreField]. This is the pager for records that are changed or
+// deleted while they are read. See [windrow.KeysetPager], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOption) *windrow.Pager[Out] {
+	p := newPaging(r, byKey, opts)
+	set := p.set
+	if set == nil {
+		set = func(query url.Values, after string) { query.Set(p.at, after) }
+	}
+	return windrow.KeysetPager(key, func(ctx context.Context, after string) (windrow.Page[Out], error) {
+		return p.after(ctx, after, set)
+	})
+}
+
+// ErrOtherServer is matched by the error of a page whose link to the next leads to another server.
+var ErrOtherServer = errors.New("the link to the next page leads to another server")
+
+// own returns the URL of a link as it is followed: one of the server that the base URL names, without a user name. A
+// link with http to a server that the base URL names with https is followed with https: servers behind a proxy that
+// ends TLS often send such.
+func (c *Client) own(link string) (*url.URL, error) {
+	u, err := url.Parse(link)
+	if err != nil {
+		return nil, invalid(errors.New("rest: the link to the page is not a URL")) // without the link: it may hold a secret
+	}
+	if u.Scheme == "http" && c.root.Scheme == "https" && u.Port() == "" {
+		u.Scheme = "https"
+	}
+	if u.Scheme != c.root.Scheme || hostOf(u) != hostOf(&c.root) {
+		return nil, invalid(fmt.Errorf("rest: %w: %s://%s, not %s://%s", ErrOtherServer, u.Scheme, u.Host, c.root.Scheme, c.root.Host))
+	}
+	u.Host, u.User, u.Fragment, u.RawFragment = c.root.Host, nil, "", ""
+	return u, nil
+}
+
+// paging is what the pagers of a resource have in common. It does not change once it is made.
+type paging[In, Out any] struct {
+	pagerConfig
+	resource *Resource[In, Out]
+	pages    *windrow.BatchProcessor[*pageRequest, *Page[Out]]
+	err      error // what is wrong with the arguments
+}
+
+// pageRequest is one page that is asked for. Its identity is all that a run knows of it.
+type pageRequest struct{ url *url.URL }
+
+// String names the page in logs and errors, without its query.
+func (r *pageRequest) String() string { return r.url.EscapedPath() }
+
+func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOption) *paging[In, Out] {
+	p := &paging[In, Out]{pagerConfig: newPagerConfig(kind, opts), resource: r}
+	if p.err = errors.Join(r.ready(), p.pagerConfig.err); p.err != nil {
+		p.err = windrow.Fatal(p.err)
+		return p
+	}
+	var run []windrow.Option
+	if limiter := r.client.transport.Limiter; limiter != nil {
+		run = append(run, windrow.WithLimiter(limiter))
+	}
+	p.pages = windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, page *pageRequest) (*Page[Out], error) {
+		return r.list(ctx, page.url)
+	}), append(run, p.run...)...)
+	return p
+}
+
+// sized asks for a page by a number and a size.
+func (p *paging[In, Out]) sized(ctx context.Context, at, size int) (windrow.Page[Out], error) {
+	query := p.firstQuery()
+	query.Set(p.at, strconv.Itoa(at))
+	if p.size != "" {
+		query.Set(p.size, strconv.Itoa(size))
+	}
+	return p.ask(ctx, query)
+}
+
+// after asks for the page after what set puts into the query, and for the first one with "".
+func (p *paging[In, Out]) after(ctx context.Context, after string, set func(url.Values, string)) (windrow.Page[Out], error) {
+	query := p.firstQuery()
+	if after != "" {
+		set(query, after)
+	}
+	return p.ask(ctx, query)
+}
+
+// ask reads the page of the collection with that query.
+func (p *paging[In, Out]) ask(ctx context.Context, query url.Values) (windrow.Page[Out], error) {
+	if p.err != nil {
+		return windrow.Page[Out]{}, p.err
+	}
+	u, err := p.resource.client.url(p.resource.path+p.resource.slash, query)
+	if err != nil {
+		return windrow.Page[Out]{}, err
+	}
+	return p.read(ctx, u)
+}
+
+// read reads the page at the URL, and what it says of the list.
+func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
+	res, err := p.pages.Run(ctx, []*pageRequest{{u}})
+	if err != nil {
+		return windrow.Page[Out]{}, errorOf(res.At(0), err)
+	}
+	page := res.At(0).Value
+	if page == nil {
+		return windrow.Page[Out]{}, errors.New("rest: WithPageRun: the options keep the page from being read")
+	}
+	answer := answerOf{header: page.Header, body: page.Body, unmarshal: p.resource.client.cfg.codec.Unmarshal}
+	next, err := p.next(&answer)
+	if err != nil {
+		return windrow.Page[Out]{}, invalid(fmt.Errorf("rest: %s %s: %w", http.MethodGet, u.EscapedPath(), err))
+	}
+	return windrow.Page[Out]{Items: page.Items, Next: next, Total: p.total(&answer), Last: p.last(&answer)}, nil
+}
+
+// errorOf returns why a page was not read: the page's own error, or what stopped its run before.
+func errorOf[In, Out any](page windrow.Result[In, Out], err error) error {
+	if page.State == windrow.Failed {
+		return page.Err
+	}
+	if bulk, ok := errors.AsType[*windrow.BulkError](err); ok && bulk.Cause != nil {
+		return bulk.Cause
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+
+	"github.com/windrow-go/windrow"
+)
+
+// record is what is known of one request of an attempt.
+type record struct {
+	attempt windrow.Attempt
+	changes bool // it may change something
+
+	traced    atomic.Bool // the base tells what it does
+	connected atomic.Bool // there was a connection
+	sent      atomic.Bool // the request has begun to leave
+}
+
+// watch returns the request with a context in which the base tells what it does. A trace that the caller has set is
+// served too.
+func (r *record) watch(req *http.Request) *http.Request {
+	if !r.changes {
+		return req
+	}
+	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { r.traced.Store(true) },
+		GotConn:      func(httptrace.GotConnInfo) { r.connected.Store(true) },
+		WroteHeaders: r.sending,
+	}))
+}
+
+// sending records, once, that the request has begun to leave.
+func (r *record) sending() {
+	if !r.sent.Swap(true) {
+		r.attempt.Sending()
+	}
+}
+
+// answered records that the headers of the answer have come.
+func (r *record) answered(status int, throttled bool) {
+	if r.changes {
+		r.sending() // also when the base did not tell
+	}
+	if throttled {
+		// A 503 that names a time to come back is a refusal, as a 429 is: nothing was carried out.
+		status = http.StatusTooManyRequests
+	}
+	r.attempt.Answered(status, r.changes)
+}
+
+// failed records that there is no answer. That the request never left is only claimed when it is certain.
+func (r *record) failed(ctx context.Context, base http.RoundTripper) {
+	if !r.changes {
+		return
+	}
+	_, tells := base.(*http.Transport)
+	tells = tells || r.traced.Load()
+	// On HTTP/2 a cancelled request may still be on its way out when RoundTrip returns.
+	leaving := r.connected.Load() && ctx.Err() != nil
+	if !tells || leaving {
+		r.sending()
+	}
+}
+
+const (
+	defaultKeyHeader = "Idempotency-Key"
+	noKeyHeader      = "-"
+)
+
+// withKey returns the request with the attempt's idempotency key, if it takes one.
+func (t *Transport) withKey(attempt windrow.Attempt, req *http.Request) *http.Request {
+	name := t.KeyHeader
+	if name == "" {
+		name = defaultKeyHeader
+	}
+	if name == noKeyHeader || req.Method != http.MethodPost && req.Method != http.MethodPatch || has(req.Header, name) {
+		return req
+	}
+	key := attempt.IdempotencyKeyFor(req.Method + " " + req.URL.String())
+	if t.QuoteKey {
+		key = `"` + key + `"`
+	}
+	keyed := req.WithContext(req.Context()) // a copy
+	keyed.Header = req.Header.Clone()
+	if keyed.Header == nil {
+		keyed.Header = http.Header{}
+	}
+	// In lower case on purpose: a request with an "Idempotency-Key" net/http sends again by itself when a kept
+	// connection breaks. Not every server honours the key, and only the run knows.
+	keyed.Header[strings.ToLower(name)] = []string{key}
+	return keyed
+}
+
+// has reports whether a header field is there, however its name is written.
+func has(h http.Header, name string) bool {
+	for key := range h {
+		if strings.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
+}

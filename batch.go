@@ -1,0 +1,401 @@
+package windrow
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/idem"
+)
+
+// Creator creates one record from an input.
+type Creator[In, Out any] interface {
+	Create(ctx context.Context, in In) (Out, error)
+}
+
+// Updater updates the record with that id.
+type Updater[ID comparable, In, Out any] interface {
+	Update(ctx context.Context, id ID, in In) (Out, error)
+}
+
+// Upserter creates a record or updates it, by a key that is part of the input.
+type Upserter[In, Out any] interface {
+	Upsert(ctx context.Context, in In) (Out, error)
+}
+
+// Deleter deletes the record with that id. An error that matches [ErrNotFound], or has the status 404, says that
+// there was none.
+type Deleter[ID comparable] interface {
+	Delete(ctx context.Context, id ID) error
+}
+
+// Getter reads the record with that id.
+type Getter[ID comparable, Out any] interface {
+	Get(ctx context.Context, id ID) (Out, error)
+}
+
+// A client that can do more says so by implementing more of the interfaces below, as an [io.Reader] does with
+// [io.WriterTo]. The verbs find out. A wrapper hides what it does not pass on.
+//
+// Clients translate: they never retry, sleep, chunk or log. The error of a batch is about the request; each
+// [Outcome] carries its own item's error.
+
+// BatchCreator creates many records with one request.
+type BatchCreator[In, Out any] interface {
+	CreateBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
+}
+
+// BatchUpdater updates many records with one request.
+type BatchUpdater[ID comparable, In, Out any] interface {
+	UpdateBatch(ctx context.Context, in []Update[ID, In]) ([]Outcome[Out], error)
+}
+
+// BatchUpserter creates or updates many records with one request.
+type BatchUpserter[In, Out any] interface {
+	UpsertBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
+}
+
+// BatchDeleter deletes many records with one request.
+type BatchDeleter[ID comparable] interface {
+	DeleteBatch(ctx context.Context, ids []ID) ([]Outcome[struct{}], error)
+}
+
+// BatchGetter reads many records with one request.
+type BatchGetter[ID comparable, Out any] interface {
+	GetBatch(ctx context.Context, ids []ID) ([]Outcome[Out], error)
+}
+
+// Reconciler looks up whether an item whose answer was lost was applied, and what the server made of it. It is only
+// called when the answer to a write was lost, or when the repetition of a create meets what may be its own work.
+type Reconciler[In, Out any] interface {
+	Reconcile(ctx context.Context, in In) (out Out, applied bool, err error)
+}
+
+// Describer is a client that says what it can do.
+type Describer interface {
+	Capabilities() Capabilities
+}
+
+// Atomicity says what happens to the other items of a request when one of them is refused.
+type Atomicity uint8
+
+// The atomicities.
+const (
+	AtomicityPartial    Atomicity = iota // nothing: each item has its own outcome
+	AtomicityAll                         // they are refused, too
+	AtomicitySelectable                  // what the request asks for
+)
+
+// Capabilities is what a client can do. The zero value is a client that makes single calls, which nobody may repeat
+// unless the verb makes it harmless.
+type Capabilities struct {
+	// MaxItems bounds the items in one batch request. Zero means 100.
+	MaxItems int
+	// MaxBytes bounds the size of one batch request, as [BatchProcessor.Size] measures it. Zero means no bound.
+	MaxBytes int
+	// Atomicity says what happens when an item of a batch is refused.
+	Atomicity Atomicity
+	// Ordered says that the items of a batch are carried out in their order.
+	Ordered bool
+	// DistinctKeys says that a batch must not name a record twice. Runs never put two items with one key into a batch.
+	DistinctKeys bool
+	// Cost is how many quota units a request with n items uses. Nil means one, whatever n is.
+	Cost func(n int) int
+	// OmitsTail says that a batch answer with fewer outcomes than items means that the rest was not attempted.
+	OmitsTail bool
+	// IdempotencyKeys says that the client sends [Attempt.IdempotencyKey], and that the server honours it: repeating
+	// a create is harmless.
+	IdempotencyKeys bool
+	// ClientIDs says that a create names the id of the record to be, so that repeating it cannot make a second one.
+	ClientIDs bool
+	// VerifiedDryRun says that the server's own dry run was seen to change nothing.
+	VerifiedDryRun bool
+}
+
+// Update is the input of an update: what is to be changed in which record.
+type Update[ID comparable, In any] struct {
+	ID   ID // of the record
+	Data In // what to change in it
+}
+
+// OpKind is what is done to an item. The zero OpKind is [OpDo].
+type OpKind uint8
+
+// The kinds of operation.
+const (
+	OpDo OpKind = iota // whatever the function given to NewBatchProcessor does
+	OpCreate
+	OpUpdate
+	OpUpsert
+	OpDelete
+	OpGet
+)
+
+var opNames = [...]string{"do", "create", "update", "upsert", "delete", "get"}
+
+// String returns the kind in lower case.
+func (k OpKind) String() string { return nameOf("operation", opNames[:], uint8(k)) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (k OpKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (k *OpKind) UnmarshalText(text []byte) error {
+	return valueOf("operation", opNames[:], text, (*uint8)(k))
+}
+
+// CreateMany creates a record for each item. See [BatchProcessor.Run] for what it returns.
+func CreateMany[In, Out any](ctx context.Context, client Creator[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {
+	return NewCreateProcessor(client, opts...).Run(ctx, items)
+}
+
+// UpdateMany updates a record for each item. Updates of one record are made one after the other, in their order. See
+// [BatchProcessor.Run] for what it returns.
+func UpdateMany[ID comparable, In, Out any](ctx context.Context, client Updater[ID, In, Out], items []Update[ID, In], opts ...Option) (*BulkResult[Update[ID, In], Out], error) {
+	return NewUpdateProcessor(client, opts...).Run(ctx, items)
+}
+
+// UpsertMany creates or updates a record for each item. See [BatchProcessor.Run] for what it returns.
+func UpsertMany[In, Out any](ctx context.Context, client Upserter[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {
+	return NewUpsertProcessor(client, opts...).Run(ctx, items)
+}
+
+// DeleteMany deletes the records with those ids. One that is not there ends as Skipped. See [BatchProcessor.Run] for
+// what it returns.
+func DeleteMany[ID comparable](ctx context.Context, client Deleter[ID], ids []ID, opts ...Option) (*BulkResult[ID, struct{}], error) {
+	return NewDeleteProcessor(client, opts...).Run(ctx, ids)
+}
+
+// GetMany reads the records with those ids. See [BatchProcessor.Run] for what it returns.
+func GetMany[ID comparable, Out any](ctx context.Context, client Getter[ID, Out], ids []ID, opts ...Option) (*BulkResult[ID, Out], error) {
+	return NewGetProcessor(client, opts...).Run(ctx, ids)
+}
+
+type (
+	createFunc[In, Out any]                func(context.Context, In) (Out, error)
+	updateFunc[ID comparable, In, Out any] func(context.Context, ID, In) (Out, error)
+	upsertFunc[In, Out any]                func(context.Context, In) (Out, error)
+	deleteFunc[ID comparable]              func(context.Context, ID) error
+	getFunc[ID comparable, Out any]        func(context.Context, ID) (Out, error)
+)
+
+func (f createFunc[In, Out]) Create(ctx context.Context, in In) (Out, error) { return f(ctx, in) }
+func (f updateFunc[ID, In, Out]) Update(ctx context.Context, id ID, in In) (Out, error) {
+	return f(ctx, id, in)
+}
+func (f upsertFunc[In, Out]) Upsert(ctx context.Context, in In) (Out, error) { return f(ctx, in) }
+func (f deleteFunc[ID]) Delete(ctx context.Context, id ID) error             { return f(ctx, id) }
+func (f getFunc[ID, Out]) Get(ctx context.Context, id ID) (Out, error)       { return f(ctx, id) }
+
+// CreateFunc makes a [Creator] of a function, such as the method of an SDK.
+func CreateFunc[In, Out any](f func(context.Context, In) (Out, error)) Creator[In, Out] {
+	return createFunc[In, Out](f)
+}
+
+// UpdateFunc makes an [Updater] of a function.
+func UpdateFunc[ID comparable, In, Out any](f func(context.Context, ID, In) (Out, error)) Updater[ID, In, Out] {
+	return updateFunc[ID, In, Out](f)
+}
+
+// UpsertFunc makes an [Upserter] of a function.
+func UpsertFunc[In, Out any](f func(context.Context, In) (Out, error)) Upserter[In, Out] {
+	return upsertFunc[In, Out](f)
+}
+
+// DeleteFunc makes a [Deleter] of a function.
+func DeleteFunc[ID comparable](f func(context.Context, ID) error) Deleter[ID] {
+	return deleteFunc[ID](f)
+}
+
+// GetFunc makes a [Getter] of a function.
+func GetFunc[ID comparable, Out any](f func(context.Context, ID) (Out, error)) Getter[ID, Out] {
+	return getFunc[ID, Out](f)
+}
+
+// Variadic drops the call options that the functions of many SDKs end with, as in CreateFunc(Variadic(api.Create)).
+func Variadic[In, Out, Opt any](f func(context.Context, In, ...Opt) (Out, error)) func(context.Context, In) (Out, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, in In) (Out, error) { return f(ctx, in) }
+}
+
+// WithResponse drops the raw response that the functions of some SDKs return beside the record.
+func WithResponse[In, Out, Response any](f func(context.Context, In) (Out, Response, error)) func(context.Context, In) (Out, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, in In) (Out, error) {
+		out, _, err := f(ctx, in)
+		return out, err
+	}
+}
+
+// NoOutput adapts a function that returns nothing but an error.
+func NoOutput[In any](f func(context.Context, In) error) func(context.Context, In) (struct{}, error) {
+	if f == nil {
+		return nil
+	}
+	return func(ctx context.Context, in In) (struct{}, error) { return struct{}{}, f(ctx, in) }
+}
+
+// Attempt is one call of a client's method by a run, as the client or its transport sees it. Get it with
+// [AttemptFrom]. Its methods may be called from many goroutines.
+type Attempt struct {
+	// Op is what is done.
+	Op OpKind
+	// Index is the index of the item in the input of the run; of the first one in a chunk.
+	Index int
+	// Items is how many items the call carries: 1, or more for a native batch.
+	Items int
+	// Number counts the charged attempts, this one included, from 1.
+	Number int
+
+	attempt *engine.Attempt
+}
+
+// AttemptFrom returns the attempt that ctx belongs to. ok is false outside a run.
+func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
+	e := engine.AttemptFrom(ctx)
+	if e == nil {
+		return Attempt{}, false
+	}
+	return Attempt{Op: ownerOf(e).op, Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), attempt: e}, true
+}
+
+// Key returns the item's key, or the id that it names; "" when there is neither, and for a chunk of several items.
+func (a Attempt) Key() string {
+	if a.attempt == nil || a.Items > 1 {
+		return ""
+	}
+	return ownerOf(a.attempt).keyOf(a.Index)
+}
+
+// Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
+// one tells it of throttles only, and of what headers say.
+func (a Attempt) Limiter() *Limiter {
+	if a.attempt == nil {
+		return nil
+	}
+	return ownerOf(a.attempt).limiter
+}
+
+// IdempotencyKey returns what to send as an idempotency key: the same for every attempt of the item, also in a
+// [BatchProcessor.Rerun], and another for every other item. It is the item's Key where the processor has one that
+// fits into a header (at most 255 visible ASCII characters), and is derived from the run, the operation and the index
+// otherwise; so it is under [KeepAllInOrder], where keys are not unique. A chunk of several items has one that belongs
+// to exactly those items.
+func (a Attempt) IdempotencyKey() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return ownerOf(a.attempt).idempotencyKey(a.attempt)
+}
+
+// IdempotencyKeyFor returns the idempotency key for a request of the attempt to target, its method and URL: that of
+// [Attempt.IdempotencyKey] for the first target that is asked for, and one derived from it for any other. So a call
+// that makes several requests does not send one key with two payloads, and a repetition has the key of what it repeats.
+func (a Attempt) IdempotencyKeyFor(target string) string {
+	key := a.IdempotencyKey()
+	if a.attempt == nil || a.attempt.FirstTarget(target) {
+		return key
+	}
+	return idem.Hash(key, target)
+}
+
+// Engage says that a transport keeps the record of this attempt: that nothing was sent is known from now on, unless
+// [Attempt.Sending] is called. Transports call it before they wait or dial.
+func (a Attempt) Engage() {
+	if a.attempt != nil {
+		a.attempt.Engage()
+	}
+}
+
+// Sending says that a request that changes something leaves now.
+func (a Attempt) Sending() {
+	if a.attempt != nil {
+		a.attempt.Sending()
+	}
+}
+
+// Answered says that the headers of the answer to a request have come. changes tells whether [Attempt.Sending] was
+// called for it. The status serves to judge the errors of SDKs that do not tell it. A transport that knows an answer
+// for a throttle reports it with the status 429, whatever its own: nothing was changed then.
+func (a Attempt) Answered(status int, changes bool) {
+	if a.attempt != nil {
+		a.attempt.Answer(status, changes)
+	}
+}
+
+// WithObserver makes runs tell an observer of their attempts, as tracing needs it.
+func WithObserver(obs Observer) Option {
+	return option("WithObserver", !isNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
+}
+
+// Observer watches runs. Its methods are called from many goroutines at once and must not block.
+type Observer interface {
+	// StartRun is called before anything is sent. The context that it returns, unless it is nil, is the parent of all
+	// attempts. end is called when the run is over, and may be nil.
+	StartRun(ctx context.Context, op OpKind, items int) (_ context.Context, end func(RunStats, error))
+	// StartAttempt is called before each call of the client. The context that it returns, unless it is nil, is what the
+	// client gets. end is called with the client's error, or what came of its panic, and may be nil.
+	StartAttempt(ctx context.Context, a Attempt) (_ context.Context, end func(error))
+}
+
+// owner is what the attempts of a run know of it.
+type owner struct {
+	op        OpKind
+	runID     string
+	keys      []string
+	mask      int         // item & mask is the place of its key
+	unique    bool        // the keys are the caller's, and no two items have the same one
+	revisions map[int]int // items whose input was corrected
+	limiter   *Limiter
+}
+
+// owner returns what the attempts of a run that fills res know of it.
+func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *owner {
+	return &owner{
+		op: p.op, runID: res.runID, keys: res.keys, mask: res.mask, revisions: res.revisions, limiter: p.limiter,
+		unique: p.Key != nil && p.opts.duplicates != KeepAllInOrder,
+	}
+}
+
+func ownerOf(a *engine.Attempt) *owner { return a.Owner().(*owner) }
+
+func (o *owner) keyOf(item int) string {
+	if o.keys == nil {
+		return ""
+	}
+	return o.keys[item&o.mask]
+}
+
+// itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
+// of the first one; nor must a second update of one record, today's or tomorrow's.
+func (o *owner) itemKey(item int) string {
+	var key string
+	if o.unique {
+		key = o.keyOf(item)
+	}
+	revision := o.revisions[item]
+	if revision == 0 && idem.Fits(key) {
+		return key
+	}
+	if key == "" {
+		key = o.runID + "/" + strconv.Itoa(item)
+	}
+	return idem.Hash(o.op.String(), key, strconv.Itoa(revision))
+}
+
+func (o *owner) idempotencyKey(a *engine.Attempt) string {
+	items := a.Items()
+	if len(items) <= 1 {
+		return o.itemKey(a.Item())
+	}
+	parts := make([]string, 0, len(items)+1)
+	parts = append(parts, o.op.String())
+	for _, item := range items {
+		parts = append(parts, o.itemKey(item))
+	}
+	return idem.Hash(parts...)
+}

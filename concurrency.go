@@ -1,0 +1,407 @@
+package windrow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+const (
+	defaultStart   = 4  // calls in flight at the start, when nobody said how many
+	defaultCeiling = 64 // calls in flight at most, when nobody said how many
+	// burstTime is how much of the rate may leave at one instant by default: timers wake about a millisecond late.
+	burstTime = 10 * time.Millisecond
+)
+
+// Concurrency is how many calls may be in flight at once, at least 1. It is a ceiling: when the server throttles because
+// of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
+// processor alone.
+func Concurrency(n int) Option {
+	return option("Concurrency", n >= 1, n, "must be at least 1", func(o *options) { o.concurrency = n })
+}
+
+// Rate is how many quota units may be used in each period: a unit is a request, unless the client's Cost says
+// otherwise. It is a ceiling. Without it there is no rate, until the server shows one. It is refused beside
+// [WithLimiter]: the limiter has its own.
+func Rate(n int, per time.Duration) Option {
+	return option("Rate", n >= 1 && per > 0, fmt.Sprintf("%d, %v", n, per), "must be at least 1 in a positive period",
+		func(o *options) { o.rate, o.rateSet = rateOf(n, per), true })
+}
+
+// Burst is how many quota units may leave at one instant after a quiet time, at least 1 and not less than the cost of
+// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more.
+func Burst(n int) Option {
+	return option("Burst", n >= 1, n, "must be at least 1", func(o *options) { o.burst = n })
+}
+
+// OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
+// is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that
+// saw the evidence, several at once if need be; it may use the limiter, and should return soon.
+func OnAdjust(f func(LimiterStats)) Option {
+	return option("OnAdjust", f != nil, "nil", "must be a function", func(o *options) { o.onAdjust = f })
+}
+
+// WithLimiter makes the processor share a limiter with others. Without it the processor has one of its own.
+func WithLimiter(l *Limiter) Option {
+	return option("WithLimiter", l != nil, "nil", "must be a limiter", func(o *options) { o.limiter = l })
+}
+
+// Limiter bounds the calls to one account or API key: how many are in flight at once, how fast they start, and that
+// none starts while the server throttles. Share one among all processors, transports and goroutines that use the
+// account: two limiters in front of one key let twice as much through.
+//
+// The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has no
+// rate until the server shows one. It learns from answers: from the quotas that headers tell ([Feedback]), and from
+// throttles, which it blames on the rate or on the number of calls in flight. [LimiterStats] tells what it believes, and
+// [OnAdjust] each change. Idle time neither forgets nor saves anything up. [NewLimiter] sets other bounds.
+//
+// All methods may be called from many goroutines. A Limiter must not be copied after first use.
+//
+// Any throttle, reported by a run or through [Limiter.Observe], shuts it for everybody until the time that the server
+// named, or for a growing random time. Then a single call tries; only its success opens the limiter again.
+type Limiter struct {
+	once sync.Once
+	gate *gate.Gate
+	err  error
+
+	concurrency int // given by the caller; 0 means not given
+	limit       rate.Limit
+	limited     bool // limit was given
+	burst       int  // given by the caller; 0 means not given
+	onAdjust    func(LimiterStats)
+
+	dearest atomic.Int64 // what the most expensive request so far has cost
+}
+
+// NewLimiter returns a limiter with the bounds that the options [Concurrency], [Rate] and [Burst] set, and [OnAdjust]. Any other
+// option, and any bad value, is an error that the first use of the limiter returns, before anything is sent.
+func NewLimiter(opts ...Option) *Limiter {
+	o := newOptions(opts)
+	l := &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+	errs := o.errs
+	for _, foreign := range o.foreignTo(limiterOptions) {
+		errs = append(errs, &OptionError{Option: foreign, Problem: "is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust"})
+	}
+	l.err = errors.Join(errs...)
+	return l
+}
+
+// start makes the gate at first use.
+func (l *Limiter) start() *gate.Gate {
+	l.once.Do(func() {
+		ceiling := gate.Setting{Concurrency: defaultCeiling, Rate: rate.Inf, Burst: 1}
+		if l.concurrency > 0 {
+			ceiling.Concurrency = l.concurrency
+		}
+		if l.limited {
+			ceiling.Rate = l.limit
+		}
+		l.dearest.Store(1)
+		ceiling.Burst = l.burstFor(ceiling.Rate)
+		start := ceiling
+		if l.concurrency == 0 {
+			start.Concurrency = defaultStart
+		}
+		l.gate = gate.New(start, ceiling, gate.NewAdaptive())
+		if l.onAdjust != nil {
+			l.gate.OnAdjust(func() { l.onAdjust(l.Stats()) })
+		}
+	})
+	return l.gate
+}
+
+// burstFor is how many quota units may leave at one instant: no fewer than the dearest request so far has cost.
+func (l *Limiter) burstFor(limit rate.Limit) int {
+	dearest := int(l.dearest.Load())
+	switch {
+	case l.burst > 0:
+		return l.burst
+	case limit == rate.Inf:
+		return dearest
+	}
+	return max(dearest, int(float64(limit)*burstTime.Seconds()))
+}
+
+// admits makes room for requests of that cost, or says why there is none.
+func (l *Limiter) admits(cost int, source string) error {
+	if l.err != nil {
+		return l.err
+	}
+	if l.burst > 0 && cost > l.burst {
+		return &OptionError{Option: "Burst", Value: l.burst, Problem: fmt.Sprintf(
+			"is below the cost of one request (%s: %d): such a request could never leave; raise Burst or lower the cost", source, cost)}
+	}
+	g := l.start()
+	if int64(cost) > l.dearest.Load() {
+		g.Set(func(c *gate.Setting) { // one after the other
+			l.dearest.Store(max(int64(cost), l.dearest.Load()))
+			c.Burst = l.burstFor(c.Rate)
+		})
+	}
+	return nil
+}
+
+// Do waits for a slot and for cost quota units, calls fn, and returns its error. It waits as long as it takes, first
+// come first served; the wait ends with ctx, and at once, with an error that matches [context.DeadlineExceeded], when
+// it would outlast ctx's deadline. An error of fn that [Classify] takes for a throttle shuts the limiter. The slot is
+// freed when fn returns, panics or calls [runtime.Goexit]. Costs below 1 are refused, and so are those above [Burst].
+//
+// Inside an attempt of a run that uses this limiter, the attempt's slot is enough: Do waits as [Limiter.Wait] does.
+// Otherwise calls of Do must not be nested, since the inner ones could wait for the slots of the outer ones.
+func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) error) error {
+	if err := l.check(ctx, cost); err != nil {
+		return err
+	}
+	if fn == nil {
+		return &OptionError{Option: "Limiter", Field: "fn", Value: "nil", Problem: "must be a function"}
+	}
+	if a := engine.AttemptFrom(ctx); a != nil && ownerOf(a).limiter == l {
+		if err := l.wait(ctx, cost, a); err != nil {
+			return err
+		}
+		return l.call(ctx, fn)
+	}
+	l.gate.Attach()
+	defer l.gate.Detach()
+	permit, err := l.gate.Acquire(ctx, 0, func(bool) int { return cost })
+	if err != nil {
+		return limiterError(err)
+	}
+	defer l.gate.Release(&permit)
+	sent := time.Now()
+	err = fn(ctx)
+	l.gate.Done(&permit, signalOf(err, sent))
+	return err
+}
+
+// call calls fn inside an attempt, and learns from its error.
+func (l *Limiter) call(ctx context.Context, fn func(context.Context) error) error {
+	sent := time.Now()
+	err := fn(ctx)
+	s := signalOf(err, sent)
+	s.Outside = true // the attempt counts its own
+	l.gate.Observe(s)
+	return err
+}
+
+// signalOf is what the outcome of a call teaches the limiter.
+func signalOf(err error, sent time.Time) gate.Signal {
+	s := gate.Signal{Sent: sent, At: time.Now()}
+	s.Latency = s.At.Sub(sent)
+	if err == nil {
+		s.Answered = 1
+		return s
+	}
+	switch c := Classify(err); c.Class {
+	case ClassThrottled:
+		s.Throttled, s.Hint = true, c.After
+	case ClassPermanent, ClassTooLarge:
+		s.Answered = 1
+	}
+	return s
+}
+
+// Wait waits for the gate and for cost quota units, but for no slot: it is for transports. Inside an attempt of a run
+// that uses this limiter, as many quota units as the attempt has cost are paid, and pass at once. Errors are as with
+// [Limiter.Do].
+func (l *Limiter) Wait(ctx context.Context, cost int) error {
+	if err := l.check(ctx, cost); err != nil {
+		return err
+	}
+	return l.wait(ctx, cost, engine.AttemptFrom(ctx))
+}
+
+// wait is [Limiter.Wait] inside an attempt, or outside one when it is nil.
+func (l *Limiter) wait(ctx context.Context, cost int, a *engine.Attempt) error {
+	var patience time.Duration
+	probing := false
+	if a != nil {
+		if ownerOf(a).limiter == l {
+			if cost = a.UseCredit(cost); cost == 0 {
+				return nil
+			}
+			probing = a.Probe()
+		}
+		patience = a.Patience()
+	}
+	return limiterError(l.gate.Wait(ctx, patience, cost, probing))
+}
+
+// check refuses what could never pass.
+func (l *Limiter) check(ctx context.Context, cost int) error {
+	if ctx == nil {
+		return ErrNilContext
+	}
+	if cost < 1 {
+		return &OptionError{Option: "Limiter", Field: "cost", Value: cost, Problem: "must be at least 1"}
+	}
+	return l.admits(cost, "cost")
+}
+
+// limiterError gives an error of the gate the package's name.
+func limiterError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("windrow: waiting for the limiter: %w", err)
+}
+
+// Feedback is what one answer taught whoever saw it.
+type Feedback struct {
+	// Sent is when the request was sent. The zero time means now. Feedback about a request that was sent before the
+	// last throttle is stale, and shuts nothing.
+	Sent time.Time
+	// Throttled says that the server refused the request because there were too many.
+	Throttled bool
+	// RetryAfter is how long the server asks to wait, 0 when it did not say.
+	RetryAfter time.Duration
+	// Failed says that there was no answer, or one that says nothing about whether the server can take more.
+	Failed bool
+	// Quotas is what the headers of the answer tell of the server's limits. The tightest is obeyed.
+	Quotas []Quota
+}
+
+// Quota is what an answer tells of one limit of the server, which counts requests. Only what remains is steered by, so
+// that a Quota without RemainingKnown changes nothing.
+type Quota struct {
+	// Name tells the limits of one server apart, and is the same in all answers. "" will do for the only one.
+	Name string
+	// Limit is how many requests a whole window has, or a bucket holds. 0 means that it is not known.
+	Limit int64
+	// Remaining is how many are left.
+	Remaining int64
+	// RemainingKnown says that Remaining was told, since it may be 0.
+	RemainingKnown bool
+	// Reset is how long after the answer some or all of the quota is renewed, as the server says.
+	Reset time.Duration
+	// ResetUnit is what Reset was rounded up to, such as a second: the truth lies in (Reset-ResetUnit, Reset]. 0 means
+	// that no Reset was told.
+	ResetUnit time.Duration
+	// Window is how long Limit lasts. 0 means that it is not known.
+	Window time.Duration
+}
+
+// Observe tells the limiter what an answer taught. Runs and transports do so by themselves.
+func (l *Limiter) Observe(f Feedback) {
+	if l.err != nil {
+		return
+	}
+	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true}
+	for _, q := range f.Quotas {
+		s.Quotas = append(s.Quotas, gate.Quota(q))
+	}
+	if s.Sent.IsZero() {
+		s.Sent = s.At
+	} else {
+		s.Latency = s.At.Sub(s.Sent)
+	}
+	if !f.Throttled && !f.Failed {
+		s.Answered = 1
+	}
+	l.start().Observe(s)
+}
+
+// SetConcurrency changes how many calls may be in flight, at least 1. Calls that wait are let through at once; those
+// in flight go on.
+func (l *Limiter) SetConcurrency(n int) error {
+	if l.err != nil {
+		return l.err
+	}
+	if n < 1 {
+		return &OptionError{Option: "SetConcurrency", Value: n, Problem: "must be at least 1"}
+	}
+	l.start().Set(func(c *gate.Setting) { c.Concurrency = n })
+	return nil
+}
+
+// SetRate changes the rate to n quota units each per; n = 0 ends the rate limit. Whoever waits for its turn is given
+// a new one under the new rate.
+func (l *Limiter) SetRate(n int, per time.Duration) error {
+	if l.err != nil {
+		return l.err
+	}
+	limit := rate.Inf
+	if n != 0 {
+		if n < 0 || per <= 0 {
+			return &OptionError{Option: "SetRate", Value: fmt.Sprintf("%d, %v", n, per), Problem: "must be positive, or 0 for no rate"}
+		}
+		limit = rateOf(n, per)
+	}
+	l.start().Set(func(c *gate.Setting) { c.Rate, c.Burst = limit, l.burstFor(limit) })
+	return nil
+}
+
+func rateOf(n int, per time.Duration) rate.Limit { return rate.Limit(float64(n) / per.Seconds()) }
+
+// PauseUntil lets nothing through before t. It never shortens a pause.
+func (l *Limiter) PauseUntil(t time.Time) {
+	if l.err == nil {
+		l.start().PauseUntil(t)
+	}
+}
+
+// Pause lets nothing through until [Limiter.Resume]. Calls in flight go on.
+func (l *Limiter) Pause() {
+	if l.err == nil {
+		l.start().Pause()
+	}
+}
+
+// Resume ends what [Limiter.Pause] and [Limiter.PauseUntil] began.
+func (l *Limiter) Resume() {
+	if l.err == nil {
+		l.start().Resume()
+	}
+}
+
+// Drain waits until nothing is in flight and nothing waits, or until ctx ends, and returns ctx's error then. Nothing
+// is refused meanwhile.
+func (l *Limiter) Drain(ctx context.Context) error {
+	if l.err != nil {
+		return l.err
+	}
+	if ctx == nil {
+		return ErrNilContext
+	}
+	return limiterError(l.start().Drain(ctx))
+}
+
+// LimiterStats is a snapshot of what a limiter does.
+type LimiterStats struct {
+	Concurrency  int           // calls that may be in flight now
+	InFlight     int           // calls that are
+	Waiting      int           // calls that wait to be let through
+	Rate         float64       // quota units a second; +Inf when there is no rate
+	Burst        int           // quota units that may leave at one instant
+	Paused       bool          // by Pause
+	PausedUntil  time.Time     // by PauseUntil or a throttle; zero when neither shuts it for a time
+	Probing      bool          // the server throttled, and no call has succeeded since
+	Throttled    int           // how often it was shut by a throttle
+	ThrottledFor time.Duration // how long it was shut by them
+	Why          string        // the evidence behind the last change of Concurrency or Rate, or for the last throttle
+}
+
+// Stats returns a snapshot. That of a limiter with bad options is zero.
+func (l *Limiter) Stats() LimiterStats {
+	if l.err != nil {
+		return LimiterStats{}
+	}
+	s := l.start().Stats()
+	stats := LimiterStats{
+		Concurrency: s.Concurrency, InFlight: s.InFlight, Waiting: s.Waiting, Rate: float64(s.Rate), Burst: s.Burst,
+		Paused: s.Paused, PausedUntil: s.Until, Probing: s.Probing, Throttled: int(s.Throttles), ThrottledFor: s.ShutFor, Why: s.Why,
+	}
+	if s.Rate == rate.Inf {
+		stats.Rate = math.Inf(1)
+	}
+	return stats
+}

@@ -1,0 +1,202 @@
+package windrow_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+)
+
+// A processor is a verb with hooks. It finds what the client can do, and keeps its limiter between runs.
+func ExampleNewCreateProcessor() {
+	ctx := context.Background()
+	drafts := []Draft{{"tea", "On tea"}, {"", "Nameless"}, {"rice", ""}}
+
+	p := windrow.NewCreateProcessor(NewArticles(), windrow.Concurrency(8))
+	p.Key = func(d Draft) string { return d.Slug } // names items in errors, and is their idempotency key
+	p.Validate = func(d Draft) error {             // is called for all of them before anything is sent
+		var errs []error
+		if d.Slug == "" {
+			errs = append(errs, &windrow.FieldError{Field: "slug", Message: "is missing"})
+		}
+		if d.Title == "" {
+			errs = append(errs, &windrow.FieldError{Field: "title", Message: "is missing"})
+		}
+		return errors.Join(errs...)
+	}
+	res, err := p.Run(ctx, drafts)
+
+	fmt.Println(err)
+	fmt.Println("created:", res.Values())
+	// Output:
+	// windrow: of 3 items 2 failed; first: item 1 failed: slug: is missing
+	// created: [{id-tea tea On tea}]
+}
+
+// NewBatchProcessor takes any function. What it does is not repeated when its answer is lost, unless that is said to
+// be harmless.
+func ExampleNewBatchProcessor() {
+	ctx := context.Background()
+	shout := func(_ context.Context, word string) (string, error) { return strings.ToUpper(word), nil }
+
+	p := windrow.NewBatchProcessor(shout, windrow.Repeatable(), windrow.PreserveOrder())
+	p.OnResult = func(r windrow.Result[string, string]) { fmt.Println(r.Input, "->", r.Value) }
+	res, err := p.Run(ctx, []string{"rake", "gather", "stack"})
+
+	fmt.Println(res.Stats().Succeeded, err)
+	// Output:
+	// rake -> RAKE
+	// gather -> GATHER
+	// stack -> STACK
+	// 3 <nil>
+}
+
+// Rerun sends what may be sent again, and merges the outcome into one result with the first indexes. A result can be
+// stored in between.
+func ExampleBatchProcessor_Rerun() {
+	ctx := context.Background()
+	articles := NewArticles()
+	articles.busy = 1 // the server refuses one call
+	p := windrow.NewCreateProcessor(articles, windrow.PreserveOrder(), windrow.StopOnError(), windrow.Retry(windrow.RetryPolicy{
+		MaxAttempts: 1,
+		Classify: func(err error) windrow.Classification { // this API's 503 says that nothing was done
+			c := windrow.Classify(err)
+			if e, ok := errors.AsType[*APIError](err); ok && e.Status == 503 {
+				c.Class = windrow.ClassTransient
+			}
+			return c
+		},
+	}))
+
+	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}, {"rice", "On rice"}})
+	fmt.Println(err)
+
+	stored, err := json.Marshal(res)
+	if err != nil {
+		fmt.Println(err)
+	}
+	earlier := new(windrow.BulkResult[Draft, Article])
+	if err := json.Unmarshal(stored, earlier); err != nil {
+		fmt.Println(err)
+	}
+
+	res, err = p.Rerun(ctx, earlier)
+	fmt.Println(res.Stats().Succeeded, "of", res.Len(), err)
+	// Output:
+	// windrow: the run was stopped: too many failures: 1 of the first 1 items; of 2 items 1 failed, 1 not attempted; first: item 0 failed: 503: busy
+	// 2 of 2 <nil>
+}
+
+// What was refused is sent again after a correction.
+func ExampleBulkResult_Correct() {
+	ctx := context.Background()
+	p := windrow.NewCreateProcessor(NewArticles())
+	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}, {"rice", ""}, {"salt", "On salt"}})
+	fmt.Println(err)
+
+	for r := range res.Failed() {
+		corrected := r.Input
+		corrected.Title = "Untitled"
+		res.Correct(r.Index, corrected)
+	}
+	res, err = p.Rerun(ctx, res)
+	fmt.Println(res.At(1).Value, err)
+	// Output:
+	// windrow: of 3 items 1 failed; first: item 1 failed: 422: the title is missing
+	// {id-rice rice Untitled} <nil>
+}
+
+func ExampleBulkResult_Summary() {
+	ctx := context.Background()
+	res, _ := windrow.CreateMany(ctx, NewArticles(), []Draft{{"tea", "On tea"}, {"rice", ""}, {"salt", "On salt"}})
+
+	if err := res.Summary(os.Stdout); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Total: 3
+	// Successful: 2 (66.7%)
+	// Failed: 1
+	//   Item 1: 422: the title is missing
+	//     Data: {Slug:rice Title:}
+}
+
+func ExampleOnProgress() {
+	ctx := context.Background()
+	drafts := make([]Draft, 250)
+	for i := range drafts {
+		drafts[i] = Draft{Slug: fmt.Sprint("a", i), Title: fmt.Sprint("Article ", i)}
+	}
+
+	// The function is called about ten times a second; this run is over before that.
+	_, err := windrow.CreateMany(ctx, NewArticles(), drafts, windrow.OnProgress(func(p windrow.Progress) {
+		fmt.Printf("%d/%d (%d%%), %d failed\n", p.Done, p.Total, p.Percent(), p.Failed)
+	}))
+	fmt.Println(err)
+	// Output:
+	// 250/250 (100%), 0 failed
+	// <nil>
+}
+
+// A client whose API knows idempotency keys sends the one of the attempt: it is the same for every attempt of an item,
+// so that a create whose answer was lost may be sent again.
+func ExampleAttempt_IdempotencyKey() {
+	ctx := context.Background()
+	answers := 0
+	create := func(ctx context.Context, d Draft) (Article, error) {
+		attempt, _ := windrow.AttemptFrom(ctx)
+		fmt.Printf("attempt %d with Idempotency-Key: %s\n", attempt.Number, attempt.IdempotencyKey())
+		if answers++; answers == 1 {
+			return Article{}, io.ErrUnexpectedEOF // the answer breaks off
+		}
+		return Article{ID: "1", Title: d.Title}, nil
+	}
+	p := windrow.NewCreateProcessor(windrow.CreateFunc(create), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
+	p.Key = func(d Draft) string { return d.Slug }
+	p.Capabilities.IdempotencyKeys = true
+
+	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}})
+	fmt.Println(res.At(0).State, err)
+	// Output:
+	// attempt 1 with Idempotency-Key: tea
+	// attempt 2 with Idempotency-Key: tea
+	// succeeded <nil>
+}
+
+// A dry run validates, looks for duplicate keys, and sends nothing.
+func ExampleDryRun() {
+	ctx := context.Background()
+	p := windrow.NewCreateProcessor(NewArticles(), windrow.DryRun())
+	p.Key = func(d Draft) string { return d.Slug }
+
+	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}, {"rice", "On rice"}})
+	fmt.Println(res.At(0).State, res.At(0).Reason, err)
+
+	_, err = p.Run(ctx, []Draft{{"tea", "On tea"}, {"tea", "On tea again"}})
+	fmt.Println(err)
+	// Output:
+	// skipped dry_run <nil>
+	// windrow: nothing was sent: items 0 and 1 have the same key "tea": remove one, or choose with the option Duplicates; of 2 items 2 not attempted
+}
+
+// What has the same key is the same thing: here the last one counts.
+func ExampleDuplicates() {
+	ctx := context.Background()
+	p := windrow.NewCreateProcessor(NewArticles(), windrow.Duplicates(windrow.KeepLast))
+	p.Key = func(d Draft) string { return d.Slug }
+
+	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}, {"rice", "On rice"}, {"tea", "On green tea"}})
+	for r := range res.Succeeded() {
+		fmt.Println(r.Index, r.Value.Title)
+	}
+	fmt.Println(res.At(0).State, res.At(0).Reason, err)
+	// Output:
+	// 1 On rice
+	// 2 On green tea
+	// skipped duplicate <nil>
+}

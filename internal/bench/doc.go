@@ -1,0 +1,20 @@
+// Package bench holds windrow's benchmarks: what the library costs beside the
+// code that a user would write by hand, and beside the libraries that a user
+// would pick instead.
+//
+// A time alone says little: it differs from machine to machine and from minute
+// to minute. Every figure is therefore a ratio of two cases that were measured
+// in one process, in turns (A B C A B C), as package ratio does it. The figures
+// have goals, which the commands check when asked, and which no test depends
+// on.
+//
+//	go run ./internal/bench/overhead           # the engine with calls that do nothing
+//	go run ./internal/bench/overhead -check    # exit status 1 if a goal is missed
+//	go run ./internal/bench/pages -check       # reading a list page by page, beside the ideal
+//	go run ./internal/bench/limits             # the limiter against servers that tell it nothing
+//	go run ./internal/bench/headtohead         # through a real nginx that limits
+//	go test -run='^$' -bench=. ./internal/bench/...
+//
+// It is a module of its own, so that what it compares with never becomes a
+// requirement of windrow.
+package bench

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+var errTooMany = errors.New("429 too many requests")
+
+// trace, when set, is told each change of what a limiter believes.
+var trace func(windrow.LimiterStats)
+
+// runWindrow sends the items through a processor with all defaults: it is told nothing about the server. What headers
+// there are reach the limiter as rest.Transport hands them over.
+func runWindrow(n int, _ uint64, call func(int) answer) (lost int, err error) {
+	opts := []windrow.Option{}
+	if trace != nil {
+		opts = append(opts, windrow.OnAdjust(trace))
+	}
+	limiter := windrow.NewLimiter(opts...)
+	p := windrow.NewBatchProcessor(func(_ context.Context, item int) (struct{}, error) {
+		sent := time.Now()
+		a := call(item)
+		f := windrow.Feedback{Sent: sent, Throttled: a.throttled, RetryAfter: a.retryAfter}
+		if q := a.quota; q != nil {
+			told := windrow.Quota{Limit: int64(q.limit), Remaining: int64(q.remaining), RemainingKnown: true, Reset: q.reset}
+			if q.reset > 0 {
+				told.ResetUnit = time.Second
+			}
+			f.Quotas = []windrow.Quota{told}
+			limiter.Observe(f)
+		}
+		if a.throttled {
+			return struct{}{}, windrow.Throttled(errTooMany, a.retryAfter)
+		}
+		return struct{}{}, nil
+	}, windrow.WithLimiter(limiter))
+	items := make([]int, n)
+	for i := range items {
+		items[i] = i
+	}
+	result, err := p.Run(context.Background(), items)
+	if result == nil {
+		return n, err
+	}
+	if s := result.Stats(); s.Succeeded != n {
+		return n - s.Succeeded, fmt.Errorf("%d of %d succeeded: %w", s.Succeeded, n, err)
+	}
+	return 0, err
+}

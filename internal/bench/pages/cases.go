@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/bench/ratio"
+)
+
+// The work of every case: a page of 100 items takes 20 ms to fetch, an item 0.1 ms to handle.
+const (
+	size  = 100
+	fetch = 20 * time.Millisecond
+	item  = 100 * time.Microsecond
+	page  = size * item
+
+	parallel = 4 // pages that are fetched at once by the parallel case
+)
+
+// candidate is a way to read the list and handle its items.
+type candidate struct {
+	name    string
+	prepare func(pages int) ratio.Work
+}
+
+// candidates are the cases in the order of the table.
+var candidates = []candidate{
+	{"ideal", func(pages int) ratio.Work { return sleeping(ideal(pages)) }},
+	{"hand-written", func(pages int) ratio.Work { return reading(pages, byHand) }},
+	{"windrow", func(pages int) ratio.Work { return reading(pages, byPages()) }},
+	{"windrow, no prefetch", func(pages int) ratio.Work { return reading(pages, byPages(windrow.Prefetch(0))) }},
+	{"ideal parallel", func(pages int) ratio.Work { return sleeping(idealParallel(pages)) }},
+	{"windrow parallel", func(pages int) ratio.Work { return reading(pages, byPages(windrow.ParallelPages(parallel))) }},
+}
+
+// baselines are the candidates that the others are compared with.
+var baselines = []string{"ideal", "ideal parallel"}
+
+// goals are those for a list of 100 pages.
+var goals = []ratio.Goal{
+	{Case: "windrow", Metric: ratio.Wall, Baseline: "ideal", Max: 1.05},
+	{Case: "windrow parallel", Metric: ratio.Wall, Baseline: "ideal parallel", Max: 1.1},
+}
+
+// ideal is the time that reading takes when the next page is always fetched while one is handled.
+func ideal(pages int) time.Duration {
+	return fetch + time.Duration(pages-1)*max(fetch, page) + page
+}
+
+// idealParallel is the time that it takes when several pages are fetched at once behind the first.
+func idealParallel(pages int) time.Duration {
+	rounds := (pages - 1 + parallel - 1) / parallel
+	return fetch + max(time.Duration(pages)*page, time.Duration(rounds)*fetch+page)
+}
+
+// sleeping takes that long.
+func sleeping(d time.Duration) ratio.Work {
+	return ratio.Work{Run: func() error { time.Sleep(d); return nil }}
+}
+
+// waits are waits that last as long as they should on the whole: what one took too long, on a machine that has other
+// things to do, the next is shorter. Short ones are made together.
+type waits struct {
+	mu   sync.Mutex
+	owed time.Duration
+}
+
+func (w *waits) wait(d time.Duration) {
+	w.mu.Lock()
+	w.owed += d
+	d = w.owed
+	if d < time.Millisecond {
+		d = 0
+	}
+	w.owed -= d
+	w.mu.Unlock()
+	if d == 0 {
+		return
+	}
+	start := time.Now()
+	time.Sleep(d)
+	late := time.Since(start) - d
+	w.mu.Lock()
+	w.owed -= late
+	w.mu.Unlock()
+}
+
+// list gives out so many pages of the numbers from 0.
+type list struct {
+	pages int
+	waits waits
+}
+
+func (l *list) fetch(_ context.Context, offset, limit int) (windrow.Page[int], error) {
+	l.waits.wait(fetch)
+	items := make([]int, limit)
+	for i := range items {
+		items[i] = offset + i
+	}
+	return windrow.Page[int]{Items: items, Total: l.pages * size, Last: offset+limit >= l.pages*size}, nil
+}
+
+// reading reads a list in some way and handles its items.
+func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
+	var handled, outOfOrder int
+	return ratio.Work{
+		Run: func() error {
+			var waits waits
+			return read(&list{pages: pages}, func(n int) {
+				if n != handled {
+					outOfOrder++
+				}
+				handled++
+				waits.wait(item)
+			})
+		},
+		Check: func() error {
+			defer func() { handled, outOfOrder = 0, 0 }()
+			if handled != pages*size || outOfOrder > 0 {
+				return fmt.Errorf("%d items of %d, %d out of order", handled, pages*size, outOfOrder)
+			}
+			return nil
+		},
+	}
+}
+
+// byPages reads with windrow.
+func byPages(opts ...windrow.PageOption) func(l *list, handle func(int)) error {
+	return func(l *list, handle func(int)) error {
+		for n, err := range windrow.Pages(context.Background(), windrow.OffsetPager(size, l.fetch), opts...) {
+			if err != nil {
+				return err
+			}
+			handle(n)
+		}
+		return nil
+	}
+}
+
+// byHand reads with a goroutine that is one page ahead, as many programs do.
+func byHand(l *list, handle func(int)) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	next := make(chan windrow.Page[int])
+	errs := make(chan error, 1)
+	go func() {
+		defer close(next)
+		for offset := 0; ; offset += size {
+			page, err := l.fetch(ctx, offset, size)
+			if err != nil {
+				errs <- err
+				return
+			}
+			select {
+			case next <- page:
+			case <-ctx.Done():
+				return
+			}
+			if page.Last {
+				return
+			}
+		}
+	}()
+	for page := range next {
+		for _, n := range page.Items {
+			handle(n)
+		}
+	}
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}

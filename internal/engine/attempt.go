@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Delivery is what the transport knows of an attempt's requests that change something.
+type Delivery uint32
+
+// The deliveries.
+const (
+	Unrecorded Delivery = iota // no transport keeps a record
+	NotSent                    // nothing that could have changed something left, or all of it was refused
+	Answered                   // something left and was answered, and nothing is open
+	Sent                       // something left and is not answered
+)
+
+// Attempt is one call of the caller's function, and the context that the function is given. It is small, and what
+// only transports and chunks need is apart, so that many attempts share one allocation.
+type Attempt struct {
+	run    *Run
+	record atomic.Pointer[record] // made when it is needed
+	item   int
+	number uint32
+}
+
+// record is what became known during an attempt.
+type record struct {
+	items   []int                  // the members of a chunk; set before the call, nil for a single item
+	engaged atomic.Bool            // a transport keeps the record
+	open    atomic.Int32           // requests that change something, sent and not answered
+	applied atomic.Int32           // how many of those were answered by something else than a refusal
+	status  atomic.Int32           // HTTP status of the last answer; 0 when there is none
+	lastToo atomic.Bool            // the last answer is one of applied
+	used    atomic.Int64           // of the quota units that were paid with the attempt
+	expired atomic.Bool            // its own timeout ended it
+	probe   atomic.Bool            // it tries whether a shut gate may open
+	target  atomic.Pointer[string] // of the first request with an idempotency key
+}
+
+// noRecord is read in place of a record that was never made. Nobody writes to it.
+var noRecord record
+
+type attemptKey struct{}
+
+// AttemptFrom returns the attempt that ctx belongs to, nil outside one.
+func AttemptFrom(ctx context.Context) *Attempt {
+	a, _ := ctx.Value(attemptKey{}).(*Attempt)
+	return a
+}
+
+// Deadline implements [context.Context].
+func (a *Attempt) Deadline() (time.Time, bool) { return a.run.ctx.Deadline() }
+
+// Done implements [context.Context].
+func (a *Attempt) Done() <-chan struct{} { return a.run.ctx.Done() }
+
+// Err implements [context.Context].
+func (a *Attempt) Err() error { return a.run.ctx.Err() }
+
+// Value implements [context.Context].
+func (a *Attempt) Value(key any) any {
+	if key == (attemptKey{}) {
+		return a
+	}
+	return a.run.ctx.Value(key)
+}
+
+// read returns the record to look at.
+func (a *Attempt) read() *record {
+	if r := a.record.Load(); r != nil {
+		return r
+	}
+	return &noRecord
+}
+
+// write returns the record to change.
+func (a *Attempt) write() *record {
+	if r := a.record.Load(); r != nil {
+		return r
+	}
+	a.record.CompareAndSwap(nil, new(record))
+	return a.record.Load()
+}
+
+// Owner returns what the configuration of the run carries for its attempts.
+func (a *Attempt) Owner() any { return a.run.cfg.Owner }
+
+// Item returns the index of the item, of the first one in a chunk.
+func (a *Attempt) Item() int { return a.item }
+
+// Items returns the indexes of a chunk, nil for a single item.
+func (a *Attempt) Items() []int { return a.read().items }
+
+// Number counts the charged attempts of the item, this one included, from 1.
+func (a *Attempt) Number() int { return int(a.number) }
+
+// Patience returns how long the run waits for a server that throttles.
+func (a *Attempt) Patience() time.Duration { return a.run.cfg.Policy.MaxThrottleWait }
+
+// UseCredit takes up to cost of the quota units that were paid with the attempt, and returns what is still to be paid.
+func (a *Attempt) UseCredit(cost int) (unpaid int) {
+	r := a.write()
+	used := int(r.used.Add(int64(cost)))
+	return min(cost, max(0, used-a.run.cost(max(1, len(r.items)))))
+}
+
+// FirstTarget reports whether target is the first one that was asked for, or the same as the first.
+func (a *Attempt) FirstTarget(target string) bool {
+	r := a.write()
+	return r.target.CompareAndSwap(nil, &target) || *r.target.Load() == target
+}
+
+// Expired reports whether the attempt's own timeout ended it.
+func (a *Attempt) Expired() bool { return a.read().expired.Load() }
+
+// Probe reports whether the attempt is the one that tries whether a shut gate may open.
+func (a *Attempt) Probe() bool { return a.read().probe.Load() }
+
+// Engage says that a transport keeps the record of this attempt.
+func (a *Attempt) Engage() { a.write().engaged.Store(true) }
+
+// Sending says that a request that changes something leaves now.
+func (a *Attempt) Sending() { a.write().open.Add(1) }
+
+// Answer says that the answer to a request has come. changes tells whether [Attempt.Sending] was called for it.
+func (a *Attempt) Answer(status int, changes bool) {
+	r := a.write()
+	r.status.Store(int32(status))
+	applied := changes && (status < 400 || status >= 500) // a 4xx is a refusal: nothing was changed
+	r.lastToo.Store(applied)
+	if applied {
+		r.applied.Add(1)
+	}
+	if changes {
+		r.open.Add(-1)
+	}
+}
+
+// Beside reports whether something may have been changed by a request beside the one whose answer came last.
+func (a *Attempt) Beside() bool {
+	r := a.read()
+	last := int32(0)
+	if r.lastToo.Load() {
+		last = 1
+	}
+	return r.open.Load() > 0 || r.applied.Load() > last
+}
+
+// Delivery returns what the transport recorded.
+func (a *Attempt) Delivery() Delivery {
+	r := a.read()
+	switch {
+	case r.open.Load() > 0:
+		return Sent
+	case r.applied.Load() > 0:
+		return Answered
+	case r.engaged.Load():
+		return NotSent
+	default:
+		return Unrecorded
+	}
+}
+
+// Status returns the HTTP status of the last answer, 0 when there is none.
+func (a *Attempt) Status() int { return int(a.read().status.Load()) }
+
+// slabSize is how many attempts share an allocation.
+const slabSize = 256
+
+// slab hands out attempts. An attempt is never used twice: the caller's function may keep its context.
+type slab struct{ free []Attempt }
+
+func (s *slab) next(r *Run, item int, number uint32, probe bool) *Attempt {
+	if len(s.free) == 0 {
+		s.free = make([]Attempt, min(slabSize, max(1, r.total.Load())))
+	}
+	a := &s.free[0]
+	s.free = s.free[1:]
+	a.run, a.item, a.number = r, item, number
+	if probe {
+		a.write().probe.Store(true)
+	}
+	return a
+}

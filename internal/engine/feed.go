@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"math"
+	"time"
+)
+
+// closedBit in openTo says that no more items are fed. It is part of openTo so that whether an item still got in is
+// decided in one step.
+const closedBit = math.MinInt64
+
+// follower is an item of a stream that waits for the one with its key before it.
+type follower struct {
+	before   int
+	item     int
+	passed   bool // a worker has passed it among the fresh items
+	released bool // the one before it has ended
+}
+
+// Feed adds the next item of a stream, number item, whose slot must be clear, or hold the outcome of an item that
+// is not to be sent. One goroutine feeds. It reports false when the run takes no more.
+func (r *Run) Feed(item int) bool {
+	if r.live != nil && r.cfg.Table.At(item).State == NotAttempted {
+		r.chain(item)
+	}
+	if r.cfg.BatchDelay > 0 || r.cfg.Linger > 0 {
+		return r.feedHeld()
+	}
+	if !r.openTo.CompareAndSwap(int64(item), int64(item)+1) {
+		return false // closed
+	}
+	r.wakeOne()
+	return true
+}
+
+// wakeOne wakes a worker for fresh items, unless one is just being woken: that one wakes the next if it leaves
+// anything.
+func (r *Run) wakeOne() {
+	if r.sleepers.Load() == 0 || r.waking.Load() {
+		return
+	}
+	r.mu.Lock()
+	if r.sleepers.Load() > 0 && !r.waking.Load() {
+		r.waking.Store(true)
+		r.idle.Signal()
+	}
+	r.mu.Unlock()
+}
+
+// feedHeld is the end of [Run.Feed] where an item may have to wait for others before it may be taken.
+func (r *Run) feedHeld() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.openTo.Load() < 0 {
+		return false
+	}
+	r.fed++
+	switch waiting := r.fed - r.openTo.Load(); {
+	case r.cfg.Linger <= 0 || waiting >= int64(r.chunkCap):
+		if r.lingerTimer != nil {
+			r.lingerTimer.Stop()
+		}
+		r.openFresh()
+		r.idle.Signal()
+	case waiting == 1:
+		r.lingerTimer = time.AfterFunc(r.cfg.Linger, r.lingered)
+	}
+	return true
+}
+
+// lingered opens a chunk that did not fill up in time.
+func (r *Run) lingered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.openFresh()
+	r.idle.Signal()
+}
+
+// EndFeed says that n items were fed and no more will be. The run ends when they have.
+func (r *Run) EndFeed(n int) {
+	if r.cfg.Linger > 0 {
+		r.lingered()
+	}
+	r.total.Store(int64(n))
+	if r.isOver() {
+		r.over()
+	}
+}
+
+// CloseFeed takes no more items, and returns how many were fed. It is for a run that was stopped.
+func (r *Run) CloseFeed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.endHeld()
+	for {
+		open := r.openTo.Load()
+		if open < 0 {
+			open &^= closedBit
+		} else if !r.openTo.CompareAndSwap(open, open|closedBit) {
+			continue
+		}
+		return int(max(open, r.fed))
+	}
+}
+
+// chain makes an item wait for the one with its key before it, if that has not ended.
+func (r *Run) chain(item int) {
+	key := r.cfg.KeyOf(item)
+	if key == "" { // it has none
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, ok := r.live[key]; ok {
+		f := &follower{before: before, item: item}
+		r.waitingFor[before], r.heldBack[item] = f, f
+		r.cfg.Table.At(item).State = held
+	}
+	r.live[key] = item
+}
+
+// release lets the item go that waits for one that has ended.
+func (r *Run) release(item int) {
+	key := r.cfg.KeyOf(item)
+	if key == "" {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live[key] == item {
+		delete(r.live, key)
+	}
+	if f := r.waitingFor[item]; f != nil {
+		f.released = true
+		r.letGo(f)
+	}
+}
+
+// letGo sends a follower that was passed and released. The lock is held.
+func (r *Run) letGo(f *follower) {
+	if f.passed && f.released {
+		delete(r.waitingFor, f.before)
+		delete(r.heldBack, f.item)
+		r.cfg.Table.At(f.item).State = NotAttempted
+		r.soon(&unit{jobs: []*job{{item: f.item}}})
+	}
+}
+
+// passed reports whether a fresh item of a stream is not for the worker that came to it: it ended before it was sent,
+// or waits for another. Only now that a worker has passed it may its slot be used again.
+func (r *Run) passed(item int) bool {
+	if !r.cfg.Stream {
+		return false
+	}
+	switch s := r.cfg.Table.At(item).State; s {
+	case NotAttempted:
+		return false
+	case held:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		f := r.heldBack[item]
+		f.passed = true
+		r.letGo(f)
+		return true
+	default:
+		if r.cfg.Hooks.Final != nil {
+			r.cfg.Hooks.Final(item, item+1)
+		}
+		r.tally(s, 1)
+		return true
+	}
+}
+
+// endHeld marks what still waits for another item when the run was stopped as not attempted.
+func (r *Run) endHeld() {
+	for item := range r.heldBack {
+		r.cfg.Table.At(item).State = NotAttempted
+	}
+}

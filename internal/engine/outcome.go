@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is how an item ended. The zero State is the truth of an item nobody touched.
+type State uint8
+
+// The five states.
+const (
+	NotAttempted State = iota
+	Succeeded
+	Failed
+	Skipped
+	Unknown
+	States // how many there are
+
+	held = States // in a stream: the item waits for one with its key
+)
+
+// Reason says why an item was skipped.
+type Reason uint8
+
+// The reasons.
+const (
+	NoReason Reason = iota
+	Unchanged
+	AlreadyExists
+	NotFound
+	DoneBefore
+	DryRun
+	Duplicate
+)
+
+// Kind groups errors by what a person does about them.
+type Kind uint8
+
+// The kinds.
+const (
+	System Kind = iota
+	Validation
+	Resource
+	Timeout
+)
+
+// Class says what to do after an error.
+type Class uint8
+
+// The classes.
+const (
+	Permanent Class = iota
+	Transient
+	Throttled
+	TooLarge
+	Ambiguous
+	Fatal
+)
+
+// A Judgement is what is made of an error.
+type Judgement struct {
+	Class    Class
+	Kind     Kind
+	After    time.Duration // the server's hint; 0 when it gave none
+	MaxItems int           // the cap that a TooLarge names; 0 when it names none
+	BadItem  int           // position in the chunk, from 1, of the item to blame; 0 when none is named
+
+	Skip     Reason // not a failure at all: there was nothing to do
+	NotFound bool   // the server does not know the item
+	Exists   bool   // the server has the item already
+
+	BeforeSuccess bool // Fatal only until the run's first success, then Permanent
+	StopWhenSpent bool // when the attempts are used up the run stops, too
+	Final         bool // no further attempt, whatever the class
+
+	Err error // nil, or why there is no better judgement: it goes beside the attempt's error
+}
+
+// Slot is the outcome of one item. A run has one for each, so it is small and holds no pointer.
+type Slot struct {
+	Elapsed  time.Duration
+	detail   uint32 // index in the table's details, from 1; 0 for the plain case
+	Attempts uint16 // at most 65,535
+	State    State
+	Reason   Reason
+}
+
+// Detail is what only some outcomes have.
+type Detail struct {
+	Err      error
+	Kind     Kind
+	Resend   bool // failed without having been refused: the same item may succeed another time
+	Warnings []string
+}
+
+// Table holds the outcomes of a run: one slot for each item, or a ring of slots for a stream.
+type Table struct {
+	Slots   []Slot
+	mask    int // item & mask is its slot
+	mu      sync.Mutex
+	details []Detail
+}
+
+// NewTable returns a table for n items, none of which was touched.
+func NewTable(n int) *Table { return &Table{Slots: make([]Slot, n), mask: -1} }
+
+// NewRing returns a table for a stream. slots must be a power of two.
+func NewRing(slots int) *Table { return &Table{Slots: make([]Slot, slots), mask: slots - 1} }
+
+// Clone returns a copy.
+func (t *Table) Clone() *Table {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return &Table{Slots: slices.Clone(t.Slots), mask: t.mask, details: slices.Clone(t.details)}
+}
+
+// At returns the slot of an item.
+func (t *Table) At(item int) *Slot { return &t.Slots[item&t.mask] }
+
+// Put sets the outcome of an item and its detail.
+func (t *Table) Put(item int, s Slot, d Detail) {
+	t.mu.Lock()
+	if t.mask >= 0 { // a ring keeps the detail of a slot in one place
+		if t.details == nil {
+			t.details = make([]Detail, len(t.Slots))
+		}
+		s.detail = uint32(item&t.mask) + 1
+		t.details[s.detail-1] = d
+	} else {
+		t.details = append(t.details, d)
+		s.detail = uint32(len(t.details))
+	}
+	t.mu.Unlock()
+	*t.At(item) = s
+}
+
+// Detail returns the detail of an item, the zero Detail when it has none.
+func (t *Table) Detail(item int) Detail {
+	k := t.At(item).detail
+	if k == 0 {
+		return Detail{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.details[k-1]
+}
+
+// Attempts returns a number of attempts as a slot holds it.
+func Attempts[N int | uint16 | uint32](n N) uint16 {
+	return uint16(min(uint64(max(0, n)), math.MaxUint16))
+}
+
+// Answer is what a native batch says of one item.
+type Answer struct {
+	Err      error
+	Reason   Reason // not NoReason: the server had nothing to do
+	Warnings []string
+}

@@ -1,0 +1,356 @@
+package engine
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// job is an item that did not end with its first attempt.
+type job struct {
+	item     int
+	charged  uint32          // attempts that count
+	sent     bool            // there was an attempt, charged or not
+	maybe    bool            // an attempt may have been applied, and nobody knows
+	lookUp   bool            // ask the server whether it was applied before sending it again
+	lastWord bool            // it is not sent again, whatever looking it up says
+	spent    bool            // its strategy allows no further attempt
+	bound    bool            // it may have been applied as part of a chunk, which must not be sent again but as a whole
+	looks    int             // how often looking it up failed
+	delays   backoff.BackOff // made at the first failure
+	last     Judgement       // of the last attempt
+	err      error           // of the last attempt
+	warnings []string        // of the last answer
+	began    time.Time       // when it was first sent
+	ended    time.Time       // when the last answer came
+}
+
+// jobFor returns the job of an item that is to be sent for the first time in this run. An earlier run may have applied
+// it: its slot says so.
+func (r *Run) jobFor(item int) *job {
+	j := &job{item: item}
+	if r.cfg.Table.At(item).State == Unknown {
+		before := r.cfg.Table.Detail(item)
+		j.maybe, j.lookUp = true, r.cfg.Reconcile != nil && (!r.cfg.Traits.Repeatable || r.cfg.Traits.WholeOnly)
+		j.last, j.err = Judgement{Class: Ambiguous, Kind: before.Kind}, before.Err
+	}
+	return j
+}
+
+// unit is what is sent in one request: jobs that wait for their next attempt.
+type unit struct {
+	jobs   []*job
+	at     time.Time // not before
+	probed int       // throttled in a row although each time it was the first request of a fresh window
+}
+
+// unitHeap orders the units that wait by the time at which they may go.
+type unitHeap []*unit
+
+func (h unitHeap) Len() int           { return len(h) }
+func (h unitHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h unitHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *unitHeap) Push(x any)        { *h = append(*h, x.(*unit)) }
+func (h *unitHeap) Pop() any {
+	old := *h
+	u := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return u
+}
+
+// span is a range of fresh items.
+type span struct{ lo, hi int } // positions in the order of sending
+
+// Budget bounds retries other than those after a throttle. It refills by time and by success: a budget that only
+// successes refill never recovers from an outage.
+type Budget struct {
+	Size       float64 // tokens at the start and at most; a retry costs one
+	PerSecond  float64
+	PerSuccess float64
+}
+
+// purse is a budget in use.
+type purse struct {
+	Budget
+	tokens float64
+	at     time.Time
+	seen   int64 // successes that were counted
+}
+
+// take spends a token, or returns how long it takes until there is one, successes apart.
+func (p *purse) take(now time.Time, successes int64) time.Duration {
+	if p.at.IsZero() {
+		p.at, p.tokens = now, p.Size
+	}
+	p.tokens += p.PerSecond*now.Sub(p.at).Seconds() + p.PerSuccess*float64(successes-p.seen)
+	p.tokens = min(p.tokens, p.Size)
+	p.at, p.seen = now, successes
+	if p.tokens >= 1 {
+		p.tokens--
+		return 0
+	}
+	if p.PerSecond <= 0 {
+		return forever
+	}
+	seconds := (1 - p.tokens) / p.PerSecond
+	if seconds > forever.Seconds() {
+		return forever
+	}
+	return time.Duration(seconds*float64(time.Second)) + 1
+}
+
+// later puts the unit on the heap until its time has come. The lock is held.
+func (r *Run) later(u *unit) {
+	heap.Push(&r.delayed, u)
+	r.arm()
+}
+
+// arm sets the timer for the first unit on the heap, or for the purse. The lock is held.
+func (r *Run) arm() {
+	if r.stopped.Load() {
+		return
+	}
+	var at time.Time
+	if len(r.delayed) > 0 {
+		at = r.delayed[0].at
+	}
+	if len(r.broke) > 0 && (at.IsZero() || r.tokenAt.Before(at)) {
+		at = r.tokenAt
+	}
+	if at.IsZero() {
+		return
+	}
+	wait := time.Until(at)
+	if r.timer == nil {
+		r.timer = time.AfterFunc(wait, r.due)
+		return
+	}
+	r.timer.Reset(wait)
+}
+
+// due moves the units whose time has come to where workers find them, as far as the budget allows.
+func (r *Run) due() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for len(r.delayed) > 0 && !r.delayed[0].at.After(now) {
+		r.broke = append(r.broke, heap.Pop(&r.delayed).(*unit))
+	}
+	r.spend(now)
+	r.arm()
+	r.idle.Broadcast()
+}
+
+// spend lets go the retries that there are tokens for. When there are none, successes may bring some; a run that
+// would wait for longer than MaxThrottleWait stops. The lock is held.
+func (r *Run) spend(now time.Time) {
+	defer func() { r.poor.Store(len(r.broke) > 0) }()
+	limit := r.cfg.Policy.MaxThrottleWait
+	for len(r.broke) > 0 && !r.stopped.Load() {
+		wait := r.purse.take(now, r.counts[Succeeded].Load())
+		if wait == 0 {
+			r.ready = append(r.ready, r.broke[0])
+			r.extra.Add(1)
+			r.broke[0] = nil
+			r.broke = r.broke[1:]
+			r.brokeSince = time.Time{}
+			continue
+		}
+		if r.brokeSince.IsZero() {
+			r.brokeSince = now
+		}
+		left := limit - now.Sub(r.brokeSince)
+		if left <= 0 || wait > limit && r.purse.PerSuccess <= 0 {
+			r.stopLocked(&BudgetError{Wait: wait})
+			return
+		}
+		r.tokenAt = now.Add(min(wait, left))
+		return
+	}
+}
+
+// earned lets retries go that successes have brought tokens for.
+func (r *Run) earned() {
+	r.mu.Lock()
+	if len(r.broke) > 0 {
+		r.spend(time.Now())
+		r.arm()
+		r.idle.Broadcast()
+	}
+	r.mu.Unlock()
+}
+
+// soon puts the unit where workers find it before anything fresh. The lock is held.
+func (r *Run) soon(u *unit) {
+	r.ready = append(r.ready, u)
+	r.extra.Add(1)
+	r.idle.Signal()
+}
+
+// next takes work: what was sent before first, then what is fresh. size is how many fresh items a worker wants
+// at once; a chunk takes as many as fit. It may be called with the gate's lock held.
+func (r *Run) next(size int) (u *unit, s span) {
+	if r.stopped.Load() {
+		return nil, span{}
+	}
+	if r.extra.Load() == 0 && r.singles() {
+		return nil, r.fresh(size)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.ready); n > 0 {
+		u = r.ready[0]
+		r.ready[0] = nil
+		r.ready = r.ready[1:]
+		r.extra.Add(-1)
+		return u, span{}
+	}
+	if r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 {
+		return nil, span{} // the item that waits comes first
+	}
+	if n := len(r.returned); n > 0 {
+		s = r.returned[n-1]
+		if s.hi-s.lo > size {
+			r.returned[n-1].lo = s.lo + size
+			s.hi = s.lo + size
+			r.idle.Signal() // there is some for another
+		} else {
+			r.returned = r.returned[:n-1]
+			r.extra.Add(-1)
+		}
+	} else {
+		s = r.freshChunk(size)
+	}
+	if r.singles() {
+		return nil, s
+	}
+	return r.chunk(s), span{}
+}
+
+// singles reports whether fresh items are sent the short way, by single calls. Those that are to be sent in order are
+// not: one that fails must be sent again before anything else, and one that an earlier run may have applied comes in
+// its place among the others.
+func (r *Run) singles() bool { return r.cfg.ChunkItems <= 1 && r.cfg.Call != nil && !r.cfg.InOrder }
+
+// fresh takes up to size items that nobody has looked at.
+func (r *Run) fresh(size int) span {
+	for {
+		lo, open := r.front.Load(), r.openTo.Load()
+		hi := min(lo+int64(size), open)
+		if lo >= hi {
+			return span{}
+		}
+		if r.front.CompareAndSwap(lo, hi) {
+			return span{int(lo), int(hi)}
+		}
+	}
+}
+
+// freshChunk takes fresh items up to the limits of one request: their number and their size. A single item that is
+// over the size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends
+// before the second item with one key. The lock is held.
+func (r *Run) freshChunk(size int) span {
+	if r.singles() {
+		return r.fresh(size)
+	}
+	lo, open := r.front.Load(), r.openTo.Load()
+	hi, bytes := lo, 0
+	var follows map[int]bool
+	for hi < open && int(hi-lo) < r.chunkCap {
+		item := r.item(int(hi))
+		if hi > lo && follows[item] {
+			break
+		}
+		if state := r.cfg.Table.At(item).State; r.cfg.InOrder && (state == held || state == Unknown && r.jobFor(item).lookUp) {
+			if hi == lo {
+				hi++
+			}
+			break
+		}
+		if r.cfg.Size != nil {
+			b := r.cfg.Size(item)
+			if hi > lo && bytes+b > r.cfg.ChunkBytes {
+				break
+			}
+			bytes += b
+		}
+		if next, ok := r.cfg.Follower[item]; ok && r.cfg.InOrder {
+			if follows == nil {
+				follows = map[int]bool{}
+			}
+			follows[next] = true
+		}
+		hi++
+	}
+	r.front.Store(hi)
+	return span{int(lo), int(hi)}
+}
+
+// chunk turns a range of fresh items into a unit, nil when it is empty.
+func (r *Run) chunk(s span) *unit {
+	if s.lo == s.hi {
+		return nil
+	}
+	u := &unit{}
+	for pos := s.lo; pos < s.hi; pos++ {
+		if item := r.item(pos); !r.passed(item) {
+			u.jobs = append(u.jobs, r.jobFor(item))
+		}
+	}
+	if len(u.jobs) == 0 {
+		return nil
+	}
+	return u
+}
+
+// item returns the item at a position of the order in which fresh items are sent.
+func (r *Run) item(pos int) int {
+	if r.cfg.Order == nil {
+		return pos
+	}
+	return r.cfg.Order[pos]
+}
+
+// giveBack returns fresh items that were taken and not sent.
+func (r *Run) giveBack(s span) {
+	if s.lo >= s.hi {
+		return
+	}
+	r.mu.Lock()
+	r.returned = append(r.returned, s)
+	r.extra.Add(1)
+	r.idle.Signal()
+	r.mu.Unlock()
+}
+
+// available reports whether [Run.next] would find something. The lock is held.
+func (r *Run) available() bool {
+	if len(r.ready) > 0 {
+		return true
+	}
+	if r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 {
+		return false
+	}
+	return len(r.returned) > 0 || r.front.Load() < r.openTo.Load()
+}
+
+// await blocks until there is work; false means that there will be none.
+func (r *Run) await() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.stopped.Load() && !r.isOver() {
+		r.sleepers.Add(1) // before looking, so that whoever feeds an item in between sees it
+		if r.available() {
+			r.sleepers.Add(-1)
+			return true
+		}
+		r.idlers.Add(1)
+		r.idle.Wait()
+		r.idlers.Add(-1)
+		r.sleepers.Add(-1)
+		r.waking.Store(false)
+	}
+	return false
+}

@@ -1,0 +1,371 @@
+// Package engine runs calls for many items: a fixed set of workers pulls work, a gate says when a call may leave,
+// and every item ends in exactly one state. It knows indexes and slots, never the items themselves.
+//
+// The engine is built on chunks: a chunk is what one request carries, and a single call is a chunk of one. Fresh
+// items of single calls take a short way (spans of indexes), since for fast calls the engine's own cost counts;
+// whatever does not succeed at once goes on as jobs.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+const forever = time.Duration(1<<63 - 1)
+
+// Policy says how often and when an item is sent again.
+type Policy struct {
+	MaxAttempts     int
+	NewBackOff      func() backoff.BackOff
+	MaxThrottleWait time.Duration
+	Budget          Budget
+}
+
+// Traits are what the operation is.
+type Traits struct {
+	Read       bool // changes nothing: a lost answer is no harm
+	Repeatable bool // sending it twice has the effect of sending it once
+	Create     bool // makes a record, or may do so
+	Delete     bool
+	// WholeOnly says that sending a chunk twice is harmless only with the same members: what makes it harmless is an
+	// idempotency key, and that belongs to exactly those.
+	WholeOnly bool
+}
+
+// Hooks watch attempts. A nil hook is not called.
+type Hooks struct {
+	// Attempt is called before an attempt, with its context; the context it returns is what the call gets, and
+	// the function it returns is called with the attempt's error.
+	Attempt func(ctx context.Context, a *Attempt) (context.Context, func(error))
+	// Final is called once for each item that does not end as NotAttempted, after its slot was written, with the
+	// range of items from lo to hi-1 that have just ended. It may block. Workers call it at the same time.
+	Final func(lo, hi int)
+}
+
+// Config is a run to be made. Table must hold the state of the items that are not in Order and follow nobody.
+type Config struct {
+	Table    *Table
+	Todo     int                   // how many items are to be sent, those that follow others included
+	Order    []int                 // the items to be sent, in order; nil means every item
+	Follower map[int]int           // item to the next item that must not be sent before it has ended
+	Stream   bool                  // items come by Feed; Todo, Order, Follower and Doubtful must be zero
+	KeyOf    func(item int) string // of a stream: items with one key are sent one after the other; nil means no keys
+	Doubtful []int                 // items to be sent that an earlier run may have applied; not in Order
+
+	Owner   any // what attempts carry for the caller
+	Traits  Traits
+	Policy  Policy
+	Workers int
+	InOrder bool
+
+	BatchSize  int           // a batch of fresh items, with BatchDelay
+	BatchDelay time.Duration // pause after each batch but the last
+
+	ChunkItems int                // items in one request; 1 or less means single calls
+	ChunkBytes int                // bound on the sum of Size
+	Size       func(item int) int // nil means that only the number counts
+	OmitsTail  bool
+	Linger     time.Duration // of a stream: how long items wait for a chunk to fill up
+
+	AttemptTimeout time.Duration
+	TimeoutCause   error
+	FailedBefore   int          // items that failed before the run, for MaxFailures
+	MaxFailures    int          // the run stops when more items failed; negative means never
+	MaxFailureRate float64      // the run stops when a larger share failed; negative means never
+	MinFailureRate int          // items that ended before MaxFailureRate counts
+	Broken         <-chan error // nil, or: what comes from it stops the run
+	KeepPanics     bool         // a panic stops the run and is returned, instead of being the item's error
+
+	// Call makes a single call; it may be nil when there is a Batch.
+	Call func(ctx context.Context, item int) error
+	// Batch makes one request for many items and fills answers, one for each; it returns how many the server gave.
+	Batch func(ctx context.Context, items []int, answers []Answer) (int, error)
+	// Reconcile asks whether an item was applied; nil when there is no way to know.
+	Reconcile func(ctx context.Context, item int) (found bool, err error)
+	// Judge says what is to be made of an error.
+	Judge func(a *Attempt, err error) Judgement
+	Cost  func(items int) int // quota units of one request; nil means 1
+	Hooks Hooks
+	Gate  *gate.Gate
+
+	// Lost makes the error of an item whose call panicked, or ended its goroutine: value is nil then.
+	Lost func(value any, stack []byte) error
+}
+
+// Stats counts what a run did.
+type Stats struct {
+	Requests, Retries, Throttled int64
+}
+
+// Run is a run under way.
+type Run struct {
+	cfg   *Config
+	ctx   context.Context // of the calls
+	group errgroup.Group
+
+	waiting    context.Context // of the waits of our own: ends with ctx, and when the run stops
+	cancelWait context.CancelFunc
+	turn       chan struct{} // whoever has put something in may stand in the gate's queue
+
+	// What many goroutines change stands on cache lines of its own.
+	_            [64]byte
+	front        atomic.Int64 // the next fresh item
+	_            [64]byte
+	openTo       atomic.Int64 // where fresh items end for now
+	_            [64]byte
+	ended, total atomic.Int64 // items that have ended, and that are to end
+	_            [64]byte
+	sleepers     atomic.Int32 // workers that wait for work
+	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
+	extra        atomic.Int32 // len(ready) + len(returned)
+	stopped      atomic.Bool
+	throttling   atomic.Bool  // throttledSince is set
+	poor         atomic.Bool  // broke is not empty
+	idlers       atomic.Int32 // workers that found nothing to do
+
+	counts                       [States]atomic.Int64
+	requests, retries, throttled atomic.Int64
+	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
+
+	mu             sync.Mutex
+	idle           sync.Cond
+	ready          []*unit
+	delayed        unitHeap
+	returned       []span
+	timer          *time.Timer
+	batchLeft      int
+	batchTimer     *time.Timer
+	chunkCap       int
+	batchEnd       int64             // fresh items before it may be sent, with BatchDelay
+	fed            int64             // fresh items so far
+	live           map[string]int    // of a stream: the latest item with the key
+	waitingFor     map[int]*follower // by the item before
+	heldBack       map[int]*follower // by the item that waits
+	lingerTimer    *time.Timer
+	purse          purse
+	broke          []*unit   // retries that wait for the purse
+	brokeSince     time.Time // since when the purse was found empty each time
+	tokenAt        time.Time // when it is looked at again
+	throttledSince time.Time // since when nothing but throttles was answered
+	cause          error
+	panicked       error
+}
+
+// BudgetError stops a run whose retry budget is used up for longer than the run waits.
+type BudgetError struct{ Wait time.Duration }
+
+// Error implements error.
+func (e *BudgetError) Error() string {
+	if e.Wait == forever {
+		return "the retry budget is used up and refills by successes only"
+	}
+	return fmt.Sprintf("the retry budget is used up for %v", e.Wait.Round(time.Millisecond))
+}
+
+// ThrottledError stops a run that the server throttles for longer than the run waits.
+type ThrottledError struct {
+	Wait time.Duration // how long it would have to wait, or has waited
+	Max  time.Duration
+	Err  error // the last throttle
+}
+
+// Error implements error.
+func (e *ThrottledError) Error() string {
+	return fmt.Sprintf("the server throttles for %v, longer than MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
+}
+
+// Unwrap returns the last throttle.
+func (e *ThrottledError) Unwrap() error { return e.Err }
+
+// FailuresError stops a run in which too many items failed.
+type FailuresError struct{ Failed, Ended int }
+
+// Error implements error.
+func (e *FailuresError) Error() string {
+	return fmt.Sprintf("too many failures: %d of the first %d items", e.Failed, e.Ended)
+}
+
+// FatalError stops a run: every further call would meet the same error.
+type FatalError struct{ Err error }
+
+// Error implements error.
+func (e *FatalError) Error() string {
+	return "stopped, since every further call would fail: " + e.Err.Error()
+}
+
+// Unwrap returns the error that stopped the run.
+func (e *FatalError) Unwrap() error { return e.Err }
+
+// New prepares a run.
+func New(ctx context.Context, cfg *Config) *Run {
+	r := &Run{cfg: cfg, ctx: ctx, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
+	r.idle.L = &r.mu
+	r.purse.Budget = cfg.Policy.Budget
+	r.waiting, r.cancelWait = context.WithCancel(ctx)
+	r.total.Store(int64(cfg.Todo))
+	for _, i := range cfg.Doubtful {
+		r.ready = append(r.ready, &unit{jobs: []*job{r.jobFor(i)}})
+	}
+	r.extra.Store(int32(len(r.ready)))
+	r.batchLeft = len(r.ready)
+	r.batchEnd = math.MaxInt64
+	if cfg.BatchDelay > 0 {
+		r.batchEnd = int64(cfg.BatchSize)
+	}
+	switch {
+	case cfg.Stream:
+		r.total.Store(math.MaxInt64)
+		if cfg.KeyOf != nil {
+			r.live, r.waitingFor, r.heldBack = map[string]int{}, map[int]*follower{}, map[int]*follower{}
+		}
+	case cfg.Order != nil:
+		r.fed = int64(len(cfg.Order))
+	default:
+		r.fed = int64(len(cfg.Table.Slots))
+	}
+	r.openFresh()
+	return r
+}
+
+// openFresh lets the fresh items be taken that the batch has room for. Nobody else may be changing openTo.
+func (r *Run) openFresh() {
+	open, end := r.openTo.Load(), min(r.fed, r.batchEnd)
+	if open < 0 {
+		return // closed
+	}
+	r.batchLeft += int(end - open)
+	r.openTo.Store(end)
+}
+
+// batchEnded counts items that ended. When a whole batch has, the next one opens after the delay.
+func (r *Run) batchEnded(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.batchLeft -= n
+	if r.batchLeft > 0 || r.openTo.Load() < r.batchEnd || r.stopped.Load() {
+		return
+	}
+	r.batchTimer = time.AfterFunc(r.cfg.BatchDelay, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.batchEnd += int64(r.cfg.BatchSize)
+		r.openFresh()
+		r.idle.Broadcast()
+	})
+}
+
+// Wait runs until every item has ended or the run was stopped, and all calls have returned. The error is what
+// stopped the run.
+func (r *Run) Wait() error {
+	defer r.cancelWait()
+	if r.total.Load() == 0 {
+		return nil
+	}
+	r.cfg.Gate.Attach()
+	defer r.cfg.Gate.Detach()
+	stop := context.AfterFunc(r.ctx, func() { r.stop(gate.Ended(r.ctx)) })
+	unwatch := func() {}
+	if r.cfg.Broken != nil {
+		unwatch = r.watch(r.cfg.Broken)
+	}
+	r.checkFailures()
+	for range max(1, min(int64(r.cfg.Workers), r.total.Load())) {
+		r.group.Go(r.work)
+	}
+	_ = r.group.Wait() // workers return no errors: an item's error is a result
+	stop()
+	unwatch()
+	r.mu.Lock()
+	r.stopped.Store(true)
+	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	r.endHeld()
+	left := slices.Concat(r.ready, r.delayed, r.broke)
+	r.ready, r.delayed, r.broke = nil, nil, nil
+	cause, panicked := r.cause, r.panicked
+	r.mu.Unlock()
+	for _, u := range left {
+		for _, j := range u.jobs {
+			r.abandon(j)
+		}
+	}
+	switch {
+	case panicked != nil:
+		return panicked
+	case r.isOver() && r.interrupted.Load() == 0 && r.ctx.Err() != nil:
+		return nil // the context ended when every item already had
+	case !r.isOver() && cause == nil:
+		return gate.Ended(r.ctx)
+	}
+	return cause
+}
+
+// watch stops the run with an error that comes, until the function it returns is called.
+func (r *Run) watch(broken <-chan error) (end func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case err := <-broken:
+			r.stop(err)
+		case <-done:
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+// Count returns how many items ended in the state so far. Items that a stopped run left are not counted.
+func (r *Run) Count(s State) int64 { return r.counts[s].Load() }
+
+// Stats returns the counts so far.
+func (r *Run) Stats() Stats {
+	return Stats{Requests: r.requests.Load(), Retries: r.retries.Load(), Throttled: r.throttled.Load()}
+}
+
+// Stop ends the run early: nothing more is sent, calls in flight are waited for and count.
+func (r *Run) Stop(cause error) { r.stop(cause) }
+
+func (r *Run) stop(cause error) {
+	r.mu.Lock()
+	r.stopLocked(cause)
+	r.mu.Unlock()
+}
+
+func (r *Run) stopLocked(cause error) {
+	if r.stopped.Load() {
+		return
+	}
+	r.stopped.Store(true)
+	if r.cause == nil {
+		r.cause = cause
+	}
+	r.cancelWait()
+	r.idle.Broadcast()
+}
+
+// isOver reports whether every item has ended.
+func (r *Run) isOver() bool { return r.ended.Load() == r.total.Load() }
+
+// over lets idle workers go: every item has ended.
+func (r *Run) over() {
+	r.mu.Lock()
+	r.cancelWait()
+	r.idle.Broadcast()
+	r.mu.Unlock()
+}

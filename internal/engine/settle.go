@@ -1,0 +1,668 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+var (
+	// ErrOmitted is the error of an item that a short answer left out, where that means that it was not attempted.
+	ErrOmitted = errors.New("the server's answer ended before this item: it was not attempted")
+	// ErrNotApplied is the error of an item whose answer was lost and which a look-up did not find.
+	ErrNotApplied = errors.New("the answer was lost, and a look-up shows that the item was not applied")
+)
+
+// CountError is the error of a chunk whose answer has the wrong length.
+type CountError struct{ Want, Got int }
+
+// Error implements error.
+func (e *CountError) Error() string {
+	return fmt.Sprintf("the server answered %d results for %d items: no result can be told from another", e.Got, e.Want)
+}
+
+// reply is what came of sending a unit.
+type reply struct {
+	err      error // of the request
+	answers  []Answer
+	got      int // how many answers the server gave
+	lookedUp bool
+	found    bool
+	sent, at time.Time
+	permit   *gate.Permit
+}
+
+// A step is what is done with a job after an attempt.
+type step uint8
+
+const (
+	end     step = iota // in the state
+	again               // after a delay, an attempt charged
+	wait                // when the gate opens, no attempt charged
+	divide              // in smaller chunks
+	lookUp              // ask whether it was applied
+	stopRun             // in the state, and so does the run
+)
+
+// judge asks the configuration what an error is, and applies what only the run knows.
+func (r *Run) judge(a *Attempt, err error) Judgement {
+	j := r.cfg.Judge(a, err)
+	if j.Class == Fatal && j.BeforeSuccess && r.counts[Succeeded].Load() > 0 {
+		j.Class = Permanent
+	}
+	return j
+}
+
+// decide is the table of what follows from an error: see design 3.4. It changes nothing.
+func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
+	t := r.cfg.Traits
+	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
+	maybe := j.maybe && !t.Read
+	lost := Failed // what an item ends as when nobody can say whether it was applied
+	if maybe || by.Class == Ambiguous && !t.Read {
+		lost = Unknown
+	}
+	switch {
+	case by.Skip != NoReason:
+		return end, Skipped, by.Skip
+	case by.NotFound && t.Delete && maybe:
+		return end, Succeeded, NoReason // an earlier attempt deleted it
+	case by.NotFound && t.Delete:
+		return end, Skipped, NotFound
+	case by.Exists && t.Create && maybe && r.cfg.Reconcile != nil:
+		return lookUp, Unknown, NoReason // most likely its own: read it back
+	case by.Exists && t.Create && maybe:
+		return end, Unknown, NoReason
+	}
+	switch by.Class {
+	case Throttled:
+		return wait, lost, NoReason
+	case Transient:
+		if left {
+			return again, lost, NoReason
+		}
+		if lost == Unknown && r.cfg.Reconcile != nil && !by.Final {
+			return lookUp, Unknown, NoReason
+		}
+		if by.StopWhenSpent {
+			return stopRun, lost, NoReason
+		}
+		return end, lost, NoReason
+	case Ambiguous:
+		switch {
+		case left && (t.Read || t.Repeatable):
+			return again, lost, NoReason
+		case lost == Unknown && r.cfg.Reconcile != nil && !by.Final:
+			return lookUp, Unknown, NoReason
+		}
+		return end, lost, NoReason
+	case TooLarge:
+		return divide, Failed, NoReason
+	case Fatal:
+		return stopRun, lost, NoReason
+	default:
+		if by.Final || by.BeforeSuccess { // the call broke off before anything was sent, or the caller was refused: not the item
+			return end, lost, NoReason
+		}
+		return end, Failed, NoReason
+	}
+}
+
+// settle decides what becomes of the jobs of a unit that was sent.
+func (r *Run) settle(u *unit, a *Attempt, re reply) {
+	for _, j := range u.jobs {
+		j.sent, j.ended = true, re.at
+	}
+	switch {
+	case re.lookedUp:
+		r.settleLookUp(u, a, re)
+	case re.err != nil:
+		r.settleRequest(u, r.judge(a, re.err), re)
+	case re.answers == nil:
+		r.report(re, gate.Signal{Answered: 1})
+		u.jobs[0].charged++
+		r.finish(u.jobs[0], Succeeded, NoReason)
+	case re.got != len(u.jobs) && !(r.cfg.OmitsTail && re.got < len(u.jobs)):
+		re.err = &CountError{Want: len(u.jobs), Got: re.got}
+		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
+	default:
+		r.settleAnswers(u, a, re)
+	}
+}
+
+// report tells the gate what the reply taught.
+func (r *Run) report(re reply, s gate.Signal) {
+	s.Sent, s.At, s.Latency = re.sent, re.at, re.at.Sub(re.sent)
+	r.signal(re.permit, s)
+}
+
+// signalOf is what an error teaches the gate: any answer but a throttle shows that the server takes calls.
+func signalOf(by Judgement) gate.Signal {
+	switch by.Class {
+	case Throttled:
+		return gate.Signal{Throttled: true, Hint: by.After}
+	case Permanent, TooLarge:
+		return gate.Signal{Answered: 1}
+	default:
+		return gate.Signal{}
+	}
+}
+
+// note remembers the error of an attempt, and charges it.
+func (r *Run) note(j *job, by Judgement, err error) {
+	j.last, j.err = by, err
+	r.lost(j, by.Err)
+	if by.Class != Throttled {
+		j.charged++
+	}
+	if by.Class == Ambiguous {
+		j.maybe = true
+	}
+}
+
+// lost puts beside the error of a job that a function of the caller's did not return, if it did not.
+func (r *Run) lost(j *job, failure error) {
+	if failure == nil {
+		return
+	}
+	j.err = errors.Join(failure, j.err)
+	if r.cfg.KeepPanics && failure != r.cfg.Lost(nil, nil) {
+		r.mu.Lock()
+		if r.panicked == nil {
+			r.panicked = failure
+		}
+		r.stopLocked(failure)
+		r.mu.Unlock()
+	}
+}
+
+// settleRequest deals with an error of the whole request.
+func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
+	probe := re.permit.Probe()
+	r.report(re, signalOf(by))
+	if by.Class == Throttled {
+		r.throttle(u, by, re, probe)
+		return
+	}
+	u.probed = 0
+	for _, j := range u.jobs {
+		r.note(j, by, re.err)
+	}
+	switch n := len(u.jobs); {
+	case n > 1 && r.cfg.Traits.WholeOnly && (by.Class == Ambiguous || u.jobs[0].bound):
+		r.settleBound(u, by)
+		return
+	case n > 1 && by.Class == Permanent && by.Skip == NoReason:
+		r.refused(u, by)
+		return
+	case n > 1 && by.Class == TooLarge:
+		r.learnCap(by.MaxItems, n)
+		r.uncharge(u)
+		r.split(u)
+		return
+	}
+	retry := &unit{}
+	for _, j := range u.jobs { // jobs of one unit may differ in what happened to them before
+		do, state, reason := r.decide(j, by)
+		if do == again {
+			retry.jobs = append(retry.jobs, j)
+			continue
+		}
+		r.take(j, do, state, reason)
+	}
+	r.retry(retry, by)
+}
+
+// settleBound deals with an error of a chunk that may have been applied, when only the very same chunk may be sent
+// again: it is, or its items are looked up one by one.
+func (r *Run) settleBound(u *unit, by Judgement) {
+	whole := true
+	for _, j := range u.jobs {
+		j.bound = true
+		do, _, _ := r.decide(j, by)
+		whole = whole && do == again
+	}
+	if whole {
+		r.retry(u, by)
+		return
+	}
+	for _, j := range u.jobs {
+		r.unbind(j, by)
+	}
+}
+
+// unbind goes on with one job of a chunk that may not be sent again.
+func (r *Run) unbind(j *job, by Judgement) {
+	j.spent = true
+	if do, state, reason := r.decide(j, by); do == lookUp || by.Skip != NoReason || by.Class == Fatal {
+		r.take(j, do, state, reason)
+	} else if r.cfg.Reconcile != nil && !by.Final {
+		r.take(j, lookUp, Unknown, NoReason)
+	} else {
+		r.finish(j, Unknown, NoReason)
+	}
+}
+
+// take carries out a step for one job alone.
+func (r *Run) take(j *job, do step, state State, reason Reason) {
+	switch do {
+	case lookUp:
+		j.lookUp = true
+		j.lastWord = j.last.Exists && !j.bound || j.spent && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
+		r.retry(&unit{jobs: []*job{j}}, j.last)
+	case stopRun:
+		r.stop(&FatalError{Err: j.err})
+		r.finish(j, state, reason)
+	default:
+		r.finish(j, state, reason)
+	}
+}
+
+// settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
+func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
+	var s gate.Signal
+	retry, blocked, omitted := &unit{}, &unit{}, &unit{}
+	var longest Judgement
+	var bad []int
+	for k, j := range u.jobs { // successes first: they tell what a later 403 means
+		switch answer := &re.answers[k]; {
+		case k >= re.got && re.got > 0 && !j.bound: // the request did get somewhere: the rest goes on at once
+			omitted.jobs = append(omitted.jobs, j)
+		case k >= re.got:
+			answer.Err = ErrOmitted
+			bad = append(bad, k)
+		case answer.Err != nil:
+			bad = append(bad, k)
+		default:
+			s.Answered = 1
+			j.charged++
+			j.warnings = answer.Warnings
+			r.finish(j, state(answer.Reason), answer.Reason)
+		}
+	}
+	for _, k := range bad {
+		j, err := u.jobs[k], re.answers[k].Err
+		by := Judgement{Class: Transient}
+		if err != ErrOmitted {
+			by = r.judge(a, err)
+		}
+		r.note(j, by, err)
+		j.warnings = re.answers[k].Warnings
+		if n := len(u.jobs); n > 1 && r.cfg.Traits.WholeOnly && by.Class == Ambiguous {
+			j.bound = true
+		}
+		do, state, reason := r.decide(j, by)
+		if j.bound && do != end && do != stopRun {
+			if s.Answered = 1; do == wait {
+				s.Answered, s.Throttled, s.Hint = 0, true, max(s.Hint, by.After)
+			}
+			r.unbind(j, by)
+			continue
+		}
+		switch do {
+		case wait:
+			blocked.jobs = append(blocked.jobs, j)
+			s.Throttled, s.Hint = true, max(s.Hint, by.After)
+		case again:
+			retry.jobs = append(retry.jobs, j)
+			if longest.After < by.After || len(retry.jobs) == 1 {
+				longest = by
+			}
+		default:
+			s.Answered = 1
+			r.take(j, do, state, reason)
+		}
+	}
+	probe := re.permit.Probe()
+	if s.Throttled {
+		if s.Answered > 0 { // not all that was sent
+			r.notThrottled()
+		} else {
+			blocked.probed = u.probed
+		}
+		s.Answered = 0
+	}
+	r.report(re, s)
+	if len(omitted.jobs) > 0 {
+		r.mu.Lock()
+		r.soon(omitted)
+		r.mu.Unlock()
+	}
+	r.retry(retry, longest)
+	if len(blocked.jobs) > 0 {
+		r.throttle(blocked, Judgement{Class: Throttled, After: s.Hint}, re, probe)
+	}
+}
+
+// state is what an answer without an error means.
+func state(reason Reason) State {
+	if reason != NoReason {
+		return Skipped
+	}
+	return Succeeded
+}
+
+// settleLookUp deals with the answer to whether an item was applied.
+func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
+	j := u.jobs[0]
+	if re.err == nil {
+		r.report(re, gate.Signal{Answered: 1})
+		switch {
+		case re.found:
+			r.finish(j, Succeeded, NoReason)
+		case j.lastWord:
+			if !j.last.Exists || j.bound { // it was not refused
+				j.err = errors.Join(ErrNotApplied, j.err)
+				j.last.Class = Transient
+			}
+			r.finish(j, Failed, NoReason)
+		default:
+			j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
+			r.mu.Lock()
+			r.soon(u)
+			r.mu.Unlock()
+		}
+		return
+	}
+	by := r.judge(a, re.err)
+	probe := re.permit.Probe()
+	r.report(re, signalOf(by))
+	j.looks++
+	switch {
+	case by.Class == Throttled:
+		r.throttle(u, by, re, probe)
+	case by.Class == Fatal:
+		r.stop(&FatalError{Err: re.err})
+		r.finish(j, Unknown, NoReason)
+	case by.Class == Permanent || by.Class == TooLarge || by.Final || j.looks >= r.cfg.Policy.MaxAttempts:
+		j.err = errors.Join(j.err, re.err)
+		r.lost(j, by.Err)
+		r.finish(j, Unknown, NoReason)
+	default:
+		r.retry(u, by)
+	}
+}
+
+// throttle puts a unit that the server throttled where it goes first when the gate opens. A server that throttles for
+// longer than the run waits ends the run. A chunk that is throttled twice, each time as the first request of a fresh
+// window, can never pass: it goes on in halves.
+func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
+	r.throttled.Add(1)
+	for _, j := range u.jobs {
+		j.sent = true
+		if !j.lookUp {
+			j.last = by
+			if re.err != nil {
+				j.err = re.err
+			}
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.throttledSince.IsZero() {
+		r.throttledSince = re.at
+		r.throttling.Store(true)
+	}
+	last := re.err
+	if last == nil {
+		last = u.jobs[0].err
+	}
+	limit := r.cfg.Policy.MaxThrottleWait
+	if wait := max(by.After, re.at.Sub(r.throttledSince)+min(by.After, limit)); wait > limit {
+		r.stopLocked(&ThrottledError{Wait: wait, Max: limit, Err: last})
+	}
+	if probe {
+		u.probed++
+	}
+	if n := len(u.jobs); n > 1 && u.probed >= 2 && !u.jobs[0].bound {
+		r.chunkCap = max(1, min(r.chunkCap, n/2))
+		r.soon(&unit{jobs: slices.Clone(u.jobs[n/2:])})
+		u = &unit{jobs: u.jobs[:n/2]}
+	}
+	r.soon(u)
+}
+
+// notThrottled notes that the server took something.
+func (r *Run) notThrottled() {
+	r.mu.Lock()
+	r.throttledSince = time.Time{}
+	r.throttling.Store(false)
+	r.mu.Unlock()
+}
+
+// retry sends jobs again after the longest of their delays and the server's hint.
+func (r *Run) retry(u *unit, by Judgement) {
+	delay := by.After
+	var jobs, spent []*job
+	bound := len(u.jobs) > 1 && u.jobs[0].bound
+	for _, j := range u.jobs {
+		if j.delays == nil {
+			j.delays = r.cfg.Policy.NewBackOff()
+		}
+		d := j.delays.NextBackOff()
+		if f, ok := j.delays.(interface{ Failure() error }); ok && d < 0 {
+			r.lost(j, f.Failure())
+		}
+		switch {
+		case d >= 0:
+		case j.lookUp && j.looks == 0: // to look is not to send
+			j.lastWord = true
+		default: // the strategy has enough: [backoff.Stop]
+			spent = append(spent, j)
+			continue
+		}
+		delay = max(delay, d)
+		jobs = append(jobs, j)
+	}
+	if bound && len(spent) > 0 { // as a whole, or not at all
+		for _, j := range u.jobs {
+			r.unbind(j, by)
+		}
+		return
+	}
+	if u.jobs = jobs; len(jobs) > 0 {
+		r.delay(u, delay, by)
+	}
+	for _, j := range spent {
+		r.giveUp(j)
+	}
+}
+
+// delay sends a unit after a delay, unless that is longer than the run may wait.
+func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
+	limit := r.cfg.Policy.MaxThrottleWait
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u.at = time.Now().Add(delay)
+	// The server said when to come back: nothing is gained by waiting for what cannot come in time.
+	if by.After > limit {
+		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})
+	} else if deadline, ok := r.ctx.Deadline(); ok && by.After > 0 && deadline.Before(u.at) {
+		r.stopLocked(fmt.Errorf("the server asks to wait %v, which would exceed the deadline: %w", by.After, context.DeadlineExceeded))
+	}
+	r.later(u)
+}
+
+// giveUp ends a job whose strategy allows no further attempt.
+func (r *Run) giveUp(j *job) {
+	if j.lookUp {
+		r.finish(j, Unknown, NoReason)
+		return
+	}
+	j.spent = true
+	do, state, reason := r.decide(j, j.last)
+	r.take(j, do, state, reason)
+}
+
+// uncharge takes back what the attempt cost: it was no fault of the items.
+func (r *Run) uncharge(u *unit) {
+	for _, j := range u.jobs {
+		j.charged--
+	}
+}
+
+// learnCap lowers the size of chunks to what the server names, or else to half of what it refused.
+func (r *Run) learnCap(named, refused int) {
+	r.mu.Lock()
+	if named <= 0 || named >= refused {
+		named = refused / 2
+	}
+	r.chunkCap = max(1, min(r.chunkCap, named))
+	r.mu.Unlock()
+}
+
+// split sends the jobs of a unit again, in chunks of the size that is allowed now.
+func (r *Run) split(u *unit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for part := range slices.Chunk(u.jobs, max(1, min(r.chunkCap, len(u.jobs)-1))) {
+		r.soon(&unit{jobs: slices.Clone(part)})
+	}
+}
+
+// refused finds the items for which a chunk was refused: the one that the server names, or those that are there
+// already because an earlier attempt made them, or else by halves.
+func (r *Run) refused(u *unit, by Judgement) {
+	if k := by.BadItem - 1; k >= 0 && k < len(u.jobs) {
+		bad := u.jobs[k]
+		rest := &unit{jobs: slices.Delete(slices.Clone(u.jobs), k, k+1)}
+		r.uncharge(rest)
+		do, state, reason := r.decide(bad, by)
+		r.take(bad, do, state, reason)
+		r.mu.Lock()
+		r.soon(rest)
+		r.mu.Unlock()
+		return
+	}
+	r.uncharge(u)
+	own, rest := &unit{}, &unit{}
+	for _, j := range u.jobs {
+		if do, _, _ := r.decide(j, by); do == lookUp {
+			own.jobs = append(own.jobs, j)
+		} else {
+			rest.jobs = append(rest.jobs, j)
+		}
+	}
+	for _, j := range own.jobs { // what is not found is sent alone: the refusal may have been another item's fault
+		j.lookUp = true
+		r.retry(&unit{jobs: []*job{j}}, by)
+	}
+	parts := [][]*job{rest.jobs}
+	if len(own.jobs) == 0 {
+		parts = [][]*job{u.jobs[:len(u.jobs)/2], u.jobs[len(u.jobs)/2:]}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, part := range parts {
+		if len(part) > 0 {
+			r.soon(&unit{jobs: slices.Clone(part)})
+		}
+	}
+}
+
+// finish ends a job.
+func (r *Run) finish(j *job, s State, reason Reason) {
+	if j.last.Class == Ambiguous && (s == Unknown || s == Failed) {
+		if r.ctx.Err() != nil {
+			r.stop(gate.Ended(r.ctx))
+		}
+		if r.stopped.Load() {
+			r.interrupted.Add(1)
+		}
+	}
+	refused := (j.last.Class == Permanent || j.last.Class == TooLarge) && !j.last.Final
+	r.write(j, s, reason, s == Failed && !refused)
+	r.announce(j.item)
+	r.tally(s, 1)
+}
+
+// abandon ends a job that a stopped run left.
+func (r *Run) abandon(j *job) {
+	switch {
+	case !j.sent: // fresh, or what an earlier run left: its slot says so
+		return
+	case !j.maybe:
+		r.write(j, NotAttempted, NoReason, false)
+		return
+	case r.cfg.Traits.Read:
+		r.write(j, Failed, NoReason, true)
+	default:
+		r.write(j, Unknown, NoReason, false)
+	}
+	r.counts[r.cfg.Table.At(j.item).State].Add(1)
+	if r.cfg.Hooks.Final != nil {
+		r.cfg.Hooks.Final(j.item, j.item+1)
+	}
+}
+
+// write fills the job's slot. resend says that the item failed without having been refused.
+func (r *Run) write(j *job, s State, reason Reason, resend bool) {
+	slot := Slot{State: s, Reason: reason, Attempts: Attempts(j.charged), Elapsed: j.ended.Sub(j.began)}
+	switch {
+	case s != Succeeded && s != Skipped:
+		r.cfg.Table.Put(j.item, slot, Detail{Err: j.err, Kind: j.last.Kind, Resend: resend, Warnings: j.warnings})
+	case len(j.warnings) > 0:
+		r.cfg.Table.Put(j.item, slot, Detail{Warnings: j.warnings})
+	default:
+		*r.cfg.Table.At(j.item) = slot
+	}
+}
+
+// announce tells those who wait for an item that it has ended.
+func (r *Run) announce(item int) {
+	if next, ok := r.cfg.Follower[item]; ok && !r.cfg.InOrder {
+		r.mu.Lock()
+		r.soon(&unit{jobs: []*job{r.jobFor(next)}})
+		r.batchLeft++
+		r.mu.Unlock()
+	}
+	if r.live != nil {
+		r.release(item)
+	}
+	if r.cfg.Hooks.Final != nil {
+		r.cfg.Hooks.Final(item, item+1)
+	}
+}
+
+// announceAll is [Run.announce] for the fresh items at the positions from lo to hi-1.
+func (r *Run) announceAll(lo, hi int) {
+	if r.cfg.Order == nil && r.cfg.Follower == nil && r.live == nil {
+		r.cfg.Hooks.Final(lo, hi)
+		return
+	}
+	for pos := lo; pos < hi; pos++ {
+		r.announce(r.item(pos))
+	}
+}
+
+// tally counts items that ended, and stops the run when too many failed.
+func (r *Run) tally(s State, n int) {
+	r.counts[s].Add(int64(n))
+	if s == Failed || s == Unknown {
+		r.checkFailures()
+	}
+	if s == Succeeded && r.purse.PerSuccess > 0 && r.poor.Load() {
+		r.earned()
+	}
+	if r.cfg.BatchDelay > 0 {
+		r.batchEnded(n)
+	}
+	if r.ended.Add(int64(n)) == r.total.Load() {
+		r.over()
+	}
+}
+
+func (r *Run) checkFailures() {
+	failed := r.counts[Failed].Load() + r.counts[Unknown].Load()
+	ended := failed + r.counts[Succeeded].Load() + r.counts[Skipped].Load()
+	many := r.cfg.MaxFailures >= 0 && failed+int64(r.cfg.FailedBefore) > int64(r.cfg.MaxFailures)
+	often := r.cfg.MaxFailureRate >= 0 && ended > 0 && ended >= int64(r.cfg.MinFailureRate) && float64(failed) > r.cfg.MaxFailureRate*float64(ended)
+	if many || often {
+		before := int64(r.cfg.FailedBefore)
+		r.stop(&FailuresError{Failed: int(failed + before), Ended: int(ended + before)})
+	}
+}

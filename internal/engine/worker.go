@@ -1,0 +1,389 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+const (
+	// fastCall is how long a call takes at most for its time to be measured together with its neighbours'.
+	fastCall = 10 * time.Microsecond
+	// maxSpan is how many fresh items a worker takes at once while calls are fast.
+	maxSpan = 64
+	// clockEvery is after how many calls of a span the clock is read, to notice that calls became slow.
+	clockEvery = 8
+)
+
+// worker is one of the goroutines that make calls.
+type worker struct {
+	run    *Run
+	permit gate.Permit
+	unit   *unit // the work at hand: a unit, or a span of fresh items
+	span   span
+	size   int // fresh items to take at once
+	slab   slab
+
+	// Of the span at hand:
+	began   time.Time
+	first   int      // position of its first item
+	calls   int      // made so far
+	missed  []int    // positions of the items that did not succeed at once
+	calling *Attempt // the call being made
+}
+
+// work is the body of a worker.
+func (r *Run) work() error {
+	w := &worker{run: r, size: 1}
+	ended := false
+	defer func() {
+		r.cfg.Gate.Release(&w.permit)
+		if !ended { // a call ended this goroutine with Goexit: another takes its place
+			r.group.Go(r.work)
+		}
+	}()
+	for r.await() {
+		if err := w.acquire(); err != nil {
+			w.refused(err)
+			continue
+		}
+		for w.permit.Held() && w.busy() {
+			w.serve()
+			if w.permit.Held() && w.permit.Leased() {
+				w.take(w.size)
+			}
+		}
+		r.cfg.Gate.Release(&w.permit)
+	}
+	ended = true
+	return nil
+}
+
+// acquire gets a permit and work for it. Of all the workers of a run only one stands in the gate's queue at a time, so
+// that the run has one place there among others who use the gate.
+func (w *worker) acquire() (err error) {
+	r := w.run
+	select {
+	case r.turn <- struct{}{}:
+		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.claim)
+		<-r.turn
+		return err
+	case <-r.waiting.Done():
+		return gate.Ended(r.waiting)
+	}
+}
+
+// patience is how long the run still waits for a gate that is shut. The gate adds up to a tenth to the pauses that the
+// server asks for; that is not counted.
+func (r *Run) patience() time.Duration {
+	limit := r.cfg.Policy.MaxThrottleWait
+	if !r.throttling.Load() {
+		return limit + limit/10
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return max(0, limit-time.Since(r.throttledSince)) + limit/10
+}
+
+// throttledFor makes the error of a wait for the gate that would be too long.
+func (r *Run) throttledFor(pause time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.throttling.Load() {
+		pause += time.Since(r.throttledSince)
+	}
+	return &ThrottledError{Wait: pause, Max: r.cfg.Policy.MaxThrottleWait}
+}
+
+// claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk.
+func (w *worker) claim(bool) int {
+	w.take(1)
+	switch {
+	case w.unit != nil:
+		return w.run.cost(len(w.unit.jobs))
+	case w.busy():
+		return w.run.cost(1)
+	default:
+		return 0
+	}
+}
+
+func (w *worker) take(size int) {
+	w.unit, w.span = w.run.next(size)
+	if r := w.run; r.cfg.Stream && w.busy() && r.front.Load() < r.openTo.Load() {
+		r.wakeOne()
+	}
+}
+
+func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
+
+// refused puts work back that the gate did not let through. A wait that is too long ends the run.
+func (w *worker) refused(err error) {
+	r := w.run
+	if w.unit != nil {
+		r.mu.Lock()
+		r.ready = append([]*unit{w.unit}, r.ready...)
+		r.extra.Add(1)
+		r.mu.Unlock()
+	}
+	r.giveBack(w.span)
+	w.unit, w.span = nil, span{}
+	if r.ctx.Err() != nil {
+		err = gate.Ended(r.ctx)
+	} else if r.waiting.Err() != nil {
+		return // the run was stopped, or is over
+	}
+	if pause, ok := errors.AsType[*gate.PauseError](err); ok {
+		err = r.throttledFor(pause.Wait)
+	}
+	r.stop(err)
+}
+
+// serve makes the calls for the work at hand.
+func (w *worker) serve() {
+	if u := w.unit; u != nil {
+		w.unit = nil
+		w.send(u)
+		return
+	}
+	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
+	for !w.callSpan() {
+	}
+	w.settleSpan()
+}
+
+// ending reports whether no call may begin any more. The run's own flag follows the end of its context only a moment
+// later.
+func (r *Run) ending() bool { return r.stopped.Load() || r.ctx.Err() != nil }
+
+// callSpan makes the calls of the span, one after the other. It returns true at the end of the span, when the permit
+// has to come back, when the run was stopped, when the calls turn out to be slow, or when other workers have nothing
+// to do; false after a panic.
+func (w *worker) callSpan() (end bool) {
+	r := w.run
+	defer w.recoverCall()
+	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased() && r.idlers.Load() == 0) {
+		item := r.item(w.span.lo)
+		w.span.lo++
+		if r.cfg.Stream && r.passed(item) {
+			w.missed = append(w.missed, w.span.lo-1)
+			continue
+		}
+		w.calls++
+		w.calling = w.slab.next(r, item, 1, w.permit.Probe())
+		err := r.call(w.calling, item)
+		if err != nil {
+			w.miss(err)
+		}
+		w.calling = nil
+		if w.calls%clockEvery == 0 && time.Since(w.began) > time.Duration(w.calls)*fastCall {
+			break
+		}
+	}
+	return true
+}
+
+// recoverCall turns a panic or Goexit in a call of the span into the item's error.
+func (w *worker) recoverCall() {
+	if w.calling == nil {
+		return
+	}
+	v := recover()
+	if v != nil {
+		w.miss(w.run.panicError(v))
+		w.calling = nil
+		return
+	}
+	w.miss(w.run.cfg.Lost(nil, nil))
+	w.calling = nil
+	w.settleSpan() // this goroutine ends here
+}
+
+// panicError keeps a panic with its stack.
+func (r *Run) panicError(v any) error {
+	e := r.cfg.Lost(v, debug.Stack())
+	if r.cfg.KeepPanics {
+		r.mu.Lock()
+		if r.panicked == nil {
+			r.panicked = e
+		}
+		r.stopLocked(e)
+		r.mu.Unlock()
+	}
+	return e
+}
+
+// miss makes a job of the item whose call just failed.
+func (w *worker) miss(err error) {
+	now := time.Now()
+	w.missed = append(w.missed, w.span.lo-1)
+	j := &job{item: w.calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
+	w.run.settle(&unit{jobs: []*job{j}}, w.calling, reply{err: err, permit: &w.permit, sent: w.began, at: now})
+}
+
+// settleSpan records the items of the span that succeeded, and returns those that were not sent.
+func (w *worker) settleSpan() {
+	r := w.run
+	now := time.Now()
+	mean := now.Sub(w.began) / time.Duration(max(1, w.calls))
+	succeeded := w.span.lo - w.first - len(w.missed)
+	missed := w.missed
+	for pos := w.first; pos < w.span.lo; pos++ {
+		if len(missed) > 0 && missed[0] == pos {
+			missed = missed[1:]
+			continue
+		}
+		*r.cfg.Table.At(r.item(pos)) = Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
+	}
+	r.requests.Add(int64(w.calls))
+	if succeeded > 0 {
+		r.signal(&w.permit, gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean})
+		w.announceSpan()
+		r.tally(Succeeded, succeeded)
+	}
+	if mean < fastCall {
+		w.size = min(2*w.size, maxSpan)
+	} else {
+		w.size = 1
+	}
+	r.giveBack(w.span)
+	w.span = span{}
+}
+
+// announceSpan tells those who wait for the items that succeeded.
+func (w *worker) announceSpan() {
+	r := w.run
+	if r.cfg.Hooks.Final == nil && r.cfg.Follower == nil && r.live == nil {
+		return
+	}
+	from, missed := w.first, w.missed
+	for from < w.span.lo {
+		to := w.span.lo
+		if len(missed) > 0 {
+			to, missed = missed[0], missed[1:]
+		}
+		if from < to {
+			r.announceAll(from, to)
+		}
+		from = to + 1
+	}
+}
+
+// signal tells the gate what was learned, and gives the permit back at once when it has to.
+func (r *Run) signal(p *gate.Permit, s gate.Signal) {
+	if s.Answered > 0 && r.throttling.Load() {
+		r.mu.Lock()
+		r.throttledSince = time.Time{}
+		r.throttling.Store(false)
+		r.mu.Unlock()
+	}
+	if p.Held() && !p.Leased() {
+		r.cfg.Gate.Done(p, s)
+		return
+	}
+	r.cfg.Gate.Observe(s)
+}
+
+// cost returns the quota units of a request.
+func (r *Run) cost(items int) int {
+	if r.cfg.Cost == nil {
+		return 1
+	}
+	return max(1, r.cfg.Cost(items))
+}
+
+// call makes a single call.
+func (r *Run) call(a *Attempt, item int) error {
+	if r.cfg.AttemptTimeout <= 0 && r.cfg.Hooks.Attempt == nil {
+		return r.cfg.Call(a, item)
+	}
+	return r.watched(a, func(ctx context.Context) error { return r.cfg.Call(ctx, item) })
+}
+
+// watched makes a call with its timeout and its hook.
+func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) {
+	var ctx context.Context = a
+	err = r.cfg.Lost(nil, nil) // until the call returns
+	if r.cfg.Hooks.Attempt != nil {
+		var end func(error)
+		ctx, end = r.cfg.Hooks.Attempt(ctx, a)
+		defer func() {
+			v := recover()
+			if v == nil {
+				end(err)
+				return
+			}
+			end(r.cfg.Lost(v, debug.Stack()))
+			panic(v) // whoever makes the item's error of it still finds the stack as it was
+		}()
+	}
+	if r.cfg.AttemptTimeout <= 0 {
+		err = call(ctx)
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.AttemptTimeout, r.cfg.TimeoutCause)
+	defer cancel()
+	err = call(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), r.cfg.TimeoutCause) {
+		a.write().expired.Store(true)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			err = r.cfg.TimeoutCause // it must not pass for the caller's own deadline
+		}
+	}
+	return err
+}
+
+// send makes the request of a unit.
+func (w *worker) send(u *unit) {
+	r := w.run
+	if r.ending() {
+		r.mu.Lock()
+		r.ready = append(r.ready, u) // what is left at the end is abandoned in one place
+		r.mu.Unlock()
+		return
+	}
+	first := u.jobs[0]
+	a := w.slab.next(r, first.item, first.charged+1, w.permit.Probe())
+	re := reply{permit: &w.permit, err: r.cfg.Lost(nil, nil), sent: time.Now()}
+	defer func() {
+		if v := recover(); v != nil {
+			re.err = r.panicError(v)
+		}
+		re.at = time.Now()
+		r.requests.Add(1)
+		if first.sent {
+			r.retries.Add(1)
+		}
+		r.settle(u, a, re)
+	}()
+	if !first.sent {
+		for _, j := range u.jobs {
+			j.began = re.sent
+		}
+	}
+	switch {
+	case first.lookUp:
+		re.lookedUp = true
+		re.err = r.watched(a, func(ctx context.Context) (err error) {
+			re.found, err = r.cfg.Reconcile(ctx, first.item)
+			return err
+		})
+	case r.cfg.Batch != nil && (len(u.jobs) > 1 || r.cfg.Call == nil):
+		items := make([]int, len(u.jobs))
+		for k, j := range u.jobs {
+			items[k] = j.item
+		}
+		a.write().items = items
+		answers := make([]Answer, len(u.jobs))
+		re.err = r.watched(a, func(ctx context.Context) (err error) {
+			re.got, err = r.cfg.Batch(ctx, items, answers)
+			return err
+		})
+		re.answers = answers
+	default:
+		re.err = r.call(a, first.item)
+	}
+}

@@ -1,0 +1,252 @@
+package gate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// start is the instant at which the tests of the laws begin.
+var start = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+
+// after returns an instant that many seconds into a test.
+func after(seconds float64) time.Time {
+	return start.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// learner feeds signals to a controller, as a gate does.
+type learner struct {
+	law     *gate.Adaptive
+	now     gate.Setting
+	ceiling gate.Setting
+}
+
+func newLearner(concurrency, ceiling int) *learner {
+	return &learner{
+		law:     gate.NewAdaptive(),
+		now:     gate.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1},
+		ceiling: gate.Setting{Concurrency: ceiling, Rate: rate.Inf, Burst: 1},
+	}
+}
+
+func (l *learner) see(s gate.Signal) gate.Setting {
+	l.now.Why = ""
+	l.now = l.law.Adjust(l.now, l.ceiling, s)
+	return l.now
+}
+
+// round answers as many calls as may be in flight.
+func (l *learner) round(at float64, latency time.Duration) {
+	for range l.now.Concurrency {
+		n := l.now.Concurrency
+		l.see(gate.Signal{Sent: after(at).Add(-latency), At: after(at), Answered: 1, InFlight: n, Level: n, Latency: latency})
+	}
+}
+
+// Concurrency doubles for as long as that brings throughput.
+func TestConcurrencyClimbs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		ceiling int
+		latency func(inFlight int) time.Duration
+		want    int
+	}{
+		{"to the ceiling while latency stays", 50, func(int) time.Duration { return 10 * time.Millisecond }, 50},
+		{"past growing latency that still pays", 64, func(n int) time.Duration { return 150*time.Millisecond + time.Duration(n)*5*time.Millisecond }, 64},
+		{"not into a queue", 64, func(n int) time.Duration { return time.Duration(max(8, n)) * 10 * time.Millisecond }, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLearner(4, tt.ceiling)
+			for k := range 40 {
+				l.round(float64(k), tt.latency(l.now.Concurrency))
+			}
+			if l.now.Concurrency != tt.want || l.now.Rate != rate.Inf {
+				t.Errorf("concurrency %d, rate %v, want %d without a rate", l.now.Concurrency, l.now.Rate, tt.want)
+			}
+		})
+	}
+}
+
+// What is allowed but not used is no evidence for more, and neither is what somebody else counts too.
+func TestConcurrencyGrowsOnEvidenceOnly(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]gate.Signal{
+		"not in use":       {Answered: 1, InFlight: 3, Level: 3},
+		"seen from beside": {Answered: 1, InFlight: 4, Level: 4, Outside: true},
+		"no answer":        {InFlight: 4, Level: 4},
+	} {
+		l := newLearner(4, 64)
+		for k := range 100 {
+			s.Sent, s.At = after(float64(k)), after(float64(k)+0.1)
+			l.see(s)
+		}
+		if l.now.Concurrency != 4 {
+			t.Errorf("%s: concurrency %d, want 4", name, l.now.Concurrency)
+		}
+	}
+}
+
+// A throttle is blamed on what there is evidence for, and moves only that.
+func TestBlame(t *testing.T) {
+	t.Parallel()
+	t.Run("more in flight than ever", func(t *testing.T) {
+		t.Parallel()
+		l := newLearner(8, 64)
+		l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 7, Level: 7})
+		s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
+		if s.Concurrency != 7 || s.Rate != rate.Inf || !strings.Contains(s.Why, "8 in flight") {
+			t.Errorf("concurrency %d, rate %v, because %q: want 7 without a rate", s.Concurrency, s.Rate, s.Why)
+		}
+	})
+	t.Run("as many were answered before", func(t *testing.T) {
+		t.Parallel()
+		l := newLearner(8, 64)
+		l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+		s := l.see(gate.Signal{Sent: after(0.2), At: after(0.3), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
+		if s.Concurrency != 8 || !strings.Contains(s.Why, "rate") {
+			t.Errorf("concurrency %d because %q: want 8", s.Concurrency, s.Why)
+		}
+	})
+	t.Run("the quota is used up", func(t *testing.T) {
+		t.Parallel()
+		l := newLearner(8, 64)
+		quota := []gate.Quota{{Limit: 60, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second}}
+		s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8, Quotas: quota})
+		if s.Concurrency != 8 || s.Pause != 0 || !strings.Contains(s.Why, "quota") {
+			t.Errorf("concurrency %d, pause %v because %q: want 8", s.Concurrency, s.Pause, s.Why)
+		}
+	})
+}
+
+// busy answers a call each second.
+func (l *learner) busy(from, to float64) {
+	for at := from; at < to; at++ {
+		l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 2, Level: 2})
+	}
+}
+
+// outage is a throttle blamed on the rate, and the answer to the probe that ends it.
+func (l *learner) outage(from, to float64, accepted int64) gate.Setting {
+	l.see(gate.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, Paced: true, Accepted: accepted})
+	return l.see(gate.Signal{Sent: after(to), At: after(to), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: accepted + 1})
+}
+
+// The server's rate is what it accepted between two moments at which it had refused.
+func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 2, Level: 2})
+	if s := l.outage(1, 1.2, 30); s.Rate != rate.Inf {
+		t.Fatalf("rate %v after the first outage: nothing is known yet", s.Rate)
+	}
+	l.busy(1.5, 11)
+	s := l.outage(11, 11.2, 130)
+	if s.Rate < 7 || s.Rate > 11 || s.Pause <= 0 {
+		t.Fatalf("rate %v, pause %v: 100 were accepted in 10 s", s.Rate, s.Pause)
+	}
+	known := s.Rate
+
+	// While it is in use it comes back to what is known, stays, and goes beyond; out of use it does not.
+	paced := gate.Signal{Answered: 1, InFlight: 2, Level: 2, Paced: true}
+	at := 11.2
+	use := func(seconds float64, paced gate.Signal) rate.Limit {
+		for range int(seconds * 10) {
+			at += 0.1
+			paced.Sent, paced.At = after(at), after(at)
+			s = l.see(paced)
+		}
+		return s.Rate
+	}
+	idle := paced
+	idle.Paced = false
+	if r := use(100, idle); r != known {
+		t.Errorf("rate %v after 100 s out of use, want the %v of before", r, known)
+	}
+	at += 1e4
+	if r := use(1, paced); r > 2*known {
+		t.Errorf("rate %v after a long silence, want no more than two seconds of use make of %v", r, known)
+	}
+	if r := use(200, paced); r < 2*known {
+		t.Errorf("rate %v after 200 s in use, want far more than %v: nothing was refused", r, known)
+	}
+}
+
+// A rate that never binds is let go.
+func TestRateThatDoesNotBindIsLetGo(t *testing.T) {
+	t.Parallel()
+	l := newLearner(4, 4)
+	l.busy(0, 1)
+	l.outage(1, 1.2, 30)
+	l.busy(1.5, 11)
+	s := l.outage(11, 11.2, 130)
+	if s.Rate == rate.Inf {
+		t.Fatal("no rate after two outages")
+	}
+	for k := range 200 {
+		at := after(11.2 + float64(k)/10)
+		s = l.see(gate.Signal{Sent: at, At: at, Answered: 1, InFlight: 4, Level: 4})
+	}
+	if s.Rate != rate.Inf {
+		t.Errorf("rate %v after 20 s in which the calls in flight were what bound", s.Rate)
+	}
+}
+
+// What remains is spread over the time until the earliest reset, and when it is spent the gate holds until the latest.
+func TestHeadersOfAWindow(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	quota := func(remaining int64, reset time.Duration) []gate.Quota {
+		return []gate.Quota{{Limit: 60, Remaining: remaining, RemainingKnown: true, Reset: reset, ResetUnit: time.Second}}
+	}
+	// At 0.0 it is up to 3 s, at 0.5 up to 2 s: the window ends between 2.0 and 2.6.
+	l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(41, 3*time.Second)})
+	s := l.see(gate.Signal{Sent: after(0.5), At: after(0.6), Answered: 1, Outside: true, Index: 2, Granted: 12, Quotas: quota(40, 2*time.Second)})
+	want := gate.Hold{After: 42, Until: after(2.6).Add(time.Millisecond)}
+	if diff := cmp.Diff(want, s.Hold); diff != "" {
+		t.Errorf("hold (-want +got):\n%s", diff)
+	}
+	if got, want := float64(s.Rate), 30/1.4; got < want-0.1 || got > want+0.1 {
+		t.Errorf("rate %v, want %v: 10 of the 40 are on their way, and there are 1.4 s until 2.0", got, want)
+	}
+}
+
+// The tightest of several limits counts.
+func TestHeadersOfSeveralLimits(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+		{Name: "hour", Limit: 5000, Remaining: 4000, RemainingKnown: true, Reset: time.Hour, ResetUnit: time.Second},
+		{Name: "second", Limit: 10, Remaining: 9, RemainingKnown: true, Reset: 2 * time.Second, ResetUnit: time.Second},
+	}})
+	if s.Hold.After != 10 || s.Rate > 15 {
+		t.Errorf("rate %v, hold after %d, want those of the second", s.Rate, s.Hold.After)
+	}
+}
+
+// A quota that comes back bit by bit is a bucket: it is drained at the rate at which it fills up.
+func TestHeadersOfABucket(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	var s gate.Setting
+	remaining, sent := 20.0, int64(0)
+	for k := range 200 { // 10/s are granted, 12/s are sent
+		at := float64(k) / 12
+		remaining = min(30, remaining-1+10.0/12)
+		if remaining < 5 {
+			remaining = 5 // what the limiter would make of it
+		}
+		sent++
+		s = l.see(gate.Signal{Sent: after(at), At: after(at + 0.1), Answered: 1, Outside: true, Index: sent, Granted: sent,
+			Quotas: []gate.Quota{{Limit: 30, Remaining: int64(remaining), RemainingKnown: true, Reset: 2 * time.Second, ResetUnit: time.Second}}})
+	}
+	if s.Rate < 8 || s.Rate > 16 || !s.Hold.Until.IsZero() {
+		t.Errorf("rate %v, hold %v: want about 12/s and no hold", s.Rate, s.Hold)
+	}
+}

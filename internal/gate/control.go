@@ -1,0 +1,107 @@
+package gate
+
+import (
+	"context"
+	"time"
+)
+
+// Set changes what the user allows. What is changed comes into force at once; what was learned of the rest stays.
+func (g *Gate) Set(change func(ceiling *Setting)) {
+	g.mu.Lock()
+	before, next := g.ceiling, g.now
+	change(&g.ceiling)
+	if g.ceiling.Concurrency != before.Concurrency {
+		next.Concurrency = g.ceiling.Concurrency
+	}
+	if g.ceiling.Rate != before.Rate {
+		next.Rate = g.ceiling.Rate
+	}
+	if g.ceiling.Burst != before.Burst {
+		next.Burst = g.ceiling.Burst
+	}
+	g.apply(next)
+	g.advance()
+	g.mu.Unlock()
+}
+
+// Pause shuts the gate by hand until [Gate.Resume].
+func (g *Gate) Pause() {
+	g.mu.Lock()
+	g.paused = true
+	g.version.Add(1)
+	g.mu.Unlock()
+}
+
+// Resume ends [Gate.Pause] and [Gate.PauseUntil]. It does not open what a throttle has shut.
+func (g *Gate) Resume() {
+	g.mu.Lock()
+	g.paused, g.resumeAt = false, time.Time{}
+	g.advance()
+	g.mu.Unlock()
+}
+
+// PauseUntil shuts the gate until that time. It never shortens a closure.
+func (g *Gate) PauseUntil(t time.Time) {
+	g.mu.Lock()
+	now := time.Now()
+	if t.After(g.resumeAt) && t.After(now) {
+		g.resumeAt = t
+		g.version.Add(1)
+		g.unreserve()
+		g.refuseImpatient(now)
+	}
+	g.advance()
+	g.mu.Unlock()
+}
+
+// Drain waits until nothing is in flight. What is queued goes on meanwhile.
+func (g *Gate) Drain(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		if g.inFlight == 0 && len(g.queue) == 0 && len(g.urgent) == 0 {
+			g.mu.Unlock()
+			return nil
+		}
+		if g.drained == nil {
+			g.drained = make(chan struct{})
+		}
+		drained := g.drained
+		g.mu.Unlock()
+		select {
+		case <-drained:
+		case <-ctx.Done():
+			return Ended(ctx)
+		}
+	}
+}
+
+// Stats is a snapshot of the gate.
+type Stats struct {
+	Setting
+	Ceiling   Setting
+	InFlight  int
+	Waiting   int
+	Paused    bool          // by hand
+	Until     time.Time     // zero when the gate is not shut by time
+	Probing   bool          // half-open
+	Throttles int64         // how often it was shut by a throttle
+	ShutFor   time.Duration // time shut because the server throttled, until now
+}
+
+// Stats returns a snapshot.
+func (g *Gate) Stats() Stats {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Stats{
+		Setting: g.now, Ceiling: g.ceiling, InFlight: g.inFlight, Waiting: len(g.queue) + len(g.urgent),
+		Paused: g.paused, Probing: g.halfOpen, Throttles: g.throttles, ShutFor: g.shutFor,
+	}
+	if until := g.shutUntil(); until.After(now) {
+		s.Until = until
+	}
+	if !g.shutSince.IsZero() {
+		s.ShutFor += now.Sub(g.shutSince)
+	}
+	return s
+}

@@ -1,0 +1,290 @@
+package gate
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// wobble is how far the rate starts below what the server is known to take, and how far it is above it after
+	// twice the plateau.
+	wobble      = 0.05
+	roughWobble = 0.25 // the same for an estimate from few calls
+	// minPlateau is how long the rate takes at least to come back to what the server is known to take.
+	minPlateau = 5 * time.Second
+	// plateauUnits is the same in quota units, and plateauOutages in times that the server refused everything.
+	plateauUnits   = 20
+	plateauOutages = 12
+	maxPlateau     = 40 * time.Second
+	// goodEstimate is how many quota units an estimate should be based on.
+	goodEstimate = 16
+	// quickCut is what remains of a rate that was refused before there was a good estimate.
+	quickCut = 0.7
+	firstCut = 0.9 // the same for the first of several in a row
+	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
+	stale = 0.9
+	// leastCut is what remains at least of a rate that was refused.
+	leastCut = 0.5
+	// windowUnits is what the plateau lasts at least if the server, having refused, goes on for longer than a bucket
+	// of the known rate would: each trial of more costs the wait for the end of a window.
+	windowUnits = 200
+	bucketUnits = 3
+	// windowMemory is how many outages have to end at once for that to be forgotten.
+	windowMemory = 4
+	// trust is how far above what was accepted the next estimate may be: what is accepted is less than what is
+	// granted if the server does not let it be saved up. It is the more below what was refused.
+	trust   = 1.06
+	sharper = 0.98
+	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
+	idleAfter = 2 * time.Second
+	// openings is how many are remembered.
+	openings = 8
+)
+
+// An opening is a moment at which the server, having refused everything, took a call again: a bucket has one token at
+// such a moment, and a window has just begun. What was accepted between two of them is therefore what the server grants
+// in that time, whichever it is.
+type opening struct {
+	at       time.Time
+	accepted int64
+	shut     time.Duration // for how long the gate has been shut in all
+	blur     time.Duration // how far off the moment may be
+}
+
+// pace is the law of the rate, for throttles that come without a word. It estimates the server's rate from what was
+// accepted between two openings, and grows around it as CUBIC does (RFC 9438 section 4.2): back to the known rate,
+// a plateau, then faster and faster. Only time in which the rate is used counts.
+type pace struct {
+	known float64 // quota units a second that the server grants; 0: there is no limit
+	rate  float64 // in force
+
+	used    time.Duration // with the rate in use, since the last opening
+	plateau time.Duration
+	rough   bool // known is based on little
+
+	last    time.Time // when an answer was seen
+	history []opening
+	shut    time.Duration // for how long the gate has been shut in all, up to the last opening
+	cutAt   time.Time     // when it was shut last
+	probes  int           // refused in this outage
+	depth   float64       // how far the rate starts below what is known
+
+	firstRefused, lastRefused time.Time // calls of this outage, when they were sent
+	windowed                  int       // outages that have to end at once before the server is taken for a bucket
+	credit                    float64   // units a second more, for the first second after an opening
+	quick                     int       // outages in a row that came too soon for a good estimate
+
+	creditless int           // openings without one
+	shutAt     time.Time     // when the server began to refuse; zero: it does not
+	outage     time.Duration // how long it refused, the longest of late
+	full       time.Duration // how long the rate has not been in use while all slots were
+	lastPace   float64       // in force when the server began to refuse; 0: none
+	why        string
+}
+
+// off reports whether the law knows of no limit.
+func (l *pace) off() bool { return l.known == 0 }
+
+// limit returns the rate in force.
+func (l *pace) limit() rate.Limit {
+	if l.off() {
+		return noLimit
+	}
+	return rate.Limit(l.rate)
+}
+
+// pause returns how long it takes the server to grant one more call.
+func (l *pace) pause() time.Duration {
+	if l.off() {
+		return 0
+	}
+	return min(seconds(1/l.known), 5*time.Second)
+}
+
+// notice keeps time.
+func (l *pace) notice(s Signal) {
+	switch {
+	case !s.Throttled || !s.NewEpoch:
+	case s.Shut:
+		l.probes++
+		l.lastRefused = s.Sent
+	default:
+		l.probes, l.cutAt, l.firstRefused, l.lastRefused = 0, s.At, s.Sent, s.Sent
+	}
+	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+l.pause()*2 {
+		l.history = l.history[:0]
+	}
+}
+
+// refused learns that the server refuses, because of the rate.
+func (l *pace) refused(s Signal) {
+	l.last = s.At
+	if !l.shutAt.IsZero() {
+		return // and still does
+	}
+	l.why = "throttled: so many calls at once were answered before, so it must be the rate"
+	if s.Paced && !l.off() {
+		l.why = fmt.Sprintf("throttled at a rate of %.3g/s", l.rate)
+	}
+	l.shutAt, l.lastPace = l.firstRefused, 0
+	if !l.off() {
+		l.lastPace = l.rate
+	}
+}
+
+// answered learns that the server accepts. full says that all slots were in use when the call was sent.
+func (l *pace) answered(s Signal, full bool) {
+	since := max(0, min(s.At.Sub(l.last), time.Second))
+	if l.last.IsZero() {
+		since = 0
+	}
+	l.last = s.At
+	switch {
+	case s.Opened:
+		l.opened(s)
+	case l.off() || s.Shut:
+	case s.Paced:
+		l.full = 0
+		l.used += since
+		l.grow()
+	case full && !s.Outside:
+		l.release(since)
+	}
+}
+
+// opened estimates the rate at the end of an outage.
+func (l *pace) opened(s Signal) {
+	blamed := !l.shutAt.IsZero()
+	if blamed {
+		l.outage = max(s.Sent.Sub(l.shutAt), l.outage*7/10)
+		if l.windowed--; l.probes > 0 && !l.rough && s.Sent.Sub(l.shutAt).Seconds()*l.known > bucketUnits {
+			l.windowed = windowMemory
+		}
+		l.windowed = max(0, l.windowed)
+	}
+	l.shutAt = time.Time{}
+	l.shut += max(0, s.Sent.Sub(l.cutAt))
+	now := opening{at: s.Sent, accepted: s.Accepted, shut: l.shut}
+	if l.probes > 0 {
+		now.blur = s.Sent.Sub(l.lastRefused) / 2
+		now.at = s.Sent.Add(-now.blur)
+	}
+	l.shut += s.At.Sub(s.Sent)
+	estimate, most, units, blur := l.estimate(now)
+	if len(l.history) == openings {
+		l.history = append(l.history[:0], l.history[1:]...)
+	}
+	l.history = append(l.history, now)
+	if !blamed || units == 0 && l.lastPace == 0 {
+		return
+	}
+	l.know(estimate, most, units, blur)
+	if l.used < 2*time.Second && l.credit > 0 {
+		l.creditless = windowMemory // what is granted meanwhile cannot be saved up
+	}
+	l.used, l.credit = 0, 0
+	if l.creditless--; l.creditless < 0 {
+		l.credit = l.known * s.At.Sub(s.Sent).Seconds()
+	}
+	l.grow()
+	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, units)
+}
+
+// know takes over an estimate. It lies between what was accepted in all the time and most, what was accepted in the time in
+// which the gate was open.
+func (l *pace) know(estimate, most float64, units int64, blur float64) {
+	// What was accepted while nobody had looked for the limit says little either, unless a window ended.
+	l.rough, l.depth = units < goodEstimate || l.lastPace == 0 && l.probes == 0, wobble
+	outages := plateauOutages
+	switch {
+	case l.rough:
+		l.depth = roughWobble
+	case blur > wobble: // the next outage will tell more
+		l.depth, outages = min(blur, roughWobble), plateauOutages/4
+	}
+	if l.lastPace > 0 {
+		estimate = max(estimate, leastCut*l.lastPace)
+	}
+	if l.probes == 0 { // the server may have opened long before
+		estimate = max(estimate, min(most, sharper*l.lastPace))
+	}
+	if l.quick++; !l.rough {
+		l.quick = 0
+	}
+	cut := quickCut
+	if l.quick == 1 {
+		cut = firstCut
+	}
+	switch {
+	case l.lastPace == 0:
+	case units == 0:
+		estimate = cut * l.lastPace
+	case l.rough:
+		estimate = min(estimate, cut*l.lastPace)
+	case l.probes == 0 && estimate < stale*l.lastPace:
+		// What the server granted on the way from a low rate to this one says little, unless it can be saved up.
+		estimate = math.Sqrt(estimate * sharper * l.lastPace)
+	default:
+		estimate = min(max(estimate, (estimate+2*sharper*l.lastPace)/3), trust*estimate)
+	}
+	l.known = max(estimate, 0.02)
+	switch {
+	case l.rough:
+		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.known)))
+	case l.windowed > 0:
+		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(windowUnits/l.known))
+	default:
+		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(plateauUnits/l.known))
+	}
+	l.plateau = min(l.plateau, maxPlateau)
+}
+
+// estimate returns what the server granted a second since an earlier opening, the same for the time in which the gate was
+// open, what they are based on, and by which part they may be wrong: since the last opening with enough in between, or
+// the first.
+func (l *pace) estimate(now opening) (perSecond, most float64, units int64, blur float64) {
+	for k := len(l.history) - 1; k >= 0 && units < goodEstimate; k-- {
+		o := l.history[k]
+		took := now.at.Sub(o.at)
+		if took <= 0 {
+			continue
+		}
+		units = now.accepted - o.accepted
+		perSecond = float64(units) / took.Seconds()
+		most = float64(units) / max(took-(now.shut-o.shut), took/10).Seconds()
+		blur = (now.blur + o.blur).Seconds() / took.Seconds()
+	}
+	return perSecond, most, max(0, units), blur
+}
+
+// grow sets the rate for the time it has been in use.
+func (l *pace) grow() {
+	x := l.used.Seconds()/l.plateau.Seconds() - 1
+	l.rate = l.known * (1 + l.depth*x*x*x)
+	if x > 1 { // the estimate was wrong, or is no longer right
+		l.rate += l.known * (x - 1) * (x - 1) / 2
+	}
+	if l.used < time.Second {
+		l.rate += l.credit
+	}
+}
+
+// release lets go of a rate that does not bind: all slots are in use all the time.
+func (l *pace) release(since time.Duration) {
+	if l.full += since; l.full < 2*time.Second {
+		return
+	}
+	l.known *= math.Pow(1.5, since.Seconds())
+	l.used = max(l.used, l.plateau)
+	l.grow()
+	if l.full > 10*time.Second {
+		*l = pace{last: l.last, history: l.history, why: "no rate: the calls in flight are what binds"}
+	}
+}
+
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s, 1e9) * float64(time.Second))
+}

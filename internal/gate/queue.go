@@ -1,0 +1,175 @@
+package gate
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// advance lets through whoever may go, in order, and sets the timer for whoever may go next.
+func (g *Gate) advance() {
+	now := time.Now() // not an earlier time: x/time/rate would credit what lies between twice
+	if !g.loose.IsZero() && now.Sub(g.loose) >= g.looseWait {
+		g.endLoose()
+	}
+	for {
+		w := g.head()
+		if w == nil {
+			break
+		}
+		if g.paused {
+			return // Resume advances
+		}
+		if until := g.shutUntil(); until.After(now) {
+			g.wake(until)
+			return
+		}
+		if g.halfOpen && g.probing && !w.inProbe {
+			if !g.loose.IsZero() {
+				g.wake(g.loose.Add(g.looseWait))
+			}
+			return // the probe's answer advances
+		}
+		if w.slot && g.inFlight >= g.now.Concurrency {
+			return // a release advances
+		}
+		if w.cost == 0 {
+			if w.cost = w.claim(g.halfOpen); w.cost == 0 {
+				g.finish(w, nil)
+				continue
+			}
+		}
+		if wait := g.spent(w, now); wait > 0 {
+			if !w.deadline.IsZero() && now.Add(wait).After(w.deadline) {
+				g.finish(w, deadlineError(wait))
+				continue
+			}
+			if wait > w.patience {
+				g.finish(w, &PauseError{Wait: wait, Patience: w.patience})
+				continue
+			}
+			g.wake(now.Add(wait))
+			return
+		}
+		if wait := g.reserve(w, now); wait > 0 {
+			w.paced = true
+			if !w.deadline.IsZero() && now.Add(wait).After(w.deadline) {
+				g.finish(w, deadlineError(wait))
+				continue
+			}
+			g.wake(now.Add(wait))
+			return
+		}
+		g.grant(w, now)
+	}
+	if g.drained != nil && g.inFlight == 0 {
+		close(g.drained)
+		g.drained = nil
+	}
+}
+
+// head is whoever has waited longest of those who could go; whoever needs no slot never waits for one.
+func (g *Gate) head() *waiter {
+	if g.halfOpen && g.probing {
+		for _, w := range g.urgent {
+			if w.inProbe {
+				return w
+			}
+		}
+	}
+	switch {
+	case len(g.urgent) == 0 && len(g.queue) == 0:
+		return nil
+	case len(g.urgent) == 0:
+		return g.queue[0]
+	case len(g.queue) == 0 || g.inFlight >= g.now.Concurrency || g.urgent[0].number < g.queue[0].number:
+		return g.urgent[0]
+	}
+	return g.queue[0]
+}
+
+// reserve takes the head's tokens and returns how long it has to wait for them.
+func (g *Gate) reserve(w *waiter, now time.Time) time.Duration {
+	if g.now.Rate == rate.Inf {
+		return 0
+	}
+	if g.holder != w {
+		g.unreserve()
+		r := g.rate.ReserveN(now, min(w.cost, g.rate.Burst()))
+		g.held, g.holder = r, w
+	}
+	return g.held.DelayFrom(now)
+}
+
+// unreserve gives the head's tokens back.
+func (g *Gate) unreserve() {
+	if g.held != nil {
+		g.held.Cancel()
+	}
+	g.held, g.holder = nil, nil
+}
+
+func (g *Gate) grant(w *waiter, now time.Time) {
+	g.held, g.holder = nil, nil // the tokens are spent
+	w.permit = Permit{gate: g, Sent: now, slot: w.slot, probe: g.halfOpen && !w.inProbe}
+	if w.permit.probe {
+		g.probing = true
+		if !w.slot {
+			g.loose = now
+		}
+	}
+	if w.slot {
+		g.inFlight++
+	}
+	w.permit.entry = g.ledger.grant(now, w.cost, g.inFlight, w.paced)
+	w.permit.version = g.version.Load()
+	if g.now.Rate != rate.Inf || g.users > 1 || g.slow {
+		w.permit.version-- // never leased
+	}
+	g.finish(w, nil)
+}
+
+// finish takes the waiter out of the queue and wakes its caller.
+func (g *Gate) finish(w *waiter, err error) {
+	w.err = err
+	g.drop(w)
+	close(w.ready)
+}
+
+// drop takes the waiter out of the queue.
+func (g *Gate) drop(w *waiter) {
+	w.dropped = true
+	if g.holder == w {
+		g.unreserve()
+	}
+	queue := &g.urgent
+	if w.slot {
+		queue = &g.queue
+	}
+	for i, other := range *queue {
+		if other == w {
+			*queue = append((*queue)[:i], (*queue)[i+1:]...)
+			return
+		}
+	}
+}
+
+// wake makes the gate look at its queue again at that time.
+func (g *Gate) wake(at time.Time) {
+	if g.timer != nil && g.wakeAt.Equal(at) {
+		return
+	}
+	g.wakeAt = at
+	if g.timer == nil {
+		g.timer = time.AfterFunc(time.Until(at), g.onTimer)
+		return
+	}
+	g.timer.Reset(time.Until(at))
+}
+
+func (g *Gate) onTimer() {
+	g.mu.Lock()
+	g.wakeAt = time.Time{}
+	g.advance()
+	g.mu.Unlock()
+}

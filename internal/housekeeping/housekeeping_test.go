@@ -1,0 +1,320 @@
+package housekeeping
+
+import (
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// modulePath is the path of the root module and its package.
+const modulePath = "github.com/windrow-go/windrow"
+
+// surface is the root package: its whole public API, in these files.
+var surface = []string{
+	"batch.go", "concurrency.go", "doc.go", "processor.go", "result.go", "retry.go", "stream.go",
+}
+
+// requirements are what the root module needs beside the standard library, and
+// the package that says where: in code, or only in tests.
+var requirements = []struct {
+	module   string
+	testOnly bool
+}{
+	{"github.com/cenkalti/backoff/v4", false},
+	{"github.com/google/go-cmp", true},
+	{"golang.org/x/sync", false},
+	{"golang.org/x/time", false},
+}
+
+// The public API stays where a reader expects it. Mechanics belong in internal.
+// A file may be missing until its part of the API is written, but none may be
+// added.
+func TestRootHoldsOnlyTheSurface(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, entry := range entries {
+		name := entry.Name()
+		if path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		count++
+		if !slices.Contains(surface, name) {
+			t.Errorf("%s is in the root, which holds only %s: move it to internal", name, strings.Join(surface, ", "))
+		}
+	}
+	if count == 0 {
+		t.Error("the root has no Go files")
+	}
+}
+
+// What the root requires, every user of windrow downloads.
+func TestRootRequirements(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "go", "mod", "edit", "-json")
+	command.Dir = root
+	command.Env = append(os.Environ(), "GOWORK=off")
+	text, err := command.Output()
+	if err != nil {
+		t.Fatalf("go mod edit -json: %v", err)
+	}
+	var mod struct {
+		Module  struct{ Path string }
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+		Tool, Replace, Exclude, Ignore []any
+	}
+	if err := json.Unmarshal(text, &mod); err != nil {
+		t.Fatal(err)
+	}
+	if mod.Module.Path != modulePath {
+		t.Errorf("module path = %q, want %q", mod.Module.Path, modulePath)
+	}
+	var got, want []string
+	for _, require := range mod.Require {
+		name := require.Path
+		if require.Indirect {
+			name += " // indirect"
+		}
+		got = append(got, name)
+	}
+	for _, requirement := range requirements {
+		want = append(want, requirement.module)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("requirements of the root go.mod (-want +got):\n%s", diff)
+	}
+	if len(mod.Tool)+len(mod.Replace)+len(mod.Exclude) > 0 {
+		t.Errorf("the root go.mod has tool, replace or exclude lines: %v %v %v", mod.Tool, mod.Replace, mod.Exclude)
+	}
+}
+
+// Each requirement earns its place: used by the library, or by tests alone.
+func TestRootRequirementsAreUsed(t *testing.T) {
+	t.Parallel()
+	nested := modules(t)
+	code, tests := map[string]string{}, map[string]string{}
+	for _, f := range folders(t) {
+		if slices.ContainsFunc(nested, func(dir string) bool { return dir != "." && within(f.path, dir) }) {
+			continue
+		}
+		for _, file := range f.files {
+			uses := code
+			if f.isTest(file) {
+				uses = tests
+			}
+			for _, spec := range file.Imports {
+				name, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, requirement := range requirements {
+					if within(name, requirement.module) {
+						uses[requirement.module] = f.name(file)
+					}
+				}
+			}
+		}
+	}
+	for _, requirement := range requirements {
+		in := code[requirement.module]
+		switch {
+		case requirement.testOnly && in != "":
+			t.Errorf("%s is for tests, but %s imports it", requirement.module, in)
+		case requirement.testOnly && tests[requirement.module] == "":
+			t.Errorf("no test of the root module imports %s", requirement.module)
+		case !requirement.testOnly && in == "":
+			t.Errorf("no code of the root module imports %s", requirement.module)
+		}
+	}
+}
+
+// Everything may import the root package, except what the root imports.
+func TestInternalDoesNotImportTheRoot(t *testing.T) {
+	t.Parallel()
+	nested := modules(t)
+	for _, f := range folders(t) {
+		if !within(f.path, "internal") || slices.ContainsFunc(nested, func(dir string) bool { return dir != "." && within(f.path, dir) }) {
+			continue
+		}
+		for _, file := range f.files {
+			for _, spec := range file.Imports {
+				name, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if within(name, modulePath) && !within(name, modulePath+"/internal") {
+					t.Errorf("%s imports %s", f.name(file), name)
+				}
+			}
+		}
+	}
+}
+
+// The commands of the README reach every module only if the workspace does.
+func TestWorkspaceUsesEveryModule(t *testing.T) {
+	t.Parallel()
+	command := exec.CommandContext(t.Context(), "go", "work", "edit", "-json", "go.work")
+	command.Dir = root
+	text, err := command.Output()
+	if err != nil {
+		t.Fatalf("go work edit -json: %v", err)
+	}
+	var work struct{ Use []struct{ DiskPath string } }
+	if err := json.Unmarshal(text, &work); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, use := range work.Use {
+		got = append(got, path.Clean(use.DiskPath))
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(modules(t), got); diff != "" {
+		t.Errorf("folders with a go.mod, and use lines of go.work (-want +got):\n%s", diff)
+	}
+}
+
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	t.Parallel()
+	for _, f := range folders(t) {
+		missing, err := undocumented(f)
+		if err != nil {
+			t.Errorf("%s: %v", f.path, err)
+		}
+		for _, name := range missing {
+			t.Errorf("%s has no doc comment", name)
+		}
+	}
+}
+
+// The check itself must see what it is for.
+func TestUndocumented(t *testing.T) {
+	t.Parallel()
+	const source = `package p
+
+const A = 1
+
+// Group comments are enough.
+const (
+	B = iota
+	C
+)
+
+var (
+	D int // documented
+	E int
+	f int
+)
+
+func F() {}
+
+// G is documented.
+func G() {}
+
+type H struct {
+	// I is documented.
+	I int
+	J int // documented
+	K, L int
+	m int
+}
+
+// N is documented.
+type N interface {
+	O()
+	// P is documented.
+	P()
+	q()
+}
+
+func (H) R() {}
+
+// S has one method, which its own comment describes.
+type S interface{ T() }
+
+type u struct{ V int }
+
+func (u) W() {}
+
+const X H = 1
+
+func NewH() H { return H{} }
+`
+	inPackage := []string{"A", "E", "F", "H", "H.R", "NewH", "X"}
+	inMembers := []string{"H.K", "H.L", "N.O"}
+	for _, test := range []struct {
+		path string
+		want []string
+	}{
+		{"p", slices.Concat(inPackage, inMembers)},
+		{"p/internal/q", inPackage},
+	} {
+		f := &folder{path: test.path, set: token.NewFileSet()}
+		file, err := parser.ParseFile(f.set, "p.go", source, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.files = append(f.files, file)
+		got, err := undocumented(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{test.path + ": package p"}
+		for _, name := range test.want {
+			want = append(want, test.path+"/p.go: "+name)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("undocumented names in %s (-want +got):\n%s", test.path, diff)
+		}
+	}
+}
+
+// modules lists the folders that have a go.mod, from the repository's root.
+func modules(t *testing.T) []string {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir(root, func(name string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && name != root && strings.HasPrefix(entry.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if entry.Name() == "go.mod" && !entry.IsDir() {
+			dir, err := filepath.Rel(root, filepath.Dir(name))
+			if err != nil {
+				return err
+			}
+			dirs = append(dirs, filepath.ToSlash(dir))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(dirs)
+	return dirs
+}
+
+// within says whether a path is a folder or lies in it.
+func within(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, dir+"/")
+}

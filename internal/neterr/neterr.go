@@ -1,0 +1,109 @@
+// Package neterr tells what an error of the network says about whether a request was carried out.
+package neterr
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Fault is what went wrong.
+type Fault uint8
+
+// The faults.
+const (
+	None        Fault = iota // not an error of the network
+	NotSent                  // the connection was never made, or was closed before anything was written
+	NoSuchName               // the name does not exist
+	Timeout                  // the answer did not come in time
+	Broken                   // the connection ended before the answer did
+	Cut                      // the caller's own context ended
+	Certificate              // the server's certificate was refused, or it does not speak TLS
+	BadURL                   // the client is configured with a URL that no request can be sent to
+)
+
+// Of returns the fault that err describes.
+func Of(err error) Fault {
+	if err == nil {
+		return None
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsNotFound {
+			return NoSuchName
+		}
+		return NotSent
+	}
+	if isCertificate(err) {
+		return Certificate
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "dial" || op.Op == "proxyconnect") {
+		return NotSent
+	}
+	text := err.Error()
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
+		strings.Contains(text, "TLS handshake timeout"): // net/http's type for it is not exported
+		return NotSent
+	case errors.Is(err, context.Canceled):
+		return Cut
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):
+		return Timeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, net.ErrClosed),
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+		return Broken
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return Broken
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return ofURL(u)
+	}
+	return None
+}
+
+// ofURL judges what net/http wraps and what is of no type of its own.
+func ofURL(u *url.Error) Fault {
+	text := u.Err.Error()
+	switch {
+	case strings.Contains(text, "unsupported protocol scheme"), strings.Contains(text, "no Host in request URL"):
+		return BadURL
+	case u.Op == "parse":
+		return None // this one item's URL
+	default:
+		return Broken // the request may have left, and there is no whole answer
+	}
+}
+
+func isTimeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}
+
+func isCertificate(err error) bool {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}

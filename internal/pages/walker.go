@@ -1,0 +1,164 @@
+package pages
+
+import (
+	"context"
+	"runtime/debug"
+)
+
+// walker fetches the pages in their order, on a goroutine of its own, as far ahead as it is granted.
+type walker[T any] struct {
+	*Config[T]
+	grants chan struct{}  // one for each page that may be fetched
+	out    chan result[T] // never full: there are no more results than grants, but for the last one
+	loops  *loops
+
+	queue    []*request[T]    // pages that are fetched or on their way, in order
+	finished chan *request[T] // never full: it has room for all that run
+	running  int
+	most     int // pages on their way at once
+	tokens   int // grants that were not used yet
+	total    int // of the list, as the last page said
+	ctx      context.Context
+	stop     context.CancelFunc // of ctx; nil when there is none
+}
+
+// request is a page that was asked for.
+type request[T any] struct {
+	at    Position
+	page  Page[T]
+	err   error
+	ended bool
+}
+
+// result is a page in its turn, or what came of it.
+type result[T any] struct {
+	at, next Position
+	page     Page[T]
+	read     bool  // the page is to be handed over, before the error
+	more     bool  // a page follows
+	err      error // nothing follows
+}
+
+func newWalker[T any](c *Config[T], ahead int) *walker[T] {
+	most := max(1, c.Parallel)
+	return &walker[T]{
+		Config: c, loops: newLoops(), most: most,
+		grants:   make(chan struct{}, ahead+1),
+		out:      make(chan result[T], ahead+2),
+		finished: make(chan *request[T], most),
+	}
+}
+
+// walk goes from page to page until the end of the list, an error, or the end of the context. Then it closes out,
+// when nothing runs any more.
+func (w *walker[T]) walk(ctx context.Context) {
+	defer close(w.out)
+	defer w.drop()
+	if w.Start.Cursor != "" {
+		w.loops.closed(w.Start.Cursor)
+	}
+	for at := w.Start; ; {
+		r := w.page(ctx, at)
+		if r.more && r.next.Cursor != "" && w.loops.closed(r.next.Cursor) {
+			r.more, r.err = false, ErrLoop
+		}
+		w.out <- r
+		if r.err != nil || !r.more {
+			return
+		}
+		at = r.next
+	}
+}
+
+// page fetches one page, or takes it from those that were fetched ahead.
+func (w *walker[T]) page(ctx context.Context, at Position) result[T] {
+	if len(w.queue) > 0 && !w.Route.same(w.queue[0].at, at) {
+		w.drop()
+		w.most = 1 // the pages are not where they were thought to be
+	}
+	if len(w.queue) == 0 {
+		if w.tokens == 0 {
+			select {
+			case <-w.grants:
+				w.tokens++
+			case <-ctx.Done():
+				return result[T]{at: at, err: ended(ctx)}
+			}
+		}
+		w.start(ctx, at)
+	}
+	head := w.queue[0]
+	for !head.ended {
+		var grants chan struct{}
+		if guess, ok := w.guess(); ok {
+			if w.tokens > 0 {
+				w.start(ctx, guess)
+				continue
+			}
+			grants = w.grants
+		}
+		select {
+		case r := <-w.finished:
+			r.ended = true
+			w.running--
+		case <-grants:
+			w.tokens++
+		}
+	}
+	w.queue = w.queue[1:]
+	if ctx.Err() != nil {
+		return result[T]{at: at, err: ended(ctx)}
+	}
+	if head.err != nil {
+		return result[T]{at: at, err: head.err}
+	}
+	r := result[T]{at: at, page: head.page, read: true}
+	w.total = head.page.Total
+	r.next, r.more, r.err = w.Route.Next(at, Outline{len(r.page.Items), r.page.Next, r.page.Total, r.page.Last})
+	return r
+}
+
+// guess says which page to fetch beside those on their way.
+func (w *walker[T]) guess() (Position, bool) {
+	if w.Route.Ahead == nil || w.running >= w.most {
+		return Position{}, false
+	}
+	at := w.Route.Ahead(w.queue[len(w.queue)-1].at)
+	return at, at.Offset < w.total
+}
+
+// start asks for a page.
+func (w *walker[T]) start(ctx context.Context, at Position) {
+	if w.stop == nil {
+		w.ctx, w.stop = context.WithCancel(ctx)
+	}
+	w.tokens--
+	w.running++
+	r := &request[T]{at: at}
+	w.queue = append(w.queue, r)
+	go func(ctx context.Context) {
+		var err error = &Panic{} // unless Fetch returns
+		defer func() {
+			if v := recover(); v != nil {
+				err = &Panic{Value: v, Stack: debug.Stack()}
+			}
+			r.err = err
+			w.finished <- r
+		}()
+		r.page, err = w.Fetch(ctx, at)
+	}(w.ctx)
+}
+
+// drop cancels the requests on their way, waits for them, and forgets what was fetched ahead.
+func (w *walker[T]) drop() {
+	if w.stop == nil {
+		return
+	}
+	w.stop()
+	w.stop = nil
+	for ; w.running > 0; w.running-- {
+		<-w.finished
+	}
+	w.tokens += len(w.queue)
+	w.queue = nil
+}

@@ -1,0 +1,80 @@
+// Package parallel runs a function for many indexes on all processors.
+package parallel
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+)
+
+const block = 256
+
+// For calls f(i) for each i from 0 to n-1, in blocks on several goroutines, and returns when all calls have. Between
+// blocks it asks stop whether to end early. A call that panics is told to lost with the panic's value and its stack,
+// one that ends its goroutine with nil for both; the other calls are made all the same.
+func For(n int, stop func() bool, f func(i int), lost func(i int, value any, stack []byte)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var work func(lo, hi int)
+	work = func(lo, hi int) {
+		for {
+			for lo < hi {
+				lo = calls(lo, hi, f, lost, func(rest int) {
+					wg.Go(func() { work(rest, hi) }) // a Goexit took this goroutine
+				})
+			}
+			if lo = int(next.Add(block)) - block; lo >= n || stop() {
+				return
+			}
+			hi = min(lo+block, n)
+		}
+	}
+	for range min(runtime.GOMAXPROCS(0), (n+block-1)/block) {
+		wg.Go(func() { work(0, 0) })
+	}
+	wg.Wait()
+}
+
+// calls calls f from i to end, and returns where to go on: at the end, or behind a call that panicked. Behind one
+// that ended the goroutine it calls exited instead.
+func calls(i, end int, f func(int), lost func(int, any, []byte), exited func(rest int)) (next int) {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		next = i + 1
+		if v := recover(); v != nil {
+			lost(i, v, debug.Stack())
+			return
+		}
+		lost(i, nil, nil)
+		exited(next)
+	}()
+	for ; i < end; i++ {
+		f(i)
+	}
+	done = true
+	return end
+}
+
+// Call calls f on a goroutine of its own, where ending the goroutine does no harm, and waits for it. ok is false when
+// f did not return: it panicked with that value and stack, or ended its goroutine, with nil for both.
+func Call(f func()) (value any, stack []byte, ok bool) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if !ok {
+				if value = recover(); value != nil {
+					stack = debug.Stack()
+				}
+			}
+		}()
+		f()
+		ok = true
+	}()
+	<-done
+	return value, stack, ok
+}

@@ -1,0 +1,96 @@
+// Package schedule decides which items of a run are sent, and in what order items with equal keys follow each other.
+package schedule
+
+// Policy says what is done with items whose keys are equal.
+type Policy uint8
+
+// The policies.
+const (
+	Reject Policy = iota
+	First
+	Last
+	InOrder
+)
+
+// Schedule is what a run sends.
+type Schedule struct {
+	Todo     int         // items to be sent
+	Order    []int       // those that follow no other, in order; nil means every item
+	Doubtful []int       // those that an earlier run may have applied
+	Follower map[int]int // item to the next one with its key
+	Losers   []int       // items that another one with their key replaces
+	Twice    [2]int      // with Reject: the first two items with one key
+	Rejected bool        // Twice holds such a pair
+}
+
+// Make makes the schedule of n items. pending says which are to be sent, nil all of them; doubtful which of those an
+// earlier run may have applied, nil none. keys may be nil: then no item is another's duplicate, nor is one without a key.
+// A serial run sends one item after the other: then Order has all of them.
+func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial bool) Schedule {
+	s := Schedule{Todo: n}
+	is := func(i int) bool { return pending == nil || pending[i] }
+	skip := make(map[int]bool) // pending items that are not in Order
+	if keys != nil {
+		s.duplicates(keys, is, policy, serial, skip)
+		if s.Rejected {
+			return s
+		}
+	}
+	if pending == nil && doubtful == nil && len(skip) == 0 {
+		return s
+	}
+	s.Todo, s.Order = 0, make([]int, 0, n-len(skip))
+	for i := range n {
+		switch {
+		case !is(i):
+		case skip[i]:
+			s.Todo++
+		case doubtful != nil && doubtful[i] && !serial:
+			s.Todo++
+			s.Doubtful = append(s.Doubtful, i)
+		default:
+			s.Todo++
+			s.Order = append(s.Order, i)
+		}
+	}
+	s.Todo -= len(s.Losers)
+	return s
+}
+
+// duplicates applies the policy to the items with equal keys.
+func (s *Schedule) duplicates(keys []string, is func(int) bool, policy Policy, serial bool, skip map[int]bool) {
+	latest := make(map[string]int, len(keys))
+	for i, key := range keys {
+		if key == "" || !is(i) {
+			continue
+		}
+		before, twice := latest[key]
+		latest[key] = i
+		if !twice {
+			continue
+		}
+		switch policy {
+		case Reject:
+			s.Twice, s.Rejected = [2]int{before, i}, true
+			return
+		case First:
+			s.lose(i, skip)
+			latest[key] = before
+		case Last:
+			s.lose(before, skip)
+		case InOrder:
+			if s.Follower == nil {
+				s.Follower = map[int]int{}
+			}
+			s.Follower[before] = i
+			if !serial {
+				skip[i] = true
+			}
+		}
+	}
+}
+
+func (s *Schedule) lose(i int, skip map[int]bool) {
+	s.Losers = append(s.Losers, i)
+	skip[i] = true
+}

@@ -1,0 +1,202 @@
+// Package window hands items from a source to workers and their results on to a consumer, through a ring of slots:
+// memory is bounded by the size of the ring, whatever the length of the stream.
+//
+// Items are numbered from 0, and item i uses slot i modulo the size of the ring. The source may be at most as many
+// items ahead of the oldest item that was not taken as the window is wide. There is one source, one consumer, and any
+// number of workers.
+package window
+
+import (
+	"math/bits"
+	"sync/atomic"
+)
+
+const (
+	nobody  = -1
+	anybody = -2
+	// takeAtOnce is how many items the consumer takes before it says so to the source.
+	takeAtOnce = 16
+)
+
+// Window is the ring's bookkeeping: which items have ended, and which were taken.
+type Window struct {
+	width int64 // items in the window
+	mask  int64 // slots in the ring, a power of two, less one
+	done  []atomic.Uint64
+	ahead int64    // unordered: how far the consumer looked
+	gone  []uint64 // unordered: items beyond the tail that were taken
+
+	_      [64]byte      // what several goroutines change stands on cache lines of its own
+	tail   atomic.Int64  // items before it were taken
+	full   atomic.Bool   // the source waits for room
+	_      [64]byte      //
+	wanted atomic.Int64  // the item that the consumer waits for
+	_      [64]byte      //
+	ended  chan struct{} // wakes the consumer
+	room   chan struct{} // wakes the source
+}
+
+// New returns a window that is width items wide, at least 1.
+func New(width int) *Window {
+	slots := max(64, 1<<bits.Len(uint(width-1)))
+	w := &Window{
+		width: int64(width), mask: int64(slots - 1), done: make([]atomic.Uint64, slots/64), gone: make([]uint64, slots/64),
+		ended: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
+	w.wanted.Store(nobody)
+	return w
+}
+
+// Slots is how many slots the ring has.
+func (w *Window) Slots() int { return int(w.mask) + 1 }
+
+// Wait blocks the source until there is room for the item, and reports false when stop was closed before.
+func (w *Window) Wait(item int, stop <-chan struct{}) bool {
+	for int64(item)-w.tail.Load() >= w.width {
+		w.full.Store(true)
+		if int64(item)-w.tail.Load() < w.width {
+			w.full.Store(false)
+			break
+		}
+		select {
+		case <-w.room:
+		case <-stop:
+			return false
+		}
+	}
+	return true
+}
+
+// Ended says that the items from lo to hi-1 have ended. Workers call it, once for each item.
+func (w *Window) Ended(lo, hi int) {
+	for at := int64(lo); at < int64(hi); {
+		word, bit := at&w.mask/64, uint(at%64)
+		n := min(64-bit, uint(int64(hi)-at))
+		w.done[word].Or((1<<n - 1) << bit)
+		at += int64(n)
+	}
+	if want := w.wanted.Load(); want == anybody || want >= int64(lo) && want < int64(hi) {
+		select {
+		case w.ended <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Next waits for the item at the tail to end and returns it and how many after it have ended too. It returns 0 items
+// when over was closed before.
+func (w *Window) Next(over <-chan struct{}) (first, n int) {
+	at := w.tail.Load()
+	for {
+		if n := w.run(at); n > 0 {
+			return int(at), n
+		}
+		if !w.park(at, over, func() bool { return w.run(at) > 0 }) {
+			return int(at), w.run(at)
+		}
+	}
+}
+
+// park waits until a worker says that the wanted item has ended. It reports false when over was closed before.
+func (w *Window) park(wanted int64, over <-chan struct{}, ended func() bool) bool {
+	w.wanted.Store(wanted)
+	defer w.wanted.Store(nobody)
+	if ended() {
+		return true
+	}
+	select {
+	case <-w.ended:
+		return true
+	case <-over:
+		return false
+	}
+}
+
+// run counts the items from at on that have ended, up to the end of a word.
+func (w *Window) run(at int64) int {
+	bit := uint(at % 64)
+	word := w.done[at&w.mask/64].Load() >> bit
+	return min(takeAtOnce, bits.TrailingZeros64(^word), int(64-bit))
+}
+
+// Take says that the consumer has taken the items from first on, which are at the tail.
+func (w *Window) Take(first, n int) {
+	at := int64(first)
+	w.done[at&w.mask/64].And(^((1<<uint(n) - 1) << uint(at%64)))
+	w.advance(at + int64(n))
+}
+
+// advance moves the tail, and wakes a source that waits for room when there is some worth waking for.
+func (w *Window) advance(tail int64) {
+	w.tail.Store(tail)
+	if w.full.CompareAndSwap(true, false) {
+		select {
+		case w.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// NextAny waits for any item that has ended and was not taken. It returns false when over was closed and there is
+// none.
+func (w *Window) NextAny(over <-chan struct{}) (item int, ok bool) {
+	for {
+		if item, ok = w.any(); ok {
+			return item, true
+		}
+		if !w.park(anybody, over, func() bool { item, ok = w.any(); return ok }) {
+			return w.any()
+		}
+	}
+}
+
+// Left calls do for the items before end that were not taken, in order.
+func (w *Window) Left(end int, do func(item int)) {
+	for at := w.tail.Load(); at < int64(end); at++ {
+		if w.gone[at&w.mask/64]&(1<<uint(at%64)) == 0 {
+			do(int(at))
+		}
+	}
+}
+
+// any finds an item that has ended, looking on from the last one and then from the tail.
+func (w *Window) any() (int, bool) {
+	tail := w.tail.Load()
+	from := max(tail, w.ahead)
+	item, ok := w.search(from, tail+w.mask+1)
+	if !ok {
+		item, ok = w.search(tail, from)
+	}
+	return int(item), ok
+}
+
+// search returns the first item from lo on that has ended.
+func (w *Window) search(lo, hi int64) (int64, bool) {
+	for at := lo; at < hi; {
+		bit := uint(at % 64)
+		if word := w.done[at&w.mask/64].Load() >> bit; word != 0 {
+			item := at + int64(bits.TrailingZeros64(word))
+			return item, item < hi
+		}
+		at += int64(64 - bit)
+	}
+	return 0, false
+}
+
+// TakeAny says that the consumer has taken an item that [Window.NextAny] returned: its slot may be used again.
+func (w *Window) TakeAny(item int) {
+	at := int64(item)
+	word, mask := at&w.mask/64, uint64(1)<<uint(at%64)
+	w.done[word].And(^mask)
+	w.gone[word] |= mask
+	w.ahead = at + 1
+	tail := w.tail.Load()
+	moved := tail
+	for w.gone[moved&w.mask/64]&(1<<uint(moved%64)) != 0 {
+		w.gone[moved&w.mask/64] &^= 1 << uint(moved%64)
+		moved++
+	}
+	if moved != tail {
+		w.advance(moved)
+	}
+}

@@ -1,0 +1,535 @@
+package windrow_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/windrow-go/windrow"
+)
+
+// refused checks that a run was refused before anything was sent: the result is there and says so, and the error
+// tells why. It returns the text of the cause.
+func refused[In, Out any](t *testing.T, inputs int, res *windrow.BulkResult[In, Out], err error) string {
+	t.Helper()
+	checkAccounts(t, inputs, res, err)
+	if s := res.Stats(); s.NotAttempted != inputs || s.Requests != 0 {
+		t.Errorf("%+v, want %d not attempted", s, inputs)
+	}
+	bulk, ok := errors.AsType[*windrow.BulkError](err)
+	if !ok || bulk.Cause == nil {
+		t.Fatalf("error %v, want a *BulkError with a Cause", err)
+	}
+	return bulk.Cause.Error()
+}
+
+// never is a client's function that must not be called.
+func never(t *testing.T) func(context.Context, string) (string, error) {
+	return func(context.Context, string) (string, error) {
+		t.Error("the client was called")
+		return "", nil
+	}
+}
+
+type observer struct{ windrow.Observer }
+
+func TestBadOptionsAreRefused(t *testing.T) {
+	t.Parallel()
+	cost5 := windrow.Capabilities{Cost: func(n int) int { return 5 * n }}
+	for _, tt := range []struct {
+		option string // what the error names
+		opts   []windrow.Option
+		can    windrow.Capabilities
+		want   string
+	}{
+		{"Concurrency", []windrow.Option{windrow.Concurrency(0)}, windrow.Capabilities{}, "windrow: Concurrency (0) must be at least 1"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(-8)}, windrow.Capabilities{}, "windrow: Concurrency (-8) must be at least 1"},
+		{"Rate", []windrow.Option{windrow.Rate(0, time.Second)}, windrow.Capabilities{}, "windrow: Rate (0, 1s) must be at least 1 in a positive period"},
+		{"Rate", []windrow.Option{windrow.Rate(10, 0)}, windrow.Capabilities{}, "windrow: Rate (10, 0s) must be at least 1 in a positive period"},
+		{"Rate", []windrow.Option{windrow.Rate(10, -time.Minute)}, windrow.Capabilities{}, "windrow: Rate (10, -1m0s) must be at least 1 in a positive period"},
+		{"Burst", []windrow.Option{windrow.Burst(0)}, windrow.Capabilities{}, "windrow: Burst (0) must be at least 1"},
+		{"Burst", []windrow.Option{windrow.Rate(10, time.Second), windrow.Burst(4)}, cost5,
+			"windrow: Burst (4) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
+		{"Burst", []windrow.Option{windrow.Burst(4)}, cost5,
+			"windrow: Burst (4) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
+		{"BatchSize", []windrow.Option{windrow.BatchSize(0)}, windrow.Capabilities{}, "windrow: BatchSize (0) must be at least 1"},
+		{"BatchDelay", []windrow.Option{windrow.BatchDelay(-time.Second)}, windrow.Capabilities{}, "windrow: BatchDelay (-1s) must not be negative"},
+		{"AttemptTimeout", []windrow.Option{windrow.AttemptTimeout(0)}, windrow.Capabilities{}, "windrow: AttemptTimeout (0s) must be positive"},
+		{"AttemptTimeout", []windrow.Option{windrow.AttemptTimeout(-1)}, windrow.Capabilities{}, "windrow: AttemptTimeout (-1ns) must be positive"},
+		{"MaxFailures", []windrow.Option{windrow.MaxFailures(-1)}, windrow.Capabilities{}, "windrow: MaxFailures (-1) must not be negative"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(1.5, 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (1.5, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(5, 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (5, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(-0.1, 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (-0.1, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(math.NaN(), 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (NaN, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(0.5, -1)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (0.5, -1) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"Duplicates", []windrow.Option{windrow.Duplicates(99)}, windrow.Capabilities{}, "windrow: Duplicates (policy 99) must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder"},
+		{"OnProgress", []windrow.Option{windrow.OnProgress(nil)}, windrow.Capabilities{}, "windrow: OnProgress (nil) must be a function"},
+		{"WithLimiter", []windrow.Option{windrow.WithLimiter(nil)}, windrow.Capabilities{}, "windrow: WithLimiter (nil) must be a limiter"},
+		{"WithLogger", []windrow.Option{windrow.WithLogger(nil)}, windrow.Capabilities{}, "windrow: WithLogger (nil) must be a logger"},
+		{"WithObserver", []windrow.Option{windrow.WithObserver(nil)}, windrow.Capabilities{}, "windrow: WithObserver (nil) must be an observer"},
+		{"WithObserver", []windrow.Option{windrow.WithObserver((*observer)(nil))}, windrow.Capabilities{}, "windrow: WithObserver (nil) must be an observer"},
+		{"Rate", []windrow.Option{windrow.WithLimiter(new(windrow.Limiter)), windrow.Rate(10, time.Second)}, windrow.Capabilities{},
+			"windrow: Rate is refused beside WithLimiter: set it on the limiter, for all who share it"},
+		{"Burst", []windrow.Option{windrow.Burst(3), windrow.WithLimiter(new(windrow.Limiter))}, windrow.Capabilities{},
+			"windrow: Burst is refused beside WithLimiter: set it on the limiter, for all who share it"},
+		{"Concurrency", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Concurrency(0)))}, windrow.Capabilities{},
+			"windrow: Concurrency (0) must be at least 1"},
+		{"Burst", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Burst(2)))}, cost5,
+			"windrow: Burst (2) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
+		{"Capabilities", nil, windrow.Capabilities{MaxItems: -1}, "windrow: Capabilities: MaxItems (-1) must not be negative"},
+		{"Capabilities", nil, windrow.Capabilities{MaxBytes: -1}, "windrow: Capabilities: MaxBytes (-1) must not be negative"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{MaxAttempts: -1})}, windrow.Capabilities{},
+			"windrow: Retry: MaxAttempts (-1) must be at least 1, or 0 for the default"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{MaxThrottleWait: -1})}, windrow.Capabilities{},
+			"windrow: Retry: MaxThrottleWait (-1ns) must be positive, or 0 for the default"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{PerSecond: 1}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.Size (0) must be at least 1"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSecond: -1}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSecond (-1) must be 0 or more, and finite"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSuccess: math.Inf(1)}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSuccess (+Inf) must be 0 or more, and finite"},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			t.Parallel()
+			p := windrow.NewBatchProcessor(never(t), tt.opts...)
+			p.Capabilities = tt.can
+			res, err := p.Run(t.Context(), ids(3))
+			if diff := cmp.Diff(tt.want, refused(t, 3, res, err)); diff != "" {
+				t.Errorf("cause (-want +got):\n%s", diff)
+			}
+			if oe, ok := errors.AsType[*windrow.OptionError](err); !ok || oe.Option != tt.option {
+				t.Errorf("error %v, want an *OptionError for %s", err, tt.option)
+			}
+		})
+	}
+}
+
+// All that is wrong is said at once, on one line, and a stranger can read it.
+func TestAllBadOptionsAreNamed(t *testing.T) {
+	t.Parallel()
+	p := windrow.NewCreateProcessor(windrow.CreateFunc(never(t)), windrow.Concurrency(0), windrow.Options(windrow.BatchSize(-1), windrow.AttemptTimeout(0)))
+	var none context.Context
+	_, err := p.Run(none, ids(2))
+	want := "windrow: nothing was sent: Concurrency (0) must be at least 1; BatchSize (-1) must be at least 1; " +
+		"AttemptTimeout (0s) must be positive; the context is nil: pass context.Background() if there is no other; " +
+		"of 2 items 2 not attempted"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+// Later options override earlier ones, a nil one says nothing, and joined ones can be shared.
+func TestOptionsAreJoined(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		shared := windrow.Options(nil, windrow.Concurrency(3), windrow.StopOnError())
+		f := newFake(t, func(c *call) error {
+			time.Sleep(time.Second)
+			if c.id() == "i0" || c.id() == "i1" {
+				return errServer
+			}
+			return nil
+		})
+		s := createVerb.run(t.Context(), f, ids(20), shared, nil, windrow.Concurrency(5), windrow.MaxFailures(2))
+		if f.most != 5 || s.stats.Succeeded != 18 || s.cause != nil {
+			t.Errorf("%d at once, %+v: want 5, and two failures allowed", f.most, s.stats)
+		}
+		f = newFake(t, f.script)
+		s = createVerb.run(t.Context(), f, ids(20), windrow.MaxFailures(2), shared)
+		if f.most != 3 || s.stats.NotAttempted < 15 || !errors.Is(s.cause, windrow.ErrTooManyFailures) {
+			t.Errorf("%d at once, %+v, cause %v: want 3, and stopped by the first two failures", f.most, s.stats, s.cause)
+		}
+	})
+}
+
+// What Validate refuses has failed before anything is sent.
+func TestStopOnErrorCountsWhatValidateRefuses(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		opt  windrow.Option
+		want string
+	}{
+		{windrow.StopOnError(), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
+		{windrow.MaxFailures(1), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
+		{windrow.MaxFailures(2), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"},
+		{windrow.MaxFailureRate(0.1, 0), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"}, // of those that were sent
+	} {
+		p := windrow.NewBatchProcessor(func(_ context.Context, in string) (string, error) { return in, nil }, tt.opt)
+		p.Validate = func(in string) error {
+			if in == "i0" || in == "i3" {
+				return errServer
+			}
+			return nil
+		}
+		res, err := p.Run(t.Context(), ids(4))
+		checkAccounts(t, 4, res, err)
+		if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+			t.Errorf("error (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestANilContextIsRefused(t *testing.T) {
+	t.Parallel()
+	p := windrow.NewBatchProcessor(never(t), windrow.WithObserver(observer{}), windrow.WithLogger(slog.New(slog.DiscardHandler)))
+	var none context.Context
+	res, err := p.Run(none, ids(3))
+	refused(t, 3, res, err)
+	if !errors.Is(err, windrow.ErrNilContext) {
+		t.Errorf("error %v, want one that matches %v", err, windrow.ErrNilContext)
+	}
+	res, err = p.Rerun(none, res)
+	refused(t, 3, res, err)
+}
+
+func TestRerunOfNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	p := windrow.NewBatchProcessor(never(t))
+	for name, earlier := range map[string]*windrow.BulkResult[string, string]{"nil": nil, "zero": new(windrow.BulkResult[string, string])} {
+		res, err := p.Rerun(t.Context(), earlier)
+		if got, want := refused(t, 0, res, err), "windrow: Rerun (nil) needs the result of an earlier run"; got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// A result of reads must not become a run of deletes.
+func TestRerunOfAnotherOperationIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(*call) error { return windrow.Transient(errServer) })
+	res, _ := windrow.GetMany(t.Context(), client{fake: f}, ids(2), fastRetries)
+	data, err := json.Marshal(res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := new(windrow.BulkResult[string, struct{}])
+	if err := json.Unmarshal(data, back); err != nil {
+		t.Fatal(err)
+	}
+	p := windrow.NewDeleteProcessor[string](client{fake: newFake(t, func(*call) error { t.Error("deleted"); return nil })})
+	after, err := p.Rerun(t.Context(), back)
+	checkAccounts(t, 2, after, err)
+	want := "windrow: Rerun (a result of get) needs a processor of the same operation, not of delete"
+	if bulk, ok := errors.AsType[*windrow.BulkError](err); !ok || bulk.Cause == nil || bulk.Cause.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	if after.Stats().Failed != 2 {
+		t.Errorf("%+v, want the earlier outcomes", after.Stats())
+	}
+}
+
+// A run whose context has ended sends nothing, and says that it was the context.
+func TestAnEndedContextIsRefused(t *testing.T) {
+	t.Parallel()
+	why := errors.New("the operator said stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	res, err := windrow.CreateMany(ctx, windrow.CreateFunc(never(t)), ids(3))
+	refused(t, 3, res, err)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, why) {
+		t.Errorf("error %v, want one that matches %v and its cause", err, context.Canceled)
+	}
+}
+
+// Beside a shared limiter, Concurrency is a lower ceiling for one processor; the limiter's own stays.
+func TestConcurrencyBesideALimiter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := windrow.NewLimiter(windrow.Concurrency(6))
+		narrow, wide := newFake(t, slow(time.Second)), newFake(t, slow(time.Second))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			createVerb.run(t.Context(), narrow, ids(10), windrow.WithLimiter(l), windrow.Concurrency(2))
+		})
+		synctest.Wait()
+		wg.Go(func() { createVerb.run(t.Context(), wide, ids(40), windrow.WithLimiter(l), windrow.Concurrency(100)) })
+		wg.Wait()
+		if narrow.most != 2 || wide.most != 6 || l.Stats().Concurrency != 6 {
+			t.Errorf("%d and %d at once, and the limiter at %d; want 2, 6 and 6", narrow.most, wide.most, l.Stats().Concurrency)
+		}
+	})
+}
+
+func TestDuplicateKeys(t *testing.T) {
+	t.Parallel()
+	in := []string{"a1", "b1", "a2", "c1", "a3", "b2"}
+	letter := func(id string) string { return id[:1] }
+	run := func(t *testing.T, opts ...windrow.Option) (*fake, *windrow.BulkResult[string, string], error) {
+		f := newFake(t, slow(time.Second))
+		p := windrow.NewCreateProcessor[string, string](client{fake: f}, append(opts, windrow.Concurrency(10))...)
+		p.Key = letter
+		res, err := p.Run(t.Context(), in)
+		return f, res, err
+	}
+	for name, opts := range map[string][]windrow.Option{
+		"by default": nil, "by name": {windrow.Duplicates(windrow.RejectDuplicates)},
+	} {
+		t.Run("rejected "+name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, res, err := run(t, opts...)
+				want := `windrow: items 0 and 2 have the same key "a": remove one, or choose with the option Duplicates`
+				if diff := cmp.Diff(want, refused(t, 6, res, err)); diff != "" || len(f.calls) > 0 {
+					t.Errorf("%d calls, cause (-want +got):\n%s", len(f.calls), diff)
+				}
+				twice, ok := errors.AsType[*windrow.DuplicateKeyError](err)
+				if !ok || !errors.Is(err, windrow.ErrDuplicateKey) || *twice != (windrow.DuplicateKeyError{Key: "a", First: 0, Second: 2}) {
+					t.Errorf("error %v, want a *DuplicateKeyError for items 0 and 2", err)
+				}
+			})
+		})
+	}
+	for _, tt := range []struct {
+		name   string
+		policy windrow.DuplicatePolicy
+		want   []string // the states of the items
+		sent   []string // what is sent each second
+	}{
+		{"first", windrow.KeepFirst, []string{"succeeded", "succeeded", "duplicate", "succeeded", "duplicate", "duplicate"}, []string{"a1 b1 c1"}},
+		{"last", windrow.KeepLast, []string{"duplicate", "duplicate", "duplicate", "succeeded", "succeeded", "succeeded"}, []string{"a3 b2 c1"}},
+		{"all in order", windrow.KeepAllInOrder, []string{"succeeded", "succeeded", "succeeded", "succeeded", "succeeded", "succeeded"},
+			[]string{"a1 b1 c1", "a2 b2", "a3"}},
+	} {
+		t.Run("keep "+tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f, res, err := run(t, windrow.Duplicates(tt.policy))
+				checkAccounts(t, 6, res, err)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for r := range res.All() {
+					if r.State == windrow.Skipped {
+						got = append(got, r.Reason.String())
+					} else {
+						got = append(got, r.State.String())
+					}
+				}
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("states (-want +got):\n%s", diff)
+				}
+				var sent []string
+				for second := range len(tt.sent) {
+					var at []string
+					for _, c := range f.calls {
+						if c.at == time.Duration(second)*time.Second {
+							at = append(at, c.id())
+						}
+					}
+					slices.Sort(at)
+					sent = append(sent, strings.Join(at, " "))
+				}
+				if diff := cmp.Diff(tt.sent, sent); diff != "" {
+					t.Errorf("sent, each second (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+	t.Run("an item that Validate refuses is nobody's duplicate", func(t *testing.T) {
+		t.Parallel()
+		p := windrow.NewBatchProcessor(func(_ context.Context, in string) (string, error) { return in, nil })
+		p.Key = letter
+		p.Validate = func(in string) error {
+			if in == "a1" {
+				return errServer
+			}
+			return nil
+		}
+		res, err := p.Run(t.Context(), []string{"a1", "a2"})
+		checkAccounts(t, 2, res, err)
+		if s := res.Stats(); s.Failed != 1 || s.Succeeded != 1 {
+			t.Errorf("%+v, want one failed and one succeeded", s)
+		}
+	})
+	t.Run("items without a key are nobody's duplicates", func(t *testing.T) {
+		t.Parallel()
+		for _, policy := range []windrow.DuplicatePolicy{windrow.RejectDuplicates, windrow.KeepFirst, windrow.KeepLast, windrow.KeepAllInOrder} {
+			p := windrow.NewBatchProcessor(func(_ context.Context, in string) (string, error) { return in, nil }, windrow.Duplicates(policy))
+			p.Key = func(string) string { return "" }
+			res, err := p.Run(t.Context(), in)
+			if checkAccounts(t, 6, res, err); res.Stats().Succeeded != 6 {
+				t.Errorf("policy %v: %v", policy, err)
+			}
+		}
+	})
+}
+
+// Updates, deletes and reads are named by their id. Without a Key, those of one id are kept in order, not refused.
+func TestIDsAreKeys(t *testing.T) {
+	t.Parallel()
+	for _, v := range []verb{updateVerb, deleteVerb, getVerb} {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t, slow(time.Second))
+				s := v.run(t.Context(), f, []string{"x", "y", "x", "x"})
+				if diff := cmp.Diff([]string{"0s: 2", "1s: 1", "2s: 1"}, starts(f)); diff != "" || s.err != nil {
+					t.Errorf("error %v, calls (-want +got):\n%s", s.err, diff)
+				}
+				f = newFake(t, func(*call) error { return errServer })
+				if s = v.run(t.Context(), f, []string{"x"}); !strings.Contains(s.err.Error(), `item 0 (key "x") failed`) {
+					t.Errorf("error %v, want one that names the id", s.err)
+				}
+				if s = v.run(t.Context(), f, []string{"x", "x"}, windrow.Duplicates(windrow.RejectDuplicates)); !errors.Is(s.err, windrow.ErrDuplicateKey) {
+					t.Errorf("error %v, want one that matches %v", s.err, windrow.ErrDuplicateKey)
+				}
+			})
+		})
+	}
+}
+
+// A key that names the record, not the request, must not pass for the identity of the request: a server would take
+// the second update of a record for a repetition of the first.
+func TestIdempotencyKeysNameOneItem(t *testing.T) {
+	t.Parallel()
+	fruit := func(in string) string { return in[:1] }
+	type run func(ctx context.Context, f *fake) error
+	update := func(ctx context.Context, f *fake) error {
+		return updateVerb.run(ctx, f, []string{"a1", "a1", "a2", "a3"}).err
+	}
+	create := func(opts ...windrow.Option) run {
+		return func(ctx context.Context, f *fake) error {
+			p := windrow.NewCreateProcessor[string, string](client{fake: f}, opts...)
+			p.Key = fruit
+			_, err := p.Run(ctx, []string{"a1", "a2", "a3", "b"})
+			return err
+		}
+	}
+	for name, run := range map[string]run{
+		"updates of one record":          update,
+		"creates that are kept in order": create(windrow.Duplicates(windrow.KeepAllInOrder)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := map[string]bool{}
+			for range 2 { // and another run has others
+				f := newFake(t, nil)
+				if err := run(t.Context(), f); err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range f.calls {
+					key := c.attempt.IdempotencyKey()
+					if seen[key] || key == "" {
+						t.Errorf("the key %q of %s was there before", key, c.id())
+					}
+					seen[key] = true
+				}
+			}
+		})
+	}
+	t.Run("a Key that is unique is the key", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t, nil)
+		p := windrow.NewCreateProcessor[string, string](client{fake: f})
+		p.Key = func(in string) string { return in }
+		if _, err := p.Run(t.Context(), []string{"slug", "two words"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range f.calls {
+			key := c.attempt.IdempotencyKey()
+			if (key == c.id()) != (c.id() == "slug") || strings.ContainsAny(key, ` "\`) || c.attempt.Key() != c.id() {
+				t.Errorf("the key of %q is %q, and its idempotency key %q", c.id(), c.attempt.Key(), key)
+			}
+		}
+	})
+}
+
+func TestDryRunSendsNothing(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, func(*call) error { t.Error("the client was called"); return nil })
+	p := windrow.NewCreateProcessor[string, string](bulkClient{client{fake: f}}, windrow.DryRun())
+	p.Key = func(in string) string { return in }
+	p.Validate = func(in string) error {
+		if in == "i1" {
+			return errServer
+		}
+		return nil
+	}
+	var told []string
+	p.OnResult = func(r windrow.Result[string, string]) {
+		told = append(told, fmt.Sprint(r.Index, " ", r.State, " ", r.Reason))
+	}
+	res, err := p.Run(t.Context(), ids(3))
+	checkAccounts(t, 3, res, err)
+	want := []string{"0 skipped dry_run", "1 failed ", "2 skipped dry_run"}
+	var got []string
+	for r := range res.All() {
+		got = append(got, fmt.Sprint(r.Index, " ", r.State, " ", r.Reason))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	slices.Sort(told)
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	res, err = p.Run(t.Context(), []string{"a", "a"}) // keys are checked, too
+	refused(t, 2, res, err)
+}
+
+func TestNoItems(t *testing.T) {
+	t.Parallel()
+	for _, in := range [][]string{nil, {}} {
+		res, err := windrow.CreateMany(t.Context(), windrow.CreateFunc(never(t)), in)
+		checkAccounts(t, 0, res, err)
+		if err != nil || res.Len() != 0 || len(res.Values()) != 0 || len(res.Results()) != 0 {
+			t.Errorf("error %v, %d results", err, res.Len())
+		}
+	}
+}
+
+// A hook without which nothing can be sent, and which panics, stops the run before anything is sent.
+func TestHooksThatPanic(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		set  func(p *windrow.BatchProcessor[string, string])
+		want string
+	}{
+		{"Key", func(p *windrow.BatchProcessor[string, string]) { p.Key = func(in string) string { panic(in) } },
+			"windrow: nothing was sent: Key: the function panicked with a value of type string; of 2 items 2 not attempted"},
+		{"Size", func(p *windrow.BatchProcessor[string, string]) { p.Size = func(in string) int { panic(in) } },
+			"windrow: nothing was sent: Size: the function panicked with a value of type string; of 2 items 2 not attempted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			processor := func(opts ...windrow.Option) *windrow.BatchProcessor[string, string] {
+				f := newFake(t, func(*call) error { t.Error("the client was called"); return nil })
+				p := windrow.NewCreateProcessor[string, string](bulkClient{client{f, windrow.Capabilities{MaxBytes: 1}}}, opts...)
+				tt.set(p)
+				return p
+			}
+			res, err := processor().Run(t.Context(), ids(2))
+			refused(t, 2, res, err)
+			if err.Error() != tt.want {
+				t.Errorf("error %v\nwant  %s", err, tt.want)
+			}
+			if e, ok := errors.AsType[*windrow.PanicError](err); !ok || len(e.Stack) == 0 {
+				t.Errorf("error %v, want a *PanicError with its stack", err)
+			}
+			defer func() {
+				if _, ok := recover().(*windrow.PanicError); !ok {
+					t.Error("the panic did not go on although PropagatePanics is set")
+				}
+			}()
+			_, _ = processor(windrow.PropagatePanics()).Run(t.Context(), ids(2))
+		})
+	}
+}

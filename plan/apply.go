@@ -1,0 +1,218 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/windrow-go/windrow"
+)
+
+var (
+	// ErrChanged is matched by the error of a record, or of a whole plan, that is not carried out because somebody else
+	// has changed or deleted the record since the plan was made. Make the plan again.
+	ErrChanged = errors.New("plan: the record has changed since the plan was made")
+	// ErrCancelled is matched by the errors of the items of a plan that Confirm did not agree to.
+	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
+)
+
+// ChangedError says that a plan was refused since some of its records are not as they were. It matches [ErrChanged].
+type ChangedError struct {
+	// IDs are those of the records, as text, in the order of the plan.
+	IDs []string
+	// Planned is how many records there are in the plan.
+	Planned int
+}
+
+// Error says how many they are, and names the first.
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("plan: %d of %s changed since the plan was made, the first is %q: make the plan again, or set LeaveChanged",
+		len(e.IDs), count(e.Planned, "record"), e.IDs[0])
+}
+
+// Unwrap makes the error match [ErrChanged].
+func (e *ChangedError) Unwrap() error { return ErrChanged }
+
+// Result is what came of carrying out a plan: of each of its records how it ended, in the order of the plan.
+type Result[In, Out any] struct {
+	// BulkResult holds the results. It is never nil. When nothing was written all of them are NotAttempted.
+	*windrow.BulkResult[In, Out]
+	// Cancelled says that Confirm said no. Nothing was written then, no backup was made, and there is no error.
+	Cancelled bool
+}
+
+// Apply carries out a plan with a client that takes whole records. See [ApplyPatches] for one that takes the changed
+// fields alone, which is the better choice where there is one: it leaves the fields alone that others change.
+//
+// The steps, in this order, and nothing is written before all of them are done:
+//  1. [UpdatePlan.Confirm] sees the plan.
+//  2. [UpdatePlan.Current] reads the records again. One that has the new values already ends as Skipped (unchanged), so
+//     that a plan can be applied again after it was interrupted. One that is neither as it was nor as it is to be refuses
+//     the plan with a [*ChangedError], or itself with [ErrChanged] when LeaveChanged is set. One that is gone, too. An
+//     error of the reading refuses the plan.
+//  3. [UpdatePlan.Backup] gets the originals of those that are left.
+//
+// Then [UpdatePlan.Canary] records are updated one by one, and after these the others, as by [windrow.UpdateMany], with
+// its options, result and errors. An answer with the status 412 (RFC 9110 section 15.5.13) to a client that sends
+// [VersionFrom] is an ErrChanged. [windrow.DryRun] holds back the updates, but not the steps before them. A plan without
+// changes does nothing at all.
+//
+// The error is nil when all records were updated, or needed no update, or when Confirm said no. Otherwise it is a
+// [*windrow.BulkError], whose Cause is the error of the step that refused the plan, if one did.
+func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, T], Out], error) {
+	items := make([]windrow.Update[ID, T], p.Len())
+	for i, c := range p.Changes {
+		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
+	}
+	return apply(ctx, p, updater(client, opts), items)
+}
+
+// ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
+// Otherwise it is as [Apply].
+func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
+	processor := updater(client, opts)
+	items := make([]windrow.Update[ID, Patch], p.Len())
+	for i, c := range p.Changes {
+		patch, err := c.Patch()
+		if err != nil {
+			return refuse(ctx, processor(), items, err)
+		}
+		items[i] = windrow.Update[ID, Patch]{ID: c.ID, Data: patch}
+	}
+	return apply(ctx, p, processor, items)
+}
+
+// updater makes processors of updates with more options.
+func updater[ID comparable, In, Out any](client windrow.Updater[ID, In, Out], opts []windrow.Option) maker[windrow.Update[ID, In], Out] {
+	return func(more ...windrow.Option) *windrow.BatchProcessor[windrow.Update[ID, In], Out] {
+		return windrow.NewUpdateProcessor(client, slices.Concat(opts, more)...)
+	}
+}
+
+// apply takes the steps of Apply.
+func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor maker[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*Result[windrow.Update[ID, In], Out], error) {
+	if ctx == nil || len(items) == 0 {
+		return run(ctx, processor(), items)
+	}
+	p.step(Found, len(items))
+	if p.Confirm != nil {
+		if yes, err := p.Confirm(ctx, p); err != nil {
+			return refuse(ctx, processor(), items, fmt.Errorf("plan: confirm: %w", err))
+		} else if !yes {
+			res, _ := refuse(ctx, processor(), items, ErrCancelled)
+			res.Cancelled = true
+			return res, nil
+		}
+	}
+	now, err := p.check(ctx)
+	if err != nil {
+		return refuse(ctx, processor(), items, err)
+	}
+	if originals := p.originals(now); p.Backup != nil && len(originals) > 0 {
+		p.step(BackingUp, len(originals))
+		if err := p.Backup(ctx, originals); err != nil {
+			return refuse(ctx, processor(), items, fmt.Errorf("plan: backup: %w", err))
+		}
+	}
+	p.step(Writing, len(items)-len(now.applied)-len(now.changed))
+	if p.Version != nil {
+		ctx = context.WithValue(ctx, versionKey{}, p.versions())
+	}
+	return runAll(ctx, func(more ...windrow.Option) *windrow.BatchProcessor[windrow.Update[ID, In], Out] {
+		guarded := processor(more...)
+		guard(p, guarded, now)
+		return guarded
+	}, items, p.Canary)
+}
+
+// guard has the processor skip what is done, refuse what has changed, and understand what a server says of versions.
+func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], now *state[ID]) {
+	if p.Version == nil && len(now.applied) == 0 && len(now.changed) == 0 {
+		return
+	}
+	var lost sync.Map // ids of updates whose answer was lost
+	judge := func(ctx context.Context, id ID, err error) error {
+		switch {
+		case err == nil:
+			return nil
+		case statusOf(err) != http.StatusPreconditionFailed:
+			if windrow.Classify(err).Class == windrow.ClassAmbiguous {
+				lost.Store(id, true)
+			}
+			return err
+		}
+		err = fmt.Errorf("%w: %w", ErrChanged, err)
+		if _, maybe := lost.Load(id); maybe && p.Version != nil {
+			if p.isApplied(ctx, id) {
+				return nil // by the attempt whose answer was lost
+			}
+			return windrow.Ambiguous(err)
+		}
+		return err
+	}
+	if do := processor.Do; do != nil {
+		processor.Do = func(ctx context.Context, in windrow.Update[ID, In]) (out Out, err error) {
+			if now.applied[in.ID] {
+				return out, &windrow.SkipError{Reason: windrow.ReasonUnchanged}
+			}
+			if err := now.changed[in.ID]; err != nil {
+				return out, windrow.Permanent(err)
+			}
+			out, err = do(ctx, in)
+			return out, judge(ctx, in.ID, err)
+		}
+	}
+	if batch := processor.Batch; batch != nil {
+		processor.Batch = func(ctx context.Context, in []windrow.Update[ID, In]) ([]windrow.Outcome[Out], error) {
+			all := make([]windrow.Outcome[Out], len(in))
+			var send []windrow.Update[ID, In]
+			var places []int
+			for k := range in {
+				if now.applied[in[k].ID] {
+					all[k].Reason = windrow.ReasonUnchanged
+					continue
+				}
+				if err := now.changed[in[k].ID]; err != nil {
+					all[k].Err = windrow.Permanent(err)
+					continue
+				}
+				send, places = append(send, in[k]), append(places, k)
+			}
+			if len(send) == 0 {
+				return all, nil
+			}
+			outcomes, err := batch(ctx, send)
+			if err != nil {
+				return nil, err
+			}
+			for k, outcome := range outcomes {
+				if k >= len(send) {
+					return outcomes, nil // too many: the run knows what to do
+				}
+				outcome.Err = judge(ctx, send[k].ID, outcome.Err)
+				all[places[k]] = outcome
+			}
+			if len(outcomes) == len(send) {
+				return all, nil
+			}
+			if len(send) == len(in) {
+				return all[:len(outcomes)], nil
+			}
+			return all[:places[len(outcomes)]], nil // the tail from the first that is missing
+		}
+	}
+}
+
+// statusOf returns the HTTP status that an error tells, 0 when it tells none.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[interface {
+		error
+		StatusCode() int
+	}](err); ok {
+		return e.StatusCode()
+	}
+	return 0
+}

@@ -1,0 +1,129 @@
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/windrow-go/windrow"
+)
+
+// BackupFile returns a Backup hook that writes the records to a file, as a JSON array with an indent of two spaces, which
+// [ReadBackup] and [Restore] read. Only the user may read the file.
+//
+// The file is there as a whole or not at all: it is written under another name, synced to the disk and renamed, and its
+// folder is synced. A file that exists already is not overwritten: the error then matches [fs.ErrExist].
+func BackupFile[T any](path string) func(ctx context.Context, records []T) error {
+	return func(ctx context.Context, records []T) error {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if records == nil {
+			records = []T{}
+		}
+		data, err := json.MarshalIndent(records, "", "  ")
+		if err != nil {
+			return withoutContent(err)
+		}
+		return writeNew(path, append(data, '\n'))
+	}
+}
+
+// writeNew writes a file that must not exist yet, durably.
+func writeNew(path string, data []byte) (err error) {
+	// The empty file takes the name, so that of two backups at the same time one is refused.
+	place, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	if err := place.Close(); err != nil {
+		return err
+	}
+	folder := filepath.Dir(path)
+	file, err := os.CreateTemp(folder, "."+filepath.Base(path)+"-*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return syncFolder(folder)
+}
+
+// syncFolder makes a rename durable. Windows has no such thing, and does not need it.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// ReadBackup reads the records of a file that [BackupFile] has written. Numbers keep all their digits: in a
+// map[string]any they are of the type [json.Number]. The error matches [fs.ErrNotExist] when there is no such file.
+func ReadBackup[T any](path string) ([]T, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("plan: read the backup: %w", err)
+	}
+	var records []T
+	if err := decode(data, &records); err != nil {
+		return nil, fmt.Errorf("plan: read the backup: %w", &fs.PathError{Op: "decode", Path: path, Err: err})
+	}
+	if records == nil {
+		return nil, fmt.Errorf("plan: read the backup: %w", &fs.PathError{Op: "decode", Path: path, Err: errors.New("there is no array of records")})
+	}
+	return records, nil
+}
+
+// Restore creates the records of a file that [BackupFile] has written: what a deletion took. A record that the client
+// says exists already ([windrow.ErrAlreadyExists]) is left as it is, and ends as Skipped. Otherwise it is as
+// [windrow.CreateMany]. The ids come back when the client sends them and the server takes them.
+func Restore[T, Out any](ctx context.Context, path string, client windrow.Creator[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
+	processor := windrow.NewCreateProcessor(client, opts...)
+	if do := processor.Do; do != nil {
+		processor.Do = func(ctx context.Context, in T) (Out, error) {
+			out, err := do(ctx, in)
+			if attempt, _ := windrow.AttemptFrom(ctx); errors.Is(err, windrow.ErrAlreadyExists) && attempt.Number == 1 {
+				err = &windrow.SkipError{Reason: windrow.ReasonAlreadyExists}
+			}
+			return out, err
+		}
+	}
+	return restore(ctx, path, processor)
+}
+
+// RestoreUpsert writes the records of a file that [BackupFile] has written over what there is: what a deletion took, or an
+// update changed. Otherwise it is as [windrow.UpsertMany].
+func RestoreUpsert[T, Out any](ctx context.Context, path string, client windrow.Upserter[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
+	return restore(ctx, path, windrow.NewUpsertProcessor(client, opts...))
+}
+
+func restore[T, Out any](ctx context.Context, path string, processor *windrow.BatchProcessor[T, Out]) (*windrow.BulkResult[T, Out], error) {
+	records, err := ReadBackup[T](path)
+	if err != nil {
+		res, _ := processor.Run(ctx, nil)
+		return res, err
+	}
+	return processor.Run(ctx, records)
+}

@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/windrow-go/windrow"
+)
+
+// state is what the records of a plan are now.
+type state[ID comparable] struct {
+	applied map[ID]bool  // those that have the new values already
+	changed map[ID]error // those that are neither as they were nor as they are to be
+}
+
+// check reads the records again, when there is a way to do so.
+func (p *UpdatePlan[ID, T]) check(ctx context.Context) (*state[ID], error) {
+	now := &state[ID]{applied: map[ID]bool{}, changed: map[ID]error{}}
+	if p.Current == nil {
+		return now, nil
+	}
+	p.step(Checking, p.Len())
+	ids := make([]ID, p.Len())
+	for i, c := range p.Changes {
+		ids[i] = c.ID
+	}
+	res, err := fetch(ctx, p.Current, ids, p.CurrentOptions)
+	if err != nil {
+		return nil, fmt.Errorf("plan: read the records again: %w", err)
+	}
+	refused := &ChangedError{Planned: p.Len()}
+	for r := range res.All() {
+		c := p.Changes[r.Index]
+		var why error
+		if r.State == windrow.Skipped {
+			why = fmt.Errorf("%w: %w", ErrChanged, windrow.ErrNotFound)
+		} else if fresh, applied, err := p.compare(c, r.Value); err != nil {
+			return nil, fmt.Errorf("plan: compare record %v with what it was: %w", c.ID, err)
+		} else if applied {
+			now.applied[c.ID] = true
+		} else if !fresh {
+			why = ErrChanged
+		}
+		if why != nil {
+			now.changed[c.ID] = why
+			refused.IDs = append(refused.IDs, fmt.Sprint(c.ID))
+		}
+	}
+	if len(refused.IDs) > 0 && !p.LeaveChanged {
+		return nil, refused
+	}
+	return now, nil
+}
+
+// compare says whether a record is as it was when the plan was made, or has the values that the plan gives it.
+func (p *UpdatePlan[ID, T]) compare(c Change[ID, T], current T) (fresh, applied bool, err error) {
+	before, err := encode(c.Original)
+	if err != nil {
+		return false, false, err
+	}
+	is, err := encode(current)
+	if err != nil {
+		return false, false, err
+	}
+	if p.Version != nil {
+		fresh = p.Version(current) == p.Version(c.Original)
+	} else {
+		fresh = len(differences(before, is)) == 0
+	}
+	return fresh, !fresh && hasAll(is, c.Differences), nil
+}
+
+// hasAll says whether a record has the new values of all fields that a plan changes.
+func hasAll(record []byte, changes []Difference) bool {
+	fields, isObject := fieldsOf(record)
+	return !slices.ContainsFunc(changes, func(d Difference) bool {
+		if !isObject {
+			return d.Field != "" || !equal(record, d.After)
+		}
+		value, there := fields[d.Field]
+		return there != (d.After != nil) || there && !equal(value, d.After)
+	})
+}
+
+// isApplied reads one record again, and says whether it has the new values.
+func (p *UpdatePlan[ID, T]) isApplied(ctx context.Context, id ID) bool {
+	if p.Current == nil {
+		return false
+	}
+	current, err := p.Current.Get(ctx, id)
+	if err != nil {
+		return false
+	}
+	data, err := encode(current)
+	if err != nil {
+		return false
+	}
+	i := slices.IndexFunc(p.Changes, func(c Change[ID, T]) bool { return c.ID == id })
+	return i >= 0 && hasAll(data, p.Changes[i].Differences)
+}
+
+// originals returns the records that are going to be overwritten.
+func (p *UpdatePlan[ID, T]) originals(now *state[ID]) []T {
+	var all []T
+	for _, c := range p.Changes {
+		if !now.applied[c.ID] && now.changed[c.ID] == nil {
+			all = append(all, c.Original)
+		}
+	}
+	return all
+}
+
+// versionKey is the context key of what [VersionFrom] looks up.
+type versionKey struct{}
+
+// versions returns the versions of the originals, by id.
+func (p *UpdatePlan[ID, T]) versions() map[ID]string {
+	all := make(map[ID]string, len(p.Changes))
+	for _, c := range p.Changes {
+		all[c.ID] = p.Version(c.Original)
+	}
+	return all
+}
+
+// VersionFrom returns the version of the record that the plan was made from, as [UpdatePlan.Version] names it. A client's
+// Update or UpdateBatch method calls it with its context, and sends the version along, in an If-Match header (RFC 9110
+// section 13.1.1) for one: so the server refuses to overwrite another. It reports false outside of [Apply], and when the
+// plan has no Version.
+func VersionFrom[ID comparable](ctx context.Context, id ID) (version string, ok bool) {
+	versions, _ := ctx.Value(versionKey{}).(map[ID]string)
+	version, ok = versions[id]
+	return version, ok
+}
+
+// fetch reads records. One that does not exist ends as Skipped (not found); any other error ends the reading.
+func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts []windrow.Option) (*windrow.BulkResult[ID, T], error) {
+	processor := windrow.NewGetProcessor(client, append(slices.Clone(opts), windrow.StopOnError())...)
+	if do := processor.Do; do != nil {
+		processor.Do = func(ctx context.Context, id ID) (T, error) {
+			record, err := do(ctx, id)
+			if isMissing(err) {
+				return *new(T), &windrow.SkipError{Reason: windrow.ReasonNotFound}
+			}
+			return record, err
+		}
+	}
+	if batch := processor.Batch; batch != nil {
+		processor.Batch = func(ctx context.Context, ids []ID) ([]windrow.Outcome[T], error) {
+			outcomes, err := batch(ctx, ids)
+			for k := range outcomes {
+				if isMissing(outcomes[k].Err) {
+					outcomes[k] = windrow.Outcome[T]{Reason: windrow.ReasonNotFound, Warnings: outcomes[k].Warnings}
+				}
+			}
+			return outcomes, err
+		}
+	}
+	res, err := processor.Run(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for r := range res.Skipped() {
+		if r.Reason != windrow.ReasonNotFound {
+			return nil, fmt.Errorf("a record was not read (%v): leave DryRun out, making a plan writes nothing", r.Reason)
+		}
+	}
+	return res, nil
+}
+
+// isMissing says whether an error means that there is no such record, and nothing else.
+func isMissing(err error) bool {
+	if err == nil || windrow.Classify(err).Class != windrow.ClassPermanent {
+		return false
+	}
+	status := statusOf(err)
+	return errors.Is(err, windrow.ErrNotFound) || status == http.StatusNotFound || status == http.StatusGone
+}

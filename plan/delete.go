@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/windrow-go/windrow"
+)
+
+// DeletePlan is what a deletion would delete. Make one with [Deletes], set the hooks that are wanted, and then carry it
+// out with [DeletePlan.Apply]. The zero value deletes nothing.
+type DeletePlan[ID comparable, T any] struct {
+	// Items are the records that exist, in the order of the ids.
+	Items []Item[ID, T]
+	// Missing are the ids that do not exist, in their order. Nothing is sent for them.
+	Missing []ID
+
+	// Confirm is shown the plan before anything else is done. False cancels: nothing is deleted, and no backup made. An
+	// error stops, too. It is not called for a plan without Items. Nil means that the plan is carried out.
+	Confirm func(ctx context.Context, p *DeletePlan[ID, T]) (bool, error)
+	// Backup gets the records before the first is deleted. An error stops everything. [BackupFile] makes one. Nil means
+	// that there is no backup.
+	Backup func(ctx context.Context, records []T) error
+	// Canary is how many records are deleted first, one after the other. Only when all of them are gone do the others
+	// follow; otherwise these end as NotAttempted. Zero means that all are deleted at once.
+	Canary int
+	// OnStep is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
+	OnStep func(Step)
+}
+
+// Item is a record that is to be deleted.
+type Item[ID comparable, T any] struct {
+	// ID is that of the record.
+	ID ID `json:"id"`
+	// Record is the record as it was read.
+	Record T `json:"record"`
+}
+
+// Deletes plans a deletion: it reads the records with those ids, as [windrow.GetMany] does and with its options and
+// bounds, and returns which exist. Nothing is deleted. An id that is named twice counts once.
+//
+// Only the client's word that there is no such record means that it is missing: an error that matches
+// [windrow.ErrNotFound] or has the status 404 or 410. Any other error, such as one of credentials, a throttle that does
+// not end, or a server that is down, stops the reading, and then there is no plan. It is a [*windrow.BulkError].
+func Deletes[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts ...windrow.Option) (*DeletePlan[ID, T], error) {
+	seen := make(map[ID]struct{}, len(ids))
+	unique := make([]ID, 0, len(ids))
+	for _, id := range ids {
+		if _, again := seen[id]; !again {
+			seen[id] = struct{}{}
+			unique = append(unique, id)
+		}
+	}
+	res, err := fetch(ctx, client, unique, opts)
+	if err != nil {
+		return nil, fmt.Errorf("plan: read what is to be deleted: %w", err)
+	}
+	p := &DeletePlan[ID, T]{}
+	for r := range res.All() {
+		if r.State == windrow.Skipped {
+			p.Missing = append(p.Missing, r.Input)
+			continue
+		}
+		p.Items = append(p.Items, Item[ID, T]{ID: r.Input, Record: r.Value})
+	}
+	return p, nil
+}
+
+// Len returns how many records are to be deleted.
+func (p *DeletePlan[ID, T]) Len() int { return len(p.Items) }
+
+// Records returns the records that are to be deleted.
+func (p *DeletePlan[ID, T]) Records() []T {
+	records := make([]T, len(p.Items))
+	for i := range p.Items {
+		records[i] = p.Items[i].Record
+	}
+	return records
+}
+
+// Apply carries out the plan: the notice of how many records there are, Confirm, Backup, and then the deletes, in that
+// order. Nothing is deleted when one of the steps before fails. The deletes are those of [windrow.DeleteMany], with its
+// options, result and errors: one result for each of the Items; a record that is gone by then ends as Skipped (not
+// found). [windrow.DryRun] holds back the deletes, but not the steps before them.
+//
+// The error is nil when all are gone, or when Confirm said no. Otherwise it is a [*windrow.BulkError], whose Cause is the
+// error of the step that failed, if one did.
+func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID], opts ...windrow.Option) (*Result[ID, struct{}], error) {
+	processor := func(more ...windrow.Option) *windrow.BatchProcessor[ID, struct{}] {
+		return windrow.NewDeleteProcessor(client, slices.Concat(opts, more)...)
+	}
+	ids := make([]ID, len(p.Items))
+	for i := range p.Items {
+		ids[i] = p.Items[i].ID
+	}
+	if ctx == nil {
+		return run(ctx, processor(), ids)
+	}
+	p.step(Found)
+	if len(ids) == 0 {
+		return run(ctx, processor(), ids)
+	}
+	if p.Confirm != nil {
+		if yes, err := p.Confirm(ctx, p); err != nil {
+			return refuse(ctx, processor(), ids, fmt.Errorf("plan: confirm: %w", err))
+		} else if !yes {
+			res, _ := refuse(ctx, processor(), ids, ErrCancelled)
+			res.Cancelled = true
+			return res, nil
+		}
+	}
+	if p.Backup != nil {
+		p.step(BackingUp)
+		if err := p.Backup(ctx, p.Records()); err != nil {
+			return refuse(ctx, processor(), ids, fmt.Errorf("plan: backup: %w", err))
+		}
+	}
+	p.step(Writing)
+	return runAll(ctx, processor, ids, p.Canary)
+}
+
+func (p *DeletePlan[ID, T]) step(stage Stage) {
+	if p.OnStep != nil {
+		p.OnStep(Step{Stage: stage, Records: len(p.Items), Missing: len(p.Missing), Delete: true})
+	}
+}
+
+// deleteForm is the JSON form of a DeletePlan.
+type deleteForm[ID comparable, T any] struct {
+	Format  int           `json:"format"`
+	Items   []Item[ID, T] `json:"items"`
+	Missing []ID          `json:"missing"`
+}
+
+// MarshalJSON implements [json.Marshaler]. The hooks are left out.
+func (p *DeletePlan[ID, T]) MarshalJSON() ([]byte, error) {
+	return json.Marshal(deleteForm[ID, T]{format, append([]Item[ID, T]{}, p.Items...), append([]ID{}, p.Missing...)})
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. The hooks stay as they are. Numbers keep all their digits: in a
+// map[string]any they are of the type [json.Number].
+func (p *DeletePlan[ID, T]) UnmarshalJSON(data []byte) error {
+	var form deleteForm[ID, T]
+	if err := decode(data, &form); err != nil {
+		return fmt.Errorf("plan: read a plan: %w", err)
+	}
+	if form.Format != format || form.Items == nil {
+		return fmt.Errorf("plan: read a plan: it is none of deletes of format %d", format)
+	}
+	p.Items, p.Missing = form.Items, form.Missing
+	return nil
+}

@@ -1,0 +1,932 @@
+package windrow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/idem"
+	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/schedule"
+	"github.com/windrow-go/windrow/internal/sink"
+)
+
+// BatchProcessor runs one operation for many items. Make one with [NewCreateProcessor] and its siblings for a client,
+// or with [NewBatchProcessor] for any function; then set the hooks that are wanted, before the first run.
+//
+// A processor may be used for several runs, also at the same time, and keeps its limiter between them.
+type BatchProcessor[In, Out any] struct {
+	// Do makes a single call. It is called from many goroutines at once, and with a context that ends when the run is
+	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
+	Do func(ctx context.Context, in In) (Out, error)
+	// Batch makes one request for several items, and returns one outcome for each, in their order. Where both are
+	// set, Do serves a single item. Nil means that there is no such request.
+	Batch func(ctx context.Context, in []In) ([]Outcome[Out], error)
+	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a [Describer].
+	Capabilities Capabilities
+	// Key is the identity of an item: its name in errors, what makes two items duplicates of each other (see
+	// [Duplicates]), and the value of its idempotency key. It does not make anything repeatable by itself. An item
+	// whose key is "" has none. Nil means that no item has one; updates, deletes and reads are named by their id then,
+	// and those of one id are kept in their order.
+	Key func(in In) string
+	// Validate says what is wrong with an item, in one error or several by [errors.Join]. It is called for every item
+	// before anything is sent, from several goroutines. A bad item ends as Failed and never reaches the client.
+	Validate func(in In) error
+	// Size measures an item for the client's MaxBytes. Defaults to the length of its JSON form and a separator.
+	Size func(in In) int
+	// Reconcile looks up whether an item whose answer was lost was applied. The constructors take it from a client
+	// that is a [Reconciler]. Nil means that there is no way to know.
+	Reconcile func(ctx context.Context, in In) (out Out, applied bool, err error)
+	// OnResult is called once with each result, as soon as the item has ended, from one goroutine. When it is slow
+	// the run waits for it. A panic in it stops the run.
+	OnResult func(Result[In, Out])
+
+	op       OpKind
+	identity func(in In) string // of verbs whose input names a record; nil otherwise
+	opts     *options
+	clientOK error
+
+	once    sync.Once
+	limiter *Limiter
+}
+
+// NewBatchProcessor returns a processor that calls do. Nothing is known of what do does: it is not repeated after an
+// ambiguous error, unless the option [Repeatable] says that this is harmless.
+func NewBatchProcessor[In, Out any](do func(ctx context.Context, in In) (Out, error), opts ...Option) *BatchProcessor[In, Out] {
+	return &BatchProcessor[In, Out]{Do: do, opts: newOptions(opts)}
+}
+
+// NewCreateProcessor returns the processor behind [CreateMany].
+func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *BatchProcessor[In, Out] {
+	p := newProcessor[In, Out](OpCreate, client, opts)
+	if p.clientOK == nil {
+		p.Do = client.Create
+		if b, ok := client.(BatchCreator[In, Out]); ok {
+			p.Batch = b.CreateBatch
+		}
+	}
+	return p
+}
+
+// NewUpdateProcessor returns the processor behind [UpdateMany].
+func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out], opts ...Option) *BatchProcessor[Update[ID, In], Out] {
+	p := newProcessor[Update[ID, In], Out](OpUpdate, client, opts)
+	p.identity = func(u Update[ID, In]) string { return textOf(u.ID) }
+	if p.clientOK == nil {
+		p.Do = func(ctx context.Context, u Update[ID, In]) (Out, error) { return client.Update(ctx, u.ID, u.Data) }
+		if b, ok := client.(BatchUpdater[ID, In, Out]); ok {
+			p.Batch = b.UpdateBatch
+		}
+	}
+	return p
+}
+
+// NewUpsertProcessor returns the processor behind [UpsertMany].
+func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *BatchProcessor[In, Out] {
+	p := newProcessor[In, Out](OpUpsert, client, opts)
+	if p.clientOK == nil {
+		p.Do = client.Upsert
+		if b, ok := client.(BatchUpserter[In, Out]); ok {
+			p.Batch = b.UpsertBatch
+		}
+	}
+	return p
+}
+
+// NewDeleteProcessor returns the processor behind [DeleteMany].
+func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *BatchProcessor[ID, struct{}] {
+	p := newProcessor[ID, struct{}](OpDelete, client, opts)
+	p.identity = textOf[ID]
+	if p.clientOK == nil {
+		p.Do = NoOutput(client.Delete)
+		if b, ok := client.(BatchDeleter[ID]); ok {
+			p.Batch = b.DeleteBatch
+		}
+	}
+	return p
+}
+
+// NewGetProcessor returns the processor behind [GetMany].
+func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Option) *BatchProcessor[ID, Out] {
+	p := newProcessor[ID, Out](OpGet, client, opts)
+	p.identity = textOf[ID]
+	if p.clientOK == nil {
+		p.Do = client.Get
+		if b, ok := client.(BatchGetter[ID, Out]); ok {
+			p.Batch = b.GetBatch
+		}
+	}
+	return p
+}
+
+func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
+	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
+	if isNil(client) {
+		p.clientOK = ErrNilClient
+		return p
+	}
+	if d, ok := client.(Describer); ok {
+		p.Capabilities = d.Capabilities()
+	}
+	if r, ok := client.(Reconciler[In, Out]); ok {
+		p.Reconcile = r.Reconcile
+	}
+	return p
+}
+
+// isNil reports whether a client is nil, or a nil pointer or function in an interface.
+func isNil(client any) bool {
+	if client == nil {
+		return true
+	}
+	v := reflect.ValueOf(client)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
+}
+
+// textOf returns an id as text.
+func textOf[ID comparable](id ID) string {
+	if s, ok := any(id).(string); ok {
+		return s
+	}
+	return fmt.Sprint(id)
+}
+
+var (
+	// ErrNilClient is the Cause of a run whose client or function is nil.
+	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
+	// ErrNilContext is the Cause of a run whose context is nil.
+	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
+	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
+	ErrTooManyFailures = errors.New("windrow: too many failures")
+	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
+	// credentials, a bad certificate, a name that does not exist.
+	ErrFatal = errors.New("windrow: every further call would fail")
+	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
+	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
+	ErrThrottled = errors.New("windrow: the server throttles")
+	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
+	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
+	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
+	ErrDuplicateKey = errors.New("windrow: duplicate key")
+)
+
+// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
+type DuplicateKeyError struct {
+	Key           string // the key that both have
+	First, Second int    // the indexes of the two items
+}
+
+// Error implements error.
+func (e *DuplicateKeyError) Error() string {
+	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
+}
+
+// Unwrap makes the error match [ErrDuplicateKey].
+func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
+
+// OptionError says what is wrong with an option, a parameter, or a field of one. Nothing was sent.
+type OptionError struct {
+	Option  string // its name
+	Field   string // of the option's value; "" when it has none
+	Value   any    // what was given; nil when the problem is another
+	Problem string // what is wrong, and what to do
+}
+
+// Error implements error.
+func (e *OptionError) Error() string {
+	var b strings.Builder
+	b.WriteString("windrow: " + e.Option)
+	if e.Field != "" {
+		b.WriteString(": " + e.Field)
+	}
+	if e.Value != nil {
+		fmt.Fprintf(&b, " (%v)", e.Value)
+	}
+	return b.String() + " " + e.Problem
+}
+
+// Option is a policy of a processor or a [Limiter] that does not depend on the type of the items.
+type Option interface{ apply(*options) }
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// options is what the options of a processor say.
+type options struct {
+	given map[string]bool // by name
+	errs  []error
+
+	concurrency    int
+	rate           rate.Limit
+	rateSet        bool
+	burst          int
+	batchSize      int
+	batchDelay     time.Duration
+	retry          RetryPolicy
+	attemptTimeout time.Duration
+	preserveOrder  bool
+	maxFailures    int // -1: no bound
+	maxFailureRate float64
+	minFailureRate int
+	dryRun         bool
+	repeatable     bool
+	keepPanics     bool
+	duplicates     DuplicatePolicy
+	onProgress     func(Progress)
+	limiter        *Limiter
+	onAdjust       func(LimiterStats)
+	logger         *slog.Logger
+	observer       Observer
+	unordered      bool // of a stream, as the next two
+	window         int
+	linger         time.Duration
+}
+
+func newOptions(opts []Option) *options {
+	o := &options{given: map[string]bool{}, maxFailures: -1, maxFailureRate: -1}
+	Options(opts...).apply(o)
+	return o
+}
+
+// option makes an Option of that name, which applies set when the value is good, and is refused with the problem
+// otherwise.
+func option(name string, good bool, value any, problem string, set func(*options)) Option {
+	return optionFunc(func(o *options) {
+		o.given[name] = true
+		if !good {
+			o.errs = append(o.errs, &OptionError{Option: name, Value: value, Problem: problem})
+			return
+		}
+		set(o)
+	})
+}
+
+var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
+
+// foreignTo returns the names of options that were given and are not in the list.
+func (o *options) foreignTo(list []string) []string {
+	var foreign []string
+	for name := range o.given {
+		if !slices.Contains(list, name) {
+			foreign = append(foreign, name)
+		}
+	}
+	slices.Sort(foreign)
+	return foreign
+}
+
+// Options joins several options into one that can be named and shared. A later option overrides an earlier one, and a
+// nil one says nothing.
+func Options(opts ...Option) Option {
+	return optionFunc(func(o *options) {
+		for _, opt := range opts {
+			if opt != nil {
+				opt.apply(o)
+			}
+		}
+	})
+}
+
+// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
+// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
+// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
+func BatchSize(n int) Option {
+	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
+}
+
+// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
+// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
+func BatchDelay(d time.Duration) Option {
+	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
+}
+
+// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
+// else is sent. The run goes on after an error. Without it only results are in order.
+func PreserveOrder() Option {
+	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
+}
+
+// DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped.
+func DryRun() Option {
+	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
+}
+
+// DuplicatePolicy says what is done with items whose keys are equal.
+type DuplicatePolicy uint8
+
+// The policies.
+const (
+	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
+	// KeepAllInOrder by their id.
+	DuplicatesDefault DuplicatePolicy = iota
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
+	RejectDuplicates
+	// KeepFirst sends the first item with a key; the others end as Skipped.
+	KeepFirst
+	// KeepLast sends the last item with a key; the others end as Skipped.
+	KeepLast
+	// KeepAllInOrder sends all of them, one after the other in the order of the input.
+	KeepAllInOrder
+)
+
+var policyNames = [...]string{"DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder"}
+
+// String returns the name of the policy.
+func (p DuplicatePolicy) String() string { return nameOf("policy", policyNames[:], uint8(p)) }
+
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
+func Duplicates(policy DuplicatePolicy) Option {
+	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
+}
+
+// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
+// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
+func OnProgress(f func(Progress)) Option {
+	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
+}
+
+// WithLogger makes runs log their start and end, and that the server throttles. Nothing of the items is logged but
+// their number. Without it nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
+}
+
+// check returns what is wrong with the processor, and what its requests cost.
+func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ error) {
+	p.once.Do(p.prime)
+	o := p.opts
+	errs := append([]error(nil), o.errs...)
+	if ctx == nil {
+		errs = append(errs, ErrNilContext)
+	}
+	switch {
+	case p.clientOK != nil:
+		errs = append(errs, p.clientOK)
+	case p.Do == nil && p.Batch == nil:
+		errs = append(errs, ErrNilClient)
+	}
+	if o.limiter != nil {
+		for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+			if o.given[name] {
+				errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
+			}
+		}
+		if o.limiter.err != nil {
+			errs = append(errs, o.limiter.err)
+		}
+	}
+	c := p.Capabilities
+	if c.MaxItems < 0 {
+		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: c.MaxItems, Problem: "must not be negative"})
+	}
+	if c.MaxBytes < 0 {
+		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxBytes", Value: c.MaxBytes, Problem: "must not be negative"})
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	costs, err := p.costs()
+	if err != nil {
+		return nil, err
+	}
+	dearest := 1
+	if costs != nil {
+		dearest = slices.Max(costs)
+	}
+	return costs, p.limiter.admits(dearest, "Capabilities.Cost")
+}
+
+// prime makes what all runs share.
+func (p *BatchProcessor[In, Out]) prime() {
+	if p.opts == nil { // a literal, not made by a constructor
+		p.opts = newOptions(nil)
+	}
+	if p.limiter = p.opts.limiter; p.limiter == nil {
+		o := p.opts
+		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+	}
+}
+
+const defaultMaxItems = 100
+
+// chunkItems is how many items one request holds at most; 1 for single calls.
+func (p *BatchProcessor[In, Out]) chunkItems() int {
+	if p.Batch == nil {
+		return 1
+	}
+	n := p.Capabilities.MaxItems
+	if n == 0 {
+		n = defaultMaxItems
+	}
+	if p.opts.batchSize > 0 {
+		n = min(n, p.opts.batchSize)
+	}
+	return n
+}
+
+// batchSize is how many items lie between two delays.
+func (p *BatchProcessor[In, Out]) batchSize() int {
+	switch {
+	case p.opts.batchSize > 0:
+		return p.opts.batchSize
+	case p.Batch != nil:
+		return p.chunkItems()
+	case p.op == OpCreate:
+		return 20
+	default:
+		return 10
+	}
+}
+
+// costs returns what requests for 1, 2 and more items cost; nil when each costs 1. The limiter needs to know while
+// others wait for it, which is no time to call a function of the caller's.
+func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
+	if p.Capabilities.Cost == nil {
+		return nil, nil
+	}
+	costs := make([]int, p.chunkItems())
+	if value, stack, ok := parallel.Call(func() {
+		for i := range costs {
+			costs[i] = max(1, p.Capabilities.Cost(i+1))
+		}
+	}); !ok {
+		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
+	}
+	return costs, nil
+}
+
+// repeatable reports whether sending an item twice has the effect of sending it once.
+func (p *BatchProcessor[In, Out]) repeatable() bool {
+	switch p.op {
+	case OpGet, OpDelete, OpUpdate, OpUpsert:
+		return true
+	case OpCreate:
+		return p.opts.repeatable || p.Capabilities.IdempotencyKeys || p.Capabilities.ClientIDs
+	default:
+		return p.opts.repeatable
+	}
+}
+
+// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
+// exactly those.
+func (p *BatchProcessor[In, Out]) wholeOnly() bool {
+	return p.Batch != nil && p.op == OpCreate && p.Capabilities.IdempotencyKeys && !p.Capabilities.ClientIDs && !p.opts.repeatable
+}
+
+// Run runs the operation for every item, and returns the outcome of each, in their order. It never returns a nil
+// result. The error is nil when every item Succeeded or was Skipped, and a [*BulkError] otherwise: it holds the error
+// of each item, and as its Cause what stopped the run, if something did.
+//
+// One item's failure never stops the others, unless [StopOnError] or a sibling says so. When ctx ends, calls in flight
+// get a context that has ended and are waited for; what they answer still counts. What was not sent ends as
+// NotAttempted, and a write without an answer as Unknown. Run blocks until all its goroutines have ended; a function
+// that ignores its context delays it.
+//
+// The result refers to items: do not change the slice while the result is in use.
+func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkResult[In, Out], error) {
+	n := len(items)
+	res := &BulkResult[In, Out]{
+		op: p.op, runID: idem.RunID(), inputs: items, values: make([]Out, n), table: engine.NewTable(n), mask: -1,
+	}
+	return p.run(ctx, res, nil, nil)
+}
+
+// Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
+// indexes they had: items that were NotAttempted; those that Failed without having been refused, such as when their
+// attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless or
+// there is a Reconcile, which is asked first. The others keep their outcome. Attempts and the counts of requests add
+// up. The earlier result, which must be of the same operation and may come from its JSON form, is not changed.
+func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult[In, Out]) (*BulkResult[In, Out], error) {
+	if earlier == nil || earlier.table == nil {
+		res := &BulkResult[In, Out]{op: p.op, cause: &OptionError{Option: "Rerun", Value: "nil", Problem: "needs the result of an earlier run"}}
+		return res, res.Err()
+	}
+	n := earlier.Len()
+	res := &BulkResult[In, Out]{
+		op: p.op, runID: earlier.runID, inputs: earlier.inputs, keys: earlier.keys,
+		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats,
+		revisions: maps.Clone(earlier.revisions),
+	}
+	if earlier.ownInputs { // and may be corrected again
+		res.inputs, res.ownInputs = slices.Clone(earlier.inputs), true
+	}
+	if earlier.op != p.op {
+		res.cause = &OptionError{Option: "Rerun", Value: "a result of " + earlier.op.String(),
+			Problem: "needs a processor of the same operation, not of " + p.op.String()}
+		return res, res.Err()
+	}
+	pending, doubtful := make([]bool, n), make([]bool, n)
+	for i := range earlier.slots() {
+		corrected := earlier.corrected[i]
+		switch State(earlier.table.Slots[i].State) {
+		case NotAttempted:
+			pending[i] = true
+		case Failed:
+			pending[i] = corrected || earlier.table.Detail(i).Resend
+		case Skipped:
+			pending[i] = corrected
+		case Unknown:
+			doubtful[i] = p.repeatable() && !p.wholeOnly() || p.Reconcile != nil
+			pending[i] = doubtful[i]
+		}
+		if corrected && pending[i] {
+			if res.revisions == nil {
+				res.revisions = map[int]int{}
+			}
+			res.revisions[i]++
+		}
+	}
+	_, err := p.run(ctx, res, pending, doubtful)
+	for i := range pending {
+		now, before := &res.table.Slots[i], earlier.table.Slots[i]
+		switch {
+		case !pending[i]:
+		case *now != before:
+			now.Attempts = engine.Attempts(int(now.Attempts) + int(before.Attempts))
+		case earlier.corrected[i]: // the run was stopped before it was sent: the next one sends it
+			res.revisions[i]--
+			res.correct(i)
+		}
+	}
+	return res, err
+}
+
+// run fills res: for all items, or for those that are pending.
+func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool) (*BulkResult[In, Out], error) {
+	began := time.Now()
+	costs, err := p.check(ctx)
+	if err != nil {
+		res.cause = p.stopped(err)
+		res.recount()
+		return res, res.Err()
+	}
+	ctx, end := p.begin(ctx, res.Len())
+	res.cause = p.perform(ctx, res, pending, doubtful, costs)
+	res.recount()
+	res.stats.Elapsed += time.Since(began)
+	err = res.Err()
+	end(res.stats, err)
+	return res, err
+}
+
+// begin tells the observer and the logger that a run begins, and returns its context and what tells them that it ended.
+// items is -1 when their number is not known.
+func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (context.Context, func(RunStats, error)) {
+	tell := func(RunStats, error) {}
+	if p.opts.observer != nil {
+		watched, end := p.opts.observer.StartRun(ctx, p.op, items)
+		if watched != nil {
+			ctx = watched
+		}
+		if end != nil {
+			tell = end
+		}
+	}
+	logger := p.opts.logger
+	if logger == nil {
+		return ctx, tell
+	}
+	logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
+	return ctx, func(s RunStats, err error) {
+		level := slog.LevelInfo
+		if err != nil {
+			level = slog.LevelWarn
+		}
+		logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
+			"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
+			"throttled", s.Throttled, "elapsed", s.Elapsed)
+		tell(s, err)
+	}
+}
+
+// perform does the work of a run and tells those who listen, and returns what stopped it.
+func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int) error {
+	l := listeners{tell: func(int) {}, broken: make(chan error, 2)}
+	told := func() {}
+	if p.OnResult != nil {
+		s := sink.New(func(i int) { p.OnResult(res.At(i)) }, l.lost)
+		l.tell, told = s.Put, s.Close
+	}
+	err := p.send(ctx, res, pending, doubtful, costs, l)
+	told()
+	select {
+	case late := <-l.broken:
+		if err == nil {
+			err = late
+		}
+	default:
+	}
+	return p.stopped(err)
+}
+
+// listeners are functions of the caller's that are told what happens.
+type listeners struct {
+	tell   func(item int)
+	broken chan error // one of them did not return
+}
+
+func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack) }
+
+// send prepares the items, runs the engine, and returns what stopped it.
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int, l listeners) error {
+	plan, err := p.prepare(ctx, res, pending, doubtful)
+	if err != nil {
+		for i := range res.slots() {
+			if pending == nil || pending[i] {
+				l.tell(i)
+			}
+		}
+		return err
+	}
+	plan.costs = costs
+	o, g := p.opts, p.limiter.start()
+	cfg := p.engineConfig(res, plan, g)
+	cfg.Owner = p.owner(res)
+	if p.OnResult != nil || o.onProgress != nil {
+		cfg.Broken = l.broken
+	}
+	if p.OnResult != nil {
+		cfg.Hooks.Final = func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				l.tell(i)
+			}
+		}
+	}
+	for _, i := range plan.settled {
+		l.tell(i)
+	}
+	r := engine.New(ctx, cfg)
+	if o.onProgress != nil {
+		failed := len(plan.Invalid)
+		for i := range pending {
+			if s := res.table.Slots[i].State; !pending[i] && (s == engine.Failed || s == engine.Unknown) {
+				failed++ // in an earlier run
+			}
+		}
+		defer progress.Every(progressInterval, p.progressOf(r, g, res.Len(), res.Len()-plan.Todo, failed), l.lost)()
+	}
+	shutBefore := g.Stats().ShutFor
+	err = r.Wait()
+	for i := range res.slots() {
+		if res.table.Slots[i].State == engine.NotAttempted {
+			l.tell(i)
+		}
+	}
+	s := r.Stats()
+	res.stats.Requests += int(s.Requests)
+	res.stats.Retries += int(s.Retries)
+	res.stats.Throttled += int(s.Throttled)
+	res.stats.ThrottledFor += g.Stats().ShutFor - shutBefore
+	return err
+}
+
+// stopped names what stopped a run, or panics with it where that is wanted.
+func (p *BatchProcessor[In, Out]) stopped(err error) error {
+	if panicked, ok := errors.AsType[*PanicError](err); ok && p.opts.keepPanics {
+		panic(panicked)
+	}
+	return causeOf(err)
+}
+
+// progressInterval is the time between two calls of OnProgress.
+const progressInterval = 100 * time.Millisecond
+
+// progressOf returns a function that tells OnProgress how far the run has come. before is how many items had ended
+// before anything was sent, and failed how many of those had failed.
+func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total, before, failed int) func() {
+	meter := progress.Meter{Start: time.Now()}
+	return func() {
+		now := time.Now()
+		lost := int(r.Count(engine.Failed) + r.Count(engine.Unknown))
+		sent := lost + int(r.Count(engine.Succeeded)+r.Count(engine.Skipped))
+		state := Progress{Done: before + sent, Total: total, Failed: failed + lost}
+		if until := g.Stats().Until; until.After(now) {
+			state.Paused = until.Sub(now)
+		}
+		state.Rate, state.ETA = meter.Read(now, sent, total-before, state.Paused)
+		p.opts.onProgress(state)
+	}
+}
+
+// prepared is what a run is going to do.
+type prepared struct {
+	*schedule.Plan
+	settled []int // items that ended without being sent
+	costs   []int // of requests for 1, 2 and more items; nil when each costs 1
+}
+
+// prepare calls the hooks that look at every item, before anything is sent.
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool) (*prepared, error) {
+	if ctx.Err() != nil {
+		return nil, gate.Ended(ctx)
+	}
+	hooks := schedule.Hooks{Lost: lost, Invalid: res.invalid}
+	key, policy := p.keyOf(), p.opts.duplicates
+	if p.Key == nil && policy == DuplicatesDefault {
+		policy = KeepAllInOrder
+	}
+	if key != nil {
+		hooks.Key = func(i int) string { return key(res.inputs[i]) }
+	}
+	if p.Validate != nil {
+		hooks.Validate = func(i int) error { return p.Validate(res.inputs[i]) }
+	}
+	if size := p.sizeOf(); size != nil && !p.opts.dryRun {
+		hooks.Size = func(i int) int { return size(res.inputs[i]) }
+	}
+	plan, err := schedule.Prepare(ctx, res.Len(), pending, doubtful, map[DuplicatePolicy]schedule.Policy{
+		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder,
+	}[policy], p.opts.preserveOrder, hooks)
+	if ctx.Err() != nil {
+		err = gate.Ended(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if plan.Keys != nil {
+		res.keys = plan.Keys
+	}
+	if plan.Panic != nil && p.opts.keepPanics {
+		return nil, plan.Panic
+	}
+	if plan.Rejected {
+		first, second := plan.Twice[0], plan.Twice[1]
+		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
+	}
+	for _, i := range plan.Losers {
+		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
+	}
+	settled := slices.Concat(plan.Invalid, plan.Losers)
+	if p.opts.dryRun {
+		for i := range res.slots() {
+			if res.table.Slots[i].State == engine.NotAttempted {
+				res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.DryRun}
+				settled = append(settled, i)
+			}
+		}
+		plan.Schedule = schedule.Schedule{}
+	}
+	return &prepared{Plan: plan, settled: settled}, nil
+}
+
+// invalid ends an item that Validate refuses, or for which it panicked.
+func (r *BulkResult[In, Out]) invalid(item int, err error) {
+	kind := KindValidation
+	if isPanic(err) {
+		kind = KindSystem
+	}
+	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
+}
+
+// lost makes the error of a function that panicked or ended its goroutine.
+func lost(value any, stack []byte) error {
+	if value == nil {
+		return ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: stack}
+}
+
+func isPanic(err error) bool {
+	_, panicked := err.(*PanicError)
+	return panicked || err == ErrGoexit
+}
+
+// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
+func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
+	switch {
+	case p.Batch == nil || p.Capabilities.MaxBytes == 0:
+		return nil
+	case p.Size == nil:
+		return jsonSize[In]
+	}
+	return p.Size
+}
+
+// keyOf returns what names items: the Key, or the id of a verb that has one; nil when there is neither.
+func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
+	if p.Key != nil {
+		return p.Key
+	}
+	return p.identity
+}
+
+// jsonSize is the default of [BatchProcessor.Size].
+func jsonSize[In any](in In) int {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return 0 // the client will say what is wrong with it
+	}
+	return len(data) + 1
+}
+
+// engineConfig says to the engine what is to be done.
+func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *prepared, g *gate.Gate) *engine.Config {
+	o, retry := p.opts, p.opts.retry.withDefaults()
+	workers := o.concurrency
+	if workers == 0 {
+		workers = max(defaultCeiling, g.Stats().Ceiling.Concurrency)
+	}
+	if o.preserveOrder {
+		workers = 1
+	}
+	cfg := &engine.Config{
+		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful,
+		Traits: engine.Traits{
+			Read: p.op == OpGet, Repeatable: p.repeatable(), Create: p.op == OpCreate || p.op == OpDo, Delete: p.op == OpDelete,
+			WholeOnly: p.wholeOnly(),
+		},
+		Policy: engine.Policy{
+			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return &patience{strategy: retry.Strategy} }, MaxThrottleWait: retry.MaxThrottleWait,
+			Budget: engine.Budget(retry.Budget),
+		},
+		Workers: workers, InOrder: o.preserveOrder, BatchSize: p.batchSize(), BatchDelay: o.batchDelay,
+		ChunkItems: p.chunkItems(), ChunkBytes: p.Capabilities.MaxBytes, OmitsTail: p.Capabilities.OmitsTail,
+		AttemptTimeout: o.attemptTimeout, TimeoutCause: ErrAttemptTimeout,
+		FailedBefore: len(plan.Invalid), MaxFailures: o.maxFailures, MaxFailureRate: o.maxFailureRate, MinFailureRate: o.minFailureRate,
+		KeepPanics: o.keepPanics, Lost: lost,
+		Judge: judge(p.op, retry.Classify, o.logger), Gate: g,
+	}
+	if plan.costs != nil {
+		cfg.Cost = func(items int) int { return plan.costs[items-1] }
+	}
+	if plan.Sizes != nil {
+		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
+	}
+	if p.Do != nil {
+		cfg.Call = func(ctx context.Context, i int) error {
+			out, err := p.Do(ctx, res.inputs[i&res.mask])
+			if err == nil {
+				res.values[i&res.mask] = out
+			} else if _, ok := errors.AsType[*SkipError](err); ok {
+				res.values[i&res.mask] = out // what was found
+			}
+			return err
+		}
+	}
+	if p.Batch != nil {
+		cfg.Batch = p.batchCall(res)
+	}
+	if p.Reconcile != nil {
+		cfg.Reconcile = func(ctx context.Context, i int) (bool, error) {
+			out, applied, err := p.Reconcile(ctx, res.inputs[i&res.mask])
+			if err == nil && applied {
+				res.values[i&res.mask] = out
+			}
+			return applied, err
+		}
+	}
+	if o.observer != nil {
+		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
+			a, _ := AttemptFrom(ctx)
+			watched, end := o.observer.StartAttempt(ctx, a)
+			if watched == nil {
+				watched = ctx
+			}
+			if end == nil {
+				end = func(error) {}
+			}
+			return watched, end
+		}
+	}
+	return cfg
+}
+
+// batchCall returns the engine's form of Batch.
+func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(context.Context, []int, []engine.Answer) (int, error) {
+	return func(ctx context.Context, items []int, answers []engine.Answer) (int, error) {
+		in := make([]In, len(items))
+		for k, i := range items {
+			in[k] = res.inputs[i&res.mask]
+		}
+		out, err := p.Batch(ctx, in)
+		if err != nil || len(out) > len(items) || len(out) < len(items) && !p.Capabilities.OmitsTail {
+			return len(out), err
+		}
+		for k := range out {
+			answers[k] = engine.Answer{Err: out[k].Err, Reason: engine.Reason(out[k].Reason), Warnings: out[k].Warnings}
+			if out[k].Err == nil {
+				res.values[items[k]&res.mask] = out[k].Value
+			}
+		}
+		return len(out), nil
+	}
+}

@@ -1,0 +1,677 @@
+package windrow
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/engine"
+)
+
+// State is how an item ended. The zero State is [NotAttempted].
+type State uint8
+
+// The five states. Every input of a run ends in exactly one of them.
+const (
+	// NotAttempted: the item never reached the server, or the server proved that it rolled it back. It may be sent
+	// again blindly.
+	NotAttempted State = iota
+	// Succeeded: the server confirmed it.
+	Succeeded
+	// Failed: it was refused for good, by the server or by validation, or its attempts ran out with proof that it
+	// was not applied. Reads end here, never in Unknown.
+	Failed
+	// Skipped: it was not sent on purpose, or there was nothing to do. Its Reason says which.
+	Skipped
+	// Unknown: it was sent and the answer was lost. It may have been applied, so it is sent again only when that is
+	// harmless.
+	Unknown
+)
+
+var stateNames = [...]string{"not_attempted", "succeeded", "failed", "skipped", "unknown"}
+
+// String returns the state in lower case, words joined by an underscore.
+func (s State) String() string { return nameOf("state", stateNames[:], uint8(s)) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *State) UnmarshalText(text []byte) error {
+	return valueOf("state", stateNames[:], text, (*uint8)(s))
+}
+
+// Reason says why an item was Skipped. The zero Reason is for items in other states.
+type Reason uint8
+
+// The reasons.
+const (
+	NoReason            Reason = iota
+	ReasonUnchanged            // the server has it as it is
+	ReasonAlreadyExists        // the server has it, and it was not to be replaced
+	ReasonNotFound             // it was to be deleted, and the server does not have it
+	ReasonDoneBefore           // an earlier run did it
+	ReasonDryRun               // nothing is sent in a dry run
+	ReasonDuplicate            // another item with its key was sent in its place
+)
+
+var reasonNames = [...]string{"", "unchanged", "already_exists", "not_found", "done_before", "dry_run", "duplicate"}
+
+// String returns the reason in lower case, words joined by an underscore.
+func (r Reason) String() string { return nameOf("reason", reasonNames[:], uint8(r)) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (r *Reason) UnmarshalText(text []byte) error {
+	return valueOf("reason", reasonNames[:], text, (*uint8)(r))
+}
+
+// ErrorKind groups errors by what a person does about them. The zero ErrorKind is [KindSystem].
+type ErrorKind uint8
+
+// The kinds.
+const (
+	KindSystem     ErrorKind = iota // the network, the server, a panic: wait, or report it
+	KindValidation                  // the data: correct it
+	KindResource                    // what it refers to, or the right to touch it
+	KindTimeout                     // no answer in time
+)
+
+var kindNames = [...]string{"system", "validation", "resource", "timeout"}
+
+// String returns the kind in lower case.
+func (k ErrorKind) String() string { return nameOf("kind", kindNames[:], uint8(k)) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (k *ErrorKind) UnmarshalText(text []byte) error {
+	return valueOf("kind", kindNames[:], text, (*uint8)(k))
+}
+
+// The engine's enums have the same values, in the same order. It does not compile otherwise.
+var (
+	_ = [1]int{}[int(Unknown)-int(engine.Unknown)]
+	_ = [1]int{}[int(ReasonDuplicate)-int(engine.Duplicate)]
+	_ = [1]int{}[int(KindTimeout)-int(engine.Timeout)]
+)
+
+func nameOf(what string, names []string, v uint8) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return fmt.Sprintf("%s %d", what, v)
+}
+
+func valueOf(what string, names []string, text []byte, v *uint8) error {
+	i := slices.Index(names, string(text))
+	if i < 0 {
+		return fmt.Errorf("windrow: unknown %s, want one of %s", what, strings.Join(names, ", "))
+	}
+	*v = uint8(i)
+	return nil
+}
+
+// Outcome is what a native batch says of one item. Exactly one of these holds: Err is nil and the item succeeded;
+// Err is set; Reason is set, and there was nothing to do.
+type Outcome[Out any] struct {
+	Value    Out      // what the server returned for the item, or what it has already
+	Err      error    // why the item was refused
+	Reason   Reason   // why there was nothing to do
+	Warnings []string // what the server did other than asked, such as fields that it dropped
+}
+
+// Result is the outcome of one item.
+type Result[In, Out any] struct {
+	Index    int           // in the whole input of the run, from 0
+	Input    In            // as it was given
+	Value    Out           // what the server returned, or has if it was Skipped; otherwise the zero value
+	State    State         // how it ended
+	Err      error         // nil when Succeeded or Skipped
+	Kind     ErrorKind     // of Err
+	Attempts int           // charged attempts; a throttled one is not charged
+	Key      string        // or the id of an update, delete or read; "" without either
+	Reason   Reason        // why it was Skipped
+	Warnings []string      // of the server, also about an item that succeeded
+	Elapsed  time.Duration // from its first call to its last answer; for calls of less than 10 µs a mean
+}
+
+// RunStats counts what a run did.
+type RunStats struct {
+	Total        int           `json:"total"`         // inputs; the next five add up to it
+	Succeeded    int           `json:"succeeded"`     // inputs that ended as Succeeded
+	Failed       int           `json:"failed"`        // inputs that ended as Failed
+	Skipped      int           `json:"skipped"`       // inputs that ended as Skipped
+	NotAttempted int           `json:"not_attempted"` // inputs that ended as NotAttempted
+	Unknown      int           `json:"unknown"`       // inputs that ended as Unknown
+	Requests     int           `json:"requests"`      // calls of the client, look-ups and throttled ones included
+	Retries      int           `json:"retries"`       // requests for items that had been sent before
+	Throttled    int           `json:"throttled"`     // requests that the server refused as too many
+	Elapsed      time.Duration `json:"elapsed_ns"`    // from the call of Run to its return
+	ThrottledFor time.Duration `json:"throttled_ns"`  // how long the limiter was shut because the server throttled
+}
+
+// ItemsPerSecond is how many items ended in a second, 0 for a run that took no time.
+func (s RunStats) ItemsPerSecond() float64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return float64(s.Total-s.NotAttempted) / s.Elapsed.Seconds()
+}
+
+func (s *RunStats) count(of State) *int {
+	switch of {
+	case Succeeded:
+		return &s.Succeeded
+	case Failed:
+		return &s.Failed
+	case Skipped:
+		return &s.Skipped
+	case Unknown:
+		return &s.Unknown
+	default:
+		return &s.NotAttempted
+	}
+}
+
+// BulkResult holds the outcome of every item of a run, in the order of the input. A run returns one in any case,
+// also beside an error. Its methods may be called from several goroutines, [BulkResult.Correct] apart.
+type BulkResult[In, Out any] struct {
+	op        OpKind
+	runID     string
+	inputs    []In
+	ownInputs bool // inputs is a copy, not the caller's slice
+	values    []Out
+	table     *engine.Table
+	mask      int      // index & mask is the item's place; -1, unless it is the ring of a stream
+	keys      []string // nil when there are none
+	stats     RunStats
+	cause     error
+	corrected map[int]bool
+	revisions map[int]int // how often the input was corrected before it was sent
+}
+
+// slots returns the outcomes; a result that no run made has none.
+func (r *BulkResult[In, Out]) slots() []engine.Slot {
+	if r.table == nil {
+		return nil
+	}
+	return r.table.Slots
+}
+
+// Len returns how many inputs there were.
+func (r *BulkResult[In, Out]) Len() int { return len(r.slots()) }
+
+// At returns the result of the item with that index, and panics when there is none.
+func (r *BulkResult[In, Out]) At(index int) Result[In, Out] {
+	s := r.table.At(index)
+	res := Result[In, Out]{
+		Index: index, Input: r.inputs[index&r.mask], State: State(s.State), Attempts: int(s.Attempts),
+		Reason: Reason(s.Reason), Elapsed: s.Elapsed, Key: r.key(index),
+	}
+	if res.State == Succeeded || res.State == Skipped {
+		res.Value = r.values[index&r.mask]
+	}
+	detail := r.table.Detail(index)
+	res.Err, res.Kind, res.Warnings = detail.Err, ErrorKind(detail.Kind), detail.Warnings
+	if res.State == NotAttempted && res.Err == nil {
+		res.Err = ErrNotAttempted
+	}
+	return res
+}
+
+func (r *BulkResult[In, Out]) key(index int) string {
+	if r.keys == nil {
+		return ""
+	}
+	return r.keys[index&r.mask]
+}
+
+// All yields the results in the order of the input.
+func (r *BulkResult[In, Out]) All() iter.Seq[Result[In, Out]] { return r.In() }
+
+// In yields the results in one of the states, in the order of the input; with no state, all of them.
+func (r *BulkResult[In, Out]) In(states ...State) iter.Seq[Result[In, Out]] {
+	return func(yield func(Result[In, Out]) bool) {
+		for i := range r.slots() {
+			if (len(states) == 0 || slices.Contains(states, State(r.slots()[i].State))) && !yield(r.At(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Succeeded yields the results of the items that succeeded.
+func (r *BulkResult[In, Out]) Succeeded() iter.Seq[Result[In, Out]] { return r.In(Succeeded) }
+
+// Failed yields the results of the items that failed.
+func (r *BulkResult[In, Out]) Failed() iter.Seq[Result[In, Out]] { return r.In(Failed) }
+
+// Skipped yields the results of the items that were skipped.
+func (r *BulkResult[In, Out]) Skipped() iter.Seq[Result[In, Out]] { return r.In(Skipped) }
+
+// NotAttempted yields the results of the items that were not attempted.
+func (r *BulkResult[In, Out]) NotAttempted() iter.Seq[Result[In, Out]] { return r.In(NotAttempted) }
+
+// Unknown yields the results of the items of which nobody knows whether they were applied.
+func (r *BulkResult[In, Out]) Unknown() iter.Seq[Result[In, Out]] { return r.In(Unknown) }
+
+// Results returns what [BulkResult.In] yields.
+func (r *BulkResult[In, Out]) Results(states ...State) []Result[In, Out] {
+	return slices.Collect(r.In(states...))
+}
+
+// Values returns what the server returned for the items that succeeded, in the order of the input.
+func (r *BulkResult[In, Out]) Values() []Out {
+	values := make([]Out, 0, r.stats.Succeeded)
+	for i := range r.slots() {
+		if r.slots()[i].State == engine.Succeeded {
+			values = append(values, r.values[i])
+		}
+	}
+	return values
+}
+
+// Inputs returns the inputs of the items in one of the states, in their order; with no state, all of them.
+func (r *BulkResult[In, Out]) Inputs(states ...State) []In {
+	var inputs []In
+	for res := range r.In(states...) {
+		inputs = append(inputs, res.Input)
+	}
+	return inputs
+}
+
+// Stats returns the counts.
+func (r *BulkResult[In, Out]) Stats() RunStats { return r.stats }
+
+// Correct replaces the input of an item that did not succeed, so that [BatchProcessor.Rerun] sends it although it had
+// been refused or skipped, with another idempotency key. The caller's slice is not changed. It reports false, and
+// changes nothing, for an item that Succeeded or is Unknown: what the server may have is not corrected by sending
+// another. It panics when there is no item with that index, and must not be called at the same time as another method.
+func (r *BulkResult[In, Out]) Correct(index int, input In) bool {
+	if s := r.slots()[index].State; s == engine.Succeeded || s == engine.Unknown {
+		return false
+	}
+	if !r.ownInputs {
+		r.inputs, r.ownInputs = slices.Clone(r.inputs), true
+	}
+	r.inputs[index] = input
+	r.correct(index)
+	return true
+}
+
+// correct marks an item as one whose input was corrected and not sent since.
+func (r *BulkResult[In, Out]) correct(index int) {
+	if r.corrected == nil {
+		r.corrected = map[int]bool{}
+	}
+	r.corrected[index] = true
+}
+
+// Err returns nil when every item Succeeded or was Skipped, otherwise a [*BulkError].
+func (r *BulkResult[In, Out]) Err() error {
+	s := r.stats
+	if r.cause == nil && s.Failed+s.Unknown+s.NotAttempted == 0 {
+		return nil
+	}
+	return &BulkError{Stats: s, Cause: r.cause, items: sync.OnceValue(func() []*ItemError {
+		errs := make([]*ItemError, 0, s.Failed+s.Unknown+s.NotAttempted)
+		for res := range r.In(Failed, Unknown, NotAttempted) {
+			errs = append(errs, &ItemError{
+				Index: res.Index, Key: res.Key, State: res.State, Kind: res.Kind, Attempts: res.Attempts, Err: res.Err,
+			})
+		}
+		return errs
+	})}
+}
+
+// ErrNotAttempted is the error of an item that was never sent because the run had been stopped. What stopped it is
+// the Cause of the [BulkError].
+var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
+
+// BulkError is the error of a run in which not every item Succeeded or was Skipped.
+type BulkError struct {
+	// Stats are the counts of the run.
+	Stats RunStats
+	// Cause is what stopped the run; nil when it ran to its end.
+	Cause error
+	items func() []*ItemError
+}
+
+// Error says what stopped the run, how many items did not make it, and the first error.
+func (e *BulkError) Error() string {
+	s := e.Stats
+	var parts, counts []string
+	switch {
+	case e.Cause == nil:
+	case s.Requests == 0:
+		parts = append(parts, "nothing was sent: "+plain(e.Cause))
+	default:
+		parts = append(parts, "the run was stopped: "+plain(e.Cause))
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.NotAttempted, "not attempted"}} {
+		if c.n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(counts) > 0 {
+		parts = append(parts, fmt.Sprintf("of %d items %s", s.Total, strings.Join(counts, ", ")))
+	}
+	if items := e.Items(); len(items) > 0 && items[0].Err != ErrNotAttempted {
+		parts = append(parts, "first: "+items[0].Error())
+	}
+	return "windrow: " + strings.Join(parts, "; ")
+}
+
+// plain returns the text of an error on one line, to stand within another text of this package.
+func plain(err error) string { return strings.TrimPrefix(ours.Replace(err.Error()), "windrow: ") }
+
+var ours = strings.NewReplacer("\nwindrow: ", "; ", ": windrow: ", ": ", "\n", "; ")
+
+// Items returns the errors of the items, in the order of the input.
+func (e *BulkError) Items() []*ItemError {
+	if e.items == nil {
+		return nil
+	}
+	return e.items()
+}
+
+// Unwrap returns the cause, if there is one, and the errors of the items.
+func (e *BulkError) Unwrap() []error {
+	items := e.Items()
+	errs := make([]error, 0, len(items)+1)
+	if e.Cause != nil {
+		errs = append(errs, e.Cause)
+	}
+	for _, item := range items {
+		errs = append(errs, item)
+	}
+	return errs
+}
+
+// ItemError is the error of one item. Its text names the item by index and key, and never shows its content.
+type ItemError struct {
+	Index    int       // of the item in the whole input, from 0
+	Key      string    // or the id of an update, delete or read; "" without either
+	State    State     // Failed, Unknown or NotAttempted
+	Kind     ErrorKind // what sort of error it is
+	Attempts int       // charged attempts
+	Err      error     // what the client or the validation said
+}
+
+// Error implements error.
+func (e *ItemError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "item %d", e.Index)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " (key %q)", e.Key)
+	}
+	switch {
+	case e.State == NotAttempted:
+		b.WriteString(" was not attempted")
+	case e.State == Unknown:
+		b.WriteString(" may have been applied")
+	default:
+		b.WriteString(" failed")
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, " after %d attempts", e.Attempts)
+	}
+	if e.Err != nil && e.Err != ErrNotAttempted {
+		b.WriteString(": " + plain(e.Err))
+	}
+	return b.String()
+}
+
+// Unwrap returns what the client or the validation said.
+func (e *ItemError) Unwrap() error { return e.Err }
+
+// FieldError is what is wrong with one field of an item. A Validate function returns several by [errors.Join];
+// clients return those that the server names.
+type FieldError struct {
+	Field   string // its name, as the server or the validation calls it
+	Code    string // the server's own, "" when it has none
+	Message string // says what is wrong, without the field's value
+}
+
+// Error implements error.
+func (e *FieldError) Error() string {
+	switch {
+	case e.Message == "":
+		return strings.TrimSpace(e.Field + ": " + e.Code)
+	case e.Field == "":
+		return e.Message
+	}
+	return e.Field + ": " + e.Message
+}
+
+// FieldErrors returns all field errors in the tree of err.
+func FieldErrors(err error) []*FieldError {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *FieldError:
+		return []*FieldError{e}
+	case interface{ Unwrap() error }:
+		return FieldErrors(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*FieldError
+		for _, err := range e.Unwrap() {
+			all = append(all, FieldErrors(err)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// PanicError is the error of an item whose function panicked.
+type PanicError struct {
+	// Value is what the function panicked with. The error's text does not show it, unless it is a [runtime.Error]:
+	// it may hold the item's content.
+	Value any
+	// Stack is the stack of the panic, as text.
+	Stack []byte
+}
+
+// Error implements error.
+func (e *PanicError) Error() string {
+	if err, ok := e.Value.(runtime.Error); ok {
+		return "windrow: the function panicked: " + err.Error()
+	}
+	return fmt.Sprintf("windrow: the function panicked with a value of type %T", e.Value)
+}
+
+// ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
+var ErrGoexit = errors.New("windrow: the function called runtime.Goexit")
+
+// summaryLimit is how many failures a summary lists.
+const summaryLimit = 100
+
+// Summary writes a report for people: the totals, and of each item that did not succeed its error and its data.
+// It lists the first 100. The error is the writer's.
+func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
+	s := r.stats
+	var share float64
+	if s.Total > 0 {
+		share = 100 * float64(s.Succeeded) / float64(s.Total)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Total: %d\nSuccessful: %d (%.1f%%)\nFailed: %d\n", s.Total, s.Succeeded, share, s.Failed)
+	for _, line := range []struct {
+		name string
+		n    int
+	}{{"Skipped", s.Skipped}, {"Unknown", s.Unknown}, {"Not attempted", s.NotAttempted}} {
+		if line.n > 0 {
+			fmt.Fprintf(&b, "%s: %d\n", line.name, line.n)
+		}
+	}
+	if r.cause != nil {
+		fmt.Fprintf(&b, "Stopped: %s\n", plain(r.cause))
+	}
+	listed := 0
+	for res := range r.In(Failed, Unknown) {
+		if listed == summaryLimit {
+			fmt.Fprintf(&b, "  and %d more\n", s.Failed+s.Unknown-listed)
+			break
+		}
+		listed++
+		fmt.Fprintf(&b, "  Item %d: %s\n    Data: %+v\n", res.Index, plain(res.Err), res.Input)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// The JSON form of a result. Its field names are part of the contract.
+type (
+	bulkJSON[In, Out any] struct {
+		Operation OpKind              `json:"operation"`
+		RunID     string              `json:"run_id"`
+		Stats     RunStats            `json:"stats"`
+		Cause     string              `json:"cause,omitempty"`
+		Items     []itemJSON[In, Out] `json:"items"`
+	}
+	itemJSON[In, Out any] struct {
+		Index    int        `json:"index"`
+		Key      string     `json:"key,omitempty"`
+		State    State      `json:"state"`
+		Reason   Reason     `json:"reason,omitempty"`
+		Attempts int        `json:"attempts"`
+		Elapsed  int64      `json:"elapsed_ns"`
+		Error    *errorJSON `json:"error,omitempty"`
+		Warnings []string   `json:"warnings,omitempty"`
+		Revision int        `json:"revision,omitempty"`  // how often the input was corrected and sent
+		Corrects bool       `json:"corrected,omitempty"` // and that it was once more, and not sent since
+		Input    In         `json:"input"`
+		Value    *Out       `json:"value,omitempty"`
+	}
+	errorJSON struct {
+		Kind    ErrorKind `json:"kind"`
+		Message string    `json:"message"`
+		Resend  bool      `json:"resend"` // it was not refused: the same item may succeed another time
+	}
+)
+
+// MarshalJSON implements [json.Marshaler]. The form is stable, holds the inputs and what the server returned, and can
+// be read back to be given to [BatchProcessor.Rerun]; errors come back as texts.
+func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
+	out := bulkJSON[In, Out]{Operation: r.op, RunID: r.runID, Stats: r.stats, Items: make([]itemJSON[In, Out], 0, r.Len())}
+	if r.cause != nil {
+		out.Cause = r.cause.Error()
+	}
+	for res := range r.All() {
+		item := itemJSON[In, Out]{
+			Index: res.Index, Key: res.Key, State: res.State, Reason: res.Reason, Attempts: res.Attempts,
+			Elapsed: int64(res.Elapsed), Warnings: res.Warnings, Input: res.Input,
+			Revision: r.revisions[res.Index], Corrects: r.corrected[res.Index],
+		}
+		if res.State == Succeeded || res.State == Skipped && !reflect.ValueOf(&res.Value).Elem().IsZero() {
+			item.Value = &res.Value
+		}
+		if detail := r.table.Detail(res.Index); detail.Err != nil {
+			item.Error = &errorJSON{Kind: res.Kind, Message: detail.Err.Error(), Resend: detail.Resend}
+		}
+		out.Items = append(out.Items, item)
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
+	var in bulkJSON[In, Out]
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	n := len(in.Items)
+	got := BulkResult[In, Out]{
+		op: in.Operation, runID: in.RunID, stats: in.Stats, ownInputs: true,
+		inputs: make([]In, n), values: make([]Out, n), table: engine.NewTable(n), mask: -1,
+	}
+	if in.Cause != "" {
+		got.cause = errors.New(in.Cause)
+	}
+	for i, item := range in.Items {
+		if item.Index != i {
+			return fmt.Errorf("windrow: item %d of the JSON has index %d", i, item.Index)
+		}
+		got.inputs[i] = item.Input
+		if item.Value != nil {
+			got.values[i] = *item.Value
+		}
+		if item.Key != "" {
+			if got.keys == nil {
+				got.keys = make([]string, n)
+			}
+			got.keys[i] = item.Key
+		}
+		if item.Revision > 0 {
+			if got.revisions == nil {
+				got.revisions = map[int]int{}
+			}
+			got.revisions[i] = item.Revision
+		}
+		if item.Corrects {
+			got.correct(i)
+		}
+		detail := engine.Detail{Warnings: item.Warnings}
+		switch {
+		case item.Error != nil:
+			detail.Err, detail.Kind, detail.Resend = errors.New(item.Error.Message), engine.Kind(item.Error.Kind), item.Error.Resend
+		case item.State == Failed || item.State == Unknown:
+			return fmt.Errorf("windrow: item %d of the JSON is %v and has no error", i, item.State)
+		}
+		got.table.Put(i, engine.Slot{
+			State: engine.State(item.State), Reason: engine.Reason(item.Reason),
+			Attempts: engine.Attempts(item.Attempts), Elapsed: time.Duration(item.Elapsed),
+		}, detail)
+	}
+	got.recount()
+	*r = got
+	return nil
+}
+
+// recount counts the states from the slots.
+func (r *BulkResult[In, Out]) recount() {
+	var counts [engine.States]int
+	for i := range r.slots() {
+		counts[r.slots()[i].State]++
+	}
+	r.stats.Total = len(r.slots())
+	for s, n := range counts {
+		*r.stats.count(State(s)) = n
+	}
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Done   int           // items that have ended
+	Total  int           // -1 when it is not known
+	Failed int           // of Done: Failed or Unknown
+	Rate   float64       // items a second so far; a pause under way does not count
+	ETA    time.Duration // until the end, the rest of a pause included; -1 when it cannot be told
+	Paused time.Duration // how long the limiter is still shut; 0 when it is open
+}
+
+// Percent returns the share that is done, rounded; 100 for an empty run and -1 when the total is not known.
+func (p Progress) Percent() int {
+	switch {
+	case p.Total < 0:
+		return -1
+	case p.Total == 0:
+		return 100
+	}
+	return int(float64(p.Done)/float64(p.Total)*100 + 0.5)
+}

@@ -1,0 +1,576 @@
+package windrow
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/neterr"
+	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/schedule"
+)
+
+// Class says what to do after an error. The zero Class is [ClassPermanent].
+type Class uint8
+
+// The classes. What follows from each depends on the verb too: see [RetryPolicy].
+const (
+	// ClassPermanent: the item was refused, and would be again. One attempt.
+	ClassPermanent Class = iota
+	// ClassTransient: it is proved that the item was not applied, and it may be sent again.
+	ClassTransient
+	// ClassThrottled: the server takes no more for now. The limiter shuts for everybody, and no attempt is charged.
+	ClassThrottled
+	// ClassTooLarge: the request holds too many items, or too much.
+	ClassTooLarge
+	// ClassAmbiguous: the item may or may not have been applied.
+	ClassAmbiguous
+	// ClassFatal: every further call would fail, too. The run stops.
+	ClassFatal
+)
+
+// String returns the class in lower case.
+func (c Class) String() string {
+	names := [...]string{"permanent", "transient", "throttled", "too large", "ambiguous", "fatal"}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return fmt.Sprintf("class %d", uint8(c))
+}
+
+// Classification is what a classifier makes of an error. The zero value is a permanent error of the system.
+type Classification struct {
+	// Class says what to do.
+	Class Class
+	// After is how long the server asks to wait. Zero means that it did not say.
+	After time.Duration
+	// MaxItems is the number of items in one request that a ClassTooLarge allows. Zero means that it is not known.
+	MaxItems int
+	// BadItem is the position in the chunk, counted from 1, of the item for which all of it was refused. Zero means
+	// that the server named none.
+	BadItem int
+	// Kind groups the error for people and reports.
+	Kind ErrorKind
+
+	notFound, exists bool
+	beforeSuccess    bool // fatal only until the first success
+	stopWhenSpent    bool // the run stops when the item's attempts are used up
+	unrecognised     bool // nothing is known: the record of the transport decides
+	answered         bool // the error tells the status of an answer
+	marked           bool // said in so many words: the record of the transport does not overrule it
+	skip             Reason
+}
+
+// Classifier judges an error, and the error only: what follows from the class is the business of the run. It is
+// called from many goroutines at once and must not block.
+type Classifier func(error) Classification
+
+var (
+	// ErrNotFound is matched by the error of a client that says: the server does not know this item. A delete that
+	// fails with it had nothing to do.
+	ErrNotFound = errors.New("windrow: not found")
+	// ErrAlreadyExists is matched by the error of a client that says: the server has this item already. A repeated
+	// create that fails with it may have met its own first attempt.
+	ErrAlreadyExists = errors.New("windrow: already exists")
+	// ErrAttemptTimeout is the error of an attempt that took longer than [AttemptTimeout]. It does not match
+	// [context.DeadlineExceeded]: that is the caller's own deadline.
+	ErrAttemptTimeout = errors.New("windrow: the attempt took longer than AttemptTimeout")
+)
+
+// classified is an error whose maker says what it is.
+type classified struct {
+	err error
+	as  Classification
+}
+
+func (e *classified) Error() string { return e.err.Error() }
+func (e *classified) Unwrap() error { return e.err }
+
+// Classified returns err with a classification that the default classifier takes as it is. Clients use it, or one of
+// its short forms, for errors that look like something else. A nil err stays nil.
+func Classified(err error, c Classification) error {
+	if err == nil {
+		return nil
+	}
+	c.marked = true
+	c.notFound, c.exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	return &classified{err, c}
+}
+
+// Permanent marks err as [ClassPermanent]. A nil err stays nil.
+func Permanent(err error) error { return Classified(err, Classification{Kind: KindResource}) }
+
+// Transient marks err as [ClassTransient]: the caller vouches that nothing was applied. A nil err stays nil.
+func Transient(err error) error { return Classified(err, Classification{Class: ClassTransient}) }
+
+// Throttled marks err as [ClassThrottled]. after is how long the server asks to wait, 0 when it does not say.
+// A nil err stays nil.
+func Throttled(err error, after time.Duration) error {
+	return Classified(err, Classification{Class: ClassThrottled, After: after})
+}
+
+// TooLarge marks err as [ClassTooLarge]. maxItems is the number of items that the server allows in one request, 0
+// when it does not say. A nil err stays nil.
+func TooLarge(err error, maxItems int) error {
+	return Classified(err, Classification{Class: ClassTooLarge, MaxItems: maxItems, Kind: KindValidation})
+}
+
+// Ambiguous marks err as [ClassAmbiguous]. A nil err stays nil.
+func Ambiguous(err error) error { return Classified(err, Classification{Class: ClassAmbiguous}) }
+
+// Fatal marks err as [ClassFatal]. A nil err stays nil.
+func Fatal(err error) error { return Classified(err, Classification{Class: ClassFatal}) }
+
+// SkipError is what a client returns for an item for which there was nothing to do. The item ends as Skipped.
+type SkipError struct {
+	Reason Reason // why there was nothing to do
+}
+
+// Error implements error.
+func (e *SkipError) Error() string { return "skipped: " + e.Reason.String() }
+
+// Classify is the default classifier. In this order it takes:
+//   - an error made by [Classified] or one of its short forms, a [SkipError], a backoff.PermanentError;
+//   - [ErrAttemptTimeout], and a panic;
+//   - an error with a method StatusCode() int, read as an HTTP status (RFC 9110 section 15), and RetryAfter()
+//     time.Duration where it has that, too;
+//   - errors of net, net/url, crypto/tls, crypto/x509, io and context;
+//   - anything else: [ClassPermanent].
+//
+// Inside a run the record that a transport keeps of the attempt comes on top: what never left is no longer
+// ambiguous, and what has left is no longer certain.
+func Classify(err error) Classification {
+	if e, ok := errors.AsType[*classified](err); ok {
+		return e.as
+	}
+	if e, ok := errors.AsType[*SkipError](err); ok {
+		return Classification{skip: e.Reason, marked: true}
+	}
+	c := Classification{notFound: errors.Is(err, ErrNotFound), exists: errors.Is(err, ErrAlreadyExists)}
+	if c.notFound || c.exists {
+		c.Kind = KindResource
+	}
+	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		c.marked = true
+		return c
+	}
+	if errors.Is(err, ErrAttemptTimeout) {
+		c.Class, c.Kind = ClassAmbiguous, KindTimeout
+		return c
+	}
+	if e, ok := errors.AsType[interface {
+		error
+		StatusCode() int
+	}](err); ok && e.StatusCode() != 0 {
+		var after time.Duration
+		if e, ok := errors.AsType[interface {
+			error
+			RetryAfter() time.Duration
+		}](err); ok {
+			after = e.RetryAfter()
+		}
+		return c.withStatus(e.StatusCode(), after)
+	}
+	return c.withFault(neterr.Of(err))
+}
+
+// withStatus classifies an answer by its HTTP status.
+func (c Classification) withStatus(status int, after time.Duration) Classification {
+	c.After, c.answered = max(0, after), true
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
+		c.Class, c.Kind = ClassFatal, KindResource
+	case status == http.StatusForbidden:
+		c.Class, c.Kind, c.beforeSuccess = ClassFatal, KindResource, true
+	case status == http.StatusNotFound || status == http.StatusGone:
+		c.Kind, c.notFound = KindResource, true
+	case status == http.StatusConflict:
+		c.Kind, c.exists = KindResource, true
+	case status == http.StatusRequestEntityTooLarge:
+		c.Class, c.Kind = ClassTooLarge, KindValidation
+	case status == http.StatusUnprocessableEntity:
+		c.Kind, c.exists = KindValidation, true // some answer 422 where others answer 409
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && after > 0:
+		c.Class, c.Kind = ClassThrottled, KindSystem
+	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
+		c.Class, c.Kind = ClassTransient, KindSystem
+	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
+		c.Class, c.Kind = ClassAmbiguous, KindTimeout
+	case status >= 500:
+		c.Class, c.Kind = ClassAmbiguous, KindSystem
+	case status < 300: // an error beside a success: the answer could not be read
+		c.Class, c.Kind = ClassAmbiguous, KindSystem
+	case status == http.StatusLocked || status == http.StatusMethodNotAllowed:
+		c.Kind = KindResource
+	default:
+		c.Kind = KindValidation
+	}
+	return c
+}
+
+// withFault classifies an error of the network.
+func (c Classification) withFault(f neterr.Fault) Classification {
+	switch f {
+	case neterr.NotSent:
+		c.Class = ClassTransient
+	case neterr.NoSuchName:
+		c.Class, c.stopWhenSpent = ClassTransient, true
+	case neterr.Timeout:
+		c.Class, c.Kind = ClassAmbiguous, KindTimeout
+	case neterr.Broken, neterr.Cut:
+		c.Class = ClassAmbiguous
+	case neterr.Certificate, neterr.BadURL:
+		c.Class = ClassFatal
+	default:
+		c.unrecognised = true
+	}
+	return c
+}
+
+// withRecord applies what the transport knows of the attempt.
+func (c Classification) withRecord(a *engine.Attempt) Classification {
+	if c.marked {
+		return c
+	}
+	cut := a.Expired() || a.Err() != nil
+	if status := a.Status(); c.unrecognised && status != 0 && !cut {
+		unrecognised := c
+		c = c.withStatus(status, 0) // the error of an SDK that does not tell its status
+		c.unrecognised = false
+		if status < 300 {
+			c = unrecognised
+			c.Class, c.unrecognised = ClassAmbiguous, false
+		}
+	}
+	switch a.Delivery() {
+	case engine.NotSent:
+		if c.Class == ClassAmbiguous && !c.answered {
+			c.Class = ClassTransient
+		}
+	case engine.Sent, engine.Answered:
+		switch {
+		case c.unrecognised:
+			if cut || a.Delivery() == engine.Sent {
+				c.Class = ClassAmbiguous
+			}
+		case c.Class == ClassFatal:
+		case a.Beside(), c.Class == ClassTransient, c.Class == ClassThrottled && a.Status() < 500:
+			c.Class = ClassAmbiguous
+		}
+	default:
+		if c.unrecognised && cut {
+			c.Class = ClassAmbiguous
+		}
+	}
+	if a.Expired() && c.Class == ClassAmbiguous {
+		c.Kind = KindTimeout
+	}
+	return c
+}
+
+// judgement is the engine's form of a classification.
+func (c Classification) judgement() engine.Judgement {
+	return engine.Judgement{
+		Class: engine.Class(c.Class), Kind: engine.Kind(c.Kind), After: c.After, MaxItems: c.MaxItems, BadItem: c.BadItem,
+		Skip: engine.Reason(c.skip), NotFound: c.notFound, Exists: c.exists,
+		BeforeSuccess: c.beforeSuccess, StopWhenSpent: c.stopWhenSpent,
+	}
+}
+
+// Strategy makes a [backoff.BackOff]. A run calls it once for each item, after the item's first failure, since a
+// BackOff is not safe to share. A BackOff that returns [backoff.Stop] ends the item's attempts early.
+type Strategy func() backoff.BackOff
+
+// Immediate sends again without a delay.
+func Immediate() Strategy { return func() backoff.BackOff { return &backoff.ZeroBackOff{} } }
+
+// Constant sends again after the same delay each time.
+func Constant(d time.Duration) Strategy {
+	return func() backoff.BackOff { return backoff.NewConstantBackOff(max(0, d)) }
+}
+
+// Exponential doubles the longest delay with each attempt, from initial up to limit, and waits a random part of it
+// ("full jitter", as in the AWS Architecture Blog's "Exponential Backoff And Jitter"). Non-positive arguments mean
+// 500 milliseconds and 30 seconds.
+func Exponential(initial, limit time.Duration) Strategy {
+	if initial <= 0 {
+		initial = 500 * time.Millisecond
+	}
+	if limit <= 0 {
+		limit = 30 * time.Second
+	}
+	return func() backoff.BackOff {
+		return backoff.NewExponentialBackOff(
+			// backoff draws from [x-x*factor, x+x*factor]; with factor 1 and half the delay that is [0, delay].
+			backoff.WithInitialInterval((min(initial, limit)+1)/2), backoff.WithMaxInterval((limit+1)/2),
+			backoff.WithMultiplier(2), backoff.WithRandomizationFactor(1),
+			backoff.WithMaxElapsedTime(0), // MaxAttempts bounds the attempts, not a silent 15 minutes
+		)
+	}
+}
+
+// Custom asks delay how long to wait before the n-th repetition of an item, counted from 1. A negative answer ends
+// the item's attempts. delay is called from many goroutines at once.
+func Custom(delay func(n int) time.Duration) Strategy {
+	return func() backoff.BackOff { return &custom{delay: delay} }
+}
+
+type custom struct {
+	delay func(int) time.Duration
+	n     int
+}
+
+func (c *custom) NextBackOff() time.Duration {
+	c.n++
+	return max(backoff.Stop, c.delay(c.n))
+}
+
+func (c *custom) Reset() { c.n = 0 }
+
+// RetryPolicy says which items are sent again, when, and how often. The zero value is the default policy.
+//
+// What happens to an item depends on the class of its error and on whether repeating it is harmless. Reads, deletes,
+// upserts and updates by full value are; a create is when the client sends idempotency keys or ids of the caller's
+// choice ([Capabilities]); a function given to [NewBatchProcessor] is with [Repeatable].
+//
+//	            repeatable                            not repeatable
+//	transient   sent again                            sent again
+//	throttled   the limiter shuts for all, then       the same
+//	            sent again, no attempt charged
+//	ambiguous   sent again; attempts used up: a       looked up if there is a Reconciler,
+//	            write ends Unknown, a read Failed     else Unknown at once
+//	too large   halved; a single item is Failed       the same
+//	permanent   Failed                                Failed
+//	fatal       the run stops                         the same
+type RetryPolicy struct {
+	// MaxAttempts bounds how often an item is sent, throttled attempts not counted. Defaults to 5; 1 means that
+	// nothing is sent again.
+	MaxAttempts int
+	// Strategy says how long an item waits before it is sent again. While it waits it holds no slot of the limiter.
+	// Defaults to Exponential(500 ms, 30 s). A server's hint is waited for in any case, when it is longer.
+	Strategy Strategy
+	// Classify judges errors. Defaults to [Classify].
+	Classify Classifier
+	// MaxThrottleWait bounds how long the run waits for a server that throttles all it is sent, or for the budget.
+	// When it would be longer the run stops, with what is left as NotAttempted. Defaults to 5 minutes.
+	MaxThrottleWait time.Duration
+	// Budget bounds the retries of a whole run other than those after a throttle, so that an outage does not
+	// multiply the load. When it is empty only retries wait.
+	Budget RetryBudget
+}
+
+// RetryBudget is a bucket of retries, shared by the items of a run. The zero value holds 100, and gets 10 back each
+// second and one for every 10 successes. It refills by time too, since a budget that only successes refill never
+// recovers from an outage.
+type RetryBudget struct {
+	Size       float64 // retries at the start and at most, at least 1; math.Inf(1) means no bound
+	PerSecond  float64 // retries a second
+	PerSuccess float64 // retries for each success
+}
+
+const (
+	defaultMaxAttempts     = 5
+	defaultMaxThrottleWait = 5 * time.Minute
+)
+
+// withDefaults fills what is zero.
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	if p.MaxAttempts == 0 {
+		p.MaxAttempts = defaultMaxAttempts
+	}
+	if p.Strategy == nil {
+		p.Strategy = Exponential(0, 0)
+	}
+	if p.MaxThrottleWait == 0 {
+		p.MaxThrottleWait = defaultMaxThrottleWait
+	}
+	if p.Budget == (RetryBudget{}) {
+		p.Budget = RetryBudget{Size: 100, PerSecond: 10, PerSuccess: 0.1}
+	}
+	return p
+}
+
+// check returns what is wrong with the policy.
+func (p RetryPolicy) check() error {
+	var errs []error
+	refuse := func(field string, value any, problem string) {
+		errs = append(errs, &OptionError{Option: "Retry", Field: field, Value: value, Problem: problem})
+	}
+	if p.MaxAttempts < 0 {
+		refuse("MaxAttempts", p.MaxAttempts, "must be at least 1, or 0 for the default")
+	}
+	if p.MaxThrottleWait < 0 {
+		refuse("MaxThrottleWait", p.MaxThrottleWait, "must be positive, or 0 for the default")
+	}
+	b := p.Budget
+	switch {
+	case b == RetryBudget{}:
+	case !(b.Size >= 1):
+		refuse("Budget.Size", b.Size, "must be at least 1")
+	case !(b.PerSecond >= 0) || math.IsInf(b.PerSecond, 1):
+		refuse("Budget.PerSecond", b.PerSecond, "must be 0 or more, and finite")
+	case !(b.PerSuccess >= 0) || math.IsInf(b.PerSuccess, 1):
+		refuse("Budget.PerSuccess", b.PerSuccess, "must be 0 or more, and finite")
+	}
+	return errors.Join(errs...)
+}
+
+// Retry says which items are sent again. Defaults to the zero [RetryPolicy].
+func Retry(p RetryPolicy) Option {
+	return optionFunc(func(o *options) {
+		o.given["Retry"] = true
+		if err := p.check(); err != nil {
+			o.errs = append(o.errs, err)
+		}
+		o.retry = p
+	})
+}
+
+// AttemptTimeout bounds each call, from its start until its whole answer is read. Without it only the run's context
+// does. The error of an attempt that takes longer is [ErrAttemptTimeout]; a result that comes late still counts.
+func AttemptTimeout(d time.Duration) Option {
+	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
+}
+
+// StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and
+// count; the rest ends as NotAttempted. When Validate refuses an item nothing is sent at all. Without it an error never
+// stops the others.
+func StopOnError() Option {
+	return option("StopOnError", true, nil, "", func(o *options) { o.maxFailures = 0 })
+}
+
+// MaxFailures stops the run as [StopOnError] does, once more than n items have failed, those that Validate refuses
+// included.
+func MaxFailures(n int) Option {
+	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
+}
+
+// MaxFailureRate stops the run as [StopOnError] does, once at least minimum of the items that were sent have ended and
+// more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses do not count.
+func MaxFailureRate(share float64, minimum int) Option {
+	return option("MaxFailureRate", share >= 0 && share <= 1 && minimum >= 0, fmt.Sprintf("%v, %d", share, minimum),
+		"must be a share from 0 to 1 (1 is 100 %) of at least 0 items",
+		func(o *options) { o.maxFailureRate, o.minFailureRate = share, minimum })
+}
+
+// Repeatable says that calling the function twice for an item has the effect of calling it once. Without it that is
+// taken for granted of reads, deletes, updates and upserts, and of creates when the client's [Capabilities] say so.
+func Repeatable() Option {
+	return option("Repeatable", true, nil, "", func(o *options) { o.repeatable = true })
+}
+
+// PropagatePanics lets a panic in a caller's function go on to the caller of the run, as a [*PanicError], after the
+// calls in flight have returned. Without it a panic is the error of its item, and the run goes on.
+func PropagatePanics() Option {
+	return option("PropagatePanics", true, nil, "", func(o *options) { o.keepPanics = true })
+}
+
+// judge returns the engine's judge: the classifier, nil for the default one, and what the transport recorded on top.
+func judge(op OpKind, classify Classifier, logger *slog.Logger) func(*engine.Attempt, error) engine.Judgement {
+	var logged atomic.Int64 // when a throttle was last logged
+	return func(a *engine.Attempt, err error) engine.Judgement {
+		if isPanic(err) {
+			return broken(op, a, nil)
+		}
+		c, failure := ask(classify, err)
+		if failure != nil {
+			return broken(op, a, failure)
+		}
+		j := c.withRecord(a).judgement()
+		if logger != nil && j.Class == engine.Throttled {
+			now := time.Now().Unix()
+			if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {
+				logger.WarnContext(a, "windrow: the server throttles", "operation", op.String(), "retry_after", j.After)
+			}
+		}
+		return j
+	}
+}
+
+// broken judges an attempt in which a function of the caller's did not return. Nobody knows how far it got, unless
+// nothing had left or the last answer was a refusal.
+func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
+	j := engine.Judgement{Final: true, Err: failure}
+	if a.Delivery() != engine.NotSent && op != OpGet {
+		j.Class = engine.Ambiguous
+	}
+	return j
+}
+
+// ask calls a classifier. The failure is that it did not return.
+func ask(classify Classifier, err error) (c Classification, failure error) {
+	if classify == nil {
+		defer func() {
+			if v := recover(); v != nil { // of a method of the error
+				failure = lost(v, debug.Stack())
+			}
+		}()
+		return Classify(err), nil
+	}
+	if value, stack, ok := parallel.Call(func() { c = classify(err) }); !ok {
+		failure = lost(value, stack)
+	}
+	return c, failure
+}
+
+// patience is a Strategy for one item. A strategy that does not return ends the item's attempts.
+type patience struct {
+	strategy Strategy
+	delays   backoff.BackOff
+	failure  error
+}
+
+// NextBackOff implements [backoff.BackOff].
+func (p *patience) NextBackOff() (d time.Duration) {
+	switch p.delays.(type) {
+	case *backoff.ExponentialBackOff, *backoff.ConstantBackOff, *backoff.ZeroBackOff:
+		return p.delays.NextBackOff()
+	}
+	if value, stack, ok := parallel.Call(func() {
+		if p.delays == nil {
+			p.delays = p.strategy()
+		}
+		d = p.delays.NextBackOff()
+	}); !ok {
+		p.failure = lost(value, stack)
+		return backoff.Stop
+	}
+	return d
+}
+
+// Reset implements [backoff.BackOff].
+func (p *patience) Reset() {}
+
+// Failure returns why the strategy did not return, nil as long as it does.
+func (p *patience) Failure() error { return p.failure }
+
+// causeOf gives what stopped the engine the names of this package.
+func causeOf(err error) error {
+	switch e := err.(type) {
+	case *engine.FailuresError:
+		return &namedError{ErrTooManyFailures, err}
+	case *engine.FatalError:
+		return fmt.Errorf("%w: %w", ErrFatal, e.Err)
+	case *engine.ThrottledError:
+		return &namedError{ErrThrottled, err}
+	case *engine.BudgetError:
+		return &namedError{ErrRetryBudget, err}
+	case *schedule.HookError:
+		return fmt.Errorf("windrow: %w", err)
+	}
+	return err
+}
+
+// namedError is an error that matches a name and says more than it.
+type namedError struct{ name, err error }
+
+func (e *namedError) Error() string   { return "windrow: " + e.err.Error() }
+func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }

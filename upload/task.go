@@ -1,0 +1,272 @@
+package upload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Task is a file on its way: the [File] and what was done for it until now. A [Client] gets it, and it is the input of the
+// results. Its methods may be called from several goroutines.
+type Task struct {
+	File
+
+	notify func(Transfer)
+
+	mu      sync.Mutex
+	sums    map[Match]string
+	steps   map[string]any // what the steps that are done returned
+	created bool           // a Once is done
+	doubt   string         // the Once that has begun and not ended
+	stepped bool           // the client works in steps
+	sent    bool           // the client was called
+}
+
+// Transfer is how far the sending of a file has come.
+type Transfer struct {
+	// Task is the file.
+	Task *Task
+	// Sent is how many bytes were read from it in this attempt.
+	Sent int64
+	// Size is how many there are, 0 when that is not known.
+	Size int64
+	// Attempt counts the attempts of the file, from 1.
+	Attempt int
+	// Done says that it was read to its end. The server may still refuse it.
+	Done bool
+}
+
+// notifyEvery is the least time between two calls of OnTransfer in the middle of a file.
+const notifyEvery = 100 * time.Millisecond
+
+// Content opens the file at its beginning, for a client to send. Reading ends with an error when ctx does, and when the
+// file does not have its Size. What is read is what [Uploader.OnTransfer] is told.
+func (t *Task) Content(ctx context.Context) (io.ReadCloser, error) {
+	content, err := t.File.open()
+	if err != nil {
+		return nil, localError{err}
+	}
+	r := &contentReader{ctx: ctx, task: t, from: content, attempt: 1}
+	if attempt, ok := windrow.AttemptFrom(ctx); ok {
+		r.attempt = attempt.Number
+	}
+	r.tell(false)
+	return r, nil
+}
+
+// contentReader counts what is read.
+type contentReader struct {
+	ctx     context.Context
+	task    *Task
+	from    io.ReadCloser
+	attempt int
+	sent    int64
+	told    time.Time
+	ended   bool
+}
+
+// Read implements [io.Reader].
+func (r *contentReader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	n, err := r.from.Read(b)
+	r.sent += int64(n)
+	size := r.task.Size
+	if size > 0 && (r.sent > size || err == io.EOF && r.sent < size) {
+		return 0, localError{fmt.Errorf("the file had %d bytes, and has changed", size)}
+	}
+	switch {
+	case err == io.EOF && !r.ended:
+		r.ended = true
+		r.tell(true)
+	case err == nil && time.Since(r.told) >= notifyEvery:
+		r.tell(false)
+	}
+	return n, err
+}
+
+// Close implements [io.Closer].
+func (r *contentReader) Close() error { return r.from.Close() }
+
+func (r *contentReader) tell(done bool) {
+	if r.task.notify == nil {
+		return
+	}
+	r.told = time.Now()
+	r.task.notify(Transfer{Task: r.task, Sent: r.sent, Size: r.task.Size, Attempt: r.attempt, Done: done})
+}
+
+// localError is an error of the file itself, which the server has no part in.
+type localError struct{ err error }
+
+func (e localError) Error() string { return "upload: read the file: " + e.err.Error() }
+func (e localError) Unwrap() error { return e.err }
+
+// StepError says which step of an upload failed. The steps before it are done, and are not done again.
+type StepError struct {
+	Step string // its name
+	Err  error  // why
+}
+
+// Error implements error.
+func (e *StepError) Error() string { return fmt.Sprintf("step %q: %v", e.Step, e.Err) }
+
+// Unwrap returns why the step failed.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// Step does one step of an upload that may be done again when its answer was lost: asking for a URL, putting bytes there,
+// reading the state of a job. What it returns is kept: when a later step fails, and the client is called again with the
+// same task, the step returns that and do is not called. Steps of a task must have different names, and be taken one after
+// the other.
+//
+// An error of do comes back as a [*StepError], and the client returns it.
+func Step[T any](ctx context.Context, task *Task, name string, do func(ctx context.Context) (T, error)) (T, error) {
+	return take(ctx, task, name, false, do)
+}
+
+// Once does the step of an upload that makes the file exist, and must not be done twice, such as creating its record.
+// When its answer is lost it is not done again: the file is looked up, if the client is a [Finder] and SkipExisting says
+// by what; and when it is not found it ends as Unknown. Otherwise it is as [Step].
+func Once[T any](ctx context.Context, task *Task, name string, do func(ctx context.Context) (T, error)) (T, error) {
+	return take(ctx, task, name, true, do)
+}
+
+func take[T any](ctx context.Context, t *Task, name string, once bool, do func(context.Context) (T, error)) (out T, err error) {
+	t.mu.Lock()
+	t.stepped = true
+	kept, done := t.steps[name]
+	if !done && once {
+		t.doubt = name
+	}
+	t.mu.Unlock()
+	if done {
+		return recall[T](name, kept)
+	}
+	if out, err = do(ctx); err != nil {
+		return *new(T), t.failed(name, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.steps == nil {
+		t.steps = map[string]any{}
+	}
+	t.steps[name] = out
+	if once {
+		t.created, t.doubt = true, ""
+	}
+	return out, nil
+}
+
+// recall returns what a step returned before.
+func recall[T any](name string, kept any) (out T, err error) {
+	if out, ok := kept.(T); ok {
+		return out, nil
+	}
+	text, ok := kept.(json.RawMessage)
+	if !ok {
+		return out, &StepError{name, fmt.Errorf("it returned a %T before: steps must have different names", kept)}
+	}
+	if err := json.Unmarshal(text, &out); err != nil {
+		return out, &StepError{name, errors.New("what it returned before cannot be read")}
+	}
+	return out, nil
+}
+
+// failed returns the error of a step. Once the file is created, an error that would prove in another step that nothing was
+// done does not: the file is there, and only its end is not known.
+func (t *Task) failed(name string, err error) error {
+	t.mu.Lock()
+	created := t.created
+	t.mu.Unlock()
+	class := windrow.Classify(err).Class
+	err = &StepError{name, err}
+	if created && class == windrow.ClassTransient {
+		return windrow.Ambiguous(err)
+	}
+	return err
+}
+
+// progress is what is known of a task.
+func (t *Task) progress() (sent, stepped, created bool, doubt string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sent, t.stepped, t.created, t.doubt
+}
+
+// taskForm is the JSON form of a Task.
+type taskForm struct {
+	File
+	Steps   map[string]json.RawMessage `json:"steps,omitempty"`
+	Created bool                       `json:"created,omitempty"`
+	Doubt   string                     `json:"doubt,omitempty"`
+	Stepped bool                       `json:"stepped,omitempty"`
+	Sent    bool                       `json:"sent,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler]. It holds what the steps returned, so that a later [Uploader.Rerun] goes on at
+// the step that failed.
+func (t *Task) MarshalJSON() ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	form := taskForm{File: t.File, Created: t.created, Doubt: t.doubt, Stepped: t.stepped, Sent: t.sent}
+	for name, kept := range t.steps {
+		text, err := json.Marshal(kept)
+		if err != nil {
+			return nil, &StepError{name, errors.New("what it returned has no JSON form")}
+		}
+		if form.Steps == nil {
+			form.Steps = map[string]json.RawMessage{}
+		}
+		form.Steps[name] = text
+	}
+	return json.Marshal(form)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. The file is opened at its Path from then on.
+func (t *Task) UnmarshalJSON(data []byte) error {
+	var form taskForm
+	if err := json.Unmarshal(data, &form); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.File, t.created, t.doubt, t.stepped, t.sent = form.File, form.Created, form.Doubt, form.Stepped, form.Sent
+	t.sums, t.steps = nil, make(map[string]any, len(form.Steps))
+	for name, text := range maps.All(form.Steps) {
+		t.steps[name] = text
+	}
+	return nil
+}
+
+// Poll asks again and again until ask reports true, for the step that waits for a job: at once, then after first, and each
+// time after twice as long, but never longer than longest. Non-positive ones mean a second and 10 seconds. An error of
+// ask, or of ctx, ends it. The slot of the upload stays taken meanwhile.
+func Poll[T any](ctx context.Context, first, longest time.Duration, ask func(ctx context.Context) (out T, done bool, err error)) (T, error) {
+	if first <= 0 {
+		first = time.Second
+	}
+	if longest <= 0 {
+		longest = 10 * time.Second
+	}
+	for wait := min(first, longest); ; wait = min(2*wait, longest) {
+		out, done, err := ask(ctx)
+		if err != nil || done {
+			return out, err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return *new(T), context.Cause(ctx)
+		case <-timer.C:
+		}
+	}
+}
