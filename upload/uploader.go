@@ -36,8 +36,8 @@ const defaultConcurrency = 3
 // with [New], set the hooks that are wanted, and then use its methods, from several goroutines if need be.
 type Uploader[Out any] struct {
 	// SkipExisting says when a file is not sent, since the server has it: then it ends as Skipped (already exists), with
-	// what was found as its value. Of several such files in one run the first is sent. Defaults to Never. Any other value
-	// needs a client that is a [Finder].
+	// what was found as its value. Of several such files in one run one is sent, and the others are Skipped (duplicate)
+	// while it is on its way. Defaults to Never. Any other value needs a client that is a [Finder].
 	SkipExisting Match
 	// OnTransfer is told how far each file has come: at its beginning, about ten times a second, and at its end. It is
 	// called from the goroutines that send, at the same time for different files, and slows them down.
