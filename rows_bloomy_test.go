@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -387,8 +388,9 @@ func TestD20_ChunksDelaysAndHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, nil)
 		limiter := windrow.NewLimiter(windrow.Concurrency(100))
-		f.script = func(c *call) error {
-			if c.id() == "i99" { // the last of the second chunk: the headers say that the window is used up
+		var calls atomic.Int32
+		f.script = func(*call) error {
+			if calls.Add(1) == 100 { // the last of the second chunk: the headers say that the window is used up
 				limiter.PauseUntil(time.Now().Add(30 * time.Second))
 			}
 			return nil

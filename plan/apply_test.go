@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -298,7 +299,8 @@ func TestVersionFromGoesWithTheUpdate(t *testing.T) {
 		p := s.updates(t, withPrefix)
 		p.Version = func(a article) string { return fmt.Sprint(a.Version) }
 		p.Current = s
-		lost := map[string]bool{"a2": true}
+		var lost sync.Map // the answers that get lost, once each
+		lost.Store("a2", true)
 		client := windrow.UpdateFunc(func(ctx context.Context, id string, a article) (article, error) {
 			version, ok := plan.VersionFrom(ctx, id)
 			if _, other := plan.VersionFrom(ctx, 17); !ok || other {
@@ -316,8 +318,7 @@ func TestVersionFromGoesWithTheUpdate(t *testing.T) {
 			}
 			a.Version++
 			out, err := s.Update(ctx, id, a)
-			if lost[id] {
-				delete(lost, id)
+			if lost.CompareAndDelete(id, true) {
 				return article{}, windrow.Ambiguous(errors.New("reset"))
 			}
 			return out, err
