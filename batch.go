@@ -1,10 +1,16 @@
 package windrow
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 )
 
@@ -71,19 +77,34 @@ type Reconciler[In, Out any] interface {
 	Reconcile(ctx context.Context, in In) (out Out, applied bool, err error)
 }
 
+// Executor carries out operations of several kinds with one request, and returns one outcome for each, in their order.
+// [Resources] is one over clients that take one record at a time.
+type Executor interface {
+	Execute(ctx context.Context, ops []Operation) ([]Outcome[any], error)
+}
+
+// DryRunner is a client whose server can try a request without changing anything. It returns one error for each item,
+// nil for one that the server would accept. [DryRun] asks it only when [Capabilities.VerifiedDryRun] is set: servers are
+// known that carried out what they were asked to try.
+type DryRunner[In any] interface {
+	DryRun(ctx context.Context, in []In) ([]error, error)
+}
+
 // Describer is a client that says what it can do.
 type Describer interface {
 	Capabilities() Capabilities
 }
 
-// Atomicity says what happens to the other items of a request when one of them is refused.
+// Atomicity says what happens to the other items of a request when one of them is refused. An item that was not applied
+// because of another has an error that matches [ErrRolledBack]; it is sent again without the other, unless the run is
+// [Atomic].
 type Atomicity uint8
 
 // The atomicities.
 const (
 	AtomicityPartial    Atomicity = iota // nothing: each item has its own outcome
 	AtomicityAll                         // they are refused, too
-	AtomicitySelectable                  // what the request asks for
+	AtomicitySelectable                  // what the request asks for: see Attempt.Atomic
 )
 
 // Capabilities is what a client can do. The zero value is a client that makes single calls, which nobody may repeat
@@ -97,7 +118,8 @@ type Capabilities struct {
 	Atomicity Atomicity
 	// Ordered says that the items of a batch are carried out in their order.
 	Ordered bool
-	// DistinctKeys says that a batch must not name a record twice. Runs never put two items with one key into a batch.
+	// DistinctKeys says that a batch must not name a record twice. Runs put two items with one key into a batch only
+	// when it is Ordered and its keys need not be distinct.
 	DistinctKeys bool
 	// Cost is how many quota units a request with n items uses. Nil means one, whatever n is.
 	Cost func(n int) int
@@ -129,9 +151,10 @@ const (
 	OpUpsert
 	OpDelete
 	OpGet
+	OpExecute // a run of [Operation] values, each of which has a kind of its own
 )
 
-var opNames = [...]string{"do", "create", "update", "upsert", "delete", "get"}
+var opNames = [...]string{"do", "create", "update", "upsert", "delete", "get", "execute"}
 
 // String returns the kind in lower case.
 func (k OpKind) String() string { return nameOf("operation", opNames[:], uint8(k)) }
@@ -169,6 +192,157 @@ func DeleteMany[ID comparable](ctx context.Context, client Deleter[ID], ids []ID
 // GetMany reads the records with those ids. See [BatchProcessor.Run] for what it returns.
 func GetMany[ID comparable, Out any](ctx context.Context, client Getter[ID, Out], ids []ID, opts ...Option) (*BulkResult[ID, Out], error) {
 	return NewGetProcessor(client, opts...).Run(ctx, ids)
+}
+
+// Execute carries out operations of several kinds. Those that name the same record are carried out in their order: one
+// after the other, or within one request when the client's Capabilities are Ordered. See [BatchProcessor.Run] for what it
+// returns.
+func Execute(ctx context.Context, client Executor, ops []Operation, opts ...Option) (*BulkResult[Operation, any], error) {
+	return NewExecuteProcessor(client, opts...).Run(ctx, ops)
+}
+
+// Operation is one of several kinds of work in one run of [Execute].
+type Operation struct {
+	// Kind is what is done: OpCreate, OpUpdate, OpUpsert, OpDelete or OpGet.
+	Kind OpKind `json:"kind"`
+	// Resource is the kind of record: a collection, a table, a type. It may be "" where the client has but one.
+	Resource string `json:"resource,omitempty"`
+	// ID names the record. An update, a delete and a read need it.
+	ID string `json:"id,omitempty"`
+	// ExternalID is the caller's own id of the record, by which an upsert finds it.
+	ExternalID string `json:"external_id,omitempty"`
+	// Data is the content. A create, an update and an upsert need it.
+	Data any `json:"data,omitempty"`
+}
+
+// Validate says what an operation of its kind lacks. It is the Validate of a processor made by [NewExecuteProcessor]; one
+// that takes its place should call it.
+func (o Operation) Validate() error {
+	var errs []error
+	refuse := func(field, message string) { errs = append(errs, &FieldError{Field: field, Message: message}) }
+	switch o.Kind {
+	case OpUpdate, OpDelete, OpGet:
+		if o.ID == "" {
+			refuse("ID", "is required for "+o.Kind.String())
+		}
+	case OpCreate, OpUpsert:
+	default:
+		refuse("Kind", "must be create, update, upsert, delete or get, not "+o.Kind.String())
+		return errors.Join(errs...)
+	}
+	if o.Data == nil && o.Kind != OpDelete && o.Kind != OpGet {
+		refuse("Data", "is required for "+o.Kind.String())
+	}
+	return errors.Join(errs...)
+}
+
+// identity names the record of an operation, "" when it names none.
+func (o Operation) identity() string {
+	switch {
+	case o.ID != "":
+		return o.Resource + "/" + o.ID
+	case o.ExternalID != "":
+		return o.Resource + "/external:" + o.ExternalID
+	}
+	return ""
+}
+
+// Resources is an [Executor] over clients that take one record at a time, by [Operation.Resource]. [Execute] calls them
+// one operation a call, as the verbs do.
+type Resources map[string]Resource
+
+// Resource is what [Resources] does for one kind of record. The zero Resource does nothing. Make one with [ResourceOf].
+type Resource struct {
+	verbs     map[OpKind]func(ctx context.Context, o Operation) (any, error)
+	types     map[OpKind]func(data any) error // says what is wrong with the type of the content
+	caps      Capabilities
+	reconcile func(ctx context.Context, o Operation) (any, bool, error)
+}
+
+// ResourceOf returns what the client can do with records of these types: the verbs of [Creator], [Updater], [Upserter],
+// [Deleter] and [Getter], with ids that are strings, which it has. [Operation.Data] must be an In.
+func ResourceOf[In, Out any](client any) Resource {
+	r := Resource{verbs: map[OpKind]func(context.Context, Operation) (any, error){}, types: map[OpKind]func(any) error{}}
+	if isNil(client) {
+		return r
+	}
+	data := func(o Operation) In { in, _ := o.Data.(In); return in } // of the right type: Execute looks first
+	isIn := func(data any) error {
+		if _, ok := data.(In); ok || data == nil {
+			return nil
+		}
+		return fmt.Errorf("is a %T, want %v", data, reflect.TypeFor[In]())
+	}
+	if c, ok := client.(Creator[In, Out]); ok {
+		r.types[OpCreate] = isIn
+		r.verbs[OpCreate] = func(ctx context.Context, o Operation) (any, error) { return c.Create(ctx, data(o)) }
+	}
+	if c, ok := client.(Updater[string, In, Out]); ok {
+		r.types[OpUpdate] = isIn
+		r.verbs[OpUpdate] = func(ctx context.Context, o Operation) (any, error) { return c.Update(ctx, o.ID, data(o)) }
+	}
+	if c, ok := client.(Upserter[In, Out]); ok {
+		r.types[OpUpsert] = isIn
+		r.verbs[OpUpsert] = func(ctx context.Context, o Operation) (any, error) { return c.Upsert(ctx, data(o)) }
+	}
+	if c, ok := client.(Deleter[string]); ok {
+		r.verbs[OpDelete] = func(ctx context.Context, o Operation) (any, error) { return nil, c.Delete(ctx, o.ID) }
+	}
+	if c, ok := client.(Getter[string, Out]); ok {
+		r.verbs[OpGet] = func(ctx context.Context, o Operation) (any, error) { return c.Get(ctx, o.ID) }
+	}
+	if d, ok := client.(Describer); ok {
+		r.caps = d.Capabilities()
+	}
+	if c, ok := client.(Reconciler[In, Out]); ok {
+		r.reconcile = func(ctx context.Context, o Operation) (any, bool, error) { return c.Reconcile(ctx, data(o)) }
+	}
+	return r
+}
+
+// Execute implements [Executor]: it carries out the operations one after the other.
+func (r Resources) Execute(ctx context.Context, ops []Operation) ([]Outcome[any], error) {
+	out := make([]Outcome[any], len(ops))
+	for i, o := range ops {
+		out[i].Value, out[i].Err = r.do(ctx, o)
+	}
+	return out, nil
+}
+
+// validate says what is wrong with an operation.
+func (r Resources) validate(o Operation) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	resource, ok := r[o.Resource]
+	if !ok {
+		return &FieldError{Field: "Resource", Message: "is none of those that Resources has"}
+	}
+	if resource.verbs[o.Kind] == nil {
+		return &FieldError{Field: "Kind", Message: o.Kind.String() + " is nothing that the client of this Resource can do"}
+	}
+	if check := resource.types[o.Kind]; check != nil {
+		if err := check(o.Data); err != nil {
+			return &FieldError{Field: "Data", Message: err.Error()}
+		}
+	}
+	return nil
+}
+
+func (r Resources) do(ctx context.Context, o Operation) (any, error) {
+	if err := r.validate(o); err != nil {
+		return nil, Permanent(err)
+	}
+	return r[o.Resource].verbs[o.Kind](ctx, o)
+}
+
+// reconcile looks up whether a create or an upsert was applied, if its client can.
+func (r Resources) reconcile(ctx context.Context, o Operation) (any, bool, error) {
+	look := r[o.Resource].reconcile
+	if look == nil || o.Kind != OpCreate && o.Kind != OpUpsert {
+		return nil, false, Permanent(errors.ErrUnsupported)
+	}
+	return look(ctx, o)
 }
 
 type (
@@ -250,6 +424,11 @@ type Attempt struct {
 	Items int
 	// Number counts the charged attempts, this one included, from 1.
 	Number int
+	// Atomic says that the call has to be carried out as a whole or not at all: see the option [Atomic]. A client whose
+	// Atomicity is selectable asks its server for that, or else for the opposite.
+	Atomic bool
+	// StopOnError says that the run stops at the first error. A client whose server can do so within a batch asks for it.
+	StopOnError bool
 
 	attempt *engine.Attempt
 }
@@ -260,7 +439,10 @@ func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
 	if e == nil {
 		return Attempt{}, false
 	}
-	return Attempt{Op: ownerOf(e).op, Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), attempt: e}, true
+	o := ownerOf(e)
+	return Attempt{
+		Op: o.op, Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), Atomic: o.atomic, StopOnError: o.stopOnError, attempt: e,
+	}, true
 }
 
 // Key returns the item's key, or the id that it names; "" when there is neither, and for a chunk of several items.
@@ -278,6 +460,24 @@ func (a Attempt) Limiter() *Limiter {
 		return nil
 	}
 	return ownerOf(a.attempt).limiter
+}
+
+// Handle returns what the attempt before this one left with [Attempt.SetHandle]; "" when that is nothing. See
+// [SubmitAndPoll].
+func (a Attempt) Handle() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return a.attempt.Handle()
+}
+
+// SetHandle leaves something for the next attempt, such as the name of a job that the server has begun: the same items
+// go on together, and the next attempt asks for the job instead of starting another. It is forgotten when the items get
+// an answer.
+func (a Attempt) SetHandle(handle string) {
+	if a.attempt != nil {
+		a.attempt.SetHandle(handle)
+	}
 }
 
 // IdempotencyKey returns what to send as an idempotency key: the same for every attempt of the item, also in a
@@ -344,13 +544,15 @@ type Observer interface {
 
 // owner is what the attempts of a run know of it.
 type owner struct {
-	op        OpKind
-	runID     string
-	keys      []string
-	mask      int         // item & mask is the place of its key
-	unique    bool        // the keys are the caller's, and no two items have the same one
-	revisions map[int]int // items whose input was corrected
-	limiter   *Limiter
+	op          OpKind
+	atomic      bool
+	stopOnError bool
+	runID       string
+	keys        []string
+	mask        int         // item & mask is the place of its key
+	unique      bool        // the keys are the caller's, and no two items have the same one
+	revisions   map[int]int // items whose input was corrected
+	limiter     *Limiter
 }
 
 // owner returns what the attempts of a run that fills res know of it.
@@ -358,6 +560,7 @@ func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *owner {
 	return &owner{
 		op: p.op, runID: res.runID, keys: res.keys, mask: res.mask, revisions: res.revisions, limiter: p.limiter,
 		unique: p.Key != nil && p.opts.duplicates != KeepAllInOrder,
+		atomic: p.opts.atomic, stopOnError: p.opts.maxFailures == 0,
 	}
 }
 
@@ -398,4 +601,168 @@ func (o *owner) idempotencyKey(a *engine.Attempt) string {
 		parts = append(parts, o.itemKey(item))
 	}
 	return idem.Hash(parts...)
+}
+
+// MatchByID puts the results of a batch that come with ids, in any order, into the order of the items: ids are those of
+// the items, and read tells the id and the outcome of a result. A result twice, or for an id that nobody asked for, is an
+// error that matches [ErrProtocol], and means that nothing is known of any item. absent is what it means when there is no
+// result for an id, such as [ErrNotFound] for a read; nil means that nobody knows what became of the item.
+func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent error, read func(Res) (ID, Outcome[Out])) ([]Outcome[Out], error) {
+	if absent == nil {
+		absent = Ambiguous(errNoResult)
+	}
+	places := make(map[ID]int, len(ids))
+	out := make([]Outcome[Out], len(ids))
+	for k, id := range ids {
+		if _, twice := places[id]; twice {
+			return nil, fmt.Errorf("windrow: MatchByID: two items have the same id: the client's Capabilities need DistinctKeys")
+		}
+		places[id] = k
+		out[k].Err = absent
+	}
+	matched := make([]bool, len(ids))
+	for _, res := range results {
+		id, outcome := read(res)
+		k, asked := places[id]
+		switch {
+		case !asked:
+			return nil, fmt.Errorf("%w: it has a result for an id that no item has", ErrProtocol)
+		case matched[k]:
+			return nil, fmt.Errorf("%w: it has two results for one id", ErrProtocol)
+		}
+		matched[k], out[k] = true, outcome
+	}
+	return out, nil
+}
+
+var errNoResult = errors.New("windrow: the answer has no result for this item")
+
+// MatchByCount makes outcomes for n items of an answer that says how many succeeded and how many failed, and not which.
+// When all succeeded, so did each. Otherwise look has to find out, item by item, which were applied; those that were not
+// are sent again alone, so that each gets its own error.
+func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool, err error)) ([]Outcome[Out], error) {
+	out := make([]Outcome[Out], n)
+	if failed == 0 && succeeded == n {
+		return out, nil
+	}
+	applied, err := look()
+	if err == nil && len(applied) != n {
+		err = fmt.Errorf("%w: %d items were looked up and %d found out", ErrProtocol, n, len(applied))
+	}
+	for k := range out {
+		switch {
+		case err != nil:
+			out[k].Err = Ambiguous(fmt.Errorf("the answer says that %d of %d items failed, and which could not be found out: %w", failed, n, err))
+		case !applied[k]:
+			out[k].Err = TooLarge(fmt.Errorf("it is one of the %d of %d items that failed", failed, n), 1)
+		}
+	}
+	return out, nil
+}
+
+// PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
+type PollPolicy struct {
+	// First is the time between the first and the second question; it doubles from one to the next. Defaults to a second.
+	First time.Duration
+	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
+	Longest time.Duration
+	// Deadline is how long the job is waited for in one attempt. Defaults to 10 minutes.
+	Deadline time.Duration
+}
+
+// ErrPending is matched by the error of a job that has not ended.
+var ErrPending = errors.New("windrow: the job has not ended")
+
+// Pending is what a function given to [Poll] returns while the job has not ended. after is how long the server asks to
+// wait before the next question, 0 when it does not say.
+func Pending(after time.Duration) error { return Throttled(ErrPending, after) }
+
+// JobError is the error of a job of the server of which it is not known how it ended.
+type JobError struct {
+	Handle string // the server's name for it; "" when it is not known here
+	Err    error  // the last answer, ErrPending as long as it has not ended
+}
+
+// Error implements error.
+func (e *JobError) Error() string {
+	if e.Handle == "" {
+		return "the end of the job is not known: " + plain(e.Err)
+	}
+	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, plain(e.Err))
+}
+
+// Unwrap returns the last answer.
+func (e *JobError) Unwrap() error { return e.Err }
+
+// Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
+// [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
+// asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
+// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous]: for a write, nobody knows.
+func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
+	policy = PollPolicy{
+		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
+		Deadline: cmp.Or(max(0, policy.Deadline), 10*time.Minute),
+	}
+	var none T
+	end := time.Now().Add(policy.Deadline)
+	for pause := min(policy.First, policy.Longest); ; pause = min(2*pause, policy.Longest) {
+		out, err := ask(ctx)
+		if err == nil {
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		c := Classify(err)
+		if c.Class == ClassPermanent || c.Class == ClassTooLarge {
+			return none, err
+		}
+		wait := max(pause, c.After)
+		if c.Class == ClassFatal || time.Now().Add(wait).After(end) {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		if err := pollAgain(ctx, wait); err != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+	}
+}
+
+// pollAgain waits until a job may be asked for again.
+func pollAgain(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return gate.Ended(ctx)
+	case <-timer.C:
+	}
+	a := engine.AttemptFrom(ctx)
+	if a == nil {
+		return nil
+	}
+	if err := ownerOf(a).limiter.start().Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
+		return limiterError(err)
+	}
+	a.Prepay(1) // a transport that has the same limiter does not take it once more
+	return nil
+}
+
+// SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
+// job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
+// goes on asking and does not submit again.
+func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
+	a, _ := AttemptFrom(ctx)
+	handle := a.Handle()
+	if handle == "" {
+		var err error
+		if handle, err = submit(ctx); err != nil {
+			return *new(T), err
+		}
+		a.SetHandle(handle)
+	}
+	out, err := Poll(ctx, policy, func(ctx context.Context) (T, error) { return ask(ctx, handle) })
+	if job, ok := errors.AsType[*JobError](err); ok {
+		job.Handle = handle
+	}
+	return out, err
 }

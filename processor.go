@@ -56,7 +56,9 @@ type BatchProcessor[In, Out any] struct {
 	OnResult func(Result[In, Out])
 
 	op       OpKind
-	identity func(in In) string // of verbs whose input names a record; nil otherwise
+	identity func(in In) string                                  // of verbs whose input names a record; nil otherwise
+	traitsOf func(in In) (OpKind, Capabilities)                  // of Execute; nil when all items have those of the processor
+	tryOut   func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
 	opts     *options
 	clientOK error
 
@@ -133,6 +135,24 @@ func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Opt
 	return p
 }
 
+// NewExecuteProcessor returns the processor behind [Execute].
+func NewExecuteProcessor(client Executor, opts ...Option) *BatchProcessor[Operation, any] {
+	p := newProcessor[Operation, any](OpExecute, client, opts)
+	p.identity, p.Validate = Operation.identity, Operation.Validate
+	p.traitsOf = func(o Operation) (OpKind, Capabilities) { return o.Kind, p.Capabilities }
+	if p.clientOK != nil {
+		return p
+	}
+	r, ok := client.(Resources)
+	if !ok {
+		p.Batch = client.Execute
+		return p
+	}
+	p.Do, p.Validate, p.Reconcile = r.do, r.validate, r.reconcile
+	p.traitsOf = func(o Operation) (OpKind, Capabilities) { return o.Kind, r[o.Resource].caps }
+	return p
+}
+
 func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
 	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
 	if isNil(client) {
@@ -144,6 +164,9 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 	}
 	if r, ok := client.(Reconciler[In, Out]); ok {
 		p.Reconcile = r.Reconcile
+	}
+	if d, ok := client.(DryRunner[In]); ok {
+		p.tryOut = d.DryRun
 	}
 	return p
 }
@@ -248,6 +271,8 @@ type options struct {
 	maxFailureRate float64
 	minFailureRate int
 	dryRun         bool
+	atomic         bool
+	canary         int
 	repeatable     bool
 	keepPanics     bool
 	duplicates     DuplicatePolicy
@@ -325,7 +350,16 @@ func PreserveOrder() Option {
 	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
 }
 
-// DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped.
+// Atomic makes the run all or nothing: all items go in one request, which the server applies as a whole or not at all.
+// When one is refused, it ends as Failed where the server names it, and the others as NotAttempted with an error that
+// matches [ErrRolledBack]. The run is refused, and nothing sent, when the client's [Atomicity] is partial, when the items
+// do not fit into one request of it, and when one of them is not valid.
+func Atomic() Option {
+	return option("Atomic", true, nil, "", func(o *options) { o.atomic = true })
+}
+
+// DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped. When the client is a
+// [DryRunner] whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
 func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
 }
@@ -395,6 +429,14 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 		}
 	}
 	c := p.Capabilities
+	if o.atomic {
+		switch {
+		case p.Batch == nil || c.Atomicity == AtomicityPartial:
+			errs = append(errs, &OptionError{Option: "Atomic", Problem: "needs a client with requests for many items that are all or nothing: its Capabilities say otherwise"})
+		case o.canary > 0:
+			errs = append(errs, &OptionError{Option: "Atomic", Problem: "cannot go with Canary, which sends some items before the others"})
+		}
+	}
 	if c.MaxItems < 0 {
 		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: c.MaxItems, Problem: "must not be negative"})
 	}
@@ -430,7 +472,7 @@ const defaultMaxItems = 100
 
 // chunkItems is how many items one request holds at most; 1 for single calls.
 func (p *BatchProcessor[In, Out]) chunkItems() int {
-	if p.Batch == nil {
+	if p.Batch == nil && !p.asksServer() {
 		return 1
 	}
 	n := p.Capabilities.MaxItems
@@ -474,22 +516,41 @@ func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
 	return costs, nil
 }
 
-// repeatable reports whether sending an item twice has the effect of sending it once.
-func (p *BatchProcessor[In, Out]) repeatable() bool {
-	switch p.op {
-	case OpGet, OpDelete, OpUpdate, OpUpsert:
-		return true
-	case OpCreate:
-		return p.opts.repeatable || p.Capabilities.IdempotencyKeys || p.Capabilities.ClientIDs
-	default:
-		return p.opts.repeatable
+// asksServer reports whether a dry run asks the server.
+func (p *BatchProcessor[In, Out]) asksServer() bool {
+	return p.opts.dryRun && p.tryOut != nil && p.Capabilities.VerifiedDryRun
+}
+
+// traits is what a kind of operation is, by a client that can do so much.
+func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
+	if p.asksServer() {
+		return engine.Traits{Read: true}
 	}
+	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly()}
+	switch op {
+	case OpGet, OpDelete, OpUpdate, OpUpsert:
+		t.Repeatable = true
+	case OpCreate:
+		t.Repeatable = p.opts.repeatable || c.IdempotencyKeys || c.ClientIDs
+	default:
+		t.Repeatable = p.opts.repeatable
+	}
+	return t
+}
+
+// traitsFor is what the operation on an item is.
+func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
+	if p.traitsOf == nil {
+		return p.traits(p.op, p.Capabilities)
+	}
+	return p.traits(p.traitsOf(in))
 }
 
 // wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
 // exactly those.
 func (p *BatchProcessor[In, Out]) wholeOnly() bool {
-	return p.Batch != nil && p.op == OpCreate && p.Capabilities.IdempotencyKeys && !p.Capabilities.ClientIDs && !p.opts.repeatable
+	c := p.Capabilities
+	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
 }
 
 // Run runs the operation for every item, and returns the outcome of each, in their order. It never returns a nil
@@ -545,7 +606,7 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 		case Skipped:
 			pending[i] = corrected
 		case Unknown:
-			doubtful[i] = p.repeatable() && !p.wholeOnly() || p.Reconcile != nil
+			doubtful[i] = p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
 			pending[i] = doubtful[i]
 		}
 		if corrected && pending[i] {
@@ -750,12 +811,12 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Validate != nil {
 		hooks.Validate = func(i int) error { return p.Validate(res.inputs[i]) }
 	}
-	if size := p.sizeOf(); size != nil && !p.opts.dryRun {
+	if size := p.sizeOf(); size != nil {
 		hooks.Size = func(i int) int { return size(res.inputs[i]) }
 	}
 	plan, err := schedule.Prepare(ctx, res.Len(), pending, doubtful, map[DuplicatePolicy]schedule.Policy{
 		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder,
-	}[policy], p.opts.preserveOrder, hooks)
+	}[policy], p.opts.preserveOrder || p.opts.atomic, hooks)
 	if ctx.Err() != nil {
 		err = gate.Ended(ctx)
 	}
@@ -776,7 +837,12 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
 	settled := slices.Concat(plan.Invalid, plan.Losers)
-	if p.opts.dryRun {
+	if p.opts.atomic {
+		if err := p.fitsOne(plan, res); err != nil {
+			return nil, err
+		}
+	}
+	if p.opts.dryRun && !p.asksServer() {
 		for i := range res.slots() {
 			if res.table.Slots[i].State == engine.NotAttempted {
 				res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.DryRun}
@@ -786,6 +852,43 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		plan.Schedule = schedule.Schedule{}
 	}
 	return &prepared{Plan: plan, settled: settled}, nil
+}
+
+// fitsOne says why the items cannot go in one request, if they cannot.
+func (p *BatchProcessor[In, Out]) fitsOne(plan *schedule.Plan, res *BulkResult[In, Out]) error {
+	if n := len(plan.Invalid); n > 0 {
+		return &namedError{ErrTooManyFailures, fmt.Errorf("too many failures: an Atomic run needs all items to be valid, and %d are not", n)}
+	}
+	refuse := func(problem string, args ...any) error {
+		return &OptionError{Option: "Atomic", Value: plan.Todo, Problem: fmt.Sprintf("items need one request, and "+problem, args...)}
+	}
+	if most := p.chunkItems(); plan.Todo > most {
+		return refuse("one holds at most %d: send fewer at once, or leave Atomic out", most)
+	}
+	if bytes := 0; plan.Sizes != nil {
+		for _, i := range plan.Order {
+			bytes += plan.Sizes[i]
+		}
+		if plan.Order == nil {
+			for _, size := range plan.Sizes {
+				bytes += size
+			}
+		}
+		if most := p.Capabilities.MaxBytes; bytes > most {
+			return refuse("they have %d bytes where one holds at most %d: send fewer at once, or leave Atomic out", bytes, most)
+		}
+	}
+	for first, second := range plan.Follower {
+		if !p.together() {
+			return refuse("items %d and %d have the same key, which one cannot hold", first, second)
+		}
+	}
+	return nil
+}
+
+// together reports whether items with one key may share a request.
+func (p *BatchProcessor[In, Out]) together() bool {
+	return p.Capabilities.Ordered && !p.Capabilities.DistinctKeys
 }
 
 // invalid ends an item that Validate refuses, or for which it panicked.
@@ -813,7 +916,7 @@ func isPanic(err error) bool {
 // sizeOf returns what measures items for MaxBytes, nil when only their number counts.
 func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	switch {
-	case p.Batch == nil || p.Capabilities.MaxBytes == 0:
+	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
 		return nil
 	case p.Size == nil:
 		return jsonSize[In]
@@ -845,20 +948,18 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	if workers == 0 {
 		workers = max(defaultCeiling, g.Stats().Ceiling.Concurrency)
 	}
-	if o.preserveOrder {
+	if o.preserveOrder || o.atomic {
 		workers = 1
 	}
 	cfg := &engine.Config{
 		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful,
-		Traits: engine.Traits{
-			Read: p.op == OpGet, Repeatable: p.repeatable(), Create: p.op == OpCreate || p.op == OpDo, Delete: p.op == OpDelete,
-			WholeOnly: p.wholeOnly(),
-		},
+		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
 			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return &patience{strategy: retry.Strategy} }, MaxThrottleWait: retry.MaxThrottleWait,
 			Budget: engine.Budget(retry.Budget),
 		},
-		Workers: workers, InOrder: o.preserveOrder, BatchSize: p.batchSize(), BatchDelay: o.batchDelay,
+		Workers: workers, InOrder: o.preserveOrder || o.atomic, Atomic: o.atomic, Together: p.together(),
+		BatchSize: p.batchSize(), BatchDelay: o.batchDelay, Canary: o.canary,
 		ChunkItems: p.chunkItems(), ChunkBytes: p.Capabilities.MaxBytes, OmitsTail: p.Capabilities.OmitsTail,
 		AttemptTimeout: o.attemptTimeout, TimeoutCause: ErrAttemptTimeout,
 		FailedBefore: len(plan.Invalid), MaxFailures: o.maxFailures, MaxFailureRate: o.maxFailureRate, MinFailureRate: o.minFailureRate,
@@ -870,6 +971,13 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	}
 	if plan.Sizes != nil {
 		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
+	}
+	if p.traitsOf != nil {
+		cfg.TraitsOf = func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) }
+	}
+	if p.asksServer() {
+		cfg.Batch = p.tryCall(res)
+		return cfg
 	}
 	if p.Do != nil {
 		cfg.Call = func(ctx context.Context, i int) error {
@@ -908,6 +1016,23 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		}
 	}
 	return cfg
+}
+
+// tryCall returns the engine's form of a server's dry run.
+func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, []engine.Answer) (int, error) {
+	return func(ctx context.Context, items []int, answers []engine.Answer) (int, error) {
+		in := make([]In, len(items))
+		for k, i := range items {
+			in[k] = res.inputs[i&res.mask]
+		}
+		errs, err := p.tryOut(ctx, in)
+		if err == nil && len(errs) == len(items) {
+			for k, err := range errs {
+				answers[k] = engine.Answer{Err: err, Reason: engine.DryRun}
+			}
+		}
+		return len(errs), err
+	}
 }
 
 // batchCall returns the engine's form of Batch.

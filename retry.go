@@ -61,6 +61,8 @@ type Classification struct {
 	Kind ErrorKind
 
 	notFound, exists bool
+	rolledBack       bool // not applied because of another item
+	final            bool // it is not sent again
 	beforeSuccess    bool // fatal only until the first success
 	stopWhenSpent    bool // the run stops when the item's attempts are used up
 	unrecognised     bool // nothing is known: the record of the transport decides
@@ -80,6 +82,12 @@ var (
 	// ErrAlreadyExists is matched by the error of a client that says: the server has this item already. A repeated
 	// create that fails with it may have met its own first attempt.
 	ErrAlreadyExists = errors.New("windrow: already exists")
+	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request: the
+	// server undid it, or never began it. A client returns it, with what the server says, for all but the item to blame.
+	ErrRolledBack = engine.ErrRolledBack
+	// ErrProtocol is matched by the error of a request whose answer cannot be matched to its items: there are too many or
+	// too few results, one twice, or one that nobody asked for. All its items end as Unknown, reads as Failed.
+	ErrProtocol = engine.ErrProtocol
 	// ErrAttemptTimeout is the error of an attempt that took longer than [AttemptTimeout]. It does not match
 	// [context.DeadlineExceeded]: that is the caller's own deadline.
 	ErrAttemptTimeout = errors.New("windrow: the attempt took longer than AttemptTimeout")
@@ -139,7 +147,7 @@ func (e *SkipError) Error() string { return "skipped: " + e.Reason.String() }
 
 // Classify is the default classifier. In this order it takes:
 //   - an error made by [Classified] or one of its short forms, a [SkipError], a backoff.PermanentError;
-//   - [ErrAttemptTimeout], and a panic;
+//   - [ErrRolledBack], [ErrProtocol] and [ErrAttemptTimeout], and a panic;
 //   - an error with a method StatusCode() int, read as an HTTP status (RFC 9110 section 15), and RetryAfter()
 //     time.Duration where it has that, too;
 //   - errors of net, net/url, crypto/tls, crypto/x509, io and context;
@@ -160,6 +168,14 @@ func Classify(err error) Classification {
 	}
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		c.marked = true
+		return c
+	}
+	if errors.Is(err, ErrRolledBack) {
+		c.Class, c.rolledBack, c.marked = ClassTransient, true, true
+		return c
+	}
+	if errors.Is(err, ErrProtocol) {
+		c.Class, c.final, c.marked = ClassAmbiguous, true, true
 		return c
 	}
 	if errors.Is(err, ErrAttemptTimeout) {
@@ -280,7 +296,7 @@ func (c Classification) withRecord(a *engine.Attempt) Classification {
 func (c Classification) judgement() engine.Judgement {
 	return engine.Judgement{
 		Class: engine.Class(c.Class), Kind: engine.Kind(c.Kind), After: c.After, MaxItems: c.MaxItems, BadItem: c.BadItem,
-		Skip: engine.Reason(c.skip), NotFound: c.notFound, Exists: c.exists,
+		Skip: engine.Reason(c.skip), NotFound: c.notFound, Exists: c.exists, Undone: c.rolledBack, Final: c.final,
 		BeforeSuccess: c.beforeSuccess, StopWhenSpent: c.stopWhenSpent,
 	}
 }
@@ -453,6 +469,13 @@ func MaxFailures(n int) Option {
 	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
 }
 
+// Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: a
+// mistake that every item has shows in the first. When one of them fails the run stops as with [StopOnError]. Items that
+// Validate refuses do not count. Without it all items may be sent at once.
+func Canary(n int) Option {
+	return option("Canary", n >= 1, n, "must be at least 1", func(o *options) { o.canary = n })
+}
+
 // MaxFailureRate stops the run as [StopOnError] does, once at least minimum of the items that were sent have ended and
 // more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses do not count.
 func MaxFailureRate(share float64, minimum int) Option {
@@ -563,6 +586,8 @@ func causeOf(err error) error {
 		return &namedError{ErrThrottled, err}
 	case *engine.BudgetError:
 		return &namedError{ErrRetryBudget, err}
+	case *engine.RefusedError:
+		return fmt.Errorf("windrow: %w", err)
 	case *schedule.HookError:
 		return fmt.Errorf("windrow: %w", err)
 	}

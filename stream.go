@@ -134,6 +134,8 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			cause = ErrStreamUsed
 		case s.src == nil:
 			cause = errors.Join(cause, &OptionError{Option: "Stream", Value: "nil", Problem: "needs a source"})
+		case s.p.opts.atomic:
+			cause = errors.Join(cause, &OptionError{Option: "Atomic", Problem: "needs the whole input: use Run"})
 		case s.p.opts.duplicates == RejectDuplicates || s.p.opts.duplicates == KeepFirst || s.p.opts.duplicates == KeepLast:
 			cause = errors.Join(cause, &OptionError{Option: "Duplicates", Value: s.p.opts.duplicates, Problem: "needs the whole input: use Run, or KeepAllInOrder"})
 		}
@@ -297,7 +299,7 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 			return nil
 		}
 	}
-	if p.opts.dryRun {
+	if p.opts.dryRun && !p.asksServer() {
 		*f.ring.table.At(n) = engine.Slot{State: engine.Skipped, Reason: engine.DryRun}
 	}
 	return nil

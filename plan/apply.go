@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 
 	"github.com/windrow-go/windrow"
@@ -55,8 +54,8 @@ type Result[In, Out any] struct {
 //     error of the reading refuses the plan.
 //  3. [UpdatePlan.Backup] gets the originals of those that are left.
 //
-// Then [UpdatePlan.Canary] records are updated one by one, and after these the others, as by [windrow.UpdateMany], with
-// its options, result and errors. An answer with the status 412 (RFC 9110 section 15.5.13) to a client that sends
+// Then the records are updated as by [windrow.UpdateMany], with its options, such as [windrow.Canary] to update some
+// first, its result and its errors. An answer with the status 412 (RFC 9110 section 15.5.13) to a client that sends
 // [VersionFrom] is an ErrChanged. [windrow.DryRun] holds back the updates, but not the steps before them. A plan without
 // changes does nothing at all.
 //
@@ -67,65 +66,55 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	return apply(ctx, p, updater(client, opts), items)
+	return apply(ctx, p, windrow.NewUpdateProcessor(client, opts...), items)
 }
 
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
 // Otherwise it is as [Apply].
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
-	processor := updater(client, opts)
+	processor := windrow.NewUpdateProcessor(client, opts...)
 	items := make([]windrow.Update[ID, Patch], p.Len())
 	for i, c := range p.Changes {
 		patch, err := c.Patch()
 		if err != nil {
-			return refuse(ctx, processor(), items, err)
+			return refuse(ctx, processor, items, err)
 		}
 		items[i] = windrow.Update[ID, Patch]{ID: c.ID, Data: patch}
 	}
 	return apply(ctx, p, processor, items)
 }
 
-// updater makes processors of updates with more options.
-func updater[ID comparable, In, Out any](client windrow.Updater[ID, In, Out], opts []windrow.Option) maker[windrow.Update[ID, In], Out] {
-	return func(more ...windrow.Option) *windrow.BatchProcessor[windrow.Update[ID, In], Out] {
-		return windrow.NewUpdateProcessor(client, slices.Concat(opts, more)...)
-	}
-}
-
 // apply takes the steps of Apply.
-func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor maker[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*Result[windrow.Update[ID, In], Out], error) {
+func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*Result[windrow.Update[ID, In], Out], error) {
 	if ctx == nil || len(items) == 0 {
-		return run(ctx, processor(), items)
+		return run(ctx, processor, items)
 	}
 	p.step(Found, len(items))
 	if p.Confirm != nil {
 		if yes, err := p.Confirm(ctx, p); err != nil {
-			return refuse(ctx, processor(), items, fmt.Errorf("plan: confirm: %w", err))
+			return refuse(ctx, processor, items, fmt.Errorf("plan: confirm: %w", err))
 		} else if !yes {
-			res, _ := refuse(ctx, processor(), items, ErrCancelled)
+			res, _ := refuse(ctx, processor, items, ErrCancelled)
 			res.Cancelled = true
 			return res, nil
 		}
 	}
 	now, err := p.check(ctx)
 	if err != nil {
-		return refuse(ctx, processor(), items, err)
+		return refuse(ctx, processor, items, err)
 	}
 	if originals := p.originals(now); p.Backup != nil && len(originals) > 0 {
 		p.step(BackingUp, len(originals))
 		if err := p.Backup(ctx, originals); err != nil {
-			return refuse(ctx, processor(), items, fmt.Errorf("plan: backup: %w", err))
+			return refuse(ctx, processor, items, fmt.Errorf("plan: backup: %w", err))
 		}
 	}
 	p.step(Writing, len(items)-len(now.applied)-len(now.changed))
 	if p.Version != nil {
 		ctx = context.WithValue(ctx, versionKey{}, p.versions())
 	}
-	return runAll(ctx, func(more ...windrow.Option) *windrow.BatchProcessor[windrow.Update[ID, In], Out] {
-		guarded := processor(more...)
-		guard(p, guarded, now)
-		return guarded
-	}, items, p.Canary)
+	guard(p, processor, now)
+	return run(ctx, processor, items)
 }
 
 // guard has the processor skip what is done, refuse what has changed, and understand what a server says of versions.

@@ -31,7 +31,7 @@ func TestA76_CanaryOfUpdates(t *testing.T) {
 		{"retried canary", "a2", true, 3, windrow.RunStats{Total: 20, Succeeded: 20}},
 		{"bad later", "a7", false, 3, windrow.RunStats{Total: 20, Succeeded: 19, Failed: 1}},
 		{"none", "a1", false, 0, windrow.RunStats{Total: 20, Succeeded: 19, Failed: 1}},
-		{"all of it", "a1", false, 20, windrow.RunStats{Total: 20, Succeeded: 19, Failed: 1}},
+		{"all of it", "a1", false, 20, windrow.RunStats{Total: 20, Succeeded: 1, Failed: 1, NotAttempted: 18}},
 	} {
 		for _, batch := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {
@@ -48,12 +48,15 @@ func TestA76_CanaryOfUpdates(t *testing.T) {
 					return status(422)
 				}
 				p := s.updates(t, withPrefix)
-				p.Canary = tt.canary
+				var opts []windrow.Option
+				if tt.canary > 0 {
+					opts = append(opts, windrow.Canary(tt.canary))
+				}
 				var client windrow.Updater[string, article, article] = s
 				if batch {
 					client = batchClient{s}
 				}
-				res, err := plan.Apply(t.Context(), p, client)
+				res, err := plan.Apply(t.Context(), p, client, opts...)
 				got := res.Stats()
 				got = windrow.RunStats{Total: got.Total, Succeeded: got.Succeeded, Failed: got.Failed, Skipped: got.Skipped, NotAttempted: got.NotAttempted, Unknown: got.Unknown}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -87,7 +90,6 @@ func TestA76_CanaryOfDeletes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Canary = 2
 		delete(s.records, "a0") // gone by itself: that is no failure
 		s.fail = func(call string) error {
 			if bad && call == "delete a1" {
@@ -95,7 +97,7 @@ func TestA76_CanaryOfDeletes(t *testing.T) {
 			}
 			return nil
 		}
-		res, err := p.Apply(t.Context(), s)
+		res, err := p.Apply(t.Context(), s, windrow.Canary(2))
 		got := res.Stats()
 		if bad && (err == nil || got.Failed != 1 || got.Skipped != 1 || got.NotAttempted != 10) {
 			t.Errorf("stats %+v, error %v", got, err)
@@ -111,9 +113,8 @@ func TestCanaryAndMissingRecords(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, 5)
 	p := s.updates(t, withPrefix)
-	p.Canary = 2
 	delete(s.records, "a1")
-	res, err := plan.Apply(t.Context(), p, s)
+	res, err := plan.Apply(t.Context(), p, s, windrow.Canary(2))
 	if got := res.Stats(); got.Succeeded != 1 || got.Failed != 1 || got.NotAttempted != 3 || err == nil {
 		t.Errorf("stats %+v, error %v", got, err)
 	}
@@ -124,9 +125,9 @@ func TestCanaryAndChangedRecords(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, 5)
 	p := s.updates(t, withPrefix)
-	p.Current, p.LeaveChanged, p.Canary = s, true, 2
+	p.Current, p.LeaveChanged = s, true
 	meanwhile(s)
-	res, err := plan.Apply(t.Context(), p, s)
+	res, err := plan.Apply(t.Context(), p, s, windrow.Canary(2))
 	if got := res.Stats(); got.Succeeded != 1 || got.Failed != 1 || got.NotAttempted != 3 || !errors.Is(err, plan.ErrChanged) {
 		t.Errorf("stats %+v, error %v", got, err)
 	}
@@ -141,7 +142,6 @@ func TestCanaryGoesOneByOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, 20)
 		p := s.updates(t, withPrefix)
-		p.Canary = 3
 		start := time.Now()
 		at := map[string]time.Duration{}
 		client := windrow.UpdateFunc(func(ctx context.Context, id string, a article) (article, error) {
@@ -151,7 +151,7 @@ func TestCanaryGoesOneByOne(t *testing.T) {
 			time.Sleep(time.Second)
 			return s.Update(ctx, id, a)
 		})
-		if _, err := plan.Apply(t.Context(), p, client, windrow.Concurrency(20)); err != nil {
+		if _, err := plan.Apply(t.Context(), p, client, windrow.Concurrency(20), windrow.Canary(3)); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 20 {

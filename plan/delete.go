@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/windrow-go/windrow"
 )
@@ -23,9 +22,6 @@ type DeletePlan[ID comparable, T any] struct {
 	// Backup gets the records before the first is deleted. An error stops everything. [BackupFile] makes one. Nil means
 	// that there is no backup.
 	Backup func(ctx context.Context, records []T) error
-	// Canary is how many records are deleted first, one after the other. Only when all of them are gone do the others
-	// follow; otherwise these end as NotAttempted. Zero means that all are deleted at once.
-	Canary int
 	// OnStep is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
 	OnStep func(Step)
 }
@@ -83,30 +79,28 @@ func (p *DeletePlan[ID, T]) Records() []T {
 // Apply carries out the plan: the notice of how many records there are, Confirm, Backup, and then the deletes, in that
 // order. Nothing is deleted when one of the steps before fails. The deletes are those of [windrow.DeleteMany], with its
 // options, result and errors: one result for each of the Items; a record that is gone by then ends as Skipped (not
-// found). [windrow.DryRun] holds back the deletes, but not the steps before them.
+// found). [windrow.Canary] deletes some first; [windrow.DryRun] holds back the deletes, but not the steps before them.
 //
 // The error is nil when all are gone, or when Confirm said no. Otherwise it is a [*windrow.BulkError], whose Cause is the
 // error of the step that failed, if one did.
 func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID], opts ...windrow.Option) (*Result[ID, struct{}], error) {
-	processor := func(more ...windrow.Option) *windrow.BatchProcessor[ID, struct{}] {
-		return windrow.NewDeleteProcessor(client, slices.Concat(opts, more)...)
-	}
+	processor := windrow.NewDeleteProcessor(client, opts...)
 	ids := make([]ID, len(p.Items))
 	for i := range p.Items {
 		ids[i] = p.Items[i].ID
 	}
 	if ctx == nil {
-		return run(ctx, processor(), ids)
+		return run(ctx, processor, ids)
 	}
 	p.step(Found)
 	if len(ids) == 0 {
-		return run(ctx, processor(), ids)
+		return run(ctx, processor, ids)
 	}
 	if p.Confirm != nil {
 		if yes, err := p.Confirm(ctx, p); err != nil {
-			return refuse(ctx, processor(), ids, fmt.Errorf("plan: confirm: %w", err))
+			return refuse(ctx, processor, ids, fmt.Errorf("plan: confirm: %w", err))
 		} else if !yes {
-			res, _ := refuse(ctx, processor(), ids, ErrCancelled)
+			res, _ := refuse(ctx, processor, ids, ErrCancelled)
 			res.Cancelled = true
 			return res, nil
 		}
@@ -114,11 +108,11 @@ func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID
 	if p.Backup != nil {
 		p.step(BackingUp)
 		if err := p.Backup(ctx, p.Records()); err != nil {
-			return refuse(ctx, processor(), ids, fmt.Errorf("plan: backup: %w", err))
+			return refuse(ctx, processor, ids, fmt.Errorf("plan: backup: %w", err))
 		}
 	}
 	p.step(Writing)
-	return runAll(ctx, processor, ids, p.Canary)
+	return run(ctx, processor, ids)
 }
 
 func (p *DeletePlan[ID, T]) step(stage Stage) {

@@ -43,9 +43,6 @@ type UpdatePlan[ID comparable, T any] struct {
 	// LeaveChanged lets the rest of the plan be carried out when some records have changed meanwhile. These end as
 	// Failed, with [ErrChanged]. By default the whole plan is refused then.
 	LeaveChanged bool
-	// Canary is how many records are updated first, one after the other. Only when all of them succeed, or need no
-	// update, do the others follow; otherwise these end as NotAttempted. Zero means that all are updated at once.
-	Canary int
 	// OnStep is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
 	OnStep func(Step)
 }

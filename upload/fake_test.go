@@ -184,10 +184,13 @@ func (s steps) Upload(ctx context.Context, t *upload.Task) (asset, error) {
 	}
 	return upload.Step(ctx, t, "poll", func(ctx context.Context) (asset, error) {
 		polls := 0
-		return upload.Poll(ctx, time.Second, 4*time.Second, func(context.Context) (out asset, done bool, err error) {
+		return windrow.Poll(ctx, windrow.PollPolicy{Longest: 4 * time.Second}, func(context.Context) (out asset, err error) {
 			polls++
-			err = s.call("poll "+t.Name, func() { out, done = asset{ID: job, Name: t.Name, MD5: sum, Metadata: t.Metadata}, polls > 1 })
-			return out, done, err
+			err = s.call("poll "+t.Name, func() { out = asset{ID: job, Name: t.Name, MD5: sum, Metadata: t.Metadata} })
+			if err == nil && polls == 1 {
+				err = windrow.Pending(0)
+			}
+			return out, err
 		})
 	})
 }

@@ -245,28 +245,3 @@ func (t *Task) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
-
-// Poll asks again and again until ask reports true, for the step that waits for a job: at once, then after first, and each
-// time after twice as long, but never longer than longest. Non-positive ones mean a second and 10 seconds. An error of
-// ask, or of ctx, ends it. The slot of the upload stays taken meanwhile.
-func Poll[T any](ctx context.Context, first, longest time.Duration, ask func(ctx context.Context) (out T, done bool, err error)) (T, error) {
-	if first <= 0 {
-		first = time.Second
-	}
-	if longest <= 0 {
-		longest = 10 * time.Second
-	}
-	for wait := min(first, longest); ; wait = min(2*wait, longest) {
-		out, done, err := ask(ctx)
-		if err != nil || done {
-			return out, err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return *new(T), context.Cause(ctx)
-		case <-timer.C:
-		}
-	}
-}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -104,33 +103,6 @@ func TestStepsMustHaveDifferentNames(t *testing.T) {
 	if _, err := upload.Files(t.Context(), client, files("a")); err == nil || !strings.Contains(err.Error(), `step "one": it returned a string before: steps must have different names`) {
 		t.Errorf("error %v", err)
 	}
-}
-
-func TestPoll(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var at []time.Duration
-		_, err := upload.Poll(t.Context(), time.Second, 5*time.Second, func(context.Context) (int, bool, error) {
-			at = append(at, time.Since(start))
-			return 1, len(at) == 6, nil
-		})
-		want := []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 12 * time.Second, 17 * time.Second}
-		if diff := cmp.Diff(want, at); diff != "" || err != nil {
-			t.Errorf("asked at (-want +got):\n%s error %v", diff, err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Second)
-		defer cancel()
-		at, start = nil, time.Now()
-		_, err = upload.Poll(ctx, 0, 0, func(context.Context) (int, bool, error) {
-			at = append(at, time.Since(start))
-			return 1, false, nil
-		})
-		want = []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 15 * time.Second}
-		if diff := cmp.Diff(want, at); diff != "" || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 24*time.Second {
-			t.Errorf("asked at (-want +got):\n%s error %v", diff, err)
-		}
-	})
 }
 
 func TestMultipart(t *testing.T) {

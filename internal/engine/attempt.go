@@ -38,6 +38,8 @@ type record struct {
 	expired atomic.Bool            // its own timeout ended it
 	probe   atomic.Bool            // it tries whether a shut gate may open
 	target  atomic.Pointer[string] // of the first request with an idempotency key
+	handle  atomic.Pointer[string] // what the next attempt is to find
+	prepaid atomic.Int64           // quota units that were paid beside those of the attempt
 }
 
 // noRecord is read in place of a record that was never made. Nobody writes to it.
@@ -104,8 +106,22 @@ func (a *Attempt) Patience() time.Duration { return a.run.cfg.Policy.MaxThrottle
 func (a *Attempt) UseCredit(cost int) (unpaid int) {
 	r := a.write()
 	used := int(r.used.Add(int64(cost)))
-	return min(cost, max(0, used-a.run.cost(max(1, len(r.items)))))
+	return min(cost, max(0, used-int(r.prepaid.Load())-a.run.cost(max(1, len(r.items)))))
 }
+
+// Prepay says that quota units were paid for one more request of the attempt.
+func (a *Attempt) Prepay(cost int) { a.write().prepaid.Add(int64(cost)) }
+
+// Handle returns what this attempt, or the one before it, left for the next one; "" when that is nothing.
+func (a *Attempt) Handle() string {
+	if h := a.read().handle.Load(); h != nil {
+		return *h
+	}
+	return ""
+}
+
+// SetHandle leaves something for the next attempt of exactly the same items.
+func (a *Attempt) SetHandle(handle string) { a.write().handle.Store(&handle) }
 
 // FirstTarget reports whether target is the first one that was asked for, or the same as the first.
 func (a *Attempt) FirstTarget(target string) bool {

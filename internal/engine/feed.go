@@ -23,7 +23,7 @@ func (r *Run) Feed(item int) bool {
 	if r.live != nil && r.cfg.Table.At(item).State == NotAttempted {
 		r.chain(item)
 	}
-	if r.cfg.BatchDelay > 0 || r.cfg.Linger > 0 {
+	if r.cfg.BatchDelay > 0 || r.cfg.Linger > 0 || r.cfg.Canary > 0 {
 		return r.feedHeld()
 	}
 	if !r.openTo.CompareAndSwap(int64(item), int64(item)+1) {

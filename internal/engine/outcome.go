@@ -68,6 +68,7 @@ type Judgement struct {
 	MaxItems int           // the cap that a TooLarge names; 0 when it names none
 	BadItem  int           // position in the chunk, from 1, of the item to blame; 0 when none is named
 
+	Undone   bool   // with Transient: not applied because of another item of the request, which is no fault of this one
 	Skip     Reason // not a failure at all: there was nothing to do
 	NotFound bool   // the server does not know the item
 	Exists   bool   // the server has the item already

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -32,7 +33,8 @@ func (r *Run) jobFor(item int) *job {
 	j := &job{item: item}
 	if r.cfg.Table.At(item).State == Unknown {
 		before := r.cfg.Table.Detail(item)
-		j.maybe, j.lookUp = true, r.cfg.Reconcile != nil && (!r.cfg.Traits.Repeatable || r.cfg.Traits.WholeOnly)
+		t := r.traits(item)
+		j.maybe, j.lookUp = true, r.cfg.Reconcile != nil && (!t.Repeatable || t.WholeOnly)
 		j.last, j.err = Judgement{Class: Ambiguous, Kind: before.Kind}, before.Err
 	}
 	return j
@@ -43,6 +45,12 @@ type unit struct {
 	jobs   []*job
 	at     time.Time // not before
 	probed int       // throttled in a row although each time it was the first request of a fresh window
+	handle string    // what an attempt left for the next one; "" when it left nothing
+}
+
+// whole reports whether the unit may be sent again as it is only, with all its jobs.
+func (r *Run) whole(u *unit) bool {
+	return r.cfg.Atomic || u.handle != "" || len(u.jobs) > 1 && u.jobs[0].bound
 }
 
 // unitHeap orders the units that wait by the time at which they may go.
@@ -210,23 +218,23 @@ func (r *Run) next(size int) (u *unit, s span) {
 	if r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 {
 		return nil, span{} // the item that waits comes first
 	}
-	if n := len(r.returned); n > 0 {
-		s = r.returned[n-1]
-		if s.hi-s.lo > size {
-			r.returned[n-1].lo = s.lo + size
-			s.hi = s.lo + size
-			r.idle.Signal() // there is some for another
-		} else {
-			r.returned = r.returned[:n-1]
-			r.extra.Add(-1)
-		}
+	if !r.singles() {
+		return r.freshChunk(), span{}
+	}
+	n := len(r.returned)
+	if n == 0 {
+		return nil, r.fresh(size)
+	}
+	s = r.returned[n-1]
+	if s.hi-s.lo > size {
+		r.returned[n-1].lo = s.lo + size
+		s.hi = s.lo + size
+		r.idle.Signal() // there is some for another
 	} else {
-		s = r.freshChunk(size)
+		r.returned = r.returned[:n-1]
+		r.extra.Add(-1)
 	}
-	if r.singles() {
-		return nil, s
-	}
-	return r.chunk(s), span{}
+	return nil, s
 }
 
 // singles reports whether fresh items are sent the short way, by single calls. Those that are to be sent in order are
@@ -248,54 +256,33 @@ func (r *Run) fresh(size int) span {
 	}
 }
 
-// freshChunk takes fresh items up to the limits of one request: their number and their size. A single item that is
-// over the size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends
-// before the second item with one key. The lock is held.
-func (r *Run) freshChunk(size int) span {
-	if r.singles() {
-		return r.fresh(size)
-	}
-	lo, open := r.front.Load(), r.openTo.Load()
-	hi, bytes := lo, 0
-	var follows map[int]bool
-	for hi < open && int(hi-lo) < r.chunkCap {
-		item := r.item(int(hi))
-		if hi > lo && follows[item] {
+// freshChunk takes fresh items up to the limits of one request, nil when there are none. A single item that is over the
+// size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends before the
+// second item with one key, unless the server carries them out in their order. The lock is held.
+func (r *Run) freshChunk() *unit {
+	c := chunk{run: r}
+	pos, open := r.front.Load(), r.openTo.Load()
+	for ; pos < open; pos++ {
+		item := r.item(int(pos))
+		if r.cfg.InOrder && !c.mayFollow(item) {
 			break
 		}
-		if state := r.cfg.Table.At(item).State; r.cfg.InOrder && (state == held || state == Unknown && r.jobFor(item).lookUp) {
-			if hi == lo {
-				hi++
-			}
+		if !c.add(item) {
 			break
 		}
-		if r.cfg.Size != nil {
-			b := r.cfg.Size(item)
-			if hi > lo && bytes+b > r.cfg.ChunkBytes {
-				break
-			}
-			bytes += b
+		if r.cfg.Together && !r.cfg.InOrder {
+			r.takeFollowers(item, &c)
 		}
-		if next, ok := r.cfg.Follower[item]; ok && r.cfg.InOrder {
-			if follows == nil {
-				follows = map[int]bool{}
-			}
-			follows[next] = true
+		if r.cfg.InOrder && r.goesAlone(item) {
+			pos++
+			break
 		}
-		hi++
 	}
-	r.front.Store(hi)
-	return span{int(lo), int(hi)}
-}
-
-// chunk turns a range of fresh items into a unit, nil when it is empty.
-func (r *Run) chunk(s span) *unit {
-	if s.lo == s.hi {
-		return nil
-	}
+	r.front.Store(pos)
+	slices.Sort(c.items)
 	u := &unit{}
-	for pos := s.lo; pos < s.hi; pos++ {
-		if item := r.item(pos); !r.passed(item) {
+	for _, item := range c.items {
+		if !r.passed(item) {
 			u.jobs = append(u.jobs, r.jobFor(item))
 		}
 	}
@@ -303,6 +290,45 @@ func (r *Run) chunk(s span) *unit {
 		return nil
 	}
 	return u
+}
+
+// chunk is a request that is being put together.
+type chunk struct {
+	run   *Run
+	items []int
+	bytes int
+}
+
+// add reports whether there was room for the item.
+func (c *chunk) add(item int) bool {
+	r, size := c.run, 0
+	if r.cfg.Size != nil {
+		size = r.cfg.Size(item)
+	}
+	if n := len(c.items); n >= r.chunkCap || n > 0 && c.bytes+size > r.cfg.ChunkBytes && r.cfg.Size != nil {
+		return false
+	}
+	c.items = append(c.items, item)
+	c.bytes += size
+	return true
+}
+
+// mayFollow reports whether in order the item may go with those before it.
+func (c *chunk) mayFollow(item int) bool {
+	r := c.run
+	if len(c.items) == 0 {
+		return true
+	}
+	return !r.goesAlone(item) && (r.cfg.Together || !slices.ContainsFunc(c.items, func(before int) bool {
+		next, ok := r.cfg.Follower[before]
+		return ok && next == item
+	}))
+}
+
+// goesAlone reports whether in order the item is no part of a chunk.
+func (r *Run) goesAlone(item int) bool {
+	state := r.cfg.Table.At(item).State
+	return state == held || state == Unknown && r.jobFor(item).lookUp
 }
 
 // item returns the item at a position of the order in which fresh items are sent.

@@ -62,14 +62,18 @@ type Config struct {
 	KeyOf    func(item int) string // of a stream: items with one key are sent one after the other; nil means no keys
 	Doubtful []int                 // items to be sent that an earlier run may have applied; not in Order
 
-	Owner   any // what attempts carry for the caller
-	Traits  Traits
-	Policy  Policy
-	Workers int
-	InOrder bool
+	Owner    any // what attempts carry for the caller
+	Traits   Traits
+	TraitsOf func(item int) Traits // when items differ in them; nil means that they do not
+	Policy   Policy
+	Workers  int
+	InOrder  bool
+	Atomic   bool // all items go in one request, all or none of them
+	Together bool // items that follow each other may share a request, which carries them out in their order
 
 	BatchSize  int           // a batch of fresh items, with BatchDelay
 	BatchDelay time.Duration // pause after each batch but the last
+	Canary     int           // so many fresh items have to succeed before the others are sent; 0: none
 
 	ChunkItems int                // items in one request; 1 or less means single calls
 	ChunkBytes int                // bound on the sum of Size
@@ -132,6 +136,7 @@ type Run struct {
 	throttling   atomic.Bool  // throttledSince is set
 	poor         atomic.Bool  // broke is not empty
 	idlers       atomic.Int32 // workers that found nothing to do
+	canary       atomic.Bool  // the canary has not ended
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
@@ -146,12 +151,15 @@ type Run struct {
 	batchLeft      int
 	batchTimer     *time.Timer
 	chunkCap       int
-	batchEnd       int64             // fresh items before it may be sent, with BatchDelay
+	batchEnd       int64             // fresh items before it may be sent, with BatchDelay or Canary
 	fed            int64             // fresh items so far
 	live           map[string]int    // of a stream: the latest item with the key
 	waitingFor     map[int]*follower // by the item before
 	heldBack       map[int]*follower // by the item that waits
 	lingerTimer    *time.Timer
+	before         map[int]int  // with Together: item to the one that it follows
+	taken          map[int]bool // items that went with those that they follow
+	parked         map[int]*job // and were to be sent again after those
 	purse          purse
 	broke          []*unit   // retries that wait for the purse
 	brokeSince     time.Time // since when the purse was found empty each time
@@ -188,10 +196,16 @@ func (e *ThrottledError) Error() string {
 func (e *ThrottledError) Unwrap() error { return e.Err }
 
 // FailuresError stops a run in which too many items failed.
-type FailuresError struct{ Failed, Ended int }
+type FailuresError struct {
+	Failed, Ended int
+	Canary        int // not 0: one of so many failed, all of which were to succeed before the others are sent
+}
 
 // Error implements error.
 func (e *FailuresError) Error() string {
+	if e.Canary > 0 {
+		return fmt.Sprintf("the canary failed: the others are sent only when the first %d items succeed", e.Canary)
+	}
 	return fmt.Sprintf("too many failures: %d of the first %d items", e.Failed, e.Ended)
 }
 
@@ -218,9 +232,16 @@ func New(ctx context.Context, cfg *Config) *Run {
 	}
 	r.extra.Store(int32(len(r.ready)))
 	r.batchLeft = len(r.ready)
-	r.batchEnd = math.MaxInt64
-	if cfg.BatchDelay > 0 {
-		r.batchEnd = int64(cfg.BatchSize)
+	r.batchEnd = r.batchFrom(0)
+	if cfg.Canary > 0 {
+		r.canary.Store(true)
+		r.batchEnd = 1 // they go one by one, so that a bad one is alone
+	}
+	if cfg.Together {
+		r.before, r.taken, r.parked = map[int]int{}, map[int]bool{}, map[int]*job{}
+		for item, next := range cfg.Follower {
+			r.before[next] = item
+		}
 	}
 	switch {
 	case cfg.Stream:
@@ -237,6 +258,14 @@ func New(ctx context.Context, cfg *Config) *Run {
 	return r
 }
 
+// batchFrom returns where the batch ends that begins at a position of the order in which fresh items are sent.
+func (r *Run) batchFrom(start int64) int64 {
+	if r.cfg.BatchDelay <= 0 {
+		return math.MaxInt64
+	}
+	return start + int64(r.cfg.BatchSize)
+}
+
 // openFresh lets the fresh items be taken that the batch has room for. Nobody else may be changing openTo.
 func (r *Run) openFresh() {
 	open, end := r.openTo.Load(), min(r.fed, r.batchEnd)
@@ -247,7 +276,7 @@ func (r *Run) openFresh() {
 	r.openTo.Store(end)
 }
 
-// batchEnded counts items that ended. When a whole batch has, the next one opens after the delay.
+// batchEnded counts items that ended. When a whole batch has, the next one opens, after the delay if there is one.
 func (r *Run) batchEnded(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -255,13 +284,27 @@ func (r *Run) batchEnded(n int) {
 	if r.batchLeft > 0 || r.openTo.Load() < r.batchEnd || r.stopped.Load() {
 		return
 	}
+	if r.canary.Load() && r.batchEnd < int64(r.cfg.Canary) {
+		r.open(r.batchEnd + 1)
+		return
+	}
+	r.canary.Store(false)
+	if r.cfg.BatchDelay <= 0 {
+		r.open(r.batchFrom(r.batchEnd))
+		return
+	}
 	r.batchTimer = time.AfterFunc(r.cfg.BatchDelay, func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.batchEnd += int64(r.cfg.BatchSize)
-		r.openFresh()
-		r.idle.Broadcast()
+		r.open(r.batchFrom(r.batchEnd))
 	})
+}
+
+// open lets the fresh items up to that position be taken. The lock is held.
+func (r *Run) open(end int64) {
+	r.batchEnd = end
+	r.openFresh()
+	r.idle.Broadcast()
 }
 
 // Wait runs until every item has ended or the run was stopped, and all calls have returned. The error is what
@@ -294,7 +337,10 @@ func (r *Run) Wait() error {
 	}
 	r.endHeld()
 	left := slices.Concat(r.ready, r.delayed, r.broke)
-	r.ready, r.delayed, r.broke = nil, nil, nil
+	for _, j := range r.parked {
+		left = append(left, &unit{jobs: []*job{j}})
+	}
+	r.ready, r.delayed, r.broke, r.parked = nil, nil, nil, nil
 	cause, panicked := r.cause, r.panicked
 	r.mu.Unlock()
 	for _, u := range left {

@@ -17,7 +17,14 @@ var (
 	ErrNotApplied = errors.New("the answer was lost, and a look-up shows that the item was not applied")
 )
 
-// CountError is the error of a chunk whose answer has the wrong length.
+var (
+	// ErrProtocol is matched by the error of a chunk whose answer cannot be matched to its items.
+	ErrProtocol = errors.New("windrow: the answer does not fit the request")
+	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request.
+	ErrRolledBack = errors.New("windrow: not applied because of another item of the same request")
+)
+
+// CountError is the error of a chunk whose answer has the wrong length. It matches [ErrProtocol].
 type CountError struct{ Want, Got int }
 
 // Error implements error.
@@ -25,9 +32,13 @@ func (e *CountError) Error() string {
 	return fmt.Sprintf("the server answered %d results for %d items: no result can be told from another", e.Got, e.Want)
 }
 
+// Unwrap makes the error match [ErrProtocol].
+func (e *CountError) Unwrap() error { return ErrProtocol }
+
 // reply is what came of sending a unit.
 type reply struct {
-	err      error // of the request
+	err      error  // of the request
+	handle   string // what the attempt left for the next one
 	answers  []Answer
 	got      int // how many answers the server gave
 	lookedUp bool
@@ -46,6 +57,8 @@ const (
 	divide              // in smaller chunks
 	lookUp              // ask whether it was applied
 	stopRun             // in the state, and so does the run
+	soon                // at once, no attempt charged
+	unbind              // as one whose chunk may not be sent again
 )
 
 // judge asks the configuration what an error is, and applies what only the run knows.
@@ -57,9 +70,17 @@ func (r *Run) judge(a *Attempt, err error) Judgement {
 	return j
 }
 
+// traits returns what the operation on an item is.
+func (r *Run) traits(item int) Traits {
+	if r.cfg.TraitsOf != nil {
+		return r.cfg.TraitsOf(item)
+	}
+	return r.cfg.Traits
+}
+
 // decide is the table of what follows from an error: see design 3.4. It changes nothing.
 func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
-	t := r.cfg.Traits
+	t := r.traits(j.item)
 	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
 	maybe := j.maybe && !t.Read
 	lost := Failed // what an item ends as when nobody can say whether it was applied
@@ -117,6 +138,7 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	for _, j := range u.jobs {
 		j.sent, j.ended = true, re.at
 	}
+	u.handle = re.handle
 	switch {
 	case re.lookedUp:
 		r.settleLookUp(u, a, re)
@@ -127,10 +149,15 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
 	case re.got != len(u.jobs) && !(r.cfg.OmitsTail && re.got < len(u.jobs)):
-		re.err = &CountError{Want: len(u.jobs), Got: re.got}
+		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.got}, ""
 		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
 	default:
-		r.settleAnswers(u, a, re)
+		u.handle = ""
+		if r.cfg.Atomic {
+			r.settleAtomicAnswers(u, a, re)
+		} else {
+			r.settleAnswers(u, a, re)
+		}
 	}
 }
 
@@ -193,6 +220,12 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.note(j, by, re.err)
 	}
 	switch n := len(u.jobs); {
+	case u.handle != "" && (by.Class == Transient || by.Class == Ambiguous):
+		r.settleHandle(u, by)
+		return
+	case r.cfg.Atomic && n > 1:
+		r.settleAtomicRequest(u, by)
+		return
 	case n > 1 && r.cfg.Traits.WholeOnly && (by.Class == Ambiguous || u.jobs[0].bound):
 		r.settleBound(u, by)
 		return
@@ -207,14 +240,30 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	}
 	retry := &unit{}
 	for _, j := range u.jobs { // jobs of one unit may differ in what happened to them before
-		do, state, reason := r.decide(j, by)
-		if do == again {
+		if do, state, reason := r.decide(j, by); do != again {
+			r.take(j, do, state, reason)
+		} else {
 			retry.jobs = append(retry.jobs, j)
-			continue
 		}
-		r.take(j, do, state, reason)
 	}
+	r.park(retry)
 	r.retry(retry, by)
+}
+
+// settleHandle deals with the error of an attempt that left something for the next one, such as the handle of a job on
+// the server: the unit goes on as a whole, whether it may be sent twice or not, since nothing is.
+func (r *Run) settleHandle(u *unit, by Judgement) {
+	for _, j := range u.jobs {
+		if int(j.charged) >= r.cfg.Policy.MaxAttempts || by.Final {
+			for _, j := range u.jobs {
+				j.spent, j.maybe = true, !r.traits(j.item).Read
+				do, state, reason := r.decide(j, by)
+				r.take(j, do, state, reason)
+			}
+			return
+		}
+	}
+	r.retry(u, by)
 }
 
 // settleBound deals with an error of a chunk that may have been applied, when only the very same chunk may be sent
@@ -262,90 +311,6 @@ func (r *Run) take(j *job, do step, state State, reason Reason) {
 	}
 }
 
-// settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
-func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
-	var s gate.Signal
-	retry, blocked, omitted := &unit{}, &unit{}, &unit{}
-	var longest Judgement
-	var bad []int
-	for k, j := range u.jobs { // successes first: they tell what a later 403 means
-		switch answer := &re.answers[k]; {
-		case k >= re.got && re.got > 0 && !j.bound: // the request did get somewhere: the rest goes on at once
-			omitted.jobs = append(omitted.jobs, j)
-		case k >= re.got:
-			answer.Err = ErrOmitted
-			bad = append(bad, k)
-		case answer.Err != nil:
-			bad = append(bad, k)
-		default:
-			s.Answered = 1
-			j.charged++
-			j.warnings = answer.Warnings
-			r.finish(j, state(answer.Reason), answer.Reason)
-		}
-	}
-	for _, k := range bad {
-		j, err := u.jobs[k], re.answers[k].Err
-		by := Judgement{Class: Transient}
-		if err != ErrOmitted {
-			by = r.judge(a, err)
-		}
-		r.note(j, by, err)
-		j.warnings = re.answers[k].Warnings
-		if n := len(u.jobs); n > 1 && r.cfg.Traits.WholeOnly && by.Class == Ambiguous {
-			j.bound = true
-		}
-		do, state, reason := r.decide(j, by)
-		if j.bound && do != end && do != stopRun {
-			if s.Answered = 1; do == wait {
-				s.Answered, s.Throttled, s.Hint = 0, true, max(s.Hint, by.After)
-			}
-			r.unbind(j, by)
-			continue
-		}
-		switch do {
-		case wait:
-			blocked.jobs = append(blocked.jobs, j)
-			s.Throttled, s.Hint = true, max(s.Hint, by.After)
-		case again:
-			retry.jobs = append(retry.jobs, j)
-			if longest.After < by.After || len(retry.jobs) == 1 {
-				longest = by
-			}
-		default:
-			s.Answered = 1
-			r.take(j, do, state, reason)
-		}
-	}
-	probe := re.permit.Probe()
-	if s.Throttled {
-		if s.Answered > 0 { // not all that was sent
-			r.notThrottled()
-		} else {
-			blocked.probed = u.probed
-		}
-		s.Answered = 0
-	}
-	r.report(re, s)
-	if len(omitted.jobs) > 0 {
-		r.mu.Lock()
-		r.soon(omitted)
-		r.mu.Unlock()
-	}
-	r.retry(retry, longest)
-	if len(blocked.jobs) > 0 {
-		r.throttle(blocked, Judgement{Class: Throttled, After: s.Hint}, re, probe)
-	}
-}
-
-// state is what an answer without an error means.
-func state(reason Reason) State {
-	if reason != NoReason {
-		return Skipped
-	}
-	return Succeeded
-}
-
 // settleLookUp deals with the answer to whether an item was applied.
 func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 	j := u.jobs[0]
@@ -362,9 +327,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 			r.finish(j, Failed, NoReason)
 		default:
 			j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
-			r.mu.Lock()
-			r.soon(u)
-			r.mu.Unlock()
+			r.resend(u)
 		}
 		return
 	}
@@ -418,12 +381,16 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
 	if probe {
 		u.probed++
 	}
-	if n := len(u.jobs); n > 1 && u.probed >= 2 && !u.jobs[0].bound {
-		r.chunkCap = max(1, min(r.chunkCap, n/2))
+	if u.probed >= 2 && len(u.jobs) > 1 && !r.whole(u) {
+		r.chunkCap = max(1, min(r.chunkCap, len(u.jobs)/2))
+		r.parkLocked(u)
+		n := len(u.jobs)
 		r.soon(&unit{jobs: slices.Clone(u.jobs[n/2:])})
 		u = &unit{jobs: u.jobs[:n/2]}
 	}
-	r.soon(u)
+	if len(u.jobs) > 0 {
+		r.soon(u)
+	}
 }
 
 // notThrottled notes that the server took something.
@@ -438,7 +405,7 @@ func (r *Run) notThrottled() {
 func (r *Run) retry(u *unit, by Judgement) {
 	delay := by.After
 	var jobs, spent []*job
-	bound := len(u.jobs) > 1 && u.jobs[0].bound
+	whole := r.whole(u)
 	for _, j := range u.jobs {
 		if j.delays == nil {
 			j.delays = r.cfg.Policy.NewBackOff()
@@ -458,9 +425,13 @@ func (r *Run) retry(u *unit, by Judgement) {
 		delay = max(delay, d)
 		jobs = append(jobs, j)
 	}
-	if bound && len(spent) > 0 { // as a whole, or not at all
+	if whole && len(spent) > 0 { // as a whole, or not at all
 		for _, j := range u.jobs {
-			r.unbind(j, by)
+			if j.bound {
+				r.unbind(j, by)
+			} else {
+				r.giveUp(j)
+			}
 		}
 		return
 	}
@@ -496,72 +467,6 @@ func (r *Run) giveUp(j *job) {
 	j.spent = true
 	do, state, reason := r.decide(j, j.last)
 	r.take(j, do, state, reason)
-}
-
-// uncharge takes back what the attempt cost: it was no fault of the items.
-func (r *Run) uncharge(u *unit) {
-	for _, j := range u.jobs {
-		j.charged--
-	}
-}
-
-// learnCap lowers the size of chunks to what the server names, or else to half of what it refused.
-func (r *Run) learnCap(named, refused int) {
-	r.mu.Lock()
-	if named <= 0 || named >= refused {
-		named = refused / 2
-	}
-	r.chunkCap = max(1, min(r.chunkCap, named))
-	r.mu.Unlock()
-}
-
-// split sends the jobs of a unit again, in chunks of the size that is allowed now.
-func (r *Run) split(u *unit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for part := range slices.Chunk(u.jobs, max(1, min(r.chunkCap, len(u.jobs)-1))) {
-		r.soon(&unit{jobs: slices.Clone(part)})
-	}
-}
-
-// refused finds the items for which a chunk was refused: the one that the server names, or those that are there
-// already because an earlier attempt made them, or else by halves.
-func (r *Run) refused(u *unit, by Judgement) {
-	if k := by.BadItem - 1; k >= 0 && k < len(u.jobs) {
-		bad := u.jobs[k]
-		rest := &unit{jobs: slices.Delete(slices.Clone(u.jobs), k, k+1)}
-		r.uncharge(rest)
-		do, state, reason := r.decide(bad, by)
-		r.take(bad, do, state, reason)
-		r.mu.Lock()
-		r.soon(rest)
-		r.mu.Unlock()
-		return
-	}
-	r.uncharge(u)
-	own, rest := &unit{}, &unit{}
-	for _, j := range u.jobs {
-		if do, _, _ := r.decide(j, by); do == lookUp {
-			own.jobs = append(own.jobs, j)
-		} else {
-			rest.jobs = append(rest.jobs, j)
-		}
-	}
-	for _, j := range own.jobs { // what is not found is sent alone: the refusal may have been another item's fault
-		j.lookUp = true
-		r.retry(&unit{jobs: []*job{j}}, by)
-	}
-	parts := [][]*job{rest.jobs}
-	if len(own.jobs) == 0 {
-		parts = [][]*job{u.jobs[:len(u.jobs)/2], u.jobs[len(u.jobs)/2:]}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, part := range parts {
-		if len(part) > 0 {
-			r.soon(&unit{jobs: slices.Clone(part)})
-		}
-	}
 }
 
 // finish ends a job.
@@ -615,10 +520,7 @@ func (r *Run) write(j *job, s State, reason Reason, resend bool) {
 // announce tells those who wait for an item that it has ended.
 func (r *Run) announce(item int) {
 	if next, ok := r.cfg.Follower[item]; ok && !r.cfg.InOrder {
-		r.mu.Lock()
-		r.soon(&unit{jobs: []*job{r.jobFor(next)}})
-		r.batchLeft++
-		r.mu.Unlock()
+		r.follow(next)
 	}
 	if r.live != nil {
 		r.release(item)
@@ -648,7 +550,7 @@ func (r *Run) tally(s State, n int) {
 	if s == Succeeded && r.purse.PerSuccess > 0 && r.poor.Load() {
 		r.earned()
 	}
-	if r.cfg.BatchDelay > 0 {
+	if r.cfg.BatchDelay > 0 || r.canary.Load() {
 		r.batchEnded(n)
 	}
 	if r.ended.Add(int64(n)) == r.total.Load() {
@@ -658,6 +560,10 @@ func (r *Run) tally(s State, n int) {
 
 func (r *Run) checkFailures() {
 	failed := r.counts[Failed].Load() + r.counts[Unknown].Load()
+	if failed > 0 && r.canary.Load() {
+		r.stop(&FailuresError{Failed: int(failed), Canary: r.cfg.Canary})
+		return
+	}
 	ended := failed + r.counts[Succeeded].Load() + r.counts[Skipped].Load()
 	many := r.cfg.MaxFailures >= 0 && failed+int64(r.cfg.FailedBefore) > int64(r.cfg.MaxFailures)
 	often := r.cfg.MaxFailureRate >= 0 && ended > 0 && ended >= int64(r.cfg.MinFailureRate) && float64(failed) > r.cfg.MaxFailureRate*float64(ended)

@@ -221,7 +221,7 @@ func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
 	j := &job{item: w.calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
-	w.run.settle(&unit{jobs: []*job{j}}, w.calling, reply{err: err, permit: &w.permit, sent: w.began, at: now})
+	w.run.settle(&unit{jobs: []*job{j}}, w.calling, reply{err: err, handle: w.calling.Handle(), permit: &w.permit, sent: w.began, at: now})
 }
 
 // settleSpan records the items of the span that succeeded, and returns those that were not sent.
@@ -357,8 +357,12 @@ func (w *worker) send(u *unit) {
 		if first.sent {
 			r.retries.Add(1)
 		}
+		re.handle = a.Handle()
 		r.settle(u, a, re)
 	}()
+	if u.handle != "" {
+		a.SetHandle(u.handle)
+	}
 	if !first.sent {
 		for _, j := range u.jobs {
 			j.began = re.sent

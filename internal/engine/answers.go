@@ -1,0 +1,155 @@
+package engine
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// verdict is what is made of a job that did not succeed.
+type verdict struct {
+	job     *job
+	by      Judgement
+	err     error
+	omitted bool // there was no answer: the server ended before it
+
+	do     step
+	state  State // of a job that ends
+	reason Reason
+}
+
+// undone reports whether it is no fault of the item that it was not applied.
+func (v *verdict) undone() bool { return v.omitted || v.by.Undone }
+
+// ends reports whether the job does.
+func (v *verdict) ends() bool { return v.do == end || v.do == stopRun }
+
+// readAnswers ends the items that succeeded, and says what is to be thought of the others. Successes come first: they
+// tell what a later 403 means.
+func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
+	if r.cfg.Together {
+		succeeded = map[int]bool{}
+	}
+	var failed []int
+	for k, j := range u.jobs {
+		answer := &re.answers[k]
+		if k >= re.got || answer.Err != nil {
+			failed = append(failed, k)
+			continue
+		}
+		j.charged++
+		j.warnings = answer.Warnings
+		if succeeded != nil {
+			succeeded[j.item] = true
+		}
+		r.finish(j, state(answer.Reason), answer.Reason)
+	}
+	for _, k := range failed {
+		v := &verdict{job: u.jobs[k], err: re.answers[k].Err, omitted: k >= re.got}
+		v.job.warnings = re.answers[k].Warnings
+		if v.omitted {
+			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
+		} else {
+			v.by = r.judge(a, v.err)
+		}
+		bad = append(bad, v)
+	}
+	return bad, succeeded
+}
+
+// state is what an answer without an error means.
+func state(reason Reason) State {
+	if reason != NoReason {
+		return Skipped
+	}
+	return Succeeded
+}
+
+// settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
+func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
+	bad, succeeded := r.readAnswers(u, a, re)
+	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
+	var s gate.Signal
+	if len(bad) < len(u.jobs) {
+		s.Answered = 1
+	}
+	left := &unit{}
+	for _, v := range bad {
+		if v.undone() && moved && !v.job.bound { // the request did get somewhere: the rest goes on at once
+			v.do, v.job.last = soon, v.by
+			if !v.omitted {
+				v.job.err = v.err
+			}
+		} else {
+			r.reach(v, len(u.jobs), succeeded)
+		}
+		switch {
+		case v.do == wait:
+			s.Throttled, s.Hint = true, max(s.Hint, v.by.After)
+		case v.do != soon && v.do != again:
+			s.Answered = 1
+		}
+		if v.do == unbind {
+			r.unbind(v.job, v.by)
+		} else if v.ends() || v.do == lookUp {
+			r.take(v.job, v.do, v.state, v.reason)
+		} else {
+			left.jobs = append(left.jobs, v.job)
+		}
+	}
+	r.park(left)
+	groups := map[step]*unit{again: {}, wait: {}, soon: {}}
+	var longest Judgement
+	for _, v := range bad {
+		switch {
+		case !slices.Contains(left.jobs, v.job):
+		case v.do == divide:
+			r.resend(&unit{jobs: []*job{v.job}})
+		default:
+			g := groups[v.do]
+			if g.jobs = append(g.jobs, v.job); v.do == again && (len(g.jobs) == 1 || longest.After < v.by.After) {
+				longest = v.by
+			}
+		}
+	}
+	probe, blocked := re.permit.Probe(), groups[wait]
+	if s.Throttled {
+		if s.Answered > 0 { // not all that was sent
+			r.notThrottled()
+		} else {
+			blocked.probed = u.probed
+		}
+		s.Answered = 0
+	}
+	r.report(re, s)
+	r.resend(groups[soon])
+	r.retry(groups[again], longest)
+	if len(blocked.jobs) > 0 {
+		r.throttle(blocked, Judgement{Class: Throttled, After: s.Hint}, re, probe)
+	}
+}
+
+// reach decides what becomes of a job of a chunk of n.
+func (r *Run) reach(v *verdict, n int, succeeded map[int]bool) {
+	j := v.job
+	r.note(j, v.by, v.err)
+	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Ambiguous {
+		j.bound = true
+	}
+	v.do, v.state, v.reason = r.decide(j, v.by)
+	switch {
+	case v.ends():
+	case r.overtaken(j.item, succeeded):
+		j.spent = true // to look is not to send
+		if v.do != lookUp {
+			v.do, j.err = end, errors.Join(ErrOvertaken, j.err)
+		}
+	case j.bound:
+		v.do = unbind
+	case v.do == divide && n == 1:
+		v.do = end
+	case v.do == divide:
+		j.charged-- // it is sent alone
+	}
+}
