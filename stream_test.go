@@ -737,3 +737,35 @@ func BenchmarkStream(b *testing.B) {
 	}
 	runtime.GC()
 }
+
+// Items of a stream of batches that are not sent, or wait for another with their key, end too: also the last ones.
+func TestStreamOfBatchesWithoutGaps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, nil)
+		f.batch = func(c *call) ([]windrow.Outcome[string], error) {
+			time.Sleep(time.Second)
+			return outcomes(c.ids), nil
+		}
+		p := windrow.NewCreateProcessor[string, string](bulkClient{client{f, windrow.Capabilities{MaxItems: 3}}})
+		p.Key = func(id string) string { return id }
+		p.Validate = func(id string) error {
+			if id == "bad" {
+				return errServer
+			}
+			return nil
+		}
+		in := []string{"a", "a", "bad", "b", "a", "c", "bad", "bad"}
+		var got []windrow.State
+		for r := range p.Stream(t.Context(), windrow.FromSlice(in)).All() {
+			got = append(got, r.State)
+		}
+		const ok, bad = windrow.Succeeded, windrow.Failed
+		if diff := cmp.Diff([]windrow.State{ok, ok, bad, ok, ok, ok, bad, bad}, got); diff != "" {
+			t.Errorf("states (-want +got):\n%s", diff)
+		}
+		if n := len(f.of("a")); n != 3 {
+			t.Errorf("%d requests with a, want one after the other", n)
+		}
+	})
+}

@@ -43,7 +43,7 @@ func TestP18_ARetryGoesOnAtTheStepThatFailed(t *testing.T) {
 		{"create lost, and found", lost("create f", true, 1), windrow.Succeeded, []string{"find", "request", "put", "create", "find"}, upload.SameMD5},
 		{"create lost, and not there", lost("create f", false, 1), windrow.Unknown, []string{"find", "request", "put", "create", "find"}, upload.SameMD5},
 		{"create lost, and no way to look", lost("create f", true, 1), windrow.Unknown, []string{"request", "put", "create"}, 0},
-		{"poll lost", lost("poll f", true, 2), windrow.Succeeded, []string{"request", "put", "create", "poll", "poll", "poll", "poll"}, 0},
+		{"poll lost", lost("poll f", true, 2), windrow.Succeeded, []string{"request", "put", "create", "poll", "poll", "poll"}, 0},
 		{"create not sent", func() func(string, bool) error {
 			tried := false
 			return func(call string, after bool) error {

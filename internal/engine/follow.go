@@ -26,7 +26,15 @@ func (r *Run) follow(item int) {
 	defer r.mu.Unlock()
 	if !r.taken[item] {
 		r.batchLeft++
-		r.soon(&unit{jobs: []*job{r.jobFor(item)}})
+		c := chunk{run: r}
+		if c.add(item); r.cfg.Together {
+			r.takeFollowers(item, &c)
+		}
+		u := &unit{}
+		for _, item := range c.items {
+			u.jobs = append(u.jobs, r.jobFor(item))
+		}
+		r.soon(u)
 	} else if j := r.parked[item]; j != nil {
 		delete(r.parked, item)
 		r.soon(&unit{jobs: []*job{j}})

@@ -203,29 +203,46 @@ func (r *Run) next(size int) (u *unit, s span) {
 	if r.stopped.Load() {
 		return nil, span{}
 	}
-	if r.extra.Load() == 0 && r.singles() {
-		return nil, r.fresh(size)
+	if r.singles() {
+		if r.extra.Load() == 0 {
+			return nil, r.fresh(size)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if u = r.nextReady(); u == nil {
+			s = r.nextReturned(size)
+		}
+		return u, s
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if n := len(r.ready); n > 0 {
-		u = r.ready[0]
-		r.ready[0] = nil
-		r.ready = r.ready[1:]
-		r.extra.Add(-1)
+	if u = r.nextReady(); u != nil || r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 { // the item that waits comes first
+		r.mu.Unlock()
 		return u, span{}
 	}
-	if r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 {
-		return nil, span{} // the item that waits comes first
+	items := r.freshChunk()
+	r.mu.Unlock()
+	return r.unitOf(items), span{}
+}
+
+// nextReady takes a unit that was sent before, nil when none may go. The lock is held.
+func (r *Run) nextReady() *unit {
+	if len(r.ready) == 0 {
+		return nil
 	}
-	if !r.singles() {
-		return r.freshChunk(), span{}
-	}
+	u := r.ready[0]
+	r.ready[0] = nil
+	r.ready = r.ready[1:]
+	r.extra.Add(-1)
+	return u
+}
+
+// nextReturned takes up to size fresh items, those first that another worker gave back. The lock is held.
+func (r *Run) nextReturned(size int) span {
 	n := len(r.returned)
 	if n == 0 {
-		return nil, r.fresh(size)
+		return r.fresh(size)
 	}
-	s = r.returned[n-1]
+	s := r.returned[n-1]
 	if s.hi-s.lo > size {
 		r.returned[n-1].lo = s.lo + size
 		s.hi = s.lo + size
@@ -234,7 +251,7 @@ func (r *Run) next(size int) (u *unit, s span) {
 		r.returned = r.returned[:n-1]
 		r.extra.Add(-1)
 	}
-	return nil, s
+	return s
 }
 
 // singles reports whether fresh items are sent the short way, by single calls. Those that are to be sent in order are
@@ -256,10 +273,10 @@ func (r *Run) fresh(size int) span {
 	}
 }
 
-// freshChunk takes fresh items up to the limits of one request, nil when there are none. A single item that is over the
+// freshChunk takes fresh items up to the limits of one request, none when there are none. A single item that is over the
 // size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends before the
 // second item with one key, unless the server carries them out in their order. The lock is held.
-func (r *Run) freshChunk() *unit {
+func (r *Run) freshChunk() []int {
 	c := chunk{run: r}
 	pos, open := r.front.Load(), r.openTo.Load()
 	for ; pos < open; pos++ {
@@ -280,8 +297,13 @@ func (r *Run) freshChunk() *unit {
 	}
 	r.front.Store(pos)
 	slices.Sort(c.items)
+	return c.items
+}
+
+// unitOf makes a unit of fresh items, nil when none of them is to be sent now.
+func (r *Run) unitOf(items []int) *unit {
 	u := &unit{}
-	for _, item := range c.items {
+	for _, item := range items {
 		if !r.passed(item) {
 			u.jobs = append(u.jobs, r.jobFor(item))
 		}
