@@ -387,7 +387,7 @@ func TestPoisonedChunkNamedWrongly(t *testing.T) {
 }
 
 // The size that the server allows is learned for the chunks to come.
-func TestTooLargeLearnsTheCap(t *testing.T) {
+func TestF17_P13_TooLargeLearnsTheCap(t *testing.T) {
 	t.Parallel()
 	for _, named := range []int{0, 30} {
 		t.Run(fmt.Sprint(named), func(t *testing.T) {

@@ -92,6 +92,28 @@ func TestResourceRequests(t *testing.T) {
 	}
 }
 
+// P-6: "201 became 200 overnight", "207 loses the successes". One success is as good as another.
+func TestP6_AnySuccessIsAsGood(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 201, 202, 203, 206, 207, 226} {
+		synctest.Test(t, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, status, map[string]any{"id": "7"}) })
+			r := articlesOf(s.client(t))
+			created, err := r.Create(t.Context(), draft{})
+			if err != nil || created.ID != "7" {
+				t.Errorf("create answered with %d: %+v, %v", status, created, err)
+			}
+			updated, err := r.Update(t.Context(), "7", draft{})
+			if err != nil || updated.ID != "7" {
+				t.Errorf("update answered with %d: %+v, %v", status, updated, err)
+			}
+			if err := r.Delete(t.Context(), "7"); err != nil {
+				t.Errorf("delete answered with %d: %v", status, err)
+			}
+		})
+	}
+}
+
 // An answer without a body is whole when its status or method says so.
 func TestEmptyAnswers(t *testing.T) {
 	t.Parallel()
