@@ -403,7 +403,7 @@ func TestOrderOfOneRecordInABatch(t *testing.T) {
 		},
 		{
 			"throttled twice, from a fresh window", []string{"update a", "get a", "update b"}, []refusal{{err: throttled}, {err: throttled}, {err: throttled}},
-			[]windrow.State{ok, ok, ok}, [][]string{{"update a", "get a", "update b"}, {"update a", "get a", "update b"}, {"update a", "get a", "update b"}, {"update b"}, {"update a"}, {"get a"}},
+			[]windrow.State{ok, ok, ok}, [][]string{{"update a", "get a", "update b"}, {"update a", "get a", "update b"}, {"update a", "get a", "update b"}, {"update a"}, {"update b"}, {"get a"}},
 		},
 		{
 			"lost", []string{"update a", "get a"}, []refusal{{err: windrow.Ambiguous(errServer)}},

@@ -244,7 +244,7 @@ func TestRetryChunk(t *testing.T) {
 		{name: "permanent each time", verb: createVerb, err: windrow.Permanent(errServer), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
 		{name: "too large once", verb: createVerb, err: windrow.TooLarge(errServer, 0), want: ending{windrow.Succeeded, 1, []int{8, 4, 4}, 0}},
 		{name: "too large once, with a limit", verb: createVerb, err: windrow.TooLarge(errServer, 3), want: ending{windrow.Succeeded, 1, []int{8, 3, 3, 2}, 0}},
-		{name: "too large each time", verb: createVerb, err: windrow.TooLarge(errServer, 0), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
+		{name: "too large each time", verb: createVerb, err: windrow.TooLarge(errServer, 0), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
 		{name: "fatal", verb: createVerb, err: windrow.Fatal(errServer), each: true, want: ending{windrow.Failed, 1, []int{8}, 0}},
 		{name: "missing", verb: deleteVerb, err: windrow.Permanent(windrow.ErrNotFound), each: true, want: ending{windrow.Skipped, 1, []int{8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
 	} {
@@ -409,7 +409,7 @@ func TestF17_P13_TooLargeLearnsTheCap(t *testing.T) {
 			want := append([]int{100, 30, 30, 30, 10}, repeat(6, 30)...)
 			want = append(want, 20)
 			if named == 0 {
-				want = append([]int{100, 50, 50, 25, 25, 25, 25}, repeat(8, 25)...)
+				want = append([]int{100, 50}, repeat(12, 25)...)
 			}
 			if diff := cmp.Diff(want, f.sizes()); diff != "" {
 				t.Errorf("sizes (-want +got):\n%s", diff)
@@ -429,7 +429,7 @@ func TestTooLargeWithAnAbsurdCap(t *testing.T) {
 		return outcomes(c.ids), nil
 	}
 	s := createVerb.runBulk(t.Context(), f, ids(8), windrow.Concurrency(1), windrow.BatchSize(8))
-	if diff := cmp.Diff([]int{8, 4, 4, 2, 2, 2, 2}, f.sizes()); diff != "" {
+	if diff := cmp.Diff([]int{8, 4, 2, 2, 2, 2}, f.sizes()); diff != "" {
 		t.Errorf("sizes (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(repeat(8, windrow.Succeeded), s.states); diff != "" {

@@ -54,7 +54,7 @@ func newReport(input []stdlib.Symbol, res *result, records []readback.Record, co
 		ServerCount: count, read: len(records), traffic: server.Traffic(http.MethodPost),
 	}
 	if complete {
-		r.found = readback.Compare(claims(input, res), records)
+		r.found = readback.Compare(readback.Claims(res), records)
 		if count < r.Created || count > r.Created+r.Unknown {
 			r.found = append(r.found, readback.Mismatch{
 				Key: "all", Field: "count", Want: fmt.Sprintf("%d to %d", r.Created, r.Created+r.Unknown), Got: fmt.Sprint(count),
@@ -79,21 +79,6 @@ func landed(res *result, records []readback.Record) int {
 		}
 	}
 	return n
-}
-
-// claims lists what the result says of each symbol of the input.
-func claims(input []stdlib.Symbol, res *result) []readback.Claim {
-	list := make([]readback.Claim, len(input))
-	for i, symbol := range input {
-		list[i] = readback.Claim{Symbol: symbol, Verdict: readback.Absent}
-		switch r := res.At(i); r.State {
-		case windrow.Succeeded:
-			list[i].Verdict, list[i].Answer = readback.Present, r.Value
-		case windrow.Unknown:
-			list[i].Verdict = readback.Unsure
-		}
-	}
-	return list
 }
 
 // good reports whether every symbol was created and is there as it was sent, and

@@ -224,7 +224,15 @@ func (r *Run) next(size int) (u *unit, s span) {
 	return r.unitOf(items), span{}
 }
 
-// nextReady takes a unit that was sent before, nil when none may go. The lock is held.
+// first puts the unit where workers find it before anything else. The lock is held.
+func (r *Run) first(u *unit) {
+	r.ready = append([]*unit{u}, r.ready...)
+	r.extra.Add(1)
+	r.idle.Signal()
+}
+
+// nextReady takes a unit that was sent before, nil when none may go. One that is larger than what the server was found
+// to take since goes in parts. The lock is held.
 func (r *Run) nextReady() *unit {
 	if len(r.ready) == 0 {
 		return nil
@@ -233,6 +241,14 @@ func (r *Run) nextReady() *unit {
 	r.ready[0] = nil
 	r.ready = r.ready[1:]
 	r.extra.Add(-1)
+	if len(u.jobs) > r.chunkCap && !r.whole(u) {
+		r.parkLocked(u)
+		n := min(r.chunkCap, len(u.jobs))
+		if n < len(u.jobs) {
+			r.first(&unit{jobs: slices.Clone(u.jobs[n:])})
+		}
+		u = &unit{jobs: u.jobs[:n:n]}
+	}
 	return u
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -383,14 +382,9 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
 	}
 	if u.probed >= 2 && len(u.jobs) > 1 && !r.whole(u) {
 		r.chunkCap = max(1, min(r.chunkCap, len(u.jobs)/2))
-		r.parkLocked(u)
-		n := len(u.jobs)
-		r.soon(&unit{jobs: slices.Clone(u.jobs[n/2:])})
-		u = &unit{jobs: u.jobs[:n/2]}
+		u.probed = 0
 	}
-	if len(u.jobs) > 0 {
-		r.soon(u)
-	}
+	r.first(u) // and in parts, if it is larger than the cap by now
 }
 
 // notThrottled notes that the server took something.

@@ -26,16 +26,32 @@ type Catalog struct {
 	*rest.Resource[stdlib.Symbol, readback.Record]
 }
 
+// path is that of the collection's records, below the base URL.
+const path = "/collections/" + pocket.Collection + "/records"
+
 // Open returns the collection on the server. All requests go through the
 // limiter.
 func Open(server *pocket.Server, limiter *windrow.Limiter) (Catalog, error) {
-	client, err := rest.New(server.URL()+"/api", rest.WithLimiter(limiter),
-		rest.WithToken(server.Token()), rest.WithAuthScheme("")) // PocketBase takes the token bare
+	client, err := connect(server, limiter)
 	if err != nil {
 		return Catalog{}, err
 	}
-	path := "/collections/" + pocket.Collection + "/records"
 	return Catalog{rest.NewResource[stdlib.Symbol, readback.Record](client, path)}, nil
+}
+
+// OpenBatch is [Open] for a server that takes so many records in a request.
+func OpenBatch(server *pocket.Server, limiter *windrow.Limiter, items int) (Batch, error) {
+	client, err := connect(server, limiter)
+	if err != nil {
+		return Batch{}, err
+	}
+	return Batch{Catalog{rest.NewResource[stdlib.Symbol, readback.Record](client, path)}, client, items}, nil
+}
+
+// connect returns a client for the server.
+func connect(server *pocket.Server, limiter *windrow.Limiter) (*rest.Client, error) {
+	return rest.New(server.URL()+"/api", rest.WithLimiter(limiter),
+		rest.WithToken(server.Token()), rest.WithAuthScheme("")) // PocketBase takes the token bare
 }
 
 // Timeout is how long one request may take.

@@ -32,6 +32,11 @@ type Config struct {
 	// Defaults to 0: PocketBase's rate limiter stays off.
 	Rate int
 
+	// Batch is how many records one request to PocketBase's /api/batch may
+	// carry. It creates all of them or none, and each counts against Rate.
+	// Defaults to 0: PocketBase answers such requests with 403.
+	Batch int
+
 	// Keep leaves the data folder in place after [Server.Close].
 	Keep bool
 }
@@ -57,8 +62,8 @@ type Server struct {
 // standard output. The context bounds the start only: the server runs until
 // [Server.Close].
 func Start(ctx context.Context, cfg Config) (*Server, error) {
-	if cfg.Rate < 0 {
-		return nil, fmt.Errorf("pocket: rate %d: a limit per second cannot be negative", cfg.Rate)
+	if cfg.Rate < 0 || cfg.Batch < 0 {
+		return nil, fmt.Errorf("pocket: rate %d and batch %d: a limit cannot be negative", cfg.Rate, cfg.Batch)
 	}
 	dir, err := os.MkdirTemp("", "windrow-pocketbase-")
 	if err != nil {
@@ -70,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		app:    core.NewBaseApp(core.BaseAppConfig{DataDir: dir}),
 		served: make(chan struct{}),
 	}
-	if err := s.prepare(cfg.Rate); err != nil {
+	if err := s.prepare(cfg); err != nil {
 		close(s.served)
 		return nil, errors.Join(err, s.Close())
 	}
@@ -82,14 +87,14 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 
 // prepare opens the database and puts the settings, the collection and the
 // user into it.
-func (s *Server) prepare(rate int) error {
+func (s *Server) prepare(cfg Config) error {
 	if err := s.app.Bootstrap(); err != nil {
 		return fmt.Errorf("pocket: open the database: %w", err)
 	}
 	if err := s.app.RunAllMigrations(); err != nil {
 		return fmt.Errorf("pocket: create the system collections: %w", err)
 	}
-	if err := saveSettings(s.app, rate); err != nil {
+	if err := saveSettings(s.app, cfg.Rate, cfg.Batch); err != nil {
 		return err
 	}
 	if err := createCollection(s.app); err != nil {

@@ -74,9 +74,12 @@ func createFiles(app core.App) error {
 
 // saveSettings switches the rate limiter on for every action on both
 // collections, and the request log off: its writes would compete with the records' own.
-func saveSettings(app core.App, rate int) error {
+func saveSettings(app core.App, rate, batch int) error {
 	s := app.Settings()
 	s.Logs.MaxDays = 0
+	if batch > 0 {
+		s.Batch.Enabled, s.Batch.MaxRequests = true, batch
+	}
 	s.RateLimits.Enabled = rate > 0
 	if rate > 0 {
 		s.RateLimits.Rules = nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
 )
 
@@ -33,6 +34,22 @@ type Claim struct {
 	Symbol  stdlib.Symbol // as it was sent
 	Verdict Verdict
 	Answer  Record // what the run says that the server made of it, if Present
+}
+
+// Claims returns what a result says about each input.
+func Claims(res *windrow.BulkResult[stdlib.Symbol, Record]) []Claim {
+	claims := make([]Claim, 0, res.Len())
+	for r := range res.All() {
+		claim := Claim{Symbol: r.Input}
+		switch r.State {
+		case windrow.Succeeded:
+			claim.Verdict, claim.Answer = Present, r.Value
+		case windrow.Unknown:
+			claim.Verdict = Unsure
+		}
+		claims = append(claims, claim)
+	}
+	return claims
 }
 
 // Mismatch is one difference between what was said and what is there. Its
