@@ -238,13 +238,14 @@ func (o Operation) Validate() error {
 
 // identity names the record of an operation, "" when it names none.
 func (o Operation) identity() string {
-	switch {
-	case o.ID != "":
-		return o.Resource + "/" + o.ID
-	case o.ExternalID != "":
-		return o.Resource + "/external:" + o.ExternalID
+	id := o.ID
+	if id == "" && o.ExternalID != "" {
+		id = "external:" + o.ExternalID
 	}
-	return ""
+	if id == "" || o.Resource == "" {
+		return id
+	}
+	return o.Resource + "/" + id
 }
 
 // Resources is an [Executor] over clients that take one record at a time, by [Operation.Resource]. [Execute] calls them
