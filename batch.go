@@ -473,11 +473,15 @@ func (a Attempt) Handle() string {
 }
 
 // SetHandle leaves something for the next attempt, such as the name of a job that the server has begun: the same items
-// go on together, and the next attempt asks for the job instead of starting another. It is forgotten when the items get
-// an answer.
+// go on together, and the next attempt asks for the job instead of starting another. So does a run that is started again
+// with the same [Journal]. It is forgotten when the items get an answer.
 func (a Attempt) SetHandle(handle string) {
-	if a.attempt != nil {
-		a.attempt.SetHandle(handle)
+	if a.attempt == nil {
+		return
+	}
+	a.attempt.SetHandle(handle)
+	if save := ownerOf(a.attempt).save; save != nil {
+		save(a.attempt, handle)
 	}
 }
 
@@ -554,6 +558,7 @@ type owner struct {
 	unique      bool        // the keys are the caller's, and no two items have the same one
 	revisions   map[int]int // items whose input was corrected
 	limiter     *Limiter
+	save        func(a *engine.Attempt, handle string) // to the journal; nil when there is none
 }
 
 // owner returns what the attempts of a run that fills res know of it.
@@ -592,9 +597,16 @@ func (o *owner) itemKey(item int) string {
 }
 
 func (o *owner) idempotencyKey(a *engine.Attempt) string {
-	items := a.Items()
-	if len(items) <= 1 {
-		return o.itemKey(a.Item())
+	if items := a.Items(); len(items) > 1 {
+		return o.keyFor(items)
+	}
+	return o.itemKey(a.Item())
+}
+
+// keyFor returns the idempotency key of a request for exactly these items.
+func (o *owner) keyFor(items []int) string {
+	if len(items) == 1 {
+		return o.itemKey(items[0])
 	}
 	parts := make([]string, 0, len(items)+1)
 	parts = append(parts, o.op.String())

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -44,6 +45,12 @@ type BatchProcessor[In, Out any] struct {
 	// whose key is "" has none. Nil means that no item has one; updates, deletes and reads are named by their id then,
 	// and those of one id are kept in their order.
 	Key func(in In) string
+	// ResultID names what the server made of an item, such as the id of the record: see [Result.ID]. It is what a [Journal]
+	// stores. Nil means that nothing is stored but how the item ended.
+	ResultID func(out Out) string
+	// Fingerprint is a short text that changes with the content of an item, such as a checksum. A [Journal] stores it, and
+	// an item that was done under the same Key with another content is refused. Nil means that nobody looks.
+	Fingerprint func(in In) string
 	// Validate says what is wrong with an item, in one error or several by [errors.Join]. It is called for every item
 	// before anything is sent, from several goroutines. A bad item ends as Failed and never reaches the client.
 	Validate func(in In) error
@@ -282,6 +289,7 @@ type options struct {
 	onAdjust       func(LimiterStats)
 	logger         *slog.Logger
 	observer       Observer
+	journal        Journal
 	unordered      bool // of a stream, as the next two
 	window         int
 	linger         time.Duration
@@ -428,6 +436,9 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 		if o.limiter.err != nil {
 			errs = append(errs, o.limiter.err)
 		}
+	}
+	if o.journal != nil && p.keyOf() == nil {
+		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
 	}
 	c := p.Capabilities
 	if o.atomic {
@@ -585,7 +596,7 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 	n := earlier.Len()
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: earlier.runID, inputs: earlier.inputs, keys: earlier.keys,
-		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats,
+		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats, ids: slices.Clone(earlier.ids),
 		revisions: maps.Clone(earlier.revisions),
 	}
 	if earlier.ownInputs { // and may be corrected again
@@ -642,6 +653,7 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 		return res, res.Err()
 	}
 	ctx, end := p.begin(ctx, res.Len())
+	res.idOf = p.ResultID
 	res.cause = p.perform(ctx, res, pending, doubtful, costs)
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
@@ -710,7 +722,11 @@ func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack
 
 // send prepares the items, runs the engine, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int, l listeners) error {
-	plan, err := p.prepare(ctx, res, pending, doubtful)
+	journal, err := p.openJournal()
+	var plan *prepared
+	if err == nil {
+		plan, err = p.prepare(ctx, res, pending, doubtful, journal)
+	}
 	if err != nil {
 		for i := range res.slots() {
 			if pending == nil || pending[i] {
@@ -736,7 +752,11 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	for _, i := range plan.settled {
 		l.tell(i)
 	}
-	r := engine.New(ctx, cfg)
+	var r *engine.Run
+	if journal != nil {
+		p.keepJournal(journal, cfg, res, func(err error) { r.Stop(err) })
+	}
+	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
 		failed := len(plan.Invalid)
 		for i := range pending {
@@ -748,6 +768,17 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	}
 	shutBefore := g.Stats().ShutFor
 	err = r.Wait()
+	if journal != nil {
+		var left []int
+		for i := range res.slots() {
+			if res.table.Slots[i].State == engine.NotAttempted {
+				left = append(left, i)
+			}
+		}
+		if late := closeJournal(journal, res, left); err == nil {
+			err = late
+		}
+	}
 	for i := range res.slots() {
 		if res.table.Slots[i].State == engine.NotAttempted {
 			l.tell(i)
@@ -793,11 +824,12 @@ func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total,
 type prepared struct {
 	*schedule.Plan
 	settled []int // items that ended without being sent
+	replay  []engine.Replay
 	costs   []int // of requests for 1, 2 and more items; nil when each costs 1
 }
 
 // prepare calls the hooks that look at every item, before anything is sent.
-func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool) (*prepared, error) {
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, journal Journal) (*prepared, error) {
 	if ctx.Err() != nil {
 		return nil, gate.Ended(ctx)
 	}
@@ -805,6 +837,17 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	key, policy := p.keyOf(), p.opts.duplicates
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
+	}
+	past := &past{}
+	if journal != nil {
+		if policy == KeepAllInOrder {
+			policy = RejectDuplicates // the journal knows an item by nothing but its key
+		}
+		hooks.Recall = func(keys []string, pending, doubtful []bool) ([]bool, []bool, error) {
+			res.keys = keys
+			err := p.recall(ctx, journal, res, pending, doubtful, past)
+			return past.pending, past.doubtful, err
+		}
 	}
 	if key != nil {
 		hooks.Key = func(i int) string { return key(res.inputs[i]) }
@@ -837,7 +880,10 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
-	settled := slices.Concat(plan.Invalid, plan.Losers)
+	settled := slices.Concat(plan.Invalid, plan.Losers, past.settled)
+	for _, replay := range past.replay {
+		plan.Todo += len(replay.Items)
+	}
 	if p.opts.atomic {
 		if err := p.fitsOne(plan, res); err != nil {
 			return nil, err
@@ -852,7 +898,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		}
 		plan.Schedule = schedule.Schedule{}
 	}
-	return &prepared{Plan: plan, settled: settled}, nil
+	return &prepared{Plan: plan, settled: settled, replay: past.replay}, nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.
@@ -953,7 +999,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		workers = 1
 	}
 	cfg := &engine.Config{
-		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful,
+		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful, Replay: plan.replay,
 		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
 			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return &patience{strategy: retry.Strategy} }, MaxThrottleWait: retry.MaxThrottleWait,
@@ -1111,4 +1157,229 @@ type JournalEntry struct {
 	Reason      Reason // why it was Skipped
 	ID          string // what ResultID named of the result, "" for nothing
 	Fingerprint string // of the item's content, "" when none is wanted
+}
+
+// WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
+// where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
+// begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
+// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
+// a result is named by [BatchProcessor.ResultID].
+//
+// Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
+// with its error, and returns all it knows. A dry run takes no notice of it.
+func WithJournal(j Journal) Option {
+	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
+}
+
+var (
+	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
+	// answer was lost with that run, it must not be sent twice, and there is no way to look.
+	ErrBegun = errors.New("windrow: an earlier run has begun it, and may have applied it")
+	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
+	ErrContentChanged = errors.New("windrow: the journal knows this key with another content: give the item a new key, or undo the change")
+
+	errNoKey = errors.New("windrow: the item has no key, by which the journal would know it")
+)
+
+// journalError gives an error of a journal its name.
+func journalError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("windrow: the journal: %w", err)
+}
+
+// openJournal begins with the journal, nil when there is none to be kept.
+func (p *BatchProcessor[In, Out]) openJournal() (Journal, error) {
+	j := p.opts.journal
+	if j == nil || p.opts.dryRun {
+		return nil, nil
+	}
+	return j, journalError(j.Begin(p.op))
+}
+
+// past is what a journal says of the items of a run.
+type past struct {
+	pending, doubtful []bool
+	settled           []int // items that need nothing, or nothing that can be done
+	replay            []engine.Replay
+}
+
+// recall asks the journal for every item that is pending.
+func (p *BatchProcessor[In, Out]) recall(ctx context.Context, j Journal, res *BulkResult[In, Out], pending, doubtful []bool, past *past) error {
+	n := res.Len()
+	past.pending, past.doubtful = make([]bool, n), make([]bool, n)
+	copy(past.doubtful, doubtful)
+	res.ids = make([]string, n)
+	states := make([]State, n)
+	var failure atomic.Pointer[error]
+	fail := func(err error) { failure.CompareAndSwap(nil, &err) }
+	parallel.For(n, func() bool { return ctx.Err() != nil || failure.Load() != nil }, func(i int) {
+		if !pending[i] {
+			return
+		}
+		entry, err := p.knownOf(j, res.keys[i], res.inputs[i])
+		if err != nil && !errors.Is(err, ErrContentChanged) && err != errNoKey {
+			fail(journalError(err))
+			return
+		}
+		states[i] = entry.State
+		switch {
+		case err != nil:
+			states[i] = Failed
+			res.table.Put(i, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation})
+		case entry.State == Succeeded || entry.State == Skipped:
+			res.table.Slots[i], res.ids[i] = engine.Slot{State: engine.Skipped, Reason: engine.DoneBefore}, entry.ID
+		case entry.State == Unknown:
+			res.table.Put(i, engine.Slot{State: engine.Unknown}, engine.Detail{Err: ErrBegun})
+		default:
+			past.pending[i], states[i] = true, NotAttempted
+		}
+	}, func(_ int, value any, stack []byte) {
+		fail(&schedule.HookError{Hook: "Fingerprint", Err: lost(value, stack)})
+	})
+	if err := failure.Load(); err != nil {
+		return *err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return p.takeUp(j, res, pending, states, past)
+}
+
+// knownOf returns what the journal knows of an item.
+func (p *BatchProcessor[In, Out]) knownOf(j Journal, key string, in In) (JournalEntry, error) {
+	if key == "" {
+		return JournalEntry{}, errNoKey
+	}
+	entry, err := j.Find(key)
+	if err != nil || p.Fingerprint == nil || entry.Fingerprint == "" || entry.State == Failed || entry.State == NotAttempted {
+		return entry, err
+	}
+	if p.Fingerprint(in) != entry.Fingerprint {
+		err = ErrContentChanged
+	}
+	return entry, err
+}
+
+// takeUp decides what becomes of the items that an earlier run has begun and not ended.
+func (p *BatchProcessor[In, Out]) takeUp(j Journal, res *BulkResult[In, Out], pending []bool, states []State, past *past) error {
+	begun := map[string]int{}
+	for i, state := range states {
+		switch {
+		case !pending[i]:
+		case state == Unknown:
+			begun[res.keys[i]] = i
+		case state != NotAttempted:
+			past.settled = append(past.settled, i)
+		}
+	}
+	if len(begun) == 0 {
+		return nil
+	}
+	for intent, err := range j.Unfinished() {
+		if err != nil {
+			return journalError(err)
+		}
+		items := make([]int, 0, len(intent.Keys))
+		for _, key := range intent.Keys {
+			if i, ok := begun[key]; ok {
+				items = append(items, i)
+			}
+		}
+		if len(items) < len(intent.Keys) || !p.mayReplay(res, intent, items) {
+			continue
+		}
+		past.replay = append(past.replay, engine.Replay{Items: items, Handle: intent.Handle})
+		for _, key := range intent.Keys {
+			delete(begun, key)
+		}
+	}
+	for _, i := range slices.Sorted(maps.Values(begun)) {
+		if !p.mayTakeUp(res.inputs[i]) || p.opts.atomic && p.Reconcile != nil {
+			past.settled = append(past.settled, i)
+			continue
+		}
+		past.pending[i], past.doubtful[i] = true, true
+	}
+	return nil
+}
+
+// mayReplay reports whether what was sent together may be sent again, together: the server knows it by the handle of a
+// job, or by its idempotency key.
+func (p *BatchProcessor[In, Out]) mayReplay(res *BulkResult[In, Out], intent JournalIntent, items []int) bool {
+	if intent.Handle != "" {
+		return true
+	}
+	return len(items) > 1 && len(items) <= p.chunkItems() && p.wholeOnly() && p.owner(res).keyFor(items) == intent.IdempotencyKey
+}
+
+// mayTakeUp reports whether something can be done for an item that an earlier run has begun.
+func (p *BatchProcessor[In, Out]) mayTakeUp(in In) bool {
+	return p.traitsFor(in).Repeatable && !p.wholeOnly() || p.Reconcile != nil
+}
+
+// keepJournal has the engine tell the journal what it begins and ends.
+func (p *BatchProcessor[In, Out]) keepJournal(j Journal, cfg *engine.Config, res *BulkResult[In, Out], stop func(error)) {
+	owner := cfg.Owner.(*owner)
+	intentOf := func(a *engine.Attempt, items []int) JournalIntent {
+		keys := make([]string, len(items))
+		for k, i := range items {
+			keys[k] = res.key(i)
+		}
+		return JournalIntent{Keys: keys, IdempotencyKey: owner.keyFor(items), Attempt: a.Number()}
+	}
+	cfg.Hooks.Intend = func(a *engine.Attempt, items []int) error {
+		return journalError(j.Intend(a, intentOf(a, items)))
+	}
+	cfg.Hooks.Settled = func(lo, hi int) {
+		entries := make([]JournalEntry, 0, hi-lo)
+		for i := lo; i < hi; i++ {
+			entries = append(entries, p.entryOf(res, i))
+		}
+		if err := j.Record(entries...); err != nil {
+			stop(journalError(err))
+		}
+	}
+	owner.save = func(a *engine.Attempt, handle string) {
+		items := a.Items()
+		if items == nil {
+			items = []int{a.Item()}
+		}
+		ctx := context.WithoutCancel(a) // the job has begun
+		intent := intentOf(a, items)
+		var err error
+		if intent.Handle = handle; a.Intended() {
+			err = j.Save(ctx, intent.IdempotencyKey, handle)
+		} else {
+			err = j.Intend(ctx, intent)
+		}
+		if err != nil {
+			stop(journalError(err))
+		}
+	}
+}
+
+// entryOf is what the journal is to remember of an item.
+func (p *BatchProcessor[In, Out]) entryOf(res *BulkResult[In, Out], i int) JournalEntry {
+	r := res.At(i)
+	entry := JournalEntry{Key: r.Key, State: r.State, Reason: r.Reason, ID: r.ID}
+	if p.Fingerprint != nil {
+		if err := guarded(func() error { entry.Fingerprint = p.Fingerprint(r.Input); return nil }); err != nil {
+			entry.Fingerprint = "" // it was good enough when the item was looked up
+		}
+	}
+	return entry
+}
+
+// closeJournal tells the journal which of the items that were not attempted it believes to be begun, and has it write
+// everything down.
+func closeJournal[In, Out any](j Journal, res *BulkResult[In, Out], left []int) error {
+	var errs []error
+	for _, i := range left {
+		if entry, err := j.Find(res.key(i)); err == nil && entry.State == Unknown {
+			errs = append(errs, j.Record(JournalEntry{Key: res.key(i)}))
+		}
+	}
+	return journalError(errors.Join(append(errs, j.Sync())...))
 }

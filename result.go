@@ -58,7 +58,7 @@ const (
 	ReasonUnchanged            // the server has it as it is
 	ReasonAlreadyExists        // the server has it, and it was not to be replaced
 	ReasonNotFound             // it was to be deleted, and the server does not have it
-	ReasonDoneBefore           // an earlier run did it
+	ReasonDoneBefore           // an earlier run did it, as its [Journal] says
 	ReasonDryRun               // nothing is sent in a dry run
 	ReasonDuplicate            // another item with its key was sent in its place
 )
@@ -142,6 +142,7 @@ type Result[In, Out any] struct {
 	Kind     ErrorKind     // of Err
 	Attempts int           // charged attempts; a throttled one is not charged
 	Key      string        // or the id of an update, delete or read; "" without either
+	ID       string        // what [BatchProcessor.ResultID] named of Value, in this run or, as a [Journal] says, an earlier one
 	Reason   Reason        // why it was Skipped
 	Warnings []string      // of the server, also about an item that succeeded
 	Elapsed  time.Duration // from its first call to its last answer; for calls of less than 10 µs a mean
@@ -196,6 +197,8 @@ type BulkResult[In, Out any] struct {
 	table     *engine.Table
 	mask      int      // index & mask is the item's place; -1, unless it is the ring of a stream
 	keys      []string // nil when there are none
+	ids       []string // that a journal knew; nil when there are none
+	idOf      func(Out) string
 	stats     RunStats
 	cause     error
 	corrected map[int]bool
@@ -222,6 +225,7 @@ func (r *BulkResult[In, Out]) At(index int) Result[In, Out] {
 	}
 	if res.State == Succeeded || res.State == Skipped {
 		res.Value = r.values[index&r.mask]
+		res.ID = r.id(index, res)
 	}
 	detail := r.table.Detail(index)
 	res.Err, res.Kind, res.Warnings = detail.Err, ErrorKind(detail.Kind), detail.Warnings
@@ -229,6 +233,17 @@ func (r *BulkResult[In, Out]) At(index int) Result[In, Out] {
 		res.Err = ErrNotAttempted
 	}
 	return res
+}
+
+// id is what the server calls the record of an item that needs nothing more.
+func (r *BulkResult[In, Out]) id(index int, res Result[In, Out]) string {
+	switch {
+	case r.ids != nil && r.ids[index&r.mask] != "":
+		return r.ids[index&r.mask]
+	case r.idOf != nil && res.Reason != ReasonDoneBefore && res.Reason != ReasonDryRun && res.Reason != ReasonDuplicate:
+		return r.idOf(res.Value)
+	}
+	return ""
 }
 
 func (r *BulkResult[In, Out]) key(index int) string {
@@ -547,6 +562,7 @@ type (
 	itemJSON[In, Out any] struct {
 		Index    int        `json:"index"`
 		Key      string     `json:"key,omitempty"`
+		ID       string     `json:"id,omitempty"`
 		State    State      `json:"state"`
 		Reason   Reason     `json:"reason,omitempty"`
 		Attempts int        `json:"attempts"`
@@ -574,7 +590,7 @@ func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
 	}
 	for res := range r.All() {
 		item := itemJSON[In, Out]{
-			Index: res.Index, Key: res.Key, State: res.State, Reason: res.Reason, Attempts: res.Attempts,
+			Index: res.Index, Key: res.Key, ID: res.ID, State: res.State, Reason: res.Reason, Attempts: res.Attempts,
 			Elapsed: int64(res.Elapsed), Warnings: res.Warnings, Input: res.Input,
 			Revision: r.revisions[res.Index], Corrects: r.corrected[res.Index],
 		}
@@ -616,6 +632,12 @@ func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 				got.keys = make([]string, n)
 			}
 			got.keys[i] = item.Key
+		}
+		if item.ID != "" {
+			if got.ids == nil {
+				got.ids = make([]string, n)
+			}
+			got.ids[i] = item.ID
 		}
 		if item.Revision > 0 {
 			if got.revisions == nil {

@@ -143,8 +143,13 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			yield(none, &StopError{Cause: cause})
 			return
 		}
+		journal, err := s.p.openJournal()
+		if err != nil {
+			yield(none, &StopError{Cause: err})
+			return
+		}
 		ctx, end := s.p.begin(s.ctx, -1)
-		f := newFlow(ctx, s, costs)
+		f := newFlow(ctx, s, costs, journal)
 		defer func() {
 			f.join()
 			end(s.Stats(), f.cause)
@@ -164,11 +169,12 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 
 // flow is a stream under way.
 type flow[In, Out any] struct {
-	s      *ResultStream[In, Out]
-	ring   *BulkResult[In, Out]
-	win    *window.Window
-	run    *engine.Run
-	cancel context.CancelFunc
+	s       *ResultStream[In, Out]
+	ring    *BulkResult[In, Out]
+	journal Journal // nil when there is none to be kept
+	win     *window.Window
+	run     *engine.Run
+	cancel  context.CancelFunc
 
 	stop       chan struct{} // closed when the source is to end
 	sourceDone chan struct{}
@@ -186,7 +192,7 @@ type flow[In, Out any] struct {
 	joined     bool
 }
 
-func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs []int) *flow[In, Out] {
+func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs []int, journal Journal) *flow[In, Out] {
 	p, width := s.p, s.p.opts.window
 	if width == 0 {
 		width = defaultWindow
@@ -194,10 +200,11 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	win := window.New(width)
 	n := win.Slots()
 	f := &flow[In, Out]{
-		s: s, win: win,
+		s: s, win: win, journal: journal,
 		stop: make(chan struct{}), sourceDone: make(chan struct{}), over: make(chan struct{}), listeners: listeners{broken: make(chan error, 1)},
 		ring: &BulkResult[In, Out]{
 			op: p.op, runID: idem.RunID(), inputs: make([]In, n), values: make([]Out, n), table: engine.NewRing(n), mask: n - 1,
+			idOf: p.ResultID,
 		},
 	}
 	ctx, f.cancel = context.WithCancel(ctx)
@@ -215,6 +222,10 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 		cfg.KeyOf = f.ring.key
 	}
 	cfg.Owner = p.owner(f.ring)
+	if journal != nil {
+		f.ring.ids, cfg.KeysOnce = make([]string, n), true
+		p.keepJournal(journal, cfg, f.ring, func(err error) { f.run.Stop(err) })
+	}
 	f.run = engine.New(ctx, cfg)
 	s.mu.Lock()
 	s.run, s.began = f.run, time.Now()
@@ -293,6 +304,15 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 			return fmt.Errorf("windrow: Size: %w", err)
 		}
 	}
+	if f.journal != nil {
+		if !f.run.Claim(n) {
+			*f.ring.table.At(n) = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
+			return nil
+		}
+		if fresh, err := f.recall(n, in); err != nil || !fresh {
+			return err
+		}
+	}
 	if p.Validate != nil {
 		if err := guarded(func() error { return p.Validate(in) }); err != nil {
 			f.ring.invalid(n, err)
@@ -303,6 +323,31 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 		*f.ring.table.At(n) = engine.Slot{State: engine.Skipped, Reason: engine.DryRun}
 	}
 	return nil
+}
+
+// recall asks the journal for an item. It reports false when its slot says what is to be done.
+func (f *flow[In, Out]) recall(n int, in In) (fresh bool, _ error) {
+	p, at := f.s.p, n&f.ring.mask
+	f.ring.ids[at] = ""
+	var entry JournalEntry
+	err := guarded(func() (err error) { entry, err = p.knownOf(f.journal, f.ring.keys[at], in); return err })
+	switch {
+	case errors.Is(err, ErrContentChanged) || err == errNoKey:
+		f.ring.table.Put(n, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation})
+	case isPanic(err):
+		return false, fmt.Errorf("windrow: Fingerprint: %w", err)
+	case err != nil:
+		return false, journalError(err)
+	case entry.State == Succeeded || entry.State == Skipped:
+		*f.ring.table.At(n), f.ring.ids[at] = engine.Slot{State: engine.Skipped, Reason: engine.DoneBefore}, entry.ID
+	case entry.State == Unknown && p.mayTakeUp(in):
+		f.ring.table.Put(n, engine.Slot{State: engine.Doubtful}, engine.Detail{Err: ErrBegun})
+	case entry.State == Unknown:
+		f.ring.table.Put(n, engine.Slot{State: engine.Unknown}, engine.Detail{Err: ErrBegun})
+	default:
+		return true, nil
+	}
+	return false, nil
 }
 
 // guarded calls a caller's function and makes an error of its panic.
@@ -372,7 +417,13 @@ func (f *flow[In, Out]) hand(res Result[In, Out], yield func(Result[In, Out], er
 func (f *flow[In, Out]) count(s State) { f.s.ended[s].Add(1) }
 
 // left calls do for the items that were pulled and not handed over.
-func (f *flow[In, Out]) left(do func(item int)) {
+func (f *flow[In, Out]) left(all func(item int)) {
+	do := func(item int) {
+		if s := f.ring.table.At(item); s.State == engine.Doubtful { // nobody has come to it
+			s.State = engine.Unknown
+		}
+		all(item)
+	}
 	if f.s.p.opts.unordered {
 		f.win.Left(f.pulled, do)
 		return
@@ -412,6 +463,11 @@ func (f *flow[In, Out]) join() {
 		f.panicked, _ = f.sourceErr.(*PanicError)
 		f.cause = f.sourceErr
 	}
+	if f.journal != nil {
+		if err := f.closeJournal(); f.cause == nil && f.panicked == nil {
+			f.cause = err
+		}
+	}
 	if broken {
 		f.cause = nil
 		f.left(func(item int) { f.count(f.ring.At(item).State) })
@@ -419,6 +475,17 @@ func (f *flow[In, Out]) join() {
 	f.s.mu.Lock()
 	f.s.elapsed = max(1, time.Since(f.s.began))
 	f.s.mu.Unlock()
+}
+
+// closeJournal tells the journal what was begun and proved not to be applied, and has it write everything down.
+func (f *flow[In, Out]) closeJournal() error {
+	var left []int
+	f.left(func(item int) {
+		if f.ring.table.At(item).State == engine.NotAttempted {
+			left = append(left, item)
+		}
+	})
+	return closeJournal(f.journal, f.ring, left)
 }
 
 // awaitSource waits for the source, unless it is in the middle of producing an item: it may take for ever.

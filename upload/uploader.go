@@ -42,6 +42,9 @@ type Uploader[Out any] struct {
 	// OnTransfer is told how far each file has come: at its beginning, about ten times a second, and at its end. It is
 	// called from the goroutines that send, at the same time for different files, and slows them down.
 	OnTransfer func(Transfer)
+	// ResultID names what the server made of a file, such as its id: see [windrow.Result.ID]. It is what a journal stores.
+	// Nil means that nothing is stored but how the file ended.
+	ResultID func(out Out) string
 	// OnResult is called once with each result, as soon as the file has ended, from one goroutine.
 	OnResult func(windrow.Result[*Task, Out])
 
@@ -137,7 +140,7 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	}
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...)
 	p.Key = func(t *Task) string { return t.key() }
-	p.Reconcile, p.OnResult = r.resolve, u.OnResult
+	p.Reconcile, p.OnResult, p.ResultID = r.resolve, u.OnResult, u.ResultID
 	if d, ok := u.client.(windrow.Describer); ok {
 		p.Capabilities = d.Capabilities()
 	}
@@ -256,7 +259,11 @@ func (q Query) identity() Query {
 // resolve finds out what became of a file after an answer was lost.
 func (r *run[Out]) resolve(ctx context.Context, t *Task) (out Out, applied bool, err error) {
 	sent, stepped, created, doubt := t.progress()
+	// A look-up before the first attempt: an earlier run has begun it, of which only its journal knows.
+	attempt, _ := windrow.AttemptFrom(ctx)
+	begunBefore := !sent && attempt.Number == 1
 	switch {
+	case begunBefore:
 	case !sent, stepped && !created && doubt == "":
 		return out, false, nil // nothing that must not be done again was begun
 	case stepped && created && doubt == "":

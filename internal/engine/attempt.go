@@ -28,18 +28,19 @@ type Attempt struct {
 
 // record is what became known during an attempt.
 type record struct {
-	items   []int                  // the members of a chunk; set before the call, nil for a single item
-	engaged atomic.Bool            // a transport keeps the record
-	open    atomic.Int32           // requests that change something, sent and not answered
-	applied atomic.Int32           // how many of those were answered by something else than a refusal
-	status  atomic.Int32           // HTTP status of the last answer; 0 when there is none
-	lastToo atomic.Bool            // the last answer is one of applied
-	used    atomic.Int64           // of the quota units that were paid with the attempt
-	expired atomic.Bool            // its own timeout ended it
-	probe   atomic.Bool            // it tries whether a shut gate may open
-	target  atomic.Pointer[string] // of the first request with an idempotency key
-	handle  atomic.Pointer[string] // what the next attempt is to find
-	prepaid atomic.Int64           // quota units that were paid beside those of the attempt
+	items    []int                  // the members of a chunk; set before the call, nil for a single item
+	engaged  atomic.Bool            // a transport keeps the record
+	open     atomic.Int32           // requests that change something, sent and not answered
+	applied  atomic.Int32           // how many of those were answered by something else than a refusal
+	status   atomic.Int32           // HTTP status of the last answer; 0 when there is none
+	lastToo  atomic.Bool            // the last answer is one of applied
+	used     atomic.Int64           // of the quota units that were paid with the attempt
+	expired  atomic.Bool            // its own timeout ended it
+	intended atomic.Bool            // somebody remembers that it was about to be sent
+	probe    atomic.Bool            // it tries whether a shut gate may open
+	target   atomic.Pointer[string] // of the first request with an idempotency key
+	handle   atomic.Pointer[string] // what the next attempt is to find
+	prepaid  atomic.Int64           // quota units that were paid beside those of the attempt
 }
 
 // noRecord is read in place of a record that was never made. Nobody writes to it.
@@ -131,6 +132,9 @@ func (a *Attempt) FirstTarget(target string) bool {
 
 // Expired reports whether the attempt's own timeout ended it.
 func (a *Attempt) Expired() bool { return a.read().expired.Load() }
+
+// Intended reports whether [Hooks.Intend] was called for exactly these items.
+func (a *Attempt) Intended() bool { return a.read().intended.Load() }
 
 // Probe reports whether the attempt is the one that tries whether a shut gate may open.
 func (a *Attempt) Probe() bool { return a.read().probe.Load() }

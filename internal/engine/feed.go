@@ -20,7 +20,7 @@ type follower struct {
 // Feed adds the next item of a stream, number item, whose slot must be clear, or hold the outcome of an item that
 // is not to be sent. One goroutine feeds. It reports false when the run takes no more.
 func (r *Run) Feed(item int) bool {
-	if r.live != nil && r.cfg.Table.At(item).State == NotAttempted {
+	if r.live != nil && !r.cfg.KeysOnce && r.cfg.Table.At(item).State == NotAttempted {
 		r.chain(item)
 	}
 	if r.cfg.BatchDelay > 0 || r.cfg.Linger > 0 || r.cfg.Canary > 0 {
@@ -119,6 +119,19 @@ func (r *Run) chain(item int) {
 	r.live[key] = item
 }
 
+// Claim says that an item of a stream is the one with its key. It reports false when another one is in the stream; the
+// item is fed all the same, with a slot that says so. It is for runs in which no key may be sent twice (KeysOnce).
+func (r *Run) Claim(item int) bool {
+	key := r.cfg.KeyOf(item)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, taken := r.live[key]; taken {
+		return false
+	}
+	r.live[key] = item
+	return true
+}
+
 // release lets the item go that waits for one that has ended.
 func (r *Run) release(item int) {
 	key := r.cfg.KeyOf(item)
@@ -155,6 +168,12 @@ func (r *Run) passed(item int) bool {
 	switch s := r.cfg.Table.At(item).State; s {
 	case NotAttempted:
 		return false
+	case Doubtful:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.cfg.Table.At(item).State = Unknown // until it is sent
+		r.soon(&unit{jobs: []*job{r.jobFor(item)}})
+		return true
 	case held:
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -163,6 +182,9 @@ func (r *Run) passed(item int) bool {
 		r.letGo(f)
 		return true
 	default:
+		if r.cfg.KeysOnce {
+			r.release(item)
+		}
 		if r.cfg.Hooks.Final != nil {
 			r.cfg.Hooks.Final(item, item+1)
 		}

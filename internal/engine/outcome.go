@@ -19,7 +19,10 @@ const (
 	Unknown
 	States // how many there are
 
-	held = States // in a stream: the item waits for one with its key
+	// Doubtful is, in a stream, the state of an item to be sent that an earlier run may have applied.
+	Doubtful = States
+
+	held = States + 1 // in a stream: the item waits for one with its key
 )
 
 // Reason says why an item was skipped.

@@ -46,6 +46,8 @@ type unit struct {
 	at     time.Time // not before
 	probed int       // throttled in a row although each time it was the first request of a fresh window
 	handle string    // what an attempt left for the next one; "" when it left nothing
+
+	intended bool // somebody remembers that it is about to be sent
 }
 
 // whole reports whether the unit may be sent again as it is only, with all its jobs.

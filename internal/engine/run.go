@@ -47,6 +47,11 @@ type Hooks struct {
 	// Attempt is called before an attempt, with its context; the context it returns is what the call gets, and
 	// the function it returns is called with the attempt's error.
 	Attempt func(ctx context.Context, a *Attempt) (context.Context, func(error))
+	// Intend is called before items leave that must not be sent twice, or not but together. When it fails nothing leaves,
+	// and the run stops.
+	Intend func(a *Attempt, items []int) error
+	// Settled is called as Final is, but before an item that waits for one of these is let go.
+	Settled func(lo, hi int)
 	// Final is called once for each item that does not end as NotAttempted, after its slot was written, with the
 	// range of items from lo to hi-1 that have just ended. It may block. Workers call it at the same time.
 	Final func(lo, hi int)
@@ -61,6 +66,8 @@ type Config struct {
 	Stream   bool                  // items come by Feed; Todo, Order, Follower and Doubtful must be zero
 	KeyOf    func(item int) string // of a stream: items with one key are sent one after the other; nil means no keys
 	Doubtful []int                 // items to be sent that an earlier run may have applied; not in Order
+	Replay   []Replay              // what an earlier run has begun and not ended; not in Order either
+	KeysOnce bool                  // of a stream: no two items with one key are sent, and each is claimed before it is fed
 
 	Owner    any // what attempts carry for the caller
 	Traits   Traits
@@ -104,6 +111,12 @@ type Config struct {
 
 	// Lost makes the error of an item whose call panicked, or ended its goroutine: value is nil then.
 	Lost func(value any, stack []byte) error
+}
+
+// Replay is a request that an earlier run has begun, and that may be sent again as it was only.
+type Replay struct {
+	Items  []int
+	Handle string // what the attempt left for the next one; "" when it left nothing
 }
 
 // Stats counts what a run did.
@@ -230,8 +243,22 @@ func New(ctx context.Context, cfg *Config) *Run {
 	for _, i := range cfg.Doubtful {
 		r.ready = append(r.ready, &unit{jobs: []*job{r.jobFor(i)}})
 	}
+	for _, replay := range cfg.Replay {
+		u := &unit{handle: replay.Handle, intended: true}
+		for _, i := range replay.Items {
+			before := cfg.Table.Detail(i)
+			u.jobs = append(u.jobs, &job{
+				item: i, maybe: true, bound: len(replay.Items) > 1,
+				last: Judgement{Class: Ambiguous, Kind: before.Kind}, err: before.Err,
+			})
+		}
+		r.ready = append(r.ready, u)
+	}
 	r.extra.Store(int32(len(r.ready)))
-	r.batchLeft = len(r.ready)
+	r.batchLeft = len(cfg.Doubtful)
+	for _, replay := range cfg.Replay {
+		r.batchLeft += len(replay.Items)
+	}
 	r.batchEnd = r.batchFrom(0)
 	if cfg.Canary > 0 {
 		r.canary.Store(true)

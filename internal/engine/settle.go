@@ -429,6 +429,7 @@ func (r *Run) retry(u *unit, by Judgement) {
 		}
 		return
 	}
+	u.intended = u.intended && len(spent) == 0
 	if u.jobs = jobs; len(jobs) > 0 {
 		r.delay(u, delay, by)
 	}
@@ -475,6 +476,7 @@ func (r *Run) finish(j *job, s State, reason Reason) {
 	}
 	refused := (j.last.Class == Permanent || j.last.Class == TooLarge) && !j.last.Final
 	r.write(j, s, reason, s == Failed && !refused)
+	r.settled(j.item, j.item+1)
 	r.announce(j.item)
 	r.tally(s, 1)
 }
@@ -493,6 +495,7 @@ func (r *Run) abandon(j *job) {
 		r.write(j, Unknown, NoReason, false)
 	}
 	r.counts[r.cfg.Table.At(j.item).State].Add(1)
+	r.settled(j.item, j.item+1)
 	if r.cfg.Hooks.Final != nil {
 		r.cfg.Hooks.Final(j.item, j.item+1)
 	}
@@ -524,14 +527,26 @@ func (r *Run) announce(item int) {
 	}
 }
 
-// announceAll is [Run.announce] for the fresh items at the positions from lo to hi-1.
+// announceAll tells those who wait for the fresh items at the positions from lo to hi-1 that these have ended.
 func (r *Run) announceAll(lo, hi int) {
 	if r.cfg.Order == nil && r.cfg.Follower == nil && r.live == nil {
-		r.cfg.Hooks.Final(lo, hi)
+		r.settled(lo, hi)
+		if r.cfg.Hooks.Final != nil {
+			r.cfg.Hooks.Final(lo, hi)
+		}
 		return
 	}
 	for pos := lo; pos < hi; pos++ {
-		r.announce(r.item(pos))
+		item := r.item(pos)
+		r.settled(item, item+1)
+		r.announce(item)
+	}
+}
+
+// settled tells who remembers how items ended.
+func (r *Run) settled(lo, hi int) {
+	if r.cfg.Hooks.Settled != nil {
+		r.cfg.Hooks.Settled(lo, hi)
 	}
 }
 

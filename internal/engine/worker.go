@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -172,8 +173,13 @@ func (w *worker) callSpan() (end bool) {
 			w.missed = append(w.missed, w.span.lo-1)
 			continue
 		}
+		attempt := w.slab.next(r, item, 1, w.permit.Probe())
+		if r.cfg.Hooks.Intend != nil && !r.intend(attempt, []int{item}) {
+			w.span.lo-- // it is not sent
+			return true
+		}
 		w.calls++
-		w.calling = w.slab.next(r, item, 1, w.permit.Probe())
+		w.calling = attempt
 		err := r.call(w.calling, item)
 		if err != nil {
 			w.miss(err)
@@ -221,7 +227,7 @@ func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
 	j := &job{item: w.calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
-	w.run.settle(&unit{jobs: []*job{j}}, w.calling, reply{err: err, handle: w.calling.Handle(), permit: &w.permit, sent: w.began, at: now})
+	w.run.settle(&unit{jobs: []*job{j}, intended: w.calling.Intended()}, w.calling, reply{err: err, handle: w.calling.Handle(), permit: &w.permit, sent: w.began, at: now})
 }
 
 // settleSpan records the items of the span that succeeded, and returns those that were not sent.
@@ -256,7 +262,7 @@ func (w *worker) settleSpan() {
 // announceSpan tells those who wait for the items that succeeded.
 func (w *worker) announceSpan() {
 	r := w.run
-	if r.cfg.Hooks.Final == nil && r.cfg.Follower == nil && r.live == nil {
+	if r.cfg.Hooks.Final == nil && r.cfg.Hooks.Settled == nil && r.cfg.Follower == nil && r.live == nil {
 		return
 	}
 	from, missed := w.first, w.missed
@@ -336,6 +342,26 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 	return err
 }
 
+// intend has somebody remember that items are about to be sent, if they must not be sent twice. It reports false when
+// that failed: then nothing may leave.
+func (r *Run) intend(a *Attempt, items []int) bool {
+	if !slices.ContainsFunc(items, func(i int) bool {
+		t := r.traits(i)
+		return !t.Read && (!t.Repeatable || t.WholeOnly && len(items) > 1)
+	}) {
+		return true
+	}
+	if err := r.cfg.Hooks.Intend(a, items); err != nil {
+		if r.ctx.Err() != nil {
+			err = gate.Ended(r.ctx)
+		}
+		r.stop(err)
+		return false
+	}
+	a.write().intended.Store(true)
+	return true
+}
+
 // send makes the request of a unit.
 func (w *worker) send(u *unit) {
 	r := w.run
@@ -347,6 +373,25 @@ func (w *worker) send(u *unit) {
 	}
 	first := u.jobs[0]
 	a := w.slab.next(r, first.item, first.charged+1, w.permit.Probe())
+	if u.handle != "" {
+		a.SetHandle(u.handle)
+	}
+	items := make([]int, len(u.jobs))
+	for k, j := range u.jobs {
+		items[k] = j.item
+	}
+	switch {
+	case r.cfg.Hooks.Intend == nil || first.lookUp:
+	case u.intended:
+		a.write().intended.Store(true)
+	case !r.intend(a, items):
+		r.mu.Lock()
+		r.ready = append(r.ready, u)
+		r.mu.Unlock()
+		return
+	default:
+		u.intended = a.Intended()
+	}
 	re := reply{permit: &w.permit, err: r.cfg.Lost(nil, nil), sent: time.Now()}
 	defer func() {
 		if v := recover(); v != nil {
@@ -360,9 +405,6 @@ func (w *worker) send(u *unit) {
 		re.handle = a.Handle()
 		r.settle(u, a, re)
 	}()
-	if u.handle != "" {
-		a.SetHandle(u.handle)
-	}
 	if !first.sent {
 		for _, j := range u.jobs {
 			j.began = re.sent
@@ -376,10 +418,6 @@ func (w *worker) send(u *unit) {
 			return err
 		})
 	case r.cfg.Batch != nil && (len(u.jobs) > 1 || r.cfg.Call == nil):
-		items := make([]int, len(u.jobs))
-		for k, j := range u.jobs {
-			items[k] = j.item
-		}
 		a.write().items = items
 		answers := make([]Answer, len(u.jobs))
 		re.err = r.watched(a, func(ctx context.Context) (err error) {

@@ -12,8 +12,10 @@ type Hooks struct {
 	Key      func(i int) string
 	Validate func(i int) error
 	Size     func(i int) int
-	Invalid  func(i int, err error)              // an item that Validate refuses, or for which it panics
-	Lost     func(value any, stack []byte) error // makes an error of a panic; value is nil for a Goexit
+	Invalid  func(i int, err error) // an item that Validate refuses, or for which it panics
+	// Recall says which of the pending items are still to be sent, and which of those an earlier run may have applied.
+	Recall func(keys []string, pending, doubtful []bool) (stillPending, stillDoubtful []bool, err error)
+	Lost   func(value any, stack []byte) error // makes an error of a panic; value is nil for a Goexit
 }
 
 // A HookError says that Key or Size panicked: without them nothing can be sent.
@@ -47,6 +49,20 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 			return nil, err
 		}
 	}
+	var replaced []int
+	if h.Recall != nil {
+		// Before anything is looked up by its key, an item must be the only one that has it.
+		first := Make(n, pending, doubtful, plan.Keys, policy, serial)
+		if plan.Schedule = first; first.Rejected {
+			return plan, nil
+		}
+		replaced = first.Losers
+		pending = without(n, pending, replaced)
+		var err error
+		if pending, doubtful, err = h.Recall(plan.Keys, pending, doubtful); err != nil {
+			return nil, err
+		}
+	}
 	if h.Validate != nil {
 		valid, err := plan.validate(ctx, n, pending, h)
 		if err != nil {
@@ -55,6 +71,7 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 		pending = valid
 	}
 	plan.Schedule = Make(n, pending, doubtful, plan.Keys, policy, serial)
+	plan.Losers = append(plan.Losers, replaced...)
 	if h.Size != nil && !plan.Rejected {
 		plan.Sizes = make([]int, n)
 		if err := forEach(ctx, n, "Size", h, func(i int) { plan.Sizes[i] = max(0, h.Size(i)) }); err != nil {
@@ -62,6 +79,18 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 		}
 	}
 	return plan, nil
+}
+
+// without returns which items are pending, but for some.
+func without(n int, pending []bool, some []int) []bool {
+	rest := make([]bool, n)
+	for i := range rest {
+		rest[i] = pending == nil || pending[i]
+	}
+	for _, i := range some {
+		rest[i] = false
+	}
+	return rest
 }
 
 // forEach calls f for each index until one panics.
