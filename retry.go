@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net/http"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Class says what to do after an error. The zero Class is [ClassPermanent].
@@ -60,15 +60,7 @@ type Classification struct {
 	// Kind groups the error for people and reports.
 	Kind ErrorKind
 
-	notFound, exists bool
-	rolledBack       bool // not applied because of another item
-	final            bool // it is not sent again
-	beforeSuccess    bool // fatal only until the first success
-	stopWhenSpent    bool // the run stops when the item's attempts are used up
-	unrecognised     bool // nothing is known: the record of the transport decides
-	answered         bool // the error tells the status of an answer
-	marked           bool // said in so many words: the record of the transport does not overrule it
-	skip             Reason
+	more verdict.Verdict // what only the default classifier knows
 }
 
 // Classifier judges an error, and the error only: what follows from the class is the business of the run. It is
@@ -108,8 +100,8 @@ func Classified(err error, c Classification) error {
 	if err == nil {
 		return nil
 	}
-	c.marked = true
-	c.notFound, c.exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	c.more.Marked = true
+	c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
 	return &classified{err, c}
 }
 
@@ -159,28 +151,33 @@ func Classify(err error) Classification {
 	if e, ok := errors.AsType[*classified](err); ok {
 		return e.as
 	}
+	return classificationOf(judged(err))
+}
+
+// judged is what the default classifier makes of an error that nobody has marked.
+func judged(err error) verdict.Verdict {
 	if e, ok := errors.AsType[*SkipError](err); ok {
-		return Classification{skip: e.Reason, marked: true}
+		return verdict.Verdict{Judgement: engine.Judgement{Skip: engine.Reason(e.Reason)}, Marked: true}
 	}
-	c := Classification{notFound: errors.Is(err, ErrNotFound), exists: errors.Is(err, ErrAlreadyExists)}
-	if c.notFound || c.exists {
-		c.Kind = KindResource
+	var v verdict.Verdict
+	v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	if v.NotFound || v.Exists {
+		v.Kind = engine.Resource
 	}
 	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
-		c.marked = true
-		return c
+		v.Marked = true
+		return v
 	}
-	if errors.Is(err, ErrRolledBack) {
-		c.Class, c.rolledBack, c.marked = ClassTransient, true, true
-		return c
-	}
-	if errors.Is(err, ErrProtocol) {
-		c.Class, c.final, c.marked = ClassAmbiguous, true, true
-		return c
-	}
-	if errors.Is(err, ErrAttemptTimeout) {
-		c.Class, c.Kind = ClassAmbiguous, KindTimeout
-		return c
+	switch {
+	case errors.Is(err, ErrRolledBack):
+		v.Class, v.Undone, v.Marked = engine.Transient, true, true
+		return v
+	case errors.Is(err, ErrProtocol):
+		v.Class, v.Final, v.Marked = engine.Ambiguous, true, true
+		return v
+	case errors.Is(err, ErrAttemptTimeout):
+		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
+		return v
 	}
 	if e, ok := errors.AsType[interface {
 		error
@@ -193,112 +190,21 @@ func Classify(err error) Classification {
 		}](err); ok {
 			after = e.RetryAfter()
 		}
-		return c.withStatus(e.StatusCode(), after)
+		return v.WithStatus(e.StatusCode(), after)
 	}
-	return c.withFault(neterr.Of(err))
+	return v.WithFault(neterr.Of(err))
 }
 
-// withStatus classifies an answer by its HTTP status.
-func (c Classification) withStatus(status int, after time.Duration) Classification {
-	c.After, c.answered = max(0, after), true
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
-		c.Class, c.Kind = ClassFatal, KindResource
-	case status == http.StatusForbidden:
-		c.Class, c.Kind, c.beforeSuccess = ClassFatal, KindResource, true
-	case status == http.StatusNotFound || status == http.StatusGone:
-		c.Kind, c.notFound = KindResource, true
-	case status == http.StatusConflict:
-		c.Kind, c.exists = KindResource, true
-	case status == http.StatusRequestEntityTooLarge:
-		c.Class, c.Kind = ClassTooLarge, KindValidation
-	case status == http.StatusUnprocessableEntity:
-		c.Kind, c.exists = KindValidation, true // some answer 422 where others answer 409
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && after > 0:
-		c.Class, c.Kind = ClassThrottled, KindSystem
-	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
-		c.Class, c.Kind = ClassTransient, KindSystem
-	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
-		c.Class, c.Kind = ClassAmbiguous, KindTimeout
-	case status >= 500:
-		c.Class, c.Kind = ClassAmbiguous, KindSystem
-	case status < 300: // an error beside a success: the answer could not be read
-		c.Class, c.Kind = ClassAmbiguous, KindSystem
-	case status == http.StatusLocked || status == http.StatusMethodNotAllowed:
-		c.Kind = KindResource
-	default:
-		c.Kind = KindValidation
-	}
-	return c
+// verdict is all that is known.
+func (c Classification) verdict() verdict.Verdict {
+	v := c.more
+	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
+	return v
 }
 
-// withFault classifies an error of the network.
-func (c Classification) withFault(f neterr.Fault) Classification {
-	switch f {
-	case neterr.NotSent:
-		c.Class = ClassTransient
-	case neterr.NoSuchName:
-		c.Class, c.stopWhenSpent = ClassTransient, true
-	case neterr.Timeout:
-		c.Class, c.Kind = ClassAmbiguous, KindTimeout
-	case neterr.Broken, neterr.Cut:
-		c.Class = ClassAmbiguous
-	case neterr.Certificate, neterr.BadURL:
-		c.Class = ClassFatal
-	default:
-		c.unrecognised = true
-	}
-	return c
-}
-
-// withRecord applies what the transport knows of the attempt.
-func (c Classification) withRecord(a *engine.Attempt) Classification {
-	if c.marked {
-		return c
-	}
-	cut := a.Expired() || a.Err() != nil
-	if status := a.Status(); c.unrecognised && status != 0 && !cut {
-		unrecognised := c
-		c = c.withStatus(status, 0) // the error of an SDK that does not tell its status
-		c.unrecognised = false
-		if status < 300 {
-			c = unrecognised
-			c.Class, c.unrecognised = ClassAmbiguous, false
-		}
-	}
-	switch a.Delivery() {
-	case engine.NotSent:
-		if c.Class == ClassAmbiguous && !c.answered {
-			c.Class = ClassTransient
-		}
-	case engine.Sent, engine.Answered:
-		switch {
-		case c.unrecognised:
-			if cut || a.Delivery() == engine.Sent {
-				c.Class = ClassAmbiguous
-			}
-		case c.Class == ClassFatal:
-		case a.Beside(), c.Class == ClassTransient, c.Class == ClassThrottled && a.Status() < 500:
-			c.Class = ClassAmbiguous
-		}
-	default:
-		if c.unrecognised && cut {
-			c.Class = ClassAmbiguous
-		}
-	}
-	if a.Expired() && c.Class == ClassAmbiguous {
-		c.Kind = KindTimeout
-	}
-	return c
-}
-
-// judgement is the engine's form of a classification.
-func (c Classification) judgement() engine.Judgement {
-	return engine.Judgement{
-		Class: engine.Class(c.Class), Kind: engine.Kind(c.Kind), After: c.After, MaxItems: c.MaxItems, BadItem: c.BadItem,
-		Skip: engine.Reason(c.skip), NotFound: c.notFound, Exists: c.exists, Undone: c.rolledBack, Final: c.final,
-		BeforeSuccess: c.beforeSuccess, StopWhenSpent: c.stopWhenSpent,
-	}
+// classificationOf is a verdict as a classifier returns it.
+func classificationOf(v verdict.Verdict) Classification {
+	return Classification{Class: Class(v.Class), After: v.After, MaxItems: v.MaxItems, BadItem: v.BadItem, Kind: ErrorKind(v.Kind), more: v}
 }
 
 // Strategy makes a [backoff.BackOff]. A run calls it once for each item, after the item's first failure, since a
@@ -507,7 +413,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger) func(*engine.Att
 		if failure != nil {
 			return broken(op, a, failure)
 		}
-		j := c.withRecord(a).judgement()
+		j := c.verdict().WithRecord(a).Judgement
 		if logger != nil && j.Class == engine.Throttled {
 			now := time.Now().Unix()
 			if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {

@@ -1,0 +1,114 @@
+// Package verdict judges errors: by the HTTP status that they tell, by what the network says, and by what a transport
+// recorded of the attempt.
+package verdict
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/neterr"
+)
+
+// Verdict is what is made of an error, and how sure that is.
+type Verdict struct {
+	engine.Judgement
+
+	Unrecognised bool // nothing is known: the record of the transport decides
+	Answered     bool // the error tells the status of an answer
+	Marked       bool // said in so many words: the record of the transport does not overrule it
+}
+
+// WithStatus judges an answer by its HTTP status.
+func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
+	v.After, v.Answered = max(0, after), true
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
+		v.Class, v.Kind = engine.Fatal, engine.Resource
+	case status == http.StatusForbidden:
+		v.Class, v.Kind, v.BeforeSuccess = engine.Fatal, engine.Resource, true
+	case status == http.StatusNotFound || status == http.StatusGone:
+		v.Kind, v.NotFound = engine.Resource, true
+	case status == http.StatusConflict:
+		v.Kind, v.Exists = engine.Resource, true
+	case status == http.StatusRequestEntityTooLarge:
+		v.Class, v.Kind = engine.TooLarge, engine.Validation
+	case status == http.StatusUnprocessableEntity:
+		v.Kind, v.Exists = engine.Validation, true // some answer 422 where others answer 409
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && after > 0:
+		v.Class, v.Kind = engine.Throttled, engine.System
+	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
+		v.Class, v.Kind = engine.Transient, engine.System
+	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
+		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
+	case status >= 500:
+		v.Class, v.Kind = engine.Ambiguous, engine.System
+	case status < 300: // an error beside a success: the answer could not be read
+		v.Class, v.Kind = engine.Ambiguous, engine.System
+	case status == http.StatusLocked || status == http.StatusMethodNotAllowed:
+		v.Kind = engine.Resource
+	default:
+		v.Kind = engine.Validation
+	}
+	return v
+}
+
+// WithFault judges an error of the network.
+func (v Verdict) WithFault(f neterr.Fault) Verdict {
+	switch f {
+	case neterr.NotSent:
+		v.Class = engine.Transient
+	case neterr.NoSuchName:
+		v.Class, v.StopWhenSpent = engine.Transient, true
+	case neterr.Timeout:
+		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
+	case neterr.Broken, neterr.Cut:
+		v.Class = engine.Ambiguous
+	case neterr.Certificate, neterr.BadURL:
+		v.Class = engine.Fatal
+	default:
+		v.Unrecognised = true
+	}
+	return v
+}
+
+// WithRecord applies what the transport knows of the attempt.
+func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
+	if v.Marked {
+		return v
+	}
+	cut := a.Expired() || a.Err() != nil
+	if status := a.Status(); v.Unrecognised && status != 0 && !cut {
+		unrecognised := v
+		v = v.WithStatus(status, 0) // the error of an SDK that does not tell its status
+		v.Unrecognised = false
+		if status < 300 {
+			v = unrecognised
+			v.Class, v.Unrecognised = engine.Ambiguous, false
+		}
+	}
+	switch a.Delivery() {
+	case engine.NotSent:
+		if v.Class == engine.Ambiguous && !v.Answered {
+			v.Class = engine.Transient
+		}
+	case engine.Sent, engine.Answered:
+		switch {
+		case v.Unrecognised:
+			if cut || a.Delivery() == engine.Sent {
+				v.Class = engine.Ambiguous
+			}
+		case v.Class == engine.Fatal:
+		case a.Beside(), v.Class == engine.Transient, v.Class == engine.Throttled && a.Status() < 500:
+			v.Class = engine.Ambiguous
+		}
+	default:
+		if v.Unrecognised && cut {
+			v.Class = engine.Ambiguous
+		}
+	}
+	if a.Expired() && v.Class == engine.Ambiguous {
+		v.Kind = engine.Timeout
+	}
+	return v
+}
