@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -23,6 +22,7 @@ import (
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/sink"
 )
@@ -722,7 +722,7 @@ func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack
 
 // send prepares the items, runs the engine, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int, l listeners) error {
-	journal, err := p.openJournal()
+	journal, err := p.resumption(res)
 	var plan *prepared
 	if err == nil {
 		plan, err = p.prepare(ctx, res, pending, doubtful, journal)
@@ -754,7 +754,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	}
 	var r *engine.Run
 	if journal != nil {
-		p.keepJournal(journal, cfg, res, func(err error) { r.Stop(err) })
+		keepJournal(journal, cfg, func(err error) { r.Stop(err) })
 	}
 	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
@@ -775,7 +775,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 				left = append(left, i)
 			}
 		}
-		if late := closeJournal(journal, res, left); err == nil {
+		if late := journal.Close(left); err == nil {
 			err = late
 		}
 	}
@@ -829,7 +829,7 @@ type prepared struct {
 }
 
 // prepare calls the hooks that look at every item, before anything is sent.
-func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, journal Journal) (*prepared, error) {
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, journal *resume.Resumption) (*prepared, error) {
 	if ctx.Err() != nil {
 		return nil, gate.Ended(ctx)
 	}
@@ -838,15 +838,19 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
 	}
-	past := &past{}
+	past := &resume.Past{}
 	if journal != nil {
 		if policy == KeepAllInOrder {
 			policy = RejectDuplicates // the journal knows an item by nothing but its key
 		}
 		hooks.Recall = func(keys []string, pending, doubtful []bool) ([]bool, []bool, error) {
 			res.keys = keys
-			err := p.recall(ctx, journal, res, pending, doubtful, past)
-			return past.pending, past.doubtful, err
+			known, err := journal.RecallAll(ctx, pending, doubtful)
+			if err != nil {
+				return nil, nil, err
+			}
+			past, res.ids = known, known.IDs
+			return past.Pending, past.Doubtful, nil
 		}
 	}
 	if key != nil {
@@ -880,8 +884,8 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
-	settled := slices.Concat(plan.Invalid, plan.Losers, past.settled)
-	for _, replay := range past.replay {
+	settled := slices.Concat(plan.Invalid, plan.Losers, past.Settled)
+	for _, replay := range past.Replay {
 		plan.Todo += len(replay.Items)
 	}
 	if p.opts.atomic {
@@ -898,7 +902,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		}
 		plan.Schedule = schedule.Schedule{}
 	}
-	return &prepared{Plan: plan, settled: settled, replay: past.replay}, nil
+	return &prepared{Plan: plan, settled: settled, replay: past.Replay}, nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.
@@ -1174,212 +1178,68 @@ func WithJournal(j Journal) Option {
 var (
 	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
 	// answer was lost with that run, it must not be sent twice, and there is no way to look.
-	ErrBegun = errors.New("windrow: an earlier run has begun it, and may have applied it")
+	ErrBegun = resume.ErrBegun
 	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
-	ErrContentChanged = errors.New("windrow: the journal knows this key with another content: give the item a new key, or undo the change")
-
-	errNoKey = errors.New("windrow: the item has no key, by which the journal would know it")
+	ErrContentChanged = resume.ErrContentChanged
 )
 
-// journalError gives an error of a journal its name.
-func journalError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("windrow: the journal: %w", err)
+// book is a journal as the mechanics see it.
+type book struct{ Journal }
+
+func (b book) Find(key string) (resume.Entry, error) {
+	e, err := b.Journal.Find(key)
+	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
 }
 
-// openJournal begins with the journal, nil when there is none to be kept.
-func (p *BatchProcessor[In, Out]) openJournal() (Journal, error) {
+func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
+	return func(yield func(resume.Intent, error) bool) {
+		for intent, err := range b.Journal.Unfinished() {
+			if !yield(resume.Intent(intent), err) {
+				return
+			}
+		}
+	}
+}
+
+func (b book) Intend(ctx context.Context, intent resume.Intent) error {
+	return b.Journal.Intend(ctx, JournalIntent(intent))
+}
+
+func (b book) Record(entries []resume.Entry) error {
+	out := make([]JournalEntry, len(entries))
+	for k, e := range entries {
+		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
+	}
+	return b.Journal.Record(out...)
+}
+
+// resumption begins with the journal of a run that fills res, nil when there is none to be kept.
+func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
 	j := p.opts.journal
 	if j == nil || p.opts.dryRun {
 		return nil, nil
 	}
-	return j, journalError(j.Begin(p.op))
-}
-
-// past is what a journal says of the items of a run.
-type past struct {
-	pending, doubtful []bool
-	settled           []int // items that need nothing, or nothing that can be done
-	replay            []engine.Replay
-}
-
-// recall asks the journal for every item that is pending.
-func (p *BatchProcessor[In, Out]) recall(ctx context.Context, j Journal, res *BulkResult[In, Out], pending, doubtful []bool, past *past) error {
-	n := res.Len()
-	past.pending, past.doubtful = make([]bool, n), make([]bool, n)
-	copy(past.doubtful, doubtful)
-	res.ids = make([]string, n)
-	states := make([]State, n)
-	var failure atomic.Pointer[error]
-	fail := func(err error) { failure.CompareAndSwap(nil, &err) }
-	parallel.For(n, func() bool { return ctx.Err() != nil || failure.Load() != nil }, func(i int) {
-		if !pending[i] {
-			return
-		}
-		entry, err := p.knownOf(j, res.keys[i], res.inputs[i])
-		if err != nil && !errors.Is(err, ErrContentChanged) && err != errNoKey {
-			fail(journalError(err))
-			return
-		}
-		states[i] = entry.State
-		switch {
-		case err != nil:
-			states[i] = Failed
-			res.table.Put(i, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation})
-		case entry.State == Succeeded || entry.State == Skipped:
-			res.table.Slots[i], res.ids[i] = engine.Slot{State: engine.Skipped, Reason: engine.DoneBefore}, entry.ID
-		case entry.State == Unknown:
-			res.table.Put(i, engine.Slot{State: engine.Unknown}, engine.Detail{Err: ErrBegun})
-		default:
-			past.pending[i], states[i] = true, NotAttempted
-		}
-	}, func(_ int, value any, stack []byte) {
-		fail(&schedule.HookError{Hook: "Fingerprint", Err: lost(value, stack)})
-	})
-	if err := failure.Load(); err != nil {
-		return *err
+	if err := j.Begin(p.op); err != nil {
+		return nil, fmt.Errorf("windrow: the journal: %w", err)
 	}
-	if err := context.Cause(ctx); err != nil {
-		return err
+	r := &resume.Resumption{
+		Journal: book{j}, Table: res.table, Key: res.key, ID: func(i int) string { return res.At(i).ID },
+		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
+		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
+		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
 	}
-	return p.takeUp(j, res, pending, states, past)
-}
-
-// knownOf returns what the journal knows of an item.
-func (p *BatchProcessor[In, Out]) knownOf(j Journal, key string, in In) (JournalEntry, error) {
-	if key == "" {
-		return JournalEntry{}, errNoKey
+	if p.Fingerprint != nil {
+		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
 	}
-	entry, err := j.Find(key)
-	if err != nil || p.Fingerprint == nil || entry.Fingerprint == "" || entry.State == Failed || entry.State == NotAttempted {
-		return entry, err
-	}
-	if p.Fingerprint(in) != entry.Fingerprint {
-		err = ErrContentChanged
-	}
-	return entry, err
-}
-
-// takeUp decides what becomes of the items that an earlier run has begun and not ended.
-func (p *BatchProcessor[In, Out]) takeUp(j Journal, res *BulkResult[In, Out], pending []bool, states []State, past *past) error {
-	begun := map[string]int{}
-	for i, state := range states {
-		switch {
-		case !pending[i]:
-		case state == Unknown:
-			begun[res.keys[i]] = i
-		case state != NotAttempted:
-			past.settled = append(past.settled, i)
-		}
-	}
-	if len(begun) == 0 {
-		return nil
-	}
-	for intent, err := range j.Unfinished() {
-		if err != nil {
-			return journalError(err)
-		}
-		items := make([]int, 0, len(intent.Keys))
-		for _, key := range intent.Keys {
-			if i, ok := begun[key]; ok {
-				items = append(items, i)
-			}
-		}
-		if len(items) < len(intent.Keys) || !p.mayReplay(res, intent, items) {
-			continue
-		}
-		past.replay = append(past.replay, engine.Replay{Items: items, Handle: intent.Handle})
-		for _, key := range intent.Keys {
-			delete(begun, key)
-		}
-	}
-	for _, i := range slices.Sorted(maps.Values(begun)) {
-		if !p.mayTakeUp(res.inputs[i]) || p.opts.atomic && p.Reconcile != nil {
-			past.settled = append(past.settled, i)
-			continue
-		}
-		past.pending[i], past.doubtful[i] = true, true
-	}
-	return nil
-}
-
-// mayReplay reports whether what was sent together may be sent again, together: the server knows it by the handle of a
-// job, or by its idempotency key.
-func (p *BatchProcessor[In, Out]) mayReplay(res *BulkResult[In, Out], intent JournalIntent, items []int) bool {
-	if intent.Handle != "" {
-		return true
-	}
-	return len(items) > 1 && len(items) <= p.chunkItems() && p.wholeOnly() && p.owner(res).keyFor(items) == intent.IdempotencyKey
-}
-
-// mayTakeUp reports whether something can be done for an item that an earlier run has begun.
-func (p *BatchProcessor[In, Out]) mayTakeUp(in In) bool {
-	return p.traitsFor(in).Repeatable && !p.wholeOnly() || p.Reconcile != nil
+	return r, nil
 }
 
 // keepJournal has the engine tell the journal what it begins and ends.
-func (p *BatchProcessor[In, Out]) keepJournal(j Journal, cfg *engine.Config, res *BulkResult[In, Out], stop func(error)) {
-	owner := cfg.Owner.(*owner)
-	intentOf := func(a *engine.Attempt, items []int) JournalIntent {
-		keys := make([]string, len(items))
-		for k, i := range items {
-			keys[k] = res.key(i)
-		}
-		return JournalIntent{Keys: keys, IdempotencyKey: owner.keyFor(items), Attempt: a.Number()}
-	}
-	cfg.Hooks.Intend = func(a *engine.Attempt, items []int) error {
-		return journalError(j.Intend(a, intentOf(a, items)))
-	}
-	cfg.Hooks.Settled = func(lo, hi int) {
-		entries := make([]JournalEntry, 0, hi-lo)
-		for i := lo; i < hi; i++ {
-			entries = append(entries, p.entryOf(res, i))
-		}
-		if err := j.Record(entries...); err != nil {
-			stop(journalError(err))
+func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
+	journal.Keep(&cfg.Hooks, stop)
+	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
+		if err := journal.SaveHandle(a, handle); err != nil {
+			stop(err)
 		}
 	}
-	owner.save = func(a *engine.Attempt, handle string) {
-		items := a.Items()
-		if items == nil {
-			items = []int{a.Item()}
-		}
-		ctx := context.WithoutCancel(a) // the job has begun
-		intent := intentOf(a, items)
-		var err error
-		if intent.Handle = handle; a.Intended() {
-			err = j.Save(ctx, intent.IdempotencyKey, handle)
-		} else {
-			err = j.Intend(ctx, intent)
-		}
-		if err != nil {
-			stop(journalError(err))
-		}
-	}
-}
-
-// entryOf is what the journal is to remember of an item.
-func (p *BatchProcessor[In, Out]) entryOf(res *BulkResult[In, Out], i int) JournalEntry {
-	r := res.At(i)
-	entry := JournalEntry{Key: r.Key, State: r.State, Reason: r.Reason, ID: r.ID}
-	if p.Fingerprint != nil {
-		if err := guarded(func() error { entry.Fingerprint = p.Fingerprint(r.Input); return nil }); err != nil {
-			entry.Fingerprint = "" // it was good enough when the item was looked up
-		}
-	}
-	return entry
-}
-
-// closeJournal tells the journal which of the items that were not attempted it believes to be begun, and has it write
-// everything down.
-func closeJournal[In, Out any](j Journal, res *BulkResult[In, Out], left []int) error {
-	var errs []error
-	for _, i := range left {
-		if entry, err := j.Find(res.key(i)); err == nil && entry.State == Unknown {
-			errs = append(errs, j.Record(JournalEntry{Key: res.key(i)}))
-		}
-	}
-	return journalError(errors.Join(append(errs, j.Sync())...))
 }

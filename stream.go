@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/pages"
 	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/window"
 )
@@ -143,13 +144,13 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			yield(none, &StopError{Cause: cause})
 			return
 		}
-		journal, err := s.p.openJournal()
+		ctx, end := s.p.begin(s.ctx, -1)
+		f, err := newFlow(ctx, s, costs)
 		if err != nil {
 			yield(none, &StopError{Cause: err})
+			end(s.Stats(), err)
 			return
 		}
-		ctx, end := s.p.begin(s.ctx, -1)
-		f := newFlow(ctx, s, costs, journal)
 		defer func() {
 			f.join()
 			end(s.Stats(), f.cause)
@@ -171,7 +172,7 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 type flow[In, Out any] struct {
 	s       *ResultStream[In, Out]
 	ring    *BulkResult[In, Out]
-	journal Journal // nil when there is none to be kept
+	journal *resume.Resumption // nil when there is none to be kept
 	win     *window.Window
 	run     *engine.Run
 	cancel  context.CancelFunc
@@ -192,7 +193,7 @@ type flow[In, Out any] struct {
 	joined     bool
 }
 
-func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs []int, journal Journal) *flow[In, Out] {
+func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs []int) (*flow[In, Out], error) {
 	p, width := s.p, s.p.opts.window
 	if width == 0 {
 		width = defaultWindow
@@ -200,12 +201,16 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	win := window.New(width)
 	n := win.Slots()
 	f := &flow[In, Out]{
-		s: s, win: win, journal: journal,
+		s: s, win: win,
 		stop: make(chan struct{}), sourceDone: make(chan struct{}), over: make(chan struct{}), listeners: listeners{broken: make(chan error, 1)},
 		ring: &BulkResult[In, Out]{
 			op: p.op, runID: idem.RunID(), inputs: make([]In, n), values: make([]Out, n), table: engine.NewRing(n), mask: n - 1,
 			idOf: p.ResultID,
 		},
+	}
+	var err error
+	if f.journal, err = p.resumption(f.ring); err != nil {
+		return nil, err
 	}
 	ctx, f.cancel = context.WithCancel(ctx)
 	g := p.limiter.start()
@@ -222,9 +227,9 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 		cfg.KeyOf = f.ring.key
 	}
 	cfg.Owner = p.owner(f.ring)
-	if journal != nil {
+	if f.journal != nil {
 		f.ring.ids, cfg.KeysOnce = make([]string, n), true
-		p.keepJournal(journal, cfg, f.ring, func(err error) { f.run.Stop(err) })
+		keepJournal(f.journal, cfg, func(err error) { f.run.Stop(err) })
 	}
 	f.run = engine.New(ctx, cfg)
 	s.mu.Lock()
@@ -235,7 +240,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 		cfg.Broken = f.listeners.broken
 		f.stopTicker = progress.Every(progressInterval, p.progressOf(f.run, g, -1, 0, 0), f.listeners.lost)
 	}
-	return f
+	return f, nil
 }
 
 // start begins to pull and to call.
@@ -309,7 +314,7 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 			*f.ring.table.At(n) = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 			return nil
 		}
-		if fresh, err := f.recall(n, in); err != nil || !fresh {
+		if fresh, err := f.recall(n); err != nil || !fresh {
 			return err
 		}
 	}
@@ -326,28 +331,15 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 }
 
 // recall asks the journal for an item. It reports false when its slot says what is to be done.
-func (f *flow[In, Out]) recall(n int, in In) (fresh bool, _ error) {
-	p, at := f.s.p, n&f.ring.mask
-	f.ring.ids[at] = ""
-	var entry JournalEntry
-	err := guarded(func() (err error) { entry, err = p.knownOf(f.journal, f.ring.keys[at], in); return err })
-	switch {
-	case errors.Is(err, ErrContentChanged) || err == errNoKey:
-		f.ring.table.Put(n, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation})
-	case isPanic(err):
-		return false, fmt.Errorf("windrow: Fingerprint: %w", err)
-	case err != nil:
-		return false, journalError(err)
-	case entry.State == Succeeded || entry.State == Skipped:
-		*f.ring.table.At(n), f.ring.ids[at] = engine.Slot{State: engine.Skipped, Reason: engine.DoneBefore}, entry.ID
-	case entry.State == Unknown && p.mayTakeUp(in):
-		f.ring.table.Put(n, engine.Slot{State: engine.Doubtful}, engine.Detail{Err: ErrBegun})
-	case entry.State == Unknown:
-		f.ring.table.Put(n, engine.Slot{State: engine.Unknown}, engine.Detail{Err: ErrBegun})
-	default:
-		return true, nil
+func (f *flow[In, Out]) recall(n int) (fresh bool, _ error) {
+	err := guarded(func() (err error) {
+		f.ring.ids[n&f.ring.mask], fresh, err = f.journal.Recall(n)
+		return err
+	})
+	if isPanic(err) {
+		err = fmt.Errorf("windrow: Fingerprint: %w", err)
 	}
-	return false, nil
+	return fresh, err
 }
 
 // guarded calls a caller's function and makes an error of its panic.
@@ -485,7 +477,7 @@ func (f *flow[In, Out]) closeJournal() error {
 			left = append(left, item)
 		}
 	})
-	return closeJournal(f.journal, f.ring, left)
+	return f.journal.Close(left)
 }
 
 // awaitSource waits for the source, unless it is in the middle of producing an item: it may take for ever.

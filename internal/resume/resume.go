@@ -1,0 +1,277 @@
+// Package resume goes on with what an earlier run left: it asks a journal what became of each item, decides what is to
+// be sent, and tells the journal what is begun and ended.
+package resume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/parallel"
+)
+
+var (
+	// ErrBegun is the error of an item that was begun, for which nothing can be done.
+	ErrBegun = errors.New("windrow: an earlier run has begun it, and may have applied it")
+	// ErrContentChanged is the error of an item that is known with another content.
+	ErrContentChanged = errors.New("windrow: the journal knows this key with another content: give the item a new key, or undo the change")
+
+	errNoKey = errors.New("windrow: the item has no key, by which the journal would know it")
+)
+
+// Entry is how an item ended.
+type Entry struct {
+	Key         string
+	State       engine.State
+	Reason      engine.Reason
+	ID          string
+	Fingerprint string
+}
+
+// Intent is what is about to be sent with one request.
+type Intent struct {
+	Keys           []string
+	IdempotencyKey string
+	Attempt        int
+	Handle         string
+}
+
+// Journal is what remembers.
+type Journal interface {
+	Find(key string) (Entry, error)
+	Unfinished() iter.Seq2[Intent, error]
+	Intend(ctx context.Context, intent Intent) error
+	Save(ctx context.Context, idempotencyKey, handle string) error
+	Record(entries []Entry) error
+	Sync() error
+}
+
+// Resumption is a run with a journal.
+type Resumption struct {
+	Journal     Journal
+	Table       *engine.Table
+	Key         func(item int) string
+	Fingerprint func(item int) string // nil: nobody looks
+	ID          func(item int) string // of the result of an item that has ended
+	KeyFor      func(items []int) string
+	Traits      func(item int) engine.Traits
+	MayLook     bool // there is a way to look up whether an item was applied
+	Atomic      bool
+	ChunkItems  int                                 // in one request
+	Lost        func(value any, stack []byte) error // makes an error of a panic
+}
+
+// Past is what the journal says of the items of a run.
+type Past struct {
+	Pending  []bool          // they are to be sent
+	Doubtful []bool          // of these, those that an earlier run may have applied
+	Settled  []int           // items that need nothing, or for which nothing can be done
+	Replay   []engine.Replay // what is to be sent again as it was
+	IDs      []string        // of what is done
+}
+
+// failed names an error of the journal.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("windrow: the journal: %w", err)
+}
+
+// known asks the journal for an item, and writes into its slot what needs no more than that. It reports whether the item
+// is to be looked at further: it was never begun, or it is Unknown.
+func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool, _ error) {
+	key := r.Key(item)
+	if key == "" {
+		r.Table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: errNoKey, Kind: engine.Validation})
+		return entry, false, nil
+	}
+	entry, err := r.Journal.Find(key)
+	if err != nil {
+		return entry, false, failed(err)
+	}
+	fresh := entry.State == engine.NotAttempted || entry.State == engine.Failed
+	if !fresh && r.Fingerprint != nil && entry.Fingerprint != "" && r.Fingerprint(item) != entry.Fingerprint {
+		r.Table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: ErrContentChanged, Kind: engine.Validation})
+		return entry, false, nil
+	}
+	switch {
+	case fresh:
+		return Entry{}, true, nil
+	case entry.State == engine.Unknown:
+		r.Table.Put(item, engine.Slot{State: doubt}, engine.Detail{Err: ErrBegun})
+		return entry, true, nil
+	default:
+		*r.Table.At(item) = engine.Slot{State: engine.Skipped, Reason: engine.DoneBefore}
+		return entry, false, nil
+	}
+}
+
+// Recall asks for one item of a stream. id is that of an item that is done. When fresh is false the item's slot says what
+// is to be done.
+func (r *Resumption) Recall(item int) (id string, fresh bool, _ error) {
+	doubt := engine.Unknown
+	if r.mayTakeUp(item) {
+		doubt = engine.Doubtful
+	}
+	entry, open, err := r.known(item, doubt)
+	if err != nil {
+		return "", false, err
+	}
+	return entry.ID, open && entry.State != engine.Unknown, nil
+}
+
+// RecallAll asks for every item of a run that is pending.
+func (r *Resumption) RecallAll(ctx context.Context, pending, doubtful []bool) (*Past, error) {
+	n := len(pending)
+	past := &Past{Pending: make([]bool, n), Doubtful: make([]bool, n), IDs: make([]string, n)}
+	copy(past.Doubtful, doubtful)
+	begun := make([]bool, n)
+	var failure atomic.Pointer[error]
+	fail := func(err error) { failure.CompareAndSwap(nil, &err) }
+	parallel.For(n, func() bool { return ctx.Err() != nil || failure.Load() != nil }, func(i int) {
+		if !pending[i] {
+			return
+		}
+		entry, open, err := r.known(i, engine.Unknown)
+		if err != nil {
+			fail(err)
+			return
+		}
+		begun[i] = open && entry.State == engine.Unknown
+		past.Pending[i] = open && !begun[i]
+		past.IDs[i] = entry.ID
+	}, func(_ int, value any, stack []byte) {
+		fail(fmt.Errorf("windrow: Fingerprint: %w", r.Lost(value, stack)))
+	})
+	if err := failure.Load(); err != nil {
+		return nil, *err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	open := map[string]int{}
+	for i := range n {
+		switch {
+		case begun[i]:
+			open[r.Key(i)] = i
+		case pending[i] && !past.Pending[i]:
+			past.Settled = append(past.Settled, i)
+		}
+	}
+	return past, r.takeUp(past, open)
+}
+
+// takeUp decides what becomes of the items that an earlier run has begun and not ended.
+func (r *Resumption) takeUp(past *Past, begun map[string]int) error {
+	if len(begun) == 0 {
+		return nil
+	}
+	for intent, err := range r.Journal.Unfinished() {
+		if err != nil {
+			return failed(err)
+		}
+		items := make([]int, 0, len(intent.Keys))
+		for _, key := range intent.Keys {
+			if i, ok := begun[key]; ok {
+				items = append(items, i)
+			}
+		}
+		if len(items) < len(intent.Keys) || !r.mayReplay(intent, items) {
+			continue
+		}
+		past.Replay = append(past.Replay, engine.Replay{Items: items, Handle: intent.Handle})
+		for _, key := range intent.Keys {
+			delete(begun, key)
+		}
+	}
+	for _, i := range slices.Sorted(maps.Values(begun)) {
+		if !r.mayTakeUp(i) || r.Atomic && r.MayLook {
+			past.Settled = append(past.Settled, i)
+			continue
+		}
+		past.Pending[i], past.Doubtful[i] = true, true
+	}
+	return nil
+}
+
+// mayReplay reports whether what was sent together may be sent again, together: the server knows it by the handle of a
+// job, or by its idempotency key.
+func (r *Resumption) mayReplay(intent Intent, items []int) bool {
+	if intent.Handle != "" {
+		return true
+	}
+	return len(items) > 1 && len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
+}
+
+// mayTakeUp reports whether something can be done for an item that an earlier run has begun.
+func (r *Resumption) mayTakeUp(item int) bool {
+	t := r.Traits(item)
+	return t.Repeatable && !t.WholeOnly || r.MayLook
+}
+
+// Keep has the engine tell the journal what it begins and ends. An error of the journal stops the run.
+func (r *Resumption) Keep(hooks *engine.Hooks, stop func(error)) {
+	hooks.Intend = func(a *engine.Attempt, items []int) error { return failed(r.Journal.Intend(a, r.intent(a, items))) }
+	hooks.Settled = func(lo, hi int) {
+		entries := make([]Entry, 0, hi-lo)
+		for i := lo; i < hi; i++ {
+			entries = append(entries, r.entry(i))
+		}
+		if err := r.Journal.Record(entries); err != nil {
+			stop(failed(err))
+		}
+	}
+}
+
+func (r *Resumption) intent(a *engine.Attempt, items []int) Intent {
+	keys := make([]string, len(items))
+	for k, i := range items {
+		keys[k] = r.Key(i)
+	}
+	return Intent{Keys: keys, IdempotencyKey: r.KeyFor(items), Attempt: a.Number()}
+}
+
+// entry is what the journal is to remember of an item that has ended.
+func (r *Resumption) entry(item int) Entry {
+	slot := r.Table.At(item)
+	e := Entry{Key: r.Key(item), State: slot.State, Reason: slot.Reason, ID: r.ID(item)}
+	if r.Fingerprint != nil {
+		if _, _, ok := parallel.Call(func() { e.Fingerprint = r.Fingerprint(item) }); !ok {
+			e.Fingerprint = "" // it was good enough when the item was looked up
+		}
+	}
+	return e
+}
+
+// SaveHandle has the journal remember the handle of a job that an attempt has begun.
+func (r *Resumption) SaveHandle(a *engine.Attempt, handle string) error {
+	items := a.Items()
+	if items == nil {
+		items = []int{a.Item()}
+	}
+	ctx := context.WithoutCancel(a) // the job has begun
+	intent := r.intent(a, items)
+	if a.Intended() {
+		return failed(r.Journal.Save(ctx, intent.IdempotencyKey, handle))
+	}
+	intent.Handle = handle
+	return failed(r.Journal.Intend(ctx, intent))
+}
+
+// Close tells the journal which of the items that were not attempted it believes to be begun, and has it write
+// everything down.
+func (r *Resumption) Close(left []int) error {
+	var errs []error
+	for _, i := range left {
+		if entry, err := r.Journal.Find(r.Key(i)); err == nil && entry.State == engine.Unknown {
+			errs = append(errs, r.Journal.Record([]Entry{{Key: r.Key(i)}}))
+		}
+	}
+	return failed(errors.Join(append(errs, r.Journal.Sync())...))
+}
