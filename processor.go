@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -929,4 +930,60 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 		}
 		return len(out), nil
 	}
+}
+
+// A Journal remembers across restarts what runs have begun and ended, so that the same program, started again, goes on
+// where it was killed. Package journal keeps one in a file; those who keep theirs elsewhere, such as in a database,
+// check it with windrowtest.TestJournal.
+//
+// It knows items by their key. What it says of a key is what was said last: an item that is begun or ended again is
+// what it has become. Implementations must be safe for concurrent use, and must not keep or change the slices that they
+// are given. An error of Begin, Intend, Save, Record or Sync says that the journal does not remember; a run that gets
+// one sends nothing more.
+type Journal interface {
+	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
+	// journal that was begun with another operation.
+	Begin(op OpKind) error
+	// Find returns what is known of a key: State NotAttempted when it was never begun, or was proved not to have been
+	// applied; Unknown when it was begun and has not ended, or ended so; else how it ended, as it was recorded. The
+	// entry has the key in any case.
+	Find(key string) (JournalEntry, error)
+	// Unfinished yields the intents that have keys of which nobody knows how they ended: those for which nothing was
+	// recorded since, and those recorded as Unknown. It yields them in the order in which they were made, with all their
+	// keys, also those that have ended: what was sent together is sent again only together, with the same idempotency
+	// key, or is Unknown. A key that a later intent names too belongs to that one. Intents that are made while Unfinished
+	// is running need not be yielded. An error is the last pair.
+	Unfinished() iter.Seq2[JournalIntent, error]
+	// Intend makes it durable that items are about to be sent together, and returns when it is. Concurrent calls share
+	// the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
+	// stands is open until it is recorded how its items ended (NotAttempted, if nothing is known of them).
+	Intend(ctx context.Context, intent JournalIntent) error
+	// Save adds the handle of a job on the server to the last intent with that idempotency key, so that a run that is
+	// started again asks for the job instead of submitting it again. It is durable when Save returns; it is an error
+	// that no unfinished intent has that key.
+	Save(ctx context.Context, idempotencyKey, handle string) error
+	// Record notes how items ended; with State NotAttempted, that it was proved that they were not applied. It may keep
+	// that in memory for a while: to lose it costs a look-up or a harmless repetition. It returns without waiting as
+	// long as the journal keeps up.
+	Record(entries ...JournalEntry) error
+	// Sync makes durable what was recorded. A run calls it at its end.
+	Sync() error
+}
+
+// JournalIntent is what is about to be sent with one request: an item that must not be sent twice, or the members of a
+// native batch.
+type JournalIntent struct {
+	Keys           []string // of the items, at least one, none twice and none ""
+	IdempotencyKey string   // what the request is sent with, "" when it has none
+	Attempt        int      // number of the attempt, from 1
+	Handle         string   // of the job on the server that carries it out, "" as long as there is none
+}
+
+// JournalEntry is how an item ended.
+type JournalEntry struct {
+	Key         string // of the item, not ""
+	State       State  // how it ended
+	Reason      Reason // why it was Skipped
+	ID          string // what ResultID named of the result, "" for nothing
+	Fingerprint string // of the item's content, "" when none is wanted
 }
