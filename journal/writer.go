@@ -16,6 +16,7 @@ const (
 	groupDelay = time.Second    // and after this time
 	mostBehind = 1 << 20        // bytes that wait to be written before Record waits too
 	groupKept  = 4 * mostBehind // bytes of a buffer that is used again
+	gatherMost = 256            // looks for more before a group is closed
 )
 
 // writer appends lines to the file. It makes them durable in groups: whoever wants to wait joins the next group, and
@@ -156,7 +157,7 @@ func (w *writer) ended(n int) *group {
 // work writes and syncs one group after the other, as long as somebody waits for one.
 func (w *writer) work() {
 	for {
-		runtime.Gosched() // those whom the last group held up are about to come with more
+		w.gather()
 		g, lines, from, err := w.take()
 		if g == nil {
 			return
@@ -174,6 +175,21 @@ func (w *writer) work() {
 		}
 		w.mu.Unlock()
 		close(g.done)
+	}
+}
+
+// gather lets those come whom the last group held up, as long as more do: each would have to wait for one more sync.
+func (w *writer) gather() {
+	before := uint64(0)
+	for range gatherMost {
+		w.mu.Lock()
+		now := w.lines
+		w.mu.Unlock()
+		if now == before {
+			return
+		}
+		before = now
+		runtime.Gosched()
 	}
 }
 

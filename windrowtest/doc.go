@@ -1,0 +1,2 @@
+// Package windrowtest is a test kit.
+package windrowtest
