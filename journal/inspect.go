@@ -136,6 +136,6 @@ func (i *Inspection) view(f func(b *book, s *scanner) error) (err error) {
 		}
 	}()
 	b := i.book // with another file
-	b.read = func(offset int64) (record, error) { return readAt(i.Path, file.ReadAt, offset) }
-	return f(&b, &scanner{r: file, size: i.end, buf: make([]byte, 0, chunk)})
+	b.read = (&reader{path: i.Path, read: file.ReadAt}).record
+	return f(&b, scan(file, i.end))
 }

@@ -101,7 +101,7 @@ func load(path string, f disk.File, s disk.Settings, job string) (*Journal, erro
 		return nil, &DiskError{path, "sync", err}
 	}
 	j.w = &writer{path: path, file: f, lines: c.lines, from: c.end}
-	j.book.read = func(offset int64) (record, error) { return readAt(path, j.w.read, offset) }
+	j.book.read = (&reader{path: path, read: j.w.read}).record
 	return j, nil
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/windrow-go/windrow/internal/disk"
 )
@@ -26,8 +28,8 @@ func readAll(path string, f disk.File, hash func(string) uint32) (*contents, err
 		return nil, &DiskError{path, "read", err}
 	}
 	c := &contents{size: size}
-	c.book = book{hash: hash, read: func(offset int64) (record, error) { return readAt(path, f.ReadAt, offset) }}
-	s := scanner{r: f, size: size, buf: make([]byte, 0, chunk)}
+	c.book = book{hash: hash}
+	s := scan(f, size)
 	for {
 		line, offset, err := s.next()
 		if err == io.EOF {
@@ -87,6 +89,10 @@ type scanner struct {
 	at   int    // where in buf the next line begins
 	from int64  // where in the file buf begins
 	line uint64 // how many lines came
+}
+
+func scan(r io.ReaderAt, size int64) *scanner {
+	return &scanner{r: r, size: size, buf: make([]byte, 0, min(chunk, size))}
 }
 
 // next returns the next line with its line feed, and where it begins. At the end it returns io.EOF, and where the last
@@ -171,28 +177,60 @@ func beginsHeader(b []byte) bool {
 	return string(b[:n]) == beginning[:n]
 }
 
-// readAt reads the record at an offset. read may read less than it could.
-func readAt(path string, read func(p []byte, off int64) (int, error), offset int64) (record, error) {
-	buf := make([]byte, 0, 512)
+// reader reads single records. Who looks up keys in about the order in which they were written finds most of them in
+// what was read for one before.
+type reader struct {
+	path string
+	read func(p []byte, off int64) (int, error) // may read less than it could
+
+	mu   sync.Mutex
+	buf  []byte // what was read last
+	from int64  // where it begins
+}
+
+const (
+	lookBytes  = 512      // are read for a record
+	aheadBytes = 32 << 10 // are read when the one before was a little further ahead
+)
+
+// record reads the record at an offset.
+func (r *reader) record(offset int64) (record, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := lookBytes
+	if ahead := offset - r.from; 0 <= ahead && ahead < aheadBytes {
+		if line, ok := lineOf(r.buf, ahead); ok {
+			return r.parse(line, offset)
+		}
+		size = aheadBytes
+	}
+	r.from, r.buf = offset, r.buf[:0]
 	for {
-		n, err := read(buf[len(buf):cap(buf)], offset+int64(len(buf)))
-		seen := len(buf)
-		buf = buf[:seen+n]
-		if i := bytes.IndexByte(buf[seen:], '\n'); i >= 0 {
-			rec, err := parseRecord(buf[min(prefixLength, seen+i) : seen+i])
-			if err != nil {
-				return record{}, &CorruptError{path, offset, 0, err.Error()}
-			}
-			return rec, nil
+		r.buf = slices.Grow(r.buf, size)
+		n, err := r.read(r.buf[len(r.buf):len(r.buf)+size], offset+int64(len(r.buf)))
+		r.buf = r.buf[:len(r.buf)+n]
+		if line, ok := lineOf(r.buf, 0); ok {
+			return r.parse(line, offset)
 		}
 		if err != nil {
-			return record{}, &DiskError{path, "read", err}
+			return record{}, &DiskError{r.path, "read", err}
 		}
-		if len(buf) > maxRecord {
-			return record{}, &CorruptError{path, offset, 0, errLong.Error()}
-		}
-		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, 4*cap(buf)), buf...)
+		if size = max(size, 2*len(r.buf)); len(r.buf) > maxRecord {
+			return record{}, &CorruptError{r.path, offset, 0, errLong.Error()}
 		}
 	}
+}
+
+func (r *reader) parse(line []byte, offset int64) (record, error) {
+	rec, err := parseRecord(line[min(prefixLength, len(line)):])
+	if err != nil {
+		return record{}, &CorruptError{r.path, offset, 0, err.Error()}
+	}
+	return rec, nil
+}
+
+// lineOf returns the line that begins at start, if all of it is there.
+func lineOf(b []byte, start int64) (line []byte, ok bool) {
+	line, _, ok = bytes.Cut(b[min(start, int64(len(b))):], []byte("\n"))
+	return line, ok
 }

@@ -21,9 +21,9 @@ import (
 
 const (
 	formatVersion = 1
-	prefixLength  = 9        // the checksum and the space
-	maxRecord     = 16 << 20 // bytes of a line
-	maxTries      = 1 << 30  // attempts that an intent may tell
+	prefixLength  = 9       // the checksum and the space
+	maxRecord     = 4 << 20 // bytes of a line
+	maxTries      = 1 << 30 // attempts that an intent may tell
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
