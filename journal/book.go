@@ -18,16 +18,19 @@ type book struct {
 	read   func(offset int64) (record, error)
 }
 
-var errLost = errors.New("the record before it, to which it refers, is not there")
+var (
+	errLost  = errors.New("the record before it, to which it refers, is not there")
+	errTwice = errors.New("it refers to no record before it, and there is one")
+)
 
 // note takes a record that is at offset.
 func (b *book) note(r *record, offset int64) error {
 	if !r.intent {
-		return b.move(r.key, r.previous, refTo(offset, r.state))
+		return b.move(r.key, r.previous, refTo(offset, r.state), nil)
 	}
 	for i, key := range r.keys {
 		if before := r.beforeOf(i); before != notMoved {
-			if err := b.move(key, before, refTo(offset, windrow.Unknown)); err != nil {
+			if err := b.move(key, before, refTo(offset, windrow.Unknown), r.keys[:i]); err != nil {
 				return err
 			}
 		}
@@ -35,19 +38,43 @@ func (b *book) note(r *record, offset int64) error {
 	return nil
 }
 
-// move makes to the last record of a key whose last record was at before, 0 for none.
-func (b *book) move(key string, before int64, to ref) error {
+// move makes to the last record of a key whose last record was at before, 0 for none. It speaks of others, too.
+func (b *book) move(key string, before int64, to ref, others []string) error {
 	h := b.hash(key)
-	if before == 0 {
-		b.index.add(h, to)
-	} else {
+	if before != 0 {
 		old, ok := b.index.replace(h, before, to)
 		if !ok {
 			return errLost
 		}
 		b.counts[old.state()]--
+	} else {
+		if err := b.isNew(key, h, to, others); err != nil {
+			return err
+		}
+		b.index.add(h, to)
 	}
 	b.counts[to.state()]++
+	return nil
+}
+
+// isNew returns an error if there is a record of a key before the one to which to refers, or if it is one of the others.
+func (b *book) isNew(key string, hash uint32, to ref, others []string) error {
+	var few [4]ref
+	for _, ref := range b.index.appendTo(few[:0], hash) {
+		if ref == to { // one of the others has the same hash
+			if slices.Contains(others, key) {
+				return errTwice
+			}
+			continue
+		}
+		r, err := b.read(ref.offset())
+		if err != nil {
+			return err
+		}
+		if r.says(key) {
+			return errTwice
+		}
+	}
 	return nil
 }
 

@@ -25,7 +25,7 @@ func TestF52_TornLastRecord(t *testing.T) {
 			for whole < len(ends) && ends[whole] <= size {
 				whole++
 			}
-			i, err := inspect(name, d)
+			i, err := inspect(name, d, hashOf)
 			must(t, err)
 			j, err := Open(name, "import", on(d))
 			if err != nil {
@@ -69,7 +69,7 @@ func TestF53_EveryBitThatIsChanged(t *testing.T) {
 			if corrupt.Offset != int64(start) || corrupt.Line != uint64(line+1) || corrupt.Path != name {
 				t.Fatalf("bit %d of line %d, which begins at byte %d: %v", bit-start*8, line+1, start, err)
 			}
-			if _, err := inspect(name, d); !errors.Is(err, ErrCorrupt) {
+			if _, err := inspect(name, d, hashOf); !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("Inspect of bit %d: %v", bit, err)
 			}
 			if !bytes.Equal(d.Bytes(name), damaged) {
@@ -162,14 +162,26 @@ func TestF53_RecordsThatCannotBe(t *testing.T) {
 	for _, test := range []struct{ record, problem string }{
 		{`{"t":"done","k":"a","p":7}`, errLost.Error()},
 		{`{"t":"intent","k":["a","b"],"a":1,"p":[0,9]}`, errLost.Error()},
+		{`{"t":"intent","k":["a","b","a"],"a":1}`, errTwice.Error()},
+		{`{"t":"intent","k":["a","b","a"],"a":1,"p":[0,0,-1]}`, ""},
+		{`{"t":"done","k":"a"}|{"t":"fail","k":"a"}`, errTwice.Error()},
+		{`{"t":"intent","k":["b","a"],"a":1}|{"t":"intent","k":["a"],"a":1}`, errTwice.Error()},
+		{`{"t":"done","k":"a"}|{"t":"fail","k":"b"}`, ""},
 		{`{"t":"done","k":"a","x":1}`, errForm.Error()},
 		{``, errForm.Error()},
 	} {
-		d := new(disktest.Disk)
-		d.Put(name, seal(append(slices.Clone(header), room+test.record...), len(header), 1))
-		_, err := Open(name, "import", on(d))
-		if corrupt, ok := errors.AsType[*CorruptError](err); !ok || corrupt.Problem != test.problem || corrupt.Offset != int64(len(header)) {
-			t.Errorf("%s: %v", test.record, err)
+		for _, hash := range []func(string) uint32{hashOf, func(string) uint32 { return 7 }} {
+			d, file, last := new(disktest.Disk), slices.Clone(header), 0
+			for i, record := range strings.Split(test.record, "|") {
+				last = len(file)
+				file = seal(append(file, room+record...), len(file), uint64(i+1))
+			}
+			d.Put(name, file)
+			_, err := inspect(name, d, hash)
+			corrupt, ok := errors.AsType[*CorruptError](err)
+			if ok != (test.problem != "") || ok && (corrupt.Problem != test.problem || corrupt.Offset != int64(last)) {
+				t.Errorf("%s: %v", test.record, err)
+			}
 		}
 	}
 }

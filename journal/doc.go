@@ -25,9 +25,9 @@
 // It is text, one record a line: a CRC-32C in 8 hexadecimal digits, a space, and JSON. The checksum covers the number of
 // the line too. The first record says whose journal it is; the others what is about to be sent and how it ended:
 //
-//	4cb4bd8f {"v":1,"job":"import articles","verb":"create","keyScheme":"","version":0,"created":"2026-11-21T23:40:00Z"}
-//	0f2e04a4 {"t":"intent","k":["a1"],"a":1,"idem":"a1"}
-//	5d6c0d1e {"t":"done","k":"a1","id":"4711","p":117}
+//	263375ee {"v":1,"job":"import articles","verb":"create","keyScheme":"","version":0,"created":"2026-11-21T23:40:00Z"}
+//	dca18eb6 {"t":"intent","k":["a1"],"a":1,"idem":"a1"}
+//	bfd3e4ca {"t":"done","k":"a1","id":"4711","p":117}
 //
 // "t" is intent, or how the item ended: done, fail, skip, unknown, none (it was proved not to have been applied). "k" is
 // its key, or for an intent the keys of all the items of the request; a string that is not valid UTF-8 is its bytes in

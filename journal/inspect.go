@@ -28,15 +28,15 @@ type Inspection struct {
 
 // Inspect reads the journal at path, also while it is in use; then it sees what was written up to now. It changes
 // nothing. The errors are those of [Open], but for ErrLocked.
-func Inspect(path string) (*Inspection, error) { return inspect(path, disk.OS{}) }
+func Inspect(path string) (*Inspection, error) { return inspect(path, disk.OS{}, hashOf) }
 
-func inspect(path string, on disk.Disk) (_ *Inspection, err error) {
+func inspect(path string, on disk.Disk, hash func(string) uint32) (_ *Inspection, err error) {
 	f, err := on.View(path)
 	if err != nil {
 		return nil, &DiskError{path, "open", err}
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	c, err := readAll(path, f, hashOf)
+	defer closing(path, f, &err)
+	c, err := readAll(path, f, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -130,12 +130,15 @@ func (i *Inspection) view(f func(b *book, s *scanner) error) (err error) {
 	if err != nil {
 		return &DiskError{i.Path, "open", err}
 	}
-	defer func() {
-		if closing := file.Close(); err == nil && closing != nil {
-			err = &DiskError{i.Path, "close", closing}
-		}
-	}()
+	defer closing(i.Path, file, &err)
 	b := i.book // with another file
 	b.read = (&reader{path: i.Path, read: file.ReadAt}).record
 	return f(&b, scan(file, i.end))
+}
+
+// closing closes a file; that this fails is the error if there is no other.
+func closing(path string, f disk.File, err *error) {
+	if failed := f.Close(); failed != nil && *err == nil {
+		*err = &DiskError{path, "close", failed}
+	}
 }

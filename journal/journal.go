@@ -67,7 +67,7 @@ func Open(path, job string, opts ...Option) (*Journal, error) {
 	if err != nil {
 		return nil, &DiskError{path, "open", err}
 	}
-	j, err := load(path, f, s, job)
+	j, err := load(path, f, s, job, hashOf)
 	if err != nil {
 		_ = f.Close() // the other error is the one to know
 		return nil, err
@@ -75,8 +75,8 @@ func Open(path, job string, opts ...Option) (*Journal, error) {
 	return j, nil
 }
 
-func load(path string, f disk.File, s disk.Settings, job string) (*Journal, error) {
-	c, err := readAll(path, f, hashOf)
+func load(path string, f disk.File, s disk.Settings, job string, hash func(string) uint32) (*Journal, error) {
+	c, err := readAll(path, f, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -328,43 +328,19 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 		return nil, err
 	}
 	f := j.idem[idempotencyKey]
-	if f == nil {
-		return j.saveEarlier(idempotencyKey, handle)
-	}
-	r := f.intent
-	r.handle, r.made = handle, f.made
-	r.before = make([]int64, len(r.keys))
-	for i, key := range r.keys {
-		if r.before[i] = notMoved; j.open[key] == f {
-			r.before[i] = f.last
-		}
-	}
-	at, g, err := j.write(&r, true)
-	if err != nil {
-		return nil, err
-	}
-	f.last = at
-	return g, nil
-}
-
-// saveEarlier adds a handle to an intent that an earlier process made, or all of whose items ended, as Unknown some of
-// them. The lock is held.
-func (j *Journal) saveEarlier(idempotencyKey, handle string) (*group, error) {
 	var r record
-	for unfinished, err := range j.book.unfinished(j.book.open()) {
-		if err != nil {
+	if f != nil {
+		r = f.intent
+		r.made = f.made
+	} else {
+		var err error
+		if r, err = j.earlier(idempotencyKey); err != nil {
 			return nil, err
 		}
-		if unfinished.idem == idempotencyKey {
-			r = unfinished
-		}
-	}
-	if !r.intent {
-		return nil, fmt.Errorf("journal: Save: there is no unfinished intent with the idempotency key %q", idempotencyKey)
 	}
 	r.handle, r.before = handle, make([]int64, len(r.keys))
 	for i, key := range r.keys {
-		_, at, err := j.book.last(key)
+		at, err := j.lastOf(key)
 		if err != nil {
 			return nil, err
 		}
@@ -376,8 +352,28 @@ func (j *Journal) saveEarlier(idempotencyKey, handle string) (*group, error) {
 			r.before[i] = at
 		}
 	}
-	_, g, err := j.write(&r, true)
+	at, g, err := j.write(&r, true)
+	if err == nil && f != nil {
+		f.last = at
+	}
 	return g, err
+}
+
+// earlier returns the last unfinished intent with that idempotency key, which an earlier process made, or all of whose
+// items have ended, as Unknown some of them. The lock is held.
+func (j *Journal) earlier(idempotencyKey string) (last record, _ error) {
+	for r, err := range j.book.unfinished(j.book.open()) {
+		if err != nil {
+			return record{}, err
+		}
+		if r.idem == idempotencyKey {
+			last = r
+		}
+	}
+	if !last.intent {
+		return record{}, fmt.Errorf("journal: Save: there is no unfinished intent with the idempotency key %q", idempotencyKey)
+	}
+	return last, nil
 }
 
 // Record implements [windrow.Journal]. What it notes is synced after a second, or with the next 100, at the latest, in

@@ -28,7 +28,7 @@ func readAll(path string, f disk.File, hash func(string) uint32) (*contents, err
 		return nil, &DiskError{path, "read", err}
 	}
 	c := &contents{size: size}
-	c.book = book{hash: hash}
+	c.book = book{hash: hash, read: (&reader{path: path, read: f.ReadAt}).record}
 	s := scan(f, size)
 	for {
 		line, offset, err := s.next()
@@ -44,6 +44,9 @@ func readAll(path string, f disk.File, hash func(string) uint32) (*contents, err
 		}
 		if format, ok := errors.AsType[errFormat](err); ok {
 			return nil, &MismatchError{path, "format version", strconv.Itoa(format.version), strconv.Itoa(formatVersion)}
+		}
+		if failed, ok := errors.AsType[*DiskError](err); ok {
+			return nil, failed
 		}
 		if err != nil {
 			return nil, &CorruptError{path, offset, c.lines + 1, err.Error()}

@@ -108,7 +108,7 @@ func (d *Disk) Bytes(path string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c := d.files[path]; c != nil {
-		return slices.Clone(c.seen)
+		return append([]byte{}, c.seen...)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (d *Disk) Durable(path string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if c := d.files[path]; c != nil && c.linked {
-		return slices.Clone(c.durable)
+		return append([]byte{}, c.durable...)
 	}
 	return nil
 }
