@@ -85,7 +85,7 @@ func (r *clientRun[ID, In, Out]) batchRoundTrip() {
 		slices.Reverse(ids) // so that an answer in the order of the server is found out
 		slices.Reverse(stored)
 		r.wellDone(op, ids, stored, changed)
-		if op == windrow.OpDelete {
+		if op == windrow.OpDelete && r.capable().Atomicity == windrow.AtomicityPartial {
 			for i, o := range r.allOf(op, ids, changed) { // once more
 				if !r.DeletesMissing && !r.saysNotFound(o.Err, o.Reason) {
 					r.Errorf("BatchDelete: item %d, which was deleted before: %v, reason %q", i, o.Err, o.Reason)

@@ -185,7 +185,20 @@ func (r *clientRun[ID, In, Out]) cancel() {
 			} {
 				ctx, end := how.ctx()
 				var errs []error
-				if took := since(func() { errs = c.do(ctx) }); took != patience {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					errs = c.do(ctx)
+				}()
+				took := since(func() {
+					select {
+					case <-done:
+					case <-time.After(time.Hour):
+						r.server.hangUp() // or it would stay there
+						<-done
+					}
+				})
+				if took != patience {
 					r.Errorf("%s after %v returns after %v", what, patience, took)
 				}
 				end()
@@ -217,7 +230,7 @@ func (r *clientRun[ID, In, Out]) secrets() {
 			r.Errorf("Secrets[%d] is never sent: pass those that New gives to the client", i)
 		}
 	}
-	for _, verb := range []string{"%v", "%+v", "%s"} {
+	for _, verb := range []string{"%v", "%+v"} {
 		r.betrays("what is printed of the client with "+verb, fmt.Sprintf(verb, r.client))
 	}
 }

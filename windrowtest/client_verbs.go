@@ -1,7 +1,6 @@
 package windrowtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -271,7 +270,7 @@ func (r *clientRun[ID, In, Out]) reconcile() {
 // goroutines: the answers to concurrent calls are not mixed up.
 func (r *clientRun[ID, In, Out]) goroutines() {
 	var wg sync.WaitGroup
-	creator, getter := r.creator(), r.getter()
+	creator, getter, calls := r.creator(), r.getter(), r.calls()
 	ids := []ID{}
 	if getter != nil {
 		ids = r.puts(8)
@@ -293,10 +292,8 @@ func (r *clientRun[ID, In, Out]) goroutines() {
 			})
 		}
 	}
-	for _, c := range r.calls() {
-		if c.op != windrow.OpDelete {
-			wg.Go(func() { _ = c.do(context.WithoutCancel(r.Context())) }) // for the race detector
-		}
+	for _, c := range calls {
+		wg.Go(func() { _ = c.do(r.Context()) }) // for the race detector
 	}
 	wg.Wait()
 }

@@ -15,7 +15,8 @@ type Dialect struct {
 	Tells  bool        // it tells when; otherwise the client has to find out
 }
 
-// Dialects returns how the APIs tell at now that the limit is renewed after wait, which is taken in whole seconds.
+// Dialects returns how the APIs tell at now that the limit is renewed after wait, which is taken in whole seconds. (The
+// clock of a bubble begins in 2000, when an epoch still looked like a delay: let it come to a later date first.)
 func Dialects(now time.Time, wait time.Duration) []Dialect {
 	wait = wait.Round(time.Second)
 	seconds, at := strconv.Itoa(int(wait/time.Second)), now.Add(wait)

@@ -92,11 +92,7 @@ func (s *Server) start(tb testing.TB, api http.Handler, l net.Listener) {
 		close(s.closing)
 		s.transport.CloseIdleConnections()
 		_ = web.Close() // there is nobody left to tell
-		s.mu.Lock()
-		for c := range s.conns {
-			_ = c.Close()
-		}
-		s.mu.Unlock()
+		s.hangUp()
 		<-ended
 		s.busy.Wait()
 	})
@@ -201,6 +197,15 @@ func (s *Server) decide(r *Request) Step {
 		}
 	}
 	return Step{}
+}
+
+// hangUp ends the connections on which nothing comes.
+func (s *Server) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
 }
 
 // watch counts the connections that are being served.
