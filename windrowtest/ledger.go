@@ -93,12 +93,16 @@ func Verify[In, Out any](l *Ledger, res *windrow.BulkResult[In, Out], key func(i
 	if res == nil {
 		return errors.New("windrowtest: Verify: the result is nil")
 	}
-	stats := res.Stats()
-	errs := []error{VerifyResults(l, res.All(), key)}
 	counts := map[windrow.State]int{}
 	for r := range res.All() {
 		counts[r.State]++
 	}
+	return errors.Join(VerifyResults(l, res.All(), key), accounts(res.Stats(), counts, res.Len()))
+}
+
+// accounts returns what is wrong with the counts of a result that has so many items in each state, and n in all.
+func accounts(stats windrow.RunStats, counts map[windrow.State]int, n int) error {
+	var errs []error
 	for state, n := range map[windrow.State]int{
 		windrow.Succeeded: stats.Succeeded, windrow.Failed: stats.Failed, windrow.Skipped: stats.Skipped,
 		windrow.NotAttempted: stats.NotAttempted, windrow.Unknown: stats.Unknown,
@@ -107,8 +111,8 @@ func Verify[In, Out any](l *Ledger, res *windrow.BulkResult[In, Out], key func(i
 			errs = append(errs, fmt.Errorf("%d items are %v, and the stats count %d", counts[state], state, n))
 		}
 	}
-	if res.Len() != stats.Total {
-		errs = append(errs, fmt.Errorf("there are %d items, and the stats count %d", res.Len(), stats.Total))
+	if n != stats.Total {
+		errs = append(errs, fmt.Errorf("there are %d items, and the stats count %d", n, stats.Total))
 	}
 	return errors.Join(errs...)
 }
