@@ -59,7 +59,8 @@ type ClientTest[ID comparable, In, Out any] struct {
 //     proxies and refused connections are told apart; what is not there is known for that;
 //   - a bad item in a batch has its own error, and what becomes of the others is what Capabilities.Atomicity says;
 //   - a call ends as soon as its context does, also while a body is being read;
-//   - no call makes a request again, or waits: that is the business of the run;
+//   - no call makes a request again, or waits: that is the business of the run (and not of net/http, which does it with
+//     requests that have an Idempotency-Key);
 //   - what Capabilities says of repeated creates holds: an answer is lost, and nothing is created twice;
 //   - no credential is in an error, or in what is printed of the client by %v and %+v;
 //   - it may be used from many goroutines, closes the bodies of all answers, and leaves no goroutine behind.
@@ -90,6 +91,7 @@ func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, O
 		{"Not found in a batch", (*run).batchNotFound, len(c.Batches) > 0},
 		{"Bad item in a batch", (*run).badItem, c.Bad != nil && len(c.Batches) > 0},
 		{"Cancel", (*run).cancel, true},
+		{"Hidden repeats", (*run).hiddenRepeats, slices.Contains(c.Verbs, windrow.OpCreate)},
 		{"Repeated creates", (*run).repeatedCreates, slices.Contains(c.Verbs, windrow.OpCreate)},
 		{"Reconcile", (*run).reconcile, slices.Contains(c.Verbs, windrow.OpCreate)},
 		{"Many goroutines", (*run).goroutines, true},

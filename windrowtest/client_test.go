@@ -42,6 +42,8 @@ var defects = []struct{ defect, test, says string }{
 	{"can be printed", "Secrets", "Secrets[0] is in what is printed of the client"},
 	{"a secret that is not sent", "Secrets", "Secrets[1] is never sent"},
 	{"forgets the idempotency key", "Repeated_creates", "made 9 records"},
+	{"sends keys that nobody honours", "Repeated_creates", "3 creates whose answers were lost made 4 records"},
+	{"sends keys that nobody honours", "Hidden_repeats", "POST /base/path/notes was sent again within one attempt"},
 	{"does not send ids", "Repeated_creates", "two creates with one id made 2 records"},
 	{"mixes calls up", "Many_goroutines", "Create among others returned"},
 	{"returns nothing", "Round_trip", "which is not what was sent"},

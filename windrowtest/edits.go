@@ -54,13 +54,41 @@ func SameID(position, from int) Step {
 	})
 }
 
-// ItemStatus makes a result one that failed with a status, such as 429 or 503, inside an answer that is well.
+// ItemStatus makes the item at a position of a batch one that was refused with a status, such as 429 or 503, inside an
+// answer that is well. The API does not see the item; so it is not for the repetition of a request that the API has
+// carried out already under its idempotency key. Positions in the field "index" of the results are kept right.
 func ItemStatus(position, status int) Step {
-	return editResult(position, func(_ []any, result map[string]any) {
-		maps.DeleteFunc(result, func(name string, _ any) bool { return name != "id" && name != "index" })
-		result["status"], result["success"] = status, false
-		result["error"] = map[string]any{"status": status, "code": "ITEM_STATUS"}
+	var taken bool
+	step := editResults(func(results []any) []any {
+		if !taken || position > len(results) {
+			return results
+		}
+		for _, result := range results {
+			if fields, ok := result.(map[string]any); ok {
+				if index, ok := fields["index"].(json.Number); ok {
+					if n, err := index.Int64(); err == nil && n >= int64(position) {
+						fields["index"] = n + 1
+					}
+				}
+			}
+		}
+		return slices.Insert(results, position, any(map[string]any{
+			"index": position, "status": status, "success": false, "error": map[string]any{"status": status, "code": "ITEM_STATUS"},
+		}))
 	})
+	step.EditRequest = func(body string) string {
+		items := findArray(body)
+		if items == nil || position >= len(items.array) {
+			return body
+		}
+		text, err := json.Marshal(items.replace(slices.Delete(items.array, position, position+1)))
+		if err != nil {
+			return body
+		}
+		taken = true
+		return string(text)
+	}
+	return step
 }
 
 func editResult(position int, edit func(results []any, result map[string]any)) Step {

@@ -142,16 +142,20 @@ func TestFault1_ThrottledInEveryDialect(t *testing.T) {
 
 // Fault 2: 200, and items in it that are 429 or 503.
 func TestFault2_ItemsThatFailInsideAGoodAnswer(t *testing.T) {
-	served(t, func(t *testing.T, s *windrowtest.Server, _ *windrowtest.Records) {
-		for _, status := range []int{429, 503} {
+	served(t, func(t *testing.T, s *windrowtest.Server, r *windrowtest.Records) {
+		for round, status := range []int{429, 503} {
 			s.Script(windrowtest.ItemStatus(1, status))
 			a := ask(t, s, "POST", notes+"/batch", batchOf("a", "b", "c"))
+			check(t, "indexes", []any{0.0, 1.0, 2.0}, column(results(t, a), "index"))
+			check(t, "applied", []int{round + 1, 0, round + 1}, []int{r.Ledger.Times("a"), r.Ledger.Times("b"), r.Ledger.Times("c")})
 			check(t, "status", 200, a.status)
 			all := results(t, a)
 			check(t, "success", []any{true, false, true}, column(all, "success"))
 			check(t, "status of the item", any(float64(status)), all[1]["status"])
-			check(t, "index of the item", any(1.0), all[1]["index"])
 		}
+		s.Script(windrowtest.ItemStatus(3, 429), windrowtest.ItemStatus(0, 429))
+		check(t, "no such item", 3, len(results(t, ask(t, s, "POST", notes+"/batch", batchOf("a", "b", "c")))))
+		check(t, "no batch", 201, ask(t, s, "POST", notes, note{Key: "x"}).status)
 	})
 }
 

@@ -25,6 +25,9 @@ type Step struct {
 	Instead http.Handler
 	// Applied makes the API carry the request out, too, before Instead answers.
 	Applied bool
+	// EditRequest returns the body that the API sees in place of the one that was sent. When it is another, the request
+	// loses its Idempotency-Key. Nil leaves it as it is.
+	EditRequest func(body string) string
 	// Edit changes the answer. Nil leaves it as it is.
 	Edit func(a *Answer)
 	// Ending is how the answer ends. The zero Ending, [Whole], sends it as it is.
@@ -114,6 +117,12 @@ func (a Answer) wire(req *http.Request) (head, body []byte) {
 
 // answer returns what is to be answered.
 func (s Step) answer(api http.Handler, req *http.Request, body string) *Answer {
+	if s.EditRequest != nil {
+		if edited := s.EditRequest(body); edited != body {
+			body, req.ContentLength = edited, int64(len(edited))
+			req.Header.Del("Idempotency-Key")
+		}
+	}
 	if s.Instead == nil {
 		return s.edited(capture(api, req, body))
 	}
