@@ -139,6 +139,11 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, json []byte) {
 		r, err := parseRecord(json)
+		short, shortErr := (&parser{rest: json, keysOnly: true}).record()
+		if shortErr != err || short.key != r.key || !slices.Equal(short.keys, r.keys) || !slices.Equal(short.before, r.before) ||
+			short.previous != r.previous || short.state != r.state || short.made != r.made {
+			t.Fatalf("keys only: %+v, %v; all: %+v, %v", short, shortErr, r, err)
+		}
 		if err != nil {
 			if err != errForm {
 				t.Fatal(err)

@@ -17,8 +17,9 @@ var errForm = errors.New("not a record")
 
 // parser reads the JSON of a record from left to right. After an error, which it keeps, it returns zero values.
 type parser struct {
-	rest []byte
-	err  error
+	rest     []byte
+	keysOnly bool // other strings are checked and not kept
+	err      error
 }
 
 func (p *parser) fail() {
@@ -41,18 +42,22 @@ func (p *parser) want(s string) {
 	}
 }
 
-// string reads a string.
-func (p *parser) string() string {
+// string reads a string, which is a key or not.
+func (p *parser) string(key bool) string {
 	p.want(`"`)
 	for i, c := range p.rest {
 		switch {
 		case c == '"':
-			s := string(p.rest[:i])
-			if !utf8.ValidString(s) {
+			text := p.rest[:i]
+			p.rest = p.rest[i+1:]
+			switch {
+			case !utf8.Valid(text):
 				p.fail()
+				return ""
+			case p.keysOnly && !key && i > 0:
+				return "?"
 			}
-			p.rest = p.rest[min(i+1, len(p.rest)):]
-			return s
+			return string(text)
 		case c == '\\':
 			return p.escaped()
 		case c < ' ':
@@ -161,8 +166,8 @@ func (p *parser) name(names []string) int {
 }
 
 // filled reads a string that is not empty.
-func (p *parser) filled() string {
-	s := p.string()
+func (p *parser) filled(key bool) string {
+	s := p.string(key)
 	if s == "" {
 		p.fail()
 	}
@@ -177,9 +182,9 @@ var reasons = func() (names []string) {
 }()
 
 // parseRecord reads any record but the header.
-func parseRecord(line []byte) (record, error) {
-	p := &parser{rest: line}
-	var r record
+func parseRecord(line []byte) (record, error) { return (&parser{rest: line}).record() }
+
+func (p *parser) record() (r record, _ error) {
 	if p.take(`{"t":"intent","k":[`) {
 		p.intent(&r)
 	} else {
@@ -199,17 +204,17 @@ func (p *parser) end(r *record) {
 	p.want(`{"t":"`)
 	r.state = windrow.State(p.name(kinds[:]))
 	p.want(`,"k":`)
-	r.key = p.filled()
+	r.key = p.filled(true)
 	if p.take(`,"r":"`) {
 		if r.reason = windrow.Reason(p.name(reasons)); r.reason == windrow.NoReason {
 			p.fail()
 		}
 	}
 	if p.take(`,"id":`) {
-		r.id = p.filled()
+		r.id = p.filled(false)
 	}
 	if p.take(`,"fp":`) {
-		r.fingerprint = p.filled()
+		r.fingerprint = p.filled(false)
 	}
 	if p.take(`,"p":`) {
 		r.previous = p.place()
@@ -219,7 +224,7 @@ func (p *parser) end(r *record) {
 func (p *parser) intent(r *record) {
 	r.intent, r.state = true, windrow.Unknown
 	for {
-		r.keys = append(r.keys, p.filled())
+		r.keys = append(r.keys, p.filled(true))
 		if !p.take(",") {
 			break
 		}
@@ -230,10 +235,10 @@ func (p *parser) intent(r *record) {
 		p.fail()
 	}
 	if p.take(`,"idem":`) {
-		r.idem = p.filled()
+		r.idem = p.filled(false)
 	}
 	if p.take(`,"h":`) {
-		r.handle = p.filled()
+		r.handle = p.filled(false)
 	}
 	if p.take(`,"i":`) {
 		r.made = p.place()

@@ -74,7 +74,7 @@ func (c *contents) add(line []byte, offset int64) error {
 		c.header, c.begun = h, err == nil
 		return err
 	}
-	r, err := parseRecord(record)
+	r, err := (&parser{rest: record, keysOnly: true}).record()
 	if err != nil {
 		return err
 	}

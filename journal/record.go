@@ -30,11 +30,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // prefixOf returns the checksum of a record and the space.
 func prefixOf(number uint64, record []byte) (prefix [prefixLength]byte) {
-	var n [8]byte
-	for i := range n {
-		n[i] = byte(number >> (56 - 8*i))
+	sum := ^uint32(0) // of the number, by hand: a slice of it would be an allocation for each line
+	for shift := 56; shift >= 0; shift -= 8 {
+		sum = castagnoli[byte(sum)^byte(number>>shift)] ^ sum>>8
 	}
-	sum := crc32.Update(crc32.Checksum(n[:], castagnoli), castagnoli, record)
+	sum = crc32.Update(^sum, castagnoli, record)
 	const digits = "0123456789abcdef"
 	for i := range 8 {
 		prefix[i] = digits[sum>>(28-4*i)&15]
@@ -79,7 +79,7 @@ func (t text) MarshalJSON() ([]byte, error) { return appendString(nil, string(t)
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *text) UnmarshalJSON(data []byte) error {
 	p := parser{rest: data}
-	*t = text(p.string())
+	*t = text(p.string(true))
 	return p.err
 }
 

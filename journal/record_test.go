@@ -119,14 +119,14 @@ func TestStrings(t *testing.T) {
 		}
 		seen[written] = s
 		p := parser{rest: []byte(written + "rest")}
-		if got := p.string(); p.err != nil || got != s || string(p.rest) != "rest" {
+		if got := p.string(true); p.err != nil || got != s || string(p.rest) != "rest" {
 			t.Fatalf("%q is written as %s and read as %q, %v", s, written, got, p.err)
 		}
 		for range 3 { // other bytes are refused, or are another string's
 			other := []byte(written)
 			other[r.IntN(len(other))] = []byte("\x00\x01\" \\aAfF0u\xff")[r.IntN(12)]
 			p := parser{rest: slices.Clone(other)}
-			if got := p.string(); p.err == nil && string(appendString(nil, got)) != string(other[:len(other)-len(p.rest)]) {
+			if got := p.string(true); p.err == nil && string(appendString(nil, got)) != string(other[:len(other)-len(p.rest)]) {
 				t.Fatalf("%s is read as %q, which is not written so", other, got)
 			}
 		}
