@@ -344,3 +344,27 @@ func TestRecordThatIsTooLong(t *testing.T) {
 		[]windrow.State{stateOf(t, j, "a"), stateOf(t, j, "b"), stateOf(t, j, "c"), stateOf(t, j, "d")})
 	must(t, j.Close())
 }
+
+// The number of an attempt is bounded, and what is within the bounds comes back.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	d := new(disktest.Disk)
+	j := start(t, d)
+	for _, n := range []int{-1, maxTries + 1} {
+		if err := j.Intend(t.Context(), windrow.JournalIntent{Keys: []string{"a"}, Attempt: n}); err == nil {
+			t.Errorf("attempt %d is taken", n)
+		}
+	}
+	for _, n := range []int{0, 1, maxTries} {
+		must(t, j.Intend(t.Context(), windrow.JournalIntent{Keys: []string{key(n)}, Attempt: n}))
+	}
+	must(t, j.Close())
+	j = start(t, d)
+	var got []int
+	for in, err := range j.Unfinished() {
+		must(t, err)
+		got = append(got, in.Attempt)
+	}
+	check(t, "attempts", []int{0, 1, maxTries}, got)
+	must(t, j.Close())
+}

@@ -89,6 +89,18 @@ func TestIndexMemory(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
+	far := 0
+	for i := range x.tables {
+		table := &x.tables[i]
+		for at, r := range table.refs {
+			if r != 0 {
+				far += (at - table.home(table.hashes[at]) + len(table.refs)) % len(table.refs)
+			}
+		}
+	}
+	if mean := float64(far) / 600_000; mean > 4 {
+		t.Errorf("a search looks at %.1f places", mean+1)
+	}
 	if most > 24 {
 		t.Errorf("%.1f bytes a key", most)
 	}

@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,14 +16,104 @@ import (
 	"github.com/windrow-go/windrow/journal"
 )
 
-// holder is the environment variable that makes the test program hold a journal instead of running tests.
-const holder = "WINDROW_TEST_HOLDS_JOURNAL"
+// These environment variables make the test program use a journal, and not run tests: hold it until it is killed, or
+// fill it until then.
+const (
+	holder = "WINDROW_TEST_HOLDS_JOURNAL"
+	filler = "WINDROW_TEST_FILLS_JOURNAL"
+)
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(holder); path != "" {
 		hold(path)
 	}
+	if path := os.Getenv(filler); path != "" {
+		fill(path)
+	}
 	os.Exit(m.Run())
+}
+
+// fill makes intents from several goroutines and says of each that it is durable, then that its item has ended.
+func fill(path string) {
+	j, err := journal.Open(path, "import")
+	if err == nil {
+		err = j.Begin(windrow.OpCreate)
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	said := make(chan string)
+	for w := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				key := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
+				if err := j.Intend(context.Background(), windrow.JournalIntent{Keys: []string{key}, IdempotencyKey: key, Attempt: 1}); err != nil {
+					said <- err.Error()
+				}
+				said <- "unknown " + key
+				if err := j.Record(windrow.JournalEntry{Key: key, State: windrow.Succeeded}); err != nil {
+					said <- err.Error()
+				}
+				if i%20 == 19 {
+					if err := j.Sync(); err != nil {
+						said <- err.Error()
+					}
+					said <- "succeeded " + key
+				}
+			}
+		}()
+	}
+	for line := range said {
+		fmt.Println(line)
+	}
+}
+
+// Killed at any moment, a process leaves all that it was promised. (A kill loses nothing that was written, synced or not;
+// for that see the tests with a disk that loses power.)
+func TestF58_Killed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal")
+	promised := map[string]windrow.State{}
+	for _, lines := range []int{1, 2, 5, 17, 60, 150} {
+		child := exec.CommandContext(t.Context(), os.Args[0])
+		child.Env = append(os.Environ(), filler+"="+path)
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		read := bufio.NewScanner(out)
+		for n := 0; read.Scan(); n++ {
+			if n == lines {
+				if err := child.Process.Kill(); err != nil { // what it has said meanwhile is read as well
+					t.Fatal(err)
+				}
+			}
+			var state windrow.State
+			name, key, _ := strings.Cut(read.Text(), " ")
+			if err := state.UnmarshalText([]byte(name)); err != nil {
+				t.Fatalf("the child says %q", read.Text())
+			}
+			promised[key] = state
+		}
+		_ = child.Wait() // says that it was killed
+		j := mustOpen(t, path, "import")
+		for key, state := range promised {
+			e, err := j.Find(key)
+			if err != nil || e.State != state && (state != windrow.Unknown || e.State != windrow.Succeeded) {
+				t.Errorf("%s was promised to be %v: %+v, %v", key, state, e, err)
+			}
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(promised) < 200 {
+		t.Errorf("the children said only %d things", len(promised))
+	}
 }
 
 // hold records something, says so, and waits to be killed.
