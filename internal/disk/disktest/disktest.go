@@ -1,0 +1,333 @@
+// Package disktest has a disk in memory that fails when it is told to, is full, and loses power. It shows what a
+// journal makes of that, which no real disk does on demand.
+package disktest
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/windrow-go/windrow/internal/disk"
+)
+
+// Kind is what is done to a file.
+type Kind string
+
+// The kinds.
+const (
+	Open     Kind = "open"
+	View     Kind = "view"
+	Read     Kind = "read"
+	Write    Kind = "write"
+	Truncate Kind = "truncate"
+	Sync     Kind = "sync"
+	SyncDir  Kind = "sync folder"
+	Close    Kind = "close"
+)
+
+// Op is one operation on a file.
+type Op struct {
+	Kind Kind
+	Nth  int // of its kind on this disk, from 1
+	Size int // of a write, in bytes
+}
+
+// Short is the error of a write of which only the first bytes were written.
+type Short struct {
+	Bytes int
+	Err   error
+}
+
+// Error implements error.
+func (e *Short) Error() string { return e.Err.Error() }
+
+// Unwrap returns what kept the rest from being written.
+func (e *Short) Unwrap() error { return e.Err }
+
+// Disk is a [disk.Disk] in memory. The zero Disk is empty and does not fail. It may be used from many goroutines.
+type Disk struct {
+	// Fail is called before each operation, and the operation fails with its error: a write after the bytes that a
+	// [Short] tells, a sync for good. It may block, as disks do. It must be set before the disk is used. Nil means that
+	// nothing fails.
+	Fail func(op Op) error
+
+	mu    sync.Mutex
+	files map[string]*content
+	count map[Kind]int
+}
+
+// content is a file.
+type content struct {
+	seen    []byte   // what programs read
+	durable []byte   // what is left when the power fails
+	pending []change // since durable, in order
+	linked  bool     // its entry in the folder is durable
+	locked  bool
+}
+
+// change is a write, or a truncation when data is nil.
+type change struct {
+	at   int64
+	data []byte
+}
+
+func (c change) apply(to []byte) []byte {
+	if c.data == nil {
+		return resize(to, c.at)
+	}
+	if end := c.at + int64(len(c.data)); int64(len(to)) < end {
+		to = resize(to, end)
+	}
+	copy(to[c.at:], c.data)
+	return to
+}
+
+// resize returns a copy with that length.
+func resize(b []byte, size int64) []byte {
+	to := make([]byte, size)
+	copy(to, b)
+	return to
+}
+
+// Put makes a file with that content, all of it durable.
+func (d *Disk) Put(path string, data []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files == nil {
+		d.files = map[string]*content{}
+	}
+	d.files[path] = &content{seen: slices.Clone(data), durable: slices.Clone(data), linked: true}
+}
+
+// Bytes returns what programs read in a file, nil when there is none.
+func (d *Disk) Bytes(path string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.files[path]; c != nil {
+		return append([]byte{}, c.seen...)
+	}
+	return nil
+}
+
+// Durable returns what is sure to be left of a file when the power fails; nil when the file itself is not.
+func (d *Disk) Durable(path string) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.files[path]; c != nil && c.linked {
+		return append([]byte{}, c.durable...)
+	}
+	return nil
+}
+
+// Count returns how many operations of a kind there were, those that failed included.
+func (d *Disk) Count(k Kind) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.count[k]
+}
+
+// Kill returns the disk as the next process finds it when this one is killed: everything written is there, and nothing
+// is locked.
+func (d *Disk) Kill() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	after := &Disk{files: map[string]*content{}}
+	for path, c := range d.files {
+		pending := make([]change, len(c.pending))
+		for i, p := range c.pending {
+			pending[i] = change{p.at, slices.Clone(p.data)}
+		}
+		after.files[path] = &content{seen: slices.Clone(c.seen), durable: slices.Clone(c.durable), pending: pending, linked: c.linked}
+	}
+	return after
+}
+
+// LosePower returns the disk as it is after the power failed: of each file what was durable, and of what was written
+// since a random part from the beginning, cut anywhere. A file whose entry is not durable may be gone.
+func (d *Disk) LosePower(r *rand.Rand) *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	after := &Disk{files: map[string]*content{}}
+	for _, path := range slices.Sorted(maps.Keys(d.files)) { // sorted, so that a seed draws the same again
+		c := d.files[path]
+		if !c.linked && r.IntN(2) == 0 {
+			continue
+		}
+		left := slices.Clone(c.durable)
+		whole := r.IntN(len(c.pending) + 1)
+		for _, p := range c.pending[:whole] {
+			left = p.apply(left)
+		}
+		if whole < len(c.pending) {
+			if p := c.pending[whole]; len(p.data) > 0 {
+				left = change{p.at, p.data[:r.IntN(len(p.data))]}.apply(left)
+			}
+		}
+		after.files[path] = &content{seen: left, durable: slices.Clone(left), linked: true}
+	}
+	return after
+}
+
+// begin counts an operation and asks whether it is to fail.
+func (d *Disk) begin(k Kind, size int) error {
+	d.mu.Lock()
+	if d.count == nil {
+		d.count = map[Kind]int{}
+	}
+	d.count[k]++
+	op, fail := Op{k, d.count[k], size}, d.Fail
+	d.mu.Unlock()
+	if fail == nil {
+		return nil
+	}
+	return fail(op)
+}
+
+// Open implements [disk.Disk].
+func (d *Disk) Open(path string) (disk.File, error) {
+	if err := d.begin(Open, 0); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files == nil {
+		d.files = map[string]*content{}
+	}
+	c := d.files[path]
+	if c == nil {
+		c = &content{}
+		d.files[path] = c
+	}
+	if c.locked {
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: disk.ErrLocked}
+	}
+	c.locked = true
+	return &file{disk: d, path: path, content: c, own: true}, nil
+}
+
+// View implements [disk.Disk].
+func (d *Disk) View(path string) (disk.File, error) {
+	if err := d.begin(View, 0); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.files[path]
+	if c == nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	}
+	return &file{disk: d, path: path, content: c}, nil
+}
+
+// SyncDir implements [disk.Disk].
+func (d *Disk) SyncDir(path string) error {
+	if err := d.begin(SyncDir, 0); err != nil {
+		return &fs.PathError{Op: "sync", Path: path, Err: err}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.files[path]; c != nil {
+		c.linked = true
+	}
+	return nil
+}
+
+// file is an open file.
+type file struct {
+	disk    *Disk
+	path    string
+	content *content
+	own     bool // opened for writing
+	closed  bool
+}
+
+// do makes an operation, unless it is to fail.
+func (f *file) do(k Kind, size int, op func(c *content)) error {
+	failure := f.disk.begin(k, size)
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.closed {
+		return &fs.PathError{Op: string(k), Path: f.path, Err: fs.ErrClosed}
+	}
+	if failure != nil {
+		return &fs.PathError{Op: string(k), Path: f.path, Err: failure}
+	}
+	op(f.content)
+	return nil
+}
+
+// ReadAt implements [disk.File].
+func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
+	err = f.do(Read, len(p), func(c *content) {
+		if off < int64(len(c.seen)) {
+			n = copy(p, c.seen[off:])
+		}
+	})
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// WriteAt implements [disk.File].
+func (f *file) WriteAt(p []byte, off int64) (n int, err error) {
+	write := func(c *content, p []byte) {
+		w := change{off, slices.Clone(p)}
+		c.seen, n = w.apply(c.seen), len(p)
+		c.pending = append(c.pending, w)
+	}
+	err = f.do(Write, len(p), func(c *content) { write(c, p) })
+	if short, ok := errors.AsType[*Short](err); ok && short.Bytes > 0 {
+		f.disk.mu.Lock()
+		defer f.disk.mu.Unlock()
+		write(f.content, p[:min(short.Bytes, len(p))])
+	}
+	return n, err
+}
+
+// Size implements [disk.File].
+func (f *file) Size() (int64, error) {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	return int64(len(f.content.seen)), nil
+}
+
+// Truncate implements [disk.File].
+func (f *file) Truncate(size int64) error {
+	return f.do(Truncate, 0, func(c *content) {
+		t := change{at: size}
+		c.seen = t.apply(c.seen)
+		c.pending = append(c.pending, t)
+	})
+}
+
+// Sync implements [disk.File]. When it fails, what it should have made durable never will be, although programs go on
+// reading it: the system takes it for written. That is what Linux does.
+func (f *file) Sync() error {
+	err := f.do(Sync, 0, func(c *content) {
+		for _, p := range c.pending {
+			c.durable = p.apply(c.durable)
+		}
+		c.pending = nil
+	})
+	if err != nil {
+		f.disk.mu.Lock()
+		defer f.disk.mu.Unlock()
+		f.content.pending = nil
+	}
+	return err
+}
+
+// Close implements [disk.File].
+func (f *file) Close() error {
+	return f.do(Close, 0, func(c *content) {
+		f.closed = true
+		if f.own {
+			c.locked = false
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package disktest
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/windrow-go/windrow/internal/disk"
+)
+
+const path = "/a/file"
+
+func open(t *testing.T, d *Disk) disk.File {
+	t.Helper()
+	f, err := d.Open(path)
+	must(t, err)
+	return f
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, f disk.File, text string, at int64) {
+	t.Helper()
+	_, err := f.WriteAt([]byte(text), at)
+	must(t, err)
+}
+
+// What is left when the power fails: what was durable, and any part from the beginning of what came since.
+func TestLosePower(t *testing.T) {
+	t.Parallel()
+	d := new(Disk)
+	f := open(t, d)
+	gone := 0
+	for seed := range uint64(50) {
+		if d.LosePower(rand.New(rand.NewPCG(seed, 1))).Bytes(path) == nil {
+			gone++
+		}
+	}
+	if gone < 5 || gone > 45 {
+		t.Errorf("a file whose entry is not durable was lost %d times of 50", gone)
+	}
+	must(t, d.SyncDir(path))
+	write(t, f, "durable", 0)
+	must(t, f.Sync())
+	write(t, f, "+first", 7)
+	must(t, f.Truncate(10))
+	write(t, f, "XY", 0)
+	if got := string(d.Durable(path)); got != "durable" {
+		t.Errorf("durable is %q", got)
+	}
+	seen := map[string]bool{}
+	for seed := range uint64(500) {
+		after := d.LosePower(rand.New(rand.NewPCG(seed, 1)))
+		seen[string(after.Bytes(path))] = true
+		if string(after.Durable(path)) != string(after.Bytes(path)) {
+			t.Error("what is left is not durable")
+		}
+		f, err := after.Open(path) // the lock is gone with the process
+		must(t, err)
+		must(t, f.Close())
+	}
+	for _, want := range []string{"durable", "durable+", "durable+f", "durable+fi", "durable+fir", "durable+firs", "durable+first", "Xurable+fi", "XYrable+fi"} {
+		if !seen[want] {
+			t.Errorf("%q never happens", want)
+		}
+		delete(seen, want)
+	}
+	if len(seen) > 0 {
+		t.Errorf("what cannot be: %v", seen)
+	}
+	after := d.Kill()
+	if got := string(after.Bytes(path)); got != "XYrable+fi" {
+		t.Errorf("a process that is killed leaves %q", got)
+	}
+	if got := string(after.Durable(path)); got != "durable" {
+		t.Errorf("and %q for certain", got)
+	}
+	must(t, f.Close())
+}
+
+// A sync that fails drops what it should have written; the next one succeeds, and does not bring it back.
+func TestSyncThatFails(t *testing.T) {
+	t.Parallel()
+	oh := errors.New("oh")
+	d := &Disk{Fail: func(op Op) error {
+		if op.Kind == Sync && op.Nth == 2 {
+			return oh
+		}
+		return nil
+	}}
+	f := open(t, d)
+	must(t, d.SyncDir(path))
+	write(t, f, "a", 0)
+	must(t, f.Sync())
+	write(t, f, "b", 1)
+	if err := f.Sync(); !errors.Is(err, oh) || !strings.Contains(err.Error(), path) {
+		t.Error(err)
+	}
+	write(t, f, "c", 2)
+	must(t, f.Sync())
+	if got := string(d.Bytes(path)); got != "abc" {
+		t.Errorf("programs read %q", got)
+	}
+	if got := string(d.Durable(path)); got != "a\x00c" {
+		t.Errorf("durable is %q", got)
+	}
+	if n := d.Count(Sync); n != 3 {
+		t.Errorf("%d syncs", n)
+	}
+}
+
+// A write that fails in the middle.
+func TestShortWrite(t *testing.T) {
+	t.Parallel()
+	oh := errors.New("oh")
+	d := &Disk{Fail: func(op Op) error {
+		switch {
+		case op.Kind == Write && op.Size == 6:
+			return &Short{Bytes: 2, Err: oh}
+		case op.Kind == Write && op.Size == 7:
+			return oh
+		}
+		return nil
+	}}
+	f := open(t, d)
+	for text, want := range map[string]int{"sixsix": 2, "seven..": 0} {
+		if n, err := f.WriteAt([]byte(text), 0); n != want || !errors.Is(err, oh) {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+	}
+	if got := string(d.Bytes(path)); got != "si" {
+		t.Errorf("%q was written", got)
+	}
+}

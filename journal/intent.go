@@ -1,0 +1,157 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/windrow-go/windrow"
+)
+
+// flight is an intent that this process made and that has not ended.
+type flight struct {
+	intent record
+	made   int64 // where the intent is
+	last   int64 // where it is with its handle; the last record of each key that has not ended
+	left   int   // keys that have not ended
+}
+
+// asIntent returns an intent as callers know it.
+func (r *record) asIntent() windrow.JournalIntent {
+	return windrow.JournalIntent{Keys: r.keys, IdempotencyKey: r.idem, Attempt: r.tries, Handle: r.handle}
+}
+
+// Intend implements [windrow.Journal]. It returns when the file is synced, which it is as soon as nobody else syncs it:
+// all who come meanwhile share the next sync.
+func (j *Journal) Intend(ctx context.Context, in windrow.JournalIntent) error {
+	if err := checkIntent(in); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	g, err := j.intend(in)
+	if err != nil {
+		return err
+	}
+	return g.wait(ctx)
+}
+
+func (j *Journal) intend(in windrow.JournalIntent) (*group, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.writable(); err != nil {
+		return nil, err
+	}
+	r := record{intent: true, keys: slices.Clone(in.Keys), tries: in.Attempt, idem: in.IdempotencyKey, handle: in.Handle}
+	for i, key := range r.keys {
+		before, err := j.lastOf(key)
+		if err != nil {
+			return nil, err
+		}
+		if before != 0 && r.before == nil {
+			r.before = make([]int64, len(r.keys))
+		}
+		if before != 0 {
+			r.before[i] = before
+		}
+	}
+	at, g, err := j.write(&r, true)
+	if err != nil {
+		return nil, err
+	}
+	f := &flight{intent: r, made: at, last: at, left: len(r.keys)}
+	for _, key := range r.keys {
+		j.ended(key)
+		j.open[key] = f
+	}
+	if r.idem != "" {
+		j.idem[r.idem] = f
+	}
+	return g, nil
+}
+
+// ended forgets that a key is in flight. The lock is held.
+func (j *Journal) ended(key string) {
+	f := j.open[key]
+	if f == nil {
+		return
+	}
+	delete(j.open, key)
+	if f.left--; f.left == 0 && j.idem[f.intent.idem] == f {
+		delete(j.idem, f.intent.idem)
+	}
+}
+
+// Save implements [windrow.Journal].
+func (j *Journal) Save(ctx context.Context, idempotencyKey, handle string) error {
+	switch {
+	case idempotencyKey == "":
+		return errors.New("journal: Save: the idempotency key (\"\") must be that of an intent")
+	case handle == "":
+		return errors.New("journal: Save: the handle (\"\") must not be empty")
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	g, err := j.save(idempotencyKey, handle)
+	if err != nil {
+		return err
+	}
+	return g.wait(ctx)
+}
+
+func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.writable(); err != nil {
+		return nil, err
+	}
+	f := j.idem[idempotencyKey]
+	var r record
+	if f != nil {
+		r = f.intent
+		r.made = f.made
+	} else {
+		var err error
+		if r, err = j.earlier(idempotencyKey); err != nil {
+			return nil, err
+		}
+	}
+	r.handle, r.before = handle, make([]int64, len(r.keys))
+	for i, key := range r.keys {
+		at, err := j.lastOf(key)
+		if err != nil {
+			return nil, err
+		}
+		made, _, err := j.book.intentOf(at)
+		if err != nil {
+			return nil, err
+		}
+		if r.before[i] = notMoved; made == r.made {
+			r.before[i] = at
+		}
+	}
+	at, g, err := j.write(&r, true)
+	if err == nil && f != nil {
+		f.last = at
+	}
+	return g, err
+}
+
+// earlier returns the last unfinished intent with that idempotency key, which an earlier process made, or all of whose
+// items have ended, as Unknown some of them. The lock is held.
+func (j *Journal) earlier(idempotencyKey string) (last record, _ error) {
+	for r, err := range j.book.unfinished(j.book.open()) {
+		if err != nil {
+			return record{}, err
+		}
+		if r.idem == idempotencyKey {
+			last = r
+		}
+	}
+	if !last.intent {
+		return record{}, fmt.Errorf("journal: Save: there is no unfinished intent with the idempotency key %q", idempotencyKey)
+	}
+	return last, nil
+}

@@ -1,0 +1,276 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/disk"
+)
+
+// Journal is a [windrow.Journal] in a file. Make one with [Open], give it to runs with windrow.WithJournal, and close it
+// when they are over. Its methods may be called from many goroutines.
+//
+// The methods that write return a [*DiskError] when the disk fails, also one that failed in the background since; it
+// stays. They return [ErrClosed] after Close.
+type Journal struct {
+	path  string
+	w     *writer
+	wants header // what a new journal begins with
+
+	mu     sync.Mutex
+	header header
+	begun  bool // there is a header
+	book   book
+	open   map[string]*flight // by key: what this process has begun and not ended
+	idem   map[string]*flight // the same, by idempotency key
+}
+
+var _ windrow.Journal = (*Journal)(nil)
+
+// Open opens the journal of a job, and makes the file if there is none; the folder must be there. The name of the job
+// is what the journal is known by: choose it once, such as "import articles", and keep it.
+//
+// Opening reads all of the file. A last line that was being written when its writer was killed, or when the power
+// failed, is cut off: nothing that depended on it was sent. Anything else that is not as it was written is refused:
+//   - with [ErrLocked], a journal that somebody has open;
+//   - with a [*MismatchError], one of another job, key scheme or version (of another verb, by [Journal.Begin]);
+//   - with a [*CorruptError], one in which bytes were changed or lines are missing, and a file of another kind;
+//   - with a [*DiskError], one that cannot be read and written.
+//
+// It holds at most 24 bytes of memory for each key, and some hundred kilobytes. Each open journal has its file locked,
+// so there is one at a time; the lock ends with the process at the latest.
+func Open(path, job string, opts ...Option) (*Journal, error) {
+	s, err := settings(job, opts)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Disk.Open(path)
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("journal: %s: %w", path, ErrLocked)
+	}
+	if err != nil {
+		return nil, &DiskError{path, "open", err}
+	}
+	j, err := load(path, f, s, job, hashOf)
+	if err != nil {
+		_ = f.Close() // the other error is the one to know
+		return nil, err
+	}
+	return j, nil
+}
+
+func load(path string, f disk.File, s disk.Settings, job string, hash func(string) uint32) (*Journal, error) {
+	c, err := readAll(path, f, hash)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		path: path, header: c.header, begun: c.begun, book: c.book,
+		wants: header{Format: formatVersion, Job: text(job), KeyScheme: text(s.KeyScheme), Version: s.Version},
+		open:  map[string]*flight{}, idem: map[string]*flight{},
+	}
+	if err := j.check(); err != nil {
+		return nil, err
+	}
+	if c.end < c.size {
+		if err := f.Truncate(c.end); err != nil {
+			return nil, &DiskError{path, "write", err}
+		}
+		if err := f.Sync(); err != nil {
+			return nil, &DiskError{path, "sync", err}
+		}
+	}
+	// Always, not only for a new file: who made it may have been killed before this.
+	if err := s.Disk.SyncDir(path); err != nil {
+		return nil, &DiskError{path, "sync", err}
+	}
+	j.w = &writer{path: path, file: f, lines: c.lines, from: c.end}
+	j.book.read = (&reader{path: path, read: j.w.read}).record
+	return j, nil
+}
+
+// hashOf is the hash of the index. It differs from process to process, so that nobody can choose keys that collide.
+func hashOf(key string) uint32 { return uint32(maphash.String(seed, key) >> 32) }
+
+var seed = maphash.MakeSeed()
+
+// check compares the header with what is wanted, but for the verb.
+func (j *Journal) check() error {
+	if !j.begun {
+		return nil
+	}
+	has, wants := j.header, j.wants
+	for _, c := range []struct {
+		what       string
+		has, wants string
+	}{
+		{"job", strconv.Quote(string(has.Job)), strconv.Quote(string(wants.Job))},
+		{"key scheme", strconv.Quote(string(has.KeyScheme)), strconv.Quote(string(wants.KeyScheme))},
+		{"version", strconv.Itoa(has.Version), strconv.Itoa(wants.Version)},
+	} {
+		if c.has != c.wants {
+			return &MismatchError{j.path, c.what, c.has, c.wants}
+		}
+	}
+	return nil
+}
+
+// Begin implements [windrow.Journal]. A new journal becomes one of that operation. A journal of another is refused with a
+// [*MismatchError].
+func (j *Journal) Begin(op windrow.OpKind) error {
+	if op > windrow.OpGet {
+		return fmt.Errorf("journal: Begin (%v) must be called with one of the operations", op)
+	}
+	g, err := j.begin(op)
+	if err != nil || g == nil {
+		return err
+	}
+	return g.wait(context.Background())
+}
+
+// begin writes the header, if there is none.
+func (j *Journal) begin(op windrow.OpKind) (*group, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.w.refuses(); err != nil {
+		return nil, err
+	}
+	if j.begun {
+		if j.header.Verb != op {
+			return nil, &MismatchError{j.path, "verb", j.header.Verb.String(), op.String()}
+		}
+		return nil, nil
+	}
+	h := j.wants
+	h.Verb, h.Created = op, time.Now().UTC()
+	line, err := appendHeader(nil, h)
+	if err != nil {
+		return nil, fmt.Errorf("journal: the header: %w", err)
+	}
+	g, err := j.w.begin(line)
+	if err != nil {
+		return nil, err
+	}
+	j.header, j.begun = h, true
+	return g, nil
+}
+
+// writable returns why nothing can be recorded. The lock is held.
+func (j *Journal) writable() error {
+	if err := j.w.refuses(); err != nil {
+		return err
+	}
+	if !j.begun {
+		return errNotBegun
+	}
+	return nil
+}
+
+// Find implements [windrow.Journal]. It reads the file for keys that it knows.
+func (j *Journal) Find(key string) (windrow.JournalEntry, error) {
+	none := windrow.JournalEntry{Key: key}
+	if key == "" {
+		return none, errNoKey
+	}
+	if err := j.w.refuses(); err != nil {
+		return none, err
+	}
+	var few [4]ref
+	j.mu.Lock()
+	refs := j.book.index.appendTo(few[:0], j.book.hash(key))
+	j.mu.Unlock()
+	last, at, err := j.book.lastOf(key, refs)
+	if err != nil || at == 0 {
+		return none, err
+	}
+	return last.entry(key), nil
+}
+
+// Unfinished implements [windrow.Journal]. It takes 8 bytes of memory for each key that is Unknown while it runs.
+func (j *Journal) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
+	return func(yield func(windrow.JournalIntent, error) bool) {
+		if err := j.w.refuses(); err != nil {
+			yield(windrow.JournalIntent{}, err)
+			return
+		}
+		j.mu.Lock()
+		offsets := j.book.open()
+		j.mu.Unlock()
+		for r, err := range j.book.unfinished(offsets) {
+			if !yield(r.asIntent(), err) {
+				return
+			}
+		}
+	}
+}
+
+// Record implements [windrow.Journal]. What it notes is synced after a second, or with the next 100, at the latest, in
+// the background. It waits only when a megabyte is still to be written.
+func (j *Journal) Record(entries ...windrow.JournalEntry) error {
+	for i := range entries {
+		if err := checkEntry(&entries[i]); err != nil {
+			return err
+		}
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	if err := j.record(entries); err != nil {
+		return err
+	}
+	if g := j.w.ended(len(entries)); g != nil {
+		return g.wait(context.Background())
+	}
+	return nil
+}
+
+func (j *Journal) record(entries []windrow.JournalEntry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.writable(); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		before, err := j.lastOf(e.Key)
+		if err != nil {
+			return err
+		}
+		r := record{key: e.Key, previous: before, state: e.State, reason: e.Reason, id: e.ID, fingerprint: e.Fingerprint}
+		if _, _, err := j.write(&r, false); err != nil {
+			return err
+		}
+		j.ended(e.Key)
+	}
+	return nil
+}
+
+// lastOf returns where the last record of a key is, 0 when there is none. The lock is held.
+func (j *Journal) lastOf(key string) (int64, error) {
+	if f := j.open[key]; f != nil {
+		return f.last, nil
+	}
+	_, at, err := j.book.last(key)
+	return at, err
+}
+
+// write appends a record and notes it. The lock is held.
+func (j *Journal) write(r *record, durable bool) (offset int64, g *group, err error) {
+	if offset, g, err = j.w.append(r, durable); err != nil {
+		return 0, nil, err
+	}
+	return offset, g, j.book.note(r, offset)
+}
+
+// Sync implements [windrow.Journal].
+func (j *Journal) Sync() error { return j.w.sync() }
+
+// Close makes durable what was recorded, and closes the file, which ends its lock. The error is that of the disk, also
+// when it failed before. A second Close does nothing. Close after the runs that use the journal have returned.
+func (j *Journal) Close() error { return j.w.close() }
