@@ -107,4 +107,3 @@ func column(all []map[string]any, name string) []any {
 	}
 	return values
 }
-

@@ -32,7 +32,12 @@ const path = "/collections/" + pocket.Collection + "/records"
 // Open returns the collection on the server. All requests go through the
 // limiter.
 func Open(server *pocket.Server, limiter *windrow.Limiter) (Catalog, error) {
-	client, err := connect(server, limiter)
+	return OpenAt(server.URL(), server.Token(), limiter)
+}
+
+// OpenAt is [Open] for a server in another process.
+func OpenAt(address, token string, limiter *windrow.Limiter) (Catalog, error) {
+	client, err := connect(address, token, limiter)
 	if err != nil {
 		return Catalog{}, err
 	}
@@ -41,7 +46,7 @@ func Open(server *pocket.Server, limiter *windrow.Limiter) (Catalog, error) {
 
 // OpenBatch is [Open] for a server that takes so many records in a request.
 func OpenBatch(server *pocket.Server, limiter *windrow.Limiter, items int) (Batch, error) {
-	client, err := connect(server, limiter)
+	client, err := connect(server.URL(), server.Token(), limiter)
 	if err != nil {
 		return Batch{}, err
 	}
@@ -49,9 +54,9 @@ func OpenBatch(server *pocket.Server, limiter *windrow.Limiter, items int) (Batc
 }
 
 // connect returns a client for the server.
-func connect(server *pocket.Server, limiter *windrow.Limiter) (*rest.Client, error) {
-	return rest.New(server.URL()+"/api", rest.WithLimiter(limiter),
-		rest.WithToken(server.Token()), rest.WithAuthScheme("")) // PocketBase takes the token bare
+func connect(address, token string, limiter *windrow.Limiter) (*rest.Client, error) {
+	return rest.New(address+"/api", rest.WithLimiter(limiter),
+		rest.WithToken(token), rest.WithAuthScheme("")) // PocketBase takes the token bare
 }
 
 // Timeout is how long one request may take.
@@ -93,16 +98,26 @@ func (c Catalog) Upsert(ctx context.Context, record readback.Record) (readback.R
 		return created, err
 	}
 	// Somebody has created it: perhaps this program, whose answer was lost.
-	page, err := c.List(ctx, url.Values{
-		"filter": {"key = " + quote(record.Key())}, "perPage": {strconv.Itoa(1)}, "skipTotal": {"1"},
-	})
+	found, there, err := c.Reconcile(ctx, record.Symbol)
 	if err != nil {
 		return readback.Record{}, err
 	}
-	if len(page.Items) == 0 || page.Items[0].Key() != record.Key() {
+	if !there {
 		return readback.Record{}, fmt.Errorf("catalog: the key is taken, and no record has it")
 	}
-	return c.Update(ctx, page.Items[0].ID, record.Symbol)
+	return c.Update(ctx, found.ID, record.Symbol)
+}
+
+// Reconcile implements [windrow.Reconciler]: it looks up the record with the
+// symbol's key.
+func (c Catalog) Reconcile(ctx context.Context, symbol stdlib.Symbol) (readback.Record, bool, error) {
+	page, err := c.List(ctx, url.Values{
+		"filter": {"key = " + quote(symbol.Key())}, "perPage": {strconv.Itoa(1)}, "skipTotal": {"1"},
+	})
+	if err != nil || len(page.Items) == 0 || page.Items[0].Key() != symbol.Key() {
+		return readback.Record{}, false, err
+	}
+	return page.Items[0], true, nil
 }
 
 // Graver returns the one of a stream's errors that tells more: what ended the

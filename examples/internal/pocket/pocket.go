@@ -37,6 +37,10 @@ type Config struct {
 	// Defaults to 0: PocketBase answers such requests with 403.
 	Batch int
 
+	// Loose lets two records of [Collection] have the same key, so that a
+	// record that was created twice shows.
+	Loose bool
+
 	// Keep leaves the data folder in place after [Server.Close].
 	Keep bool
 }
@@ -97,7 +101,7 @@ func (s *Server) prepare(cfg Config) error {
 	if err := saveSettings(s.app, cfg.Rate, cfg.Batch); err != nil {
 		return err
 	}
-	if err := createCollection(s.app); err != nil {
+	if err := createCollection(s.app, !cfg.Loose); err != nil {
 		return err
 	}
 	if err := createFiles(s.app); err != nil {

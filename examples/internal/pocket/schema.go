@@ -8,7 +8,7 @@ import (
 )
 
 // Collection is the name of the collection that the server starts with. Its
-// fields are those of a documented Go symbol: key (unique), import_path, name,
+// fields are those of a documented Go symbol: key (unique, unless Loose), import_path, name,
 // kind, synopsis, doc and deprecated. Any signed-in user may list, view,
 // create, update and delete its records.
 const Collection = "symbols"
@@ -19,7 +19,7 @@ const Collection = "symbols"
 const maxText = 1 << 20
 
 // createCollection adds [Collection].
-func createCollection(app core.App) error {
+func createCollection(app core.App, unique bool) error {
 	signedIn := new(`@request.auth.id != ""`)
 	c := core.NewBaseCollection(Collection)
 	c.ListRule, c.ViewRule = signedIn, signedIn
@@ -38,7 +38,7 @@ func createCollection(app core.App) error {
 		&core.TextField{Name: "doc", Max: maxText},
 		&core.BoolField{Name: "deprecated"},
 	)
-	c.AddIndex("idx_symbols_key", true, "key", "")
+	c.AddIndex("idx_symbols_key", unique, "key", "")
 	if err := app.Save(c); err != nil {
 		return fmt.Errorf("pocket: create the collection %s: %w", Collection, err)
 	}
