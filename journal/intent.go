@@ -120,7 +120,11 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 	}
 	r.handle, r.before = handle, make([]int64, len(r.keys))
 	for i, key := range r.keys {
-		at, err := j.lastOf(key)
+		if f != nil && j.open[key] == f {
+			r.before[i] = f.last
+			continue
+		}
+		_, at, err := j.book.last(key)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +132,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.before[i] = notMoved; made == r.made {
+		if r.before[i] = notMoved; made == r.made { // it ended as Unknown, or has not ended
 			r.before[i] = at
 		}
 	}

@@ -34,6 +34,7 @@ type writer struct {
 	next     *group // waits for pending; nil when nobody does
 	current  *group // waits for flight; nil when nothing is being written
 	ends     int    // in pending
+	waits    uint64 // how often somebody was to wait for what he appended
 	deadline *time.Timer
 	closed   bool
 	err      error // of the disk, for good
@@ -77,6 +78,7 @@ func (w *writer) append(r *record, durable bool) (offset int64, g *group, err er
 	w.pending = seal(line, start, w.lines)
 	w.lines++
 	if durable {
+		w.waits++
 		g = w.join()
 	}
 	return offset, g, nil
@@ -183,7 +185,7 @@ func (w *writer) gather() {
 	before := uint64(0)
 	for range gatherMost {
 		w.mu.Lock()
-		now := w.lines
+		now := w.waits
 		w.mu.Unlock()
 		if now == before {
 			return
