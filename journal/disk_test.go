@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"syscall"
@@ -69,9 +70,7 @@ func (u *use) run(t testing.TB, d *disktest.Disk) error {
 		if err := j.Sync(); err != nil {
 			return err
 		}
-		for k, state := range ended {
-			u.sure[k] = state
-		}
+		maps.Copy(u.sure, ended)
 	}
 	return nil
 }
