@@ -368,3 +368,30 @@ func TestAttempts(t *testing.T) {
 	check(t, "attempts", []int{0, 1, maxTries}, got)
 	must(t, j.Close())
 }
+
+// What has ended is forgotten: memory holds what is in flight.
+func TestWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	j := start(t, new(disktest.Disk))
+	inFlight := func(what string, keys, intents int) {
+		t.Helper()
+		check(t, what, []int{keys, intents}, []int{len(j.open), len(j.idem)})
+	}
+	must(t, j.Intend(t.Context(), intent("a", "b")))
+	must(t, j.Intend(t.Context(), windrow.JournalIntent{Keys: []string{"c"}}))
+	inFlight("begun", 3, 1)
+	must(t, j.Record(entry("a", succeeded), entry("c", failed), entry("d", succeeded)))
+	inFlight("ended one of two", 1, 1)
+	must(t, j.Intend(t.Context(), intent("a", "b"))) // again, with the same idempotency key
+	inFlight("begun again", 2, 1)
+	must(t, j.Record(entry("a", none)))
+	must(t, j.Save(t.Context(), "idem a", "job"))
+	must(t, j.Record(entry("b", unknown)))
+	inFlight("ended", 0, 0)
+	must(t, j.Intend(t.Context(), intent("e", "f")))
+	must(t, j.Intend(t.Context(), windrow.JournalIntent{Keys: []string{"e"}, IdempotencyKey: "idem e"}))
+	must(t, j.Record(entry("f", succeeded))) // the last of the first intent, while the second has its key
+	inFlight("the other with that key is in flight", 1, 1)
+	must(t, j.Save(t.Context(), "idem e", "job"))
+	must(t, j.Close())
+}

@@ -119,9 +119,10 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 		}
 	}
 	r.handle, r.before = handle, make([]int64, len(r.keys))
+	moved := false
 	for i, key := range r.keys {
 		if f != nil && j.open[key] == f {
-			r.before[i] = f.last
+			r.before[i], moved = f.last, true
 			continue
 		}
 		_, at, err := j.book.last(key)
@@ -133,8 +134,11 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 			return nil, err
 		}
 		if r.before[i] = notMoved; made == r.made { // it ended as Unknown, or has not ended
-			r.before[i] = at
+			r.before[i], moved = at, true
 		}
+	}
+	if !moved {
+		return nil, errNoIntent(idempotencyKey)
 	}
 	at, g, err := j.write(&r, true)
 	if err == nil && f != nil {
@@ -155,7 +159,11 @@ func (j *Journal) earlier(idempotencyKey string) (last record, _ error) {
 		}
 	}
 	if !last.intent {
-		return record{}, fmt.Errorf("journal: Save: there is no unfinished intent with the idempotency key %q", idempotencyKey)
+		return record{}, errNoIntent(idempotencyKey)
 	}
 	return last, nil
+}
+
+func errNoIntent(idempotencyKey string) error {
+	return fmt.Errorf("journal: Save: there is no unfinished intent with the idempotency key %q", idempotencyKey)
 }

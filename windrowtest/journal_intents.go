@@ -84,6 +84,9 @@ func (j *journalTest) handles() {
 		j.wantFind(known("a", windrow.Succeeded))
 	})
 	j.record(known("b", windrow.Succeeded))
+	if err := j.Save(j.Context(), "ab", "job 2"); err == nil {
+		j.Error("Save for an intent all of whose keys have just ended succeeds")
+	}
 	j.twice(func() { j.wantUnfinished(second) })
 	for _, key := range []string{"ab", "none", ""} {
 		if err := j.Save(j.Context(), key, "job 2"); err == nil {
