@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"regexp"
+	"testing"
+)
+
+// The test's own program is the import, too, when it is told so.
+func TestMain(m *testing.M) {
+	if isChild() {
+		os.Exit(runChild(context.Background(), os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+var lines = map[string]*regexp.Regexp{
+	"plain":            regexp.MustCompile(`plain +5 +300 +0 +0 +\d+ `),
+	"idempotency keys": regexp.MustCompile(`idempotency keys +5 +300 +0 +0 +0 `),
+	"look-ups":         regexp.MustCompile(`look-ups +5 +300 +0 +0 +0 `),
+	"all":              regexp.MustCompile(`all +15 +900 +0 +0 `),
+}
+
+// Whatever may be known is known, and what must not be sent twice is not.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"-kills", "15", "-items", "900"}, &stdout, &stderr); status != 0 {
+		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
+	}
+	for name, line := range lines {
+		if !line.MatchString(stdout.String()) {
+			t.Errorf("%s: not %v:\n%s", name, line, &stdout)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-kills", "-1"}, {"-items", "2"}, {"more"}, {"-nonsense"}} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), args, &stdout, &stderr); status != 2 || stderr.Len() == 0 {
+			t.Errorf("%q: status %d, %q", args, status, &stderr)
+		}
+	}
+}
