@@ -13,6 +13,7 @@
 //	go run ./internal/bench/pages -check       # reading a list page by page, beside the ideal
 //	go run ./internal/bench/journal -check     # what a journal costs, beside a run without one and beside one by hand
 //	go run ./internal/bench/crash              # an import that is killed again and again
+//	go run ./internal/bench/soak               # millions of records, to a server that misbehaves
 //	go run ./internal/bench/limits             # the limiter against servers that tell it nothing
 //	go run ./internal/bench/headtohead         # through a real nginx that limits
 //	go test -run='^$' -bench=. ./internal/bench/...
