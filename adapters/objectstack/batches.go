@@ -176,7 +176,7 @@ func allSucceeded(rows []row) bool {
 // own place when it has none. An answer that does not fit is an error that matches [windrow.ErrProtocol].
 func match(records []BatchRecord, results []BatchOperationResult, options BatchOptions) ([]row, error) {
 	rows := make([]row, len(records))
-	indexed := true
+	indexed := len(results) > 0
 	for i := range results {
 		result, k := &results[i], i
 		if result.Index != nil {
