@@ -47,9 +47,11 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 // Limiter returns the limiter of the client, nil when there is none.
 func (c *Client) Limiter() *windrow.Limiter { return c.rest.Limiter() }
 
-// refusal makes an Error of an answer that is no success, and remembers what it says of the deployment.
-func (c *Client) refusal(r *rest.Error) error {
-	err := requestError(r)
+// refusal makes an Error of an answer that is no success.
+func (c *Client) refusal(r *rest.Error) error { return c.learn(requestError(r)) }
+
+// learn remembers what an error says of the deployment.
+func (c *Client) learn(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeBatchTooLarge && e.Max > 0 {
 		c.max.Store(int64(e.Max))
 	}
@@ -107,10 +109,14 @@ func (c *Client) post(ctx context.Context, path string, body any) (answer BatchU
 	if err != nil {
 		return BatchUpdateResponse{}, err
 	}
-	if err := json.Unmarshal(data, &answer); err != nil || answer.Results == nil {
-		return BatchUpdateResponse{}, errNoResults
+	err = json.Unmarshal(data, &answer)
+	switch {
+	case err == nil && answer.Results != nil:
+		return answer, nil
+	case err == nil && answer.Error != nil: // a refusal with a status that says success
+		return BatchUpdateResponse{}, c.learn(recordError([]*Error{answer.Error}, false))
 	}
-	return answer, nil
+	return BatchUpdateResponse{}, errNoResults
 }
 
 // CreateMany creates many records of an object with POST /data/{object}/createMany: all or none. It returns them as the

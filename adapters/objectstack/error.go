@@ -179,6 +179,8 @@ func requestError(r *rest.Error) error {
 		e.FieldErrors = r.Fields
 	}
 	switch {
+	case r.Status < 300 && e.Code != "": // it says success, and then that there is none
+		return recordError([]*Error{e}, false)
 	case e.Code == CodeBatchTooLarge:
 		return windrow.TooLarge(e, e.Max)
 	case e.Code == CodeNotImplemented || r.Status == http.StatusNotImplemented:
@@ -210,6 +212,8 @@ func recordError(errs []*Error, atomic bool) error {
 	switch {
 	case first.Is(windrow.ErrRolledBack):
 		return first
+	case first.Code == CodeBatchTooLarge:
+		return windrow.TooLarge(first, first.Max)
 	case first.throttles():
 		c.Class = windrow.ClassThrottled
 	case first.HTTPStatus == http.StatusUnauthorized || first.Category == "authentication":

@@ -114,10 +114,11 @@ func (c *Client) VerifyDryRun(ctx context.Context, object string, data any) (boo
 		return false, errors.New("objectstack: VerifyDryRun: the server did not accept the record: give one that it would create")
 	}
 	wrote := false
-	for _, id := range []string{id, answer.Results[0].ID} {
-		if id == "" {
-			continue
-		}
+	ids := []string{id}
+	if other := answer.Results[0].ID; other != "" && other != id { // the server chose one itself
+		ids = append(ids, other)
+	}
+	for _, id := range ids {
 		record, err := dataPath(object, id)
 		if err == nil {
 			_, err = c.do(ctx, http.MethodGet, record, nil)

@@ -115,13 +115,14 @@ func (c BatchConfig) Validate() error {
 	return nil
 }
 
-// admits says why a batch with so many records in the field is not taken. An empty batch does nothing.
-func (c BatchConfig) admits(field string, records int) error {
+// Admits says why the deployment does not take a batch with so many records, nil when it does. It takes an empty one, which
+// does nothing.
+func (c BatchConfig) Admits(records int) error {
 	switch {
 	case !c.Enabled:
-		return refuse("enabled", "batches are switched off")
+		return refuse("enabled", "is false: batches are switched off")
 	case records > c.MaxRecordsPerBatch:
-		return refuse(field, "has %d entries, where a batch holds at most %d", records, c.MaxRecordsPerBatch)
+		return refuse("records", "are %d, where a batch holds at most %d", records, c.MaxRecordsPerBatch)
 	}
 	return nil
 }
@@ -171,7 +172,7 @@ func (r BatchRecord) validateData(operation BatchOperationType) error {
 
 // validateRecords says what is wrong with the records of a batch.
 func validateRecords(records []BatchRecord, operation BatchOperationType) error {
-	errs := []error{DefaultConfig().admits("records", len(records))}
+	errs := []error{DefaultConfig().Admits(len(records))}
 	for i, r := range records {
 		errs = append(errs, under(fmt.Sprintf("records[%d]", i), r.Validate(operation)))
 	}
@@ -191,7 +192,7 @@ func (r UpdateManyRequest) Validate() error { return validateRecords(r.Records, 
 
 // Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
 func (r DeleteManyRequest) Validate() error {
-	errs := []error{DefaultConfig().admits("ids", len(r.IDs))}
+	errs := []error{DefaultConfig().Admits(len(r.IDs))}
 	for i, id := range r.IDs {
 		if id == "" {
 			errs = append(errs, refuse(fmt.Sprintf("ids[%d]", i), "is empty"))

@@ -88,6 +88,27 @@ func TestC5_C6_C7_BatchConfig(t *testing.T) {
 	}
 }
 
+func TestC5_C6_Admits(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		config  objectstack.BatchConfig
+		records int
+		want    string
+	}{
+		{objectstack.DefaultConfig(), 200, ""},
+		{objectstack.DefaultConfig(), 0, ""},
+		{objectstack.DefaultConfig(), 201, "records: are 201, where a batch holds at most 200"},
+		{objectstack.BatchConfig{Enabled: true, MaxRecordsPerBatch: 500}, 201, ""},
+		{objectstack.BatchConfig{MaxRecordsPerBatch: 500}, 1, "enabled: is false: batches are switched off"},
+	} {
+		got := ""
+		if err := tt.config.Admits(tt.records); err != nil {
+			got = err.Error()
+		}
+		check(t, "admits", tt.want, got)
+	}
+}
+
 func TestC8_C9_C10_C11_C12_BatchOperationResult(t *testing.T) {
 	t.Parallel()
 	r := parsed[objectstack.BatchOperationResult](t, `{"id":"7","success":true,"data":{"name":"A"},"index":3}`)
@@ -180,7 +201,7 @@ func TestC21_C22_C23_BatchUpdateRequest(t *testing.T) {
 	parsed[objectstack.BatchUpdateRequest](t, `{"operation":"create","records":[]}`) // C-n6: it does nothing
 	for text, want := range map[string][]string{
 		`{}`: {"operation: is required", "records: is required", "operation: must be create, update, upsert or delete"},
-		`{"operation":"create","records":[` + records(201) + `]}`:       {"records: has 201 entries, where a batch holds at most 200"},
+		`{"operation":"create","records":[` + records(201) + `]}`:       {"records: are 201, where a batch holds at most 200"},
 		`{"operation":"create","records":{}}`:                           {"records: must be a list"},
 		`{"operation":"update","records":[{"id":"1","data":{}},{}]}`:    {"records[1].id: is required for update", "records[1].data: is required for update"},
 		`{"operation":"delete","records":[{"id":"1"},{"id":""},{}]}`:    {"records[1].id: is required for delete", "records[2].id: is required for delete"},
@@ -215,7 +236,7 @@ func TestC30_C31_DeleteManyRequest(t *testing.T) {
 	ids := `"1"` + strings.Repeat(`,"1"`, 200)
 	for text, want := range map[string][]string{
 		`{}`:                    {"ids: is required"},
-		`{"ids":[` + ids + `]}`: {"ids: has 201 entries, where a batch holds at most 200"},
+		`{"ids":[` + ids + `]}`: {"records: are 201, where a batch holds at most 200"},
 		`{"ids":["1",""]}`:      {"ids[1]: is empty"},
 		`{"ids":[1]}`:           {"ids: must be a string"},
 	} {
@@ -232,7 +253,7 @@ func TestC32_C33_UpdateManyRequest(t *testing.T) {
 	rows := `{"id":"1","data":{}}` + strings.Repeat(`,{"id":"1","data":{}}`, 200)
 	for text, want := range map[string][]string{
 		`{}`:                         {"records: is required"},
-		`{"records":[` + rows + `]}`: {"records: has 201 entries, where a batch holds at most 200"},
+		`{"records":[` + rows + `]}`: {"records: are 201, where a batch holds at most 200"},
 		`{"records":[{"id":"1"}]}`:   {"records[0].data: is required for update"},
 	} {
 		check(t, text, want, problems[objectstack.UpdateManyRequest](text))
