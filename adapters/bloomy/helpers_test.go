@@ -130,3 +130,10 @@ const (
 	lost = windrow.Unknown
 	skip = windrow.Skipped
 )
+
+// handlers is an answer with a status, for slices.Repeat.
+func handlers(status int) []http.HandlerFunc { return handlersOf(status, `{"Message":"m"}`) }
+
+func handlersOf(status int, body string) []http.HandlerFunc {
+	return []http.HandlerFunc{reply(status, body)}
+}
