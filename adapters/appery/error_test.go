@@ -47,6 +47,9 @@ func TestE15_E20_Errors(t *testing.T) {
 		if strings.Contains(tt.body, "hidden") && tt.status < 500 != (e.Description == "hidden content") {
 			t.Errorf("%s: description %q", tt.name, e.Description)
 		}
+		if kind := windrow.Classify(err).Kind; tt.match != nil && kind != windrow.KindResource {
+			t.Errorf("%s: kind %v", tt.name, kind)
+		}
 		if r, ok := errors.AsType[*rest.Error](err); !ok || r.Status != tt.status || tt.match != nil && !errors.Is(err, tt.match) {
 			t.Errorf("%s: error %v", tt.name, err)
 		}

@@ -100,7 +100,7 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 	s.remember(attempt, meeting)
 	has, err := s.attendees(ctx, meeting)
 	if err != nil {
-		return Meeting{}, halfway(ctx, &IncompleteMeetingError{Meeting{ID: meeting, Title: in.Title}, in.Attendees, err})
+		return Meeting{}, halfway(&IncompleteMeetingError{Meeting{ID: meeting, Title: in.Title}, in.Attendees, err})
 	}
 	return s.invite(ctx, attempt, in, meeting, has)
 }
@@ -117,7 +117,7 @@ func (s *Meetings) invite(ctx context.Context, attempt windrow.Attempt, in NewMe
 				err = s.client.post(ctx, at("/L10/", meeting, "/attendees/", strconv.Itoa(user)), nil, nil)
 			}
 			if ended || err != nil {
-				ended = ended || classify(ctx, err).Class != windrow.ClassPermanent
+				ended = ended || classify(err).Class != windrow.ClassPermanent
 				if err != nil && (lacks.Err == nil || ended) {
 					lacks.Err = err
 				}
@@ -130,18 +130,18 @@ func (s *Meetings) invite(ctx context.Context, attempt windrow.Attempt, in NewMe
 	}
 	if lacks.Err != nil {
 		lacks.Meeting = out
-		return Meeting{}, halfway(ctx, lacks)
+		return Meeting{}, halfway(lacks)
 	}
 	s.forget(attempt)
 	return out, nil
 }
 
 // classify says what an error of a call for an attendee means.
-func classify(ctx context.Context, err error) windrow.Classification {
+func classify(err error) windrow.Classification {
 	c := windrow.Classify(err)
 	e, answered := errors.AsType[*rest.Error](err)
 	switch {
-	case ctx.Err() != nil, c.Class == windrow.ClassTransient, !answered && c.Class == windrow.ClassPermanent:
+	case c.Class == windrow.ClassTransient, !answered && c.Class == windrow.ClassPermanent:
 		c.Class = windrow.ClassAmbiguous // whoever attends is found out by looking
 	case answered && e.Status == http.StatusForbidden:
 		c.Class = windrow.ClassPermanent // for this attendee: the meeting itself was allowed
@@ -150,8 +150,8 @@ func classify(ctx context.Context, err error) windrow.Classification {
 }
 
 // halfway marks the error of a meeting that is there and incomplete, so that the calls before do not count.
-func halfway(ctx context.Context, e *IncompleteMeetingError) error {
-	c := classify(ctx, e.Err)
+func halfway(e *IncompleteMeetingError) error {
+	c := classify(e.Err)
 	return windrow.Classified(e, windrow.Classification{Class: c.Class, After: c.After, Kind: c.Kind})
 }
 
@@ -160,9 +160,6 @@ func (s *Meetings) begun(attempt windrow.Attempt, in NewMeeting) int {
 	if in.MeetingID != 0 {
 		return in.MeetingID
 	}
-	if meeting, err := strconv.Atoi(attempt.Handle()); err == nil {
-		return meeting
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.made[attempt.IdempotencyKey()]
@@ -170,11 +167,6 @@ func (s *Meetings) begun(attempt windrow.Attempt, in NewMeeting) int {
 
 // remember keeps which meeting an item is about: for the next attempt, and for the next run.
 func (s *Meetings) remember(attempt windrow.Attempt, meeting int) {
-	attempt.SetHandle(strconv.Itoa(meeting))
-	s.keep(attempt, meeting)
-}
-
-func (s *Meetings) keep(attempt windrow.Attempt, meeting int) {
 	if key := attempt.IdempotencyKey(); key != "" { // "" outside a run
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -223,7 +215,7 @@ func (s *Meetings) Reconcile(ctx context.Context, in NewMeeting) (Meeting, bool,
 		if meeting == 0 {
 			return Meeting{}, false, nil
 		}
-		s.keep(attempt, meeting)
+		s.remember(attempt, meeting)
 	}
 	has, err := s.attendees(ctx, meeting)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -217,6 +218,27 @@ func TestD12_MeetingLost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is complete is forgotten: to ask for it again is to ask for another meeting, also under the same key.
+func TestD12_CompleteMeetingsAreForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+		p.Key = func(in bloomy.NewMeeting) string { return in.Title }
+		in := []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}}
+		w.script("POST /L10/100/attendees/789", slices.Repeat(handlers(500), 3)...)
+		for i, want := range []windrow.State{bad, ok, ok} { // begun, completed under its key, and made again
+			res, err := p.Run(t.Context(), in)
+			if got := res.At(0).State; got != want {
+				t.Errorf("run %d: %v, %v", i, got, err)
+			}
+		}
+		check(t, "meetings", []bloomytest.Meeting{
+			{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 789}}, {ID: 101, Name: "Week 1", Attendees: []int{123, 456, 789}},
+		}, w.created())
+	})
 }
 
 // Outside a run there is no memory, and the error tells how to go on.

@@ -144,6 +144,16 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 		}
 		errorOf(t, out[0].Err)
 	}
+	// A timeout in an atomic batch leaves nothing open: all was undone.
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &objectstacktest.Server{})
+		w.first("/batch", reply(200, `{"results":[{"success":false,"errors":[{"code":"rolled_back"}]},{"success":false,"errors":[{"code":"timeout"}]}]}`))
+		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), quick)
+		check(t, "states", []windrow.State{ok, ok}, states(t, res))
+		if err != nil || len(w.fake.Records("account")) != 2 {
+			t.Errorf("%d records, %v", len(w.fake.Records("account")), err)
+		}
+	})
 	// A refusal without any error, and one with several.
 	w := start(t, &objectstacktest.Server{})
 	w.always("/batch", reply(200, `{"results":[{"success":false},{"success":false,"errors":[
