@@ -141,7 +141,7 @@ func classify(err error) windrow.Classification {
 	c := windrow.Classify(err)
 	e, answered := errors.AsType[*rest.Error](err)
 	switch {
-	case c.Class == windrow.ClassTransient, !answered && c.Class == windrow.ClassPermanent:
+	case !answered && c.Class == windrow.ClassPermanent:
 		c.Class = windrow.ClassAmbiguous // whoever attends is found out by looking
 	case answered && e.Status == http.StatusForbidden:
 		c.Class = windrow.ClassPermanent // for this attendee: the meeting itself was allowed
