@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -209,15 +210,15 @@ func path(collection string, id ...string) (string, error) {
 	case "", ".", "..":
 		return "", windrow.Fatal(errors.New("appery: the collection has no name: give one such as Labels"))
 	}
-	path := "/collections/" + url.PathEscape(collection)
+	parts := []string{"/collections", url.PathEscape(collection)}
 	for _, id := range id {
 		switch id {
 		case "", ".", "..":
 			return "", invalid(&windrow.FieldError{Field: "ID", Message: "is required, and no dot segment"})
 		}
-		path += "/" + url.PathEscape(id)
+		parts = append(parts, url.PathEscape(id))
 	}
-	return path, nil
+	return strings.Join(parts, "/"), nil
 }
 
 // invalid marks an error of an input for which nothing was sent.

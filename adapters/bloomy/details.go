@@ -14,33 +14,33 @@ const detailCalls = 5
 
 // MeetingDetails is a meeting with all that belongs to it.
 type MeetingDetails struct {
-	ID             int        `json:"id"`
-	Name           string     `json:"name"`
-	StartDate      time.Time  `json:"start_date,omitzero"`
-	CreatedAt      time.Time  `json:"created_at,omitzero"`
-	OrganizationID int        `json:"organization_id,omitempty"`
-	Attendees      []Attendee `json:"attendees"`
-	Issues         []Issue    `json:"issues"`
-	Todos          []Todo     `json:"todos"`
-	Metrics        []Metric   `json:"metrics"`
+	ID             int        `json:"id"`                        // of the meeting
+	Name           string     `json:"name"`                      // its title
+	StartDate      time.Time  `json:"start_date,omitzero"`       // when it begins; zero when that is not known
+	CreatedAt      time.Time  `json:"created_at,omitzero"`       // when it was made
+	OrganizationID int        `json:"organization_id,omitempty"` // whose it is
+	Attendees      []Attendee `json:"attendees"`                 // who attends it
+	Issues         []Issue    `json:"issues"`                    // what is to be solved
+	Todos          []Todo     `json:"todos"`                     // what is to be done
+	Metrics        []Metric   `json:"metrics"`                   // what it measures
 }
 
 // Attendee is who attends a meeting.
 type Attendee struct {
-	UserID   int    `json:"user_id"`
-	Name     string `json:"name"`
-	ImageURL string `json:"image_url,omitempty"`
+	UserID   int    `json:"user_id"`             // of the attendee
+	Name     string `json:"name"`                // of the attendee
+	ImageURL string `json:"image_url,omitempty"` // where there is a picture
 }
 
 // Metric is what a meeting measures; the API calls it a measurable.
 type Metric struct {
-	ID        int     `json:"id"`
-	Title     string  `json:"title"`
-	Target    float64 `json:"target"`
-	Unit      string  `json:"unit,omitempty"`
-	Direction string  `json:"direction,omitempty"` // such as > or <
+	ID        int     `json:"id"`                  // of the metric
+	Title     string  `json:"title"`               // what is measured
+	Target    float64 `json:"target"`              // what it should be
+	Unit      string  `json:"unit,omitempty"`      // of the target
+	Direction string  `json:"direction,omitempty"` // which side of the target is good, such as > or <
 	UserID    int     `json:"user_id,omitempty"`   // who is accountable
-	UserName  string  `json:"user_name,omitempty"`
+	UserName  string  `json:"user_name,omitempty"` // who is accountable
 }
 
 // Details reads meetings with all that belongs to them: five calls for each, which is what it costs the limiter. Make one

@@ -31,15 +31,15 @@ const (
 
 // Goal is a goal as the server has it.
 type Goal struct {
-	ID           int        `json:"id"`
-	Title        string     `json:"title"`
-	UserID       int        `json:"user_id,omitempty"`
-	UserName     string     `json:"user_name,omitempty"`
-	MeetingID    int        `json:"meeting_id,omitempty"` // 0 when it belongs to none
-	MeetingTitle string     `json:"meeting_title,omitempty"`
-	Status       GoalStatus `json:"status,omitempty"` // a list tells Complete, or nothing
-	CreatedAt    time.Time  `json:"created_at,omitzero"`
-	DueDate      time.Time  `json:"due_date,omitzero"`
+	ID           int        `json:"id"`                      // of the goal
+	Title        string     `json:"title"`                   // what is to be reached
+	UserID       int        `json:"user_id,omitempty"`       // who is accountable
+	UserName     string     `json:"user_name,omitempty"`     // who is accountable
+	MeetingID    int        `json:"meeting_id,omitempty"`    // 0 when it belongs to none
+	MeetingTitle string     `json:"meeting_title,omitempty"` // "" when it belongs to none
+	Status       GoalStatus `json:"status,omitempty"`        // a list tells Complete, or nothing
+	CreatedAt    time.Time  `json:"created_at,omitzero"`     // when it was made
+	DueDate      time.Time  `json:"due_date,omitzero"`       // by when
 }
 
 // goalJSON is a goal on the wire.
@@ -103,9 +103,9 @@ func (s *Goals) Create(ctx context.Context, in NewGoal) (Goal, error) {
 // GoalChange is what to change in a goal. What is nil or zero stays as it is, except that the API wants to be told whose the
 // goal is: UserID 0 makes it the current user's.
 type GoalChange struct {
-	Title  *string
-	UserID int
-	Status GoalStatus
+	Title  *string    // what is to be reached
+	UserID int        // who is accountable
+	Status GoalStatus // how it is going
 }
 
 // Update changes a goal. The API returns nothing, and has no way to read one goal.

@@ -20,16 +20,16 @@ type NewIssue struct {
 
 // Issue is an issue as the server has it.
 type Issue struct {
-	ID           int       `json:"id"`
-	Title        string    `json:"title"`
-	NotesURL     string    `json:"notes_url,omitempty"`
-	MeetingID    int       `json:"meeting_id"`
-	MeetingTitle string    `json:"meeting_title,omitempty"`
-	UserID       int       `json:"user_id,omitempty"`
-	UserName     string    `json:"user_name,omitempty"`
-	CreatedAt    time.Time `json:"created_at,omitzero"`
-	CompletedAt  time.Time `json:"completed_at,omitzero"` // zero until it is solved
-	ClosedAt     time.Time `json:"closed_at,omitzero"`    // zero until it is closed
+	ID           int       `json:"id"`                      // of the issue
+	Title        string    `json:"title"`                   // what is to be solved
+	NotesURL     string    `json:"notes_url,omitempty"`     // where its notes are
+	MeetingID    int       `json:"meeting_id"`              // whose it is
+	MeetingTitle string    `json:"meeting_title,omitempty"` // whose it is
+	UserID       int       `json:"user_id,omitempty"`       // who owns it
+	UserName     string    `json:"user_name,omitempty"`     // who owns it
+	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was made
+	CompletedAt  time.Time `json:"completed_at,omitzero"`   // zero until it is solved
+	ClosedAt     time.Time `json:"closed_at,omitzero"`      // zero until it is closed
 }
 
 // Closed reports whether the issue is closed or solved.
@@ -84,8 +84,8 @@ func (s *Issues) Create(ctx context.Context, in NewIssue) (Issue, error) {
 
 // IssueChange is what to change in an issue. What is nil stays as it is.
 type IssueChange struct {
-	Title *string `json:"title,omitempty"`
-	Notes *string `json:"notes,omitempty"`
+	Title *string `json:"title,omitempty"` // what is to be solved
+	Notes *string `json:"notes,omitempty"` // "" takes them away
 }
 
 // Update changes an issue, and returns it as the server has it then.

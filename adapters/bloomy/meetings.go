@@ -43,9 +43,9 @@ type NewMeeting struct {
 
 // Meeting is a meeting that was created.
 type Meeting struct {
-	ID        int    `json:"meeting_id"`
-	Title     string `json:"title"`
-	Attendees []int  `json:"attendees"` // as they were asked for
+	ID        int    `json:"meeting_id"` // which the server chose
+	Title     string `json:"title"`      // as it was asked for
+	Attendees []int  `json:"attendees"`  // as they were asked for
 }
 
 // IncompleteMeetingError is the error of a meeting that was created and lacks attendees.

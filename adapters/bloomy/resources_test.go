@@ -262,6 +262,9 @@ func TestD18_D30_D31_Validation(t *testing.T) {
 		w := start(t)
 		in := []bloomy.NewTodo{{MeetingID: 456, Title: "Valid todo", UserID: 789}, {Title: "Missing meeting_id", UserID: 789}, {MeetingID: 456, Title: "Another valid todo", UserID: 789}}
 		res, err := w.client.Todos.CreateMany(t.Context(), in)
+		if len(windrow.FieldErrors(err)) != 1 {
+			t.Errorf("error %v", err)
+		}
 		check(t, "states", []windrow.State{ok, bad, ok}, states(t, res))
 		check(t, "calls", 2, len(w.calls()))
 		// D30: corrected by field, not by words in a text.

@@ -24,15 +24,15 @@ type NewTodo struct {
 
 // Todo is a todo as the server has it.
 type Todo struct {
-	ID           int       `json:"id"`
-	Title        string    `json:"title"`
-	NotesURL     string    `json:"notes_url,omitempty"`
-	DueDate      time.Time `json:"due_date,omitzero"`
-	MeetingID    int       `json:"meeting_id,omitempty"` // 0 for that of a user
-	MeetingTitle string    `json:"meeting_title,omitempty"`
-	Complete     bool      `json:"complete"`
-	CreatedAt    time.Time `json:"created_at,omitzero"`
-	CompletedAt  time.Time `json:"completed_at,omitzero"`
+	ID           int       `json:"id"`                      // of the todo
+	Title        string    `json:"title"`                   // what is to be done
+	NotesURL     string    `json:"notes_url,omitempty"`     // where its notes are
+	DueDate      time.Time `json:"due_date,omitzero"`       // by when
+	MeetingID    int       `json:"meeting_id,omitempty"`    // whose it is; 0 for that of a user
+	MeetingTitle string    `json:"meeting_title,omitempty"` // "" where the API does not tell
+	Complete     bool      `json:"complete"`                // it is done
+	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was made
+	CompletedAt  time.Time `json:"completed_at,omitzero"`   // when it was done; zero until then
 }
 
 // todoJSON is a todo on the wire.
@@ -86,8 +86,8 @@ func (s *Todos) Create(ctx context.Context, in NewTodo) (Todo, error) {
 
 // TodoChange is what to change in a todo. What is nil, or the zero time, stays as it is.
 type TodoChange struct {
-	Title   *string
-	DueDate time.Time
+	Title   *string   // what is to be done
+	DueDate time.Time // by when, the day as it is in its own zone
 }
 
 // Update changes a todo, and returns it as the server has it then.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -50,9 +51,5 @@ func date(t time.Time) string {
 
 // at returns the path of a record.
 func at(before string, id int, after ...string) string {
-	path := before + strconv.Itoa(id)
-	for _, part := range after {
-		path += part
-	}
-	return path
+	return before + strconv.Itoa(id) + strings.Join(after, "")
 }

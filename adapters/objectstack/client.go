@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -177,15 +178,15 @@ func dataPath(object string, below ...string) (string, error) {
 	if object == "" || object == "." || object == ".." {
 		return "", windrow.Fatal(errors.New("objectstack: the object has no name: give one such as account"))
 	}
-	path := "/data/" + url.PathEscape(object)
+	parts := []string{"/data", url.PathEscape(object)}
 	for _, name := range below {
 		switch name {
 		case "", ".", "..":
 			return "", invalid(refuse("id", "is required, and no dot segment"))
 		}
-		path += "/" + url.PathEscape(name)
+		parts = append(parts, url.PathEscape(name))
 	}
-	return path, nil
+	return strings.Join(parts, "/"), nil
 }
 
 // invalid marks an error of an input for which nothing was sent.

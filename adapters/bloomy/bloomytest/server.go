@@ -20,9 +20,9 @@ const Me = 123
 
 // Meeting is a meeting as the server keeps it.
 type Meeting struct {
-	ID        int
-	Name      string
-	Attendees []int
+	ID        int              // of the meeting
+	Name      string           // its title
+	Attendees []int            // ids of users
 	Metrics   []map[string]any // as GET /L10/{id}/measurables answers
 }
 
