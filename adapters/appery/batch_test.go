@@ -15,7 +15,6 @@ import (
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
 )
 
 const (
@@ -153,7 +152,7 @@ func TestE6_MethodsInAnyCase(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"post", "POST", "Post"} {
 		w := start(t, &apperytest.Server{})
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, pipehttp.URL+"/rest/1/db/batch", strings.NewReader(`[{"method":"`+method+`","collection":"Labels","data":{"name":"a"}}]`))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, w.http.URL+"/rest/1/db/batch", strings.NewReader(`[{"method":"`+method+`","collection":"Labels","data":{"name":"a"}}]`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,14 +356,11 @@ func TestE22_LostAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, sample())
 		turn := 0
-		w.http.Intercept(func(*http.Request) http.HandlerFunc {
+		w.api.Intercept(func(*http.Request) http.HandlerFunc {
 			if turn++; turn > 1 {
 				return nil
 			}
-			return func(rw http.ResponseWriter, req *http.Request) {
-				w.http.Pass(discard{}, req) // it is carried out
-				pipehttp.HangUp(rw, req)
-			}
+			return w.api.Applied
 		})
 		res, _ := windrow.Execute(t.Context(), w.client, documented(), quick)
 		// The delete is repeated, and the first attempt had deleted it.
@@ -378,10 +374,3 @@ func TestE22_LostAnswer(t *testing.T) {
 		}
 	})
 }
-
-// discard is a ResponseWriter whose answer nobody gets.
-type discard struct{}
-
-func (discard) Header() http.Header            { return http.Header{} }
-func (discard) Write(text []byte) (int, error) { return len(text), nil }
-func (discard) WriteHeader(int)                {}

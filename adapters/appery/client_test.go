@@ -12,8 +12,8 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
 )
 
 // What is wrong with a client or a collection is said before anything is sent.
@@ -81,7 +81,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 			}
 		}
 		w := start(t, &apperytest.Server{}, appery.WithSessionToken("session-secret"))
-		w.always("/batch", pipehttp.HangUp)
+		w.always("/batch", intercept.HangUp)
 		_, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "hidden content"}, {}}, quick)
 		texts = append(texts, fmt.Sprint(err), log.String())
 		for _, text := range texts {

@@ -13,8 +13,9 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 const databaseID = "58a59358975a4fa00e0ff50f"
@@ -30,7 +31,8 @@ type label struct {
 // world is a fake server and a client of it.
 type world struct {
 	fake   *apperytest.Server
-	http   *pipehttp.Server
+	api    *intercept.API
+	http   *windrowtest.Server
 	client *appery.Client
 	labels *appery.Collection[label, label]
 }
@@ -39,9 +41,10 @@ func start(t *testing.T, fake *apperytest.Server, opts ...rest.Option) *world {
 	t.Helper()
 	fake.DatabaseID = databaseID
 	fake.Add("Labels")
-	w := &world{fake: fake, http: pipehttp.Serve(t, fake)}
+	w := &world{fake: fake, api: &intercept.API{Handler: fake}}
+	w.http = windrowtest.NewServer(t, w.api)
 	var err error
-	if w.client, err = appery.New(pipehttp.URL+"/rest/1/db", databaseID, w.http.Client(), opts...); err != nil {
+	if w.client, err = appery.New(w.http.URL+"/rest/1/db", databaseID, w.http.Client(), opts...); err != nil {
 		t.Fatal(err)
 	}
 	w.labels = appery.NewCollection[label, label](w.client, "Labels")
@@ -71,7 +74,7 @@ func (w *world) sizes(t *testing.T) []int {
 
 // always answers every request to a path with the handler.
 func (w *world) always(path string, handler http.HandlerFunc) {
-	w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+	w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 		if strings.Contains(req.URL.Path, path) {
 			return handler
 		}

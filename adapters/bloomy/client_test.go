@@ -16,8 +16,8 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
 )
 
 func todos(n int) []bloomy.NewTodo {
@@ -32,14 +32,14 @@ func todos(n int) []bloomy.NewTodo {
 func (w *world) most(latency time.Duration) func() int {
 	var mu sync.Mutex
 	now, most := 0, 0
-	w.http.Intercept(func(*http.Request) http.HandlerFunc {
+	w.api.Intercept(func(*http.Request) http.HandlerFunc {
 		return func(rw http.ResponseWriter, req *http.Request) {
 			mu.Lock()
 			now++
 			most = max(most, now)
 			mu.Unlock()
 			time.Sleep(latency)
-			w.http.Pass(rw, req)
+			w.api.Pass(rw, req)
 			mu.Lock()
 			defer mu.Unlock()
 			now--
@@ -155,7 +155,7 @@ func TestD32_D35_D36_FaultsOnTheWire(t *testing.T) {
 		w.script("POST /L10/456/todos", reply(503, `{}`, "Retry-After", "1"), reply(500, `{}`))
 		res, err := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), quick)
 		check(t, "states", []windrow.State{lost, ok, ok}, states(t, res))
-		w.script("GET /L10/456/issues", reply(500, `{}`), pipehttp.HangUp)
+		w.script("GET /L10/456/issues", reply(500, `{}`), intercept.HangUp)
 		got, err2 := w.client.Meetings.GetMany(t.Context(), []int{456}, quick)
 		if err == nil || err2 != nil || len(got.Values()[0].Todos) != 2 {
 			t.Errorf("%v, %v", err, err2)
@@ -168,7 +168,7 @@ func TestD1_UnauthorizedStopsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
-		w.http.Intercept(func(*http.Request) http.HandlerFunc {
+		w.api.Intercept(func(*http.Request) http.HandlerFunc {
 			return reply(401, `{"Message":"Authorization has been denied for this request."}`)
 		})
 		res, err := w.client.Todos.CreateMany(t.Context(), todos(1000), windrow.PreserveOrder())
@@ -189,7 +189,7 @@ func TestD11_CurrentUser(t *testing.T) {
 		want  windrow.RunStats
 	}{
 		{"good", nil, 1, windrow.RunStats{Succeeded: 20}},
-		{"lost", []http.HandlerFunc{pipehttp.HangUp}, 2, windrow.RunStats{Succeeded: 20}},
+		{"lost", []http.HandlerFunc{intercept.HangUp}, 2, windrow.RunStats{Succeeded: 20}},
 		{"server error", []http.HandlerFunc{reply(500, `{}`)}, 2, windrow.RunStats{Succeeded: 20}},
 		{"throttled", []http.HandlerFunc{reply(429, `{}`, "Retry-After", "3")}, 2, windrow.RunStats{Succeeded: 20}},
 	} {
@@ -209,7 +209,7 @@ func TestD11_CurrentUser(t *testing.T) {
 	// It cannot be found out: the items fail, and were not sent.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
-		w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+		w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 			if strings.HasSuffix(req.URL.Path, "/mine") {
 				return reply(200, `{"Name":"nobody"}`)
 			}

@@ -12,8 +12,9 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 const apiKey = "bloom-secret-key"
@@ -21,7 +22,8 @@ const apiKey = "bloom-secret-key"
 // world is a fake server with the meeting 456, and a client of it.
 type world struct {
 	fake   *bloomytest.Server
-	http   *pipehttp.Server
+	api    *intercept.API
+	http   *windrowtest.Server
 	client *bloomy.Client
 }
 
@@ -29,9 +31,10 @@ func start(t *testing.T, opts ...rest.Option) *world {
 	t.Helper()
 	w := &world{fake: &bloomytest.Server{Key: apiKey, Now: func() time.Time { return time.Date(2026, 11, 21, 23, 40, 0, 0, time.UTC) }}}
 	w.fake.AddMeeting(bloomytest.Meeting{ID: 456, Name: "Weekly Team Meeting", Attendees: []int{bloomytest.Me, 789}})
-	w.http = pipehttp.Serve(t, w.fake)
+	w.api = &intercept.API{Handler: w.fake}
+	w.http = windrowtest.NewServer(t, w.api)
 	var err error
-	if w.client, err = bloomy.New(pipehttp.URL+"/api/v1", apiKey, w.http.Client(), opts...); err != nil {
+	if w.client, err = bloomy.New(w.http.URL+"/api/v1", apiKey, w.http.Client(), opts...); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -62,7 +65,7 @@ func (w *world) count(prefix string) int {
 func (w *world) script(prefix string, handlers ...http.HandlerFunc) {
 	var mu sync.Mutex
 	n := 0
-	w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+	w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 		if !strings.HasPrefix(req.Method+" "+strings.TrimPrefix(req.URL.Path, "/api/v1"), prefix) {
 			return nil
 		}
@@ -74,19 +77,6 @@ func (w *world) script(prefix string, handlers ...http.HandlerFunc) {
 		return handlers[n-1]
 	})
 }
-
-// applied carries out a request and loses the answer.
-func (w *world) applied(rw http.ResponseWriter, req *http.Request) {
-	w.http.Pass(discard{}, req)
-	pipehttp.HangUp(rw, req)
-}
-
-// discard is a ResponseWriter whose answer nobody gets.
-type discard struct{}
-
-func (discard) Header() http.Header            { return http.Header{} }
-func (discard) Write(text []byte) (int, error) { return len(text), nil }
-func (discard) WriteHeader(int)                {}
 
 func reply(status int, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {

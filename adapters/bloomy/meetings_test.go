@@ -13,7 +13,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 )
 
 // created returns the meetings that a test has made.
@@ -94,8 +94,8 @@ func TestD12_NeverASecondMeeting(t *testing.T) {
 		attends []int         // after the first run
 	}{
 		{"refused once by the server", func(w *world) { w.script(second, broken) }, ok, ok, 2, []int{123, 456, 789, 321}},
-		{"answer lost", func(w *world) { w.script(second, w.applied) }, ok, ok, 1, []int{123, 456, 789, 321}},
-		{"cut", func(w *world) { w.script(second, pipehttp.HangUp) }, ok, ok, 2, []int{123, 456, 789, 321}},
+		{"answer lost", func(w *world) { w.script(second, w.api.Applied) }, ok, ok, 1, []int{123, 456, 789, 321}},
+		{"cut", func(w *world) { w.script(second, intercept.HangUp) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"throttled", func(w *world) { w.script(second, reply(429, `{}`, "Retry-After", "7")) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"three times", func(w *world) { w.script(second, broken, broken, broken) }, bad, ok, 4, []int{123, 456}},
 		{"unauthorized", func(w *world) { w.script(second, reply(401, `{}`)) }, bad, ok, 2, []int{123, 456}},
@@ -176,22 +176,22 @@ func TestD12_MeetingLost(t *testing.T) {
 		want   windrow.State
 		made   int
 	}{
-		{"applied", false, in, func(w *world) { w.script("POST /L10/create", w.applied) }, lost, 1},
-		{"applied, unique", true, in, func(w *world) { w.script("POST /L10/create", w.applied) }, ok, 1},
-		{"not applied", false, in, func(w *world) { w.script("POST /L10/create", pipehttp.HangUp) }, lost, 0},
-		{"not applied, unique", true, in, func(w *world) { w.script("POST /L10/create", pipehttp.HangUp) }, ok, 1},
-		{"applied, unique, without self", true, []bloomy.NewMeeting{{Title: "Week 1", WithoutSelf: true}}, func(w *world) { w.script("POST /L10/create", w.applied) }, lost, 1},
+		{"applied", false, in, func(w *world) { w.script("POST /L10/create", w.api.Applied) }, lost, 1},
+		{"applied, unique", true, in, func(w *world) { w.script("POST /L10/create", w.api.Applied) }, ok, 1},
+		{"not applied", false, in, func(w *world) { w.script("POST /L10/create", intercept.HangUp) }, lost, 0},
+		{"not applied, unique", true, in, func(w *world) { w.script("POST /L10/create", intercept.HangUp) }, ok, 1},
+		{"applied, unique, without self", true, []bloomy.NewMeeting{{Title: "Week 1", WithoutSelf: true}}, func(w *world) { w.script("POST /L10/create", w.api.Applied) }, lost, 1},
 		{"applied, and there was one", true, in, func(w *world) {
 			w.fake.AddMeeting(bloomytest.Meeting{ID: 7, Name: "Week 1", Attendees: []int{123}})
-			w.script("POST /L10/create", w.applied)
+			w.script("POST /L10/create", w.api.Applied)
 		}, lost, 2},
 		{"no id in the answer", false, in, func(w *world) { w.script("POST /L10/create", reply(200, `{}`)) }, lost, 0},
 		{"look-up fails once", true, in, func(w *world) {
 			n := 0
-			w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 				if strings.HasSuffix(req.URL.Path, "/L10/create") && n == 0 {
 					n++
-					return w.applied
+					return w.api.Applied
 				}
 				if strings.HasSuffix(req.URL.Path, "/list") && n == 1 {
 					n++

@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
 )
 
 // C10, C25, C-n12, wire 6.2: both envelopes, codes in either case, and what follows from the error of a request.
@@ -197,7 +197,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 			}
 		}
 		w := start(t, &objectstacktest.Server{})
-		w.always("/batch", pipehttp.HangUp)
+		w.always("/batch", intercept.HangUp)
 		_, err := windrow.CreateMany(t.Context(), w.accounts, []account{{Name: "hidden content"}}, once)
 		texts = append(texts, fmt.Sprint(err), log.String())
 		for _, text := range texts {

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
 )
 
 // C-n2: a runtime that cannot roll back says 501 or, at /discovery, no. In both cases nothing is written and all may be
@@ -93,7 +93,7 @@ func TestC_n2_Probe(t *testing.T) {
 	// When it cannot be asked, nothing is sent, and the run goes on when it can.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		w.first("/discovery", pipehttp.HangUp)
+		w.first("/discovery", intercept.HangUp)
 		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), quick)
 		if err != nil {
 			t.Error(err)
@@ -182,7 +182,7 @@ func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 		{"no JSON", func(*world) any { return func() {} }, "cannot be turned into JSON"},
 		{"server error", func(w *world) any { w.always("/batch", reply(500, `{}`)); return account{} }, "status 500"},
 		{"not looked", func(w *world) any {
-			w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 				if req.Method == http.MethodGet {
 					return reply(503, `{}`)
 				}
@@ -191,7 +191,7 @@ func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 			return account{}
 		}, "status 503"},
 		{"not deleted", func(w *world) any {
-			w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 				if req.Method == http.MethodDelete {
 					return reply(403, `{}`)
 				}

@@ -10,10 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pipehttp"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 const token = "os-secret-token"
@@ -29,7 +30,8 @@ type account struct {
 // world is a fake server and a client of it.
 type world struct {
 	fake     *objectstacktest.Server
-	http     *pipehttp.Server
+	api      *intercept.API
+	http     *windrowtest.Server
 	client   *objectstack.Client
 	accounts *objectstack.Resource[account, account]
 }
@@ -37,9 +39,10 @@ type world struct {
 func start(t *testing.T, fake *objectstacktest.Server, opts ...rest.Option) *world {
 	t.Helper()
 	fake.Token = token
-	w := &world{fake: fake, http: pipehttp.Serve(t, fake)}
+	w := &world{fake: fake, api: &intercept.API{Handler: fake}}
+	w.http = windrowtest.NewServer(t, w.api)
 	var err error
-	if w.client, err = objectstack.New(pipehttp.URL+"/api/v1", token, w.http.Client(), opts...); err != nil {
+	if w.client, err = objectstack.New(w.http.URL+"/api/v1", token, w.http.Client(), opts...); err != nil {
 		t.Fatal(err)
 	}
 	w.accounts = objectstack.NewResource[account, account](w.client, "account")
@@ -112,7 +115,7 @@ func reply(status int, body string, header ...string) http.HandlerFunc {
 func (w *world) first(path string, handler http.HandlerFunc) {
 	turn := make(chan struct{}, 1)
 	turn <- struct{}{}
-	w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+	w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 		if !strings.HasSuffix(req.URL.Path, path) {
 			return nil
 		}
@@ -127,7 +130,7 @@ func (w *world) first(path string, handler http.HandlerFunc) {
 
 // always answers every request to a path with the handler.
 func (w *world) always(path string, handler http.HandlerFunc) {
-	w.http.Intercept(func(req *http.Request) http.HandlerFunc {
+	w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 		if strings.HasSuffix(req.URL.Path, path) {
 			return handler
 		}

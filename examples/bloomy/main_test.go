@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow/internal/pipehttp"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 // In virtual time the whole output is known, the comparison of the guide's two clients included.
@@ -21,9 +21,9 @@ func TestD1_D38_TheGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		server := pipehttp.Serve(t, newServer(100*time.Millisecond))
+		server := windrowtest.NewServer(t, newServer(100*time.Millisecond))
 		var out bytes.Buffer
-		if err := demonstrate(t.Context(), pipehttp.URL+"/api/v1", server.Client(), &out); err != nil {
+		if err := demonstrate(t.Context(), server.URL+"/api/v1", server.Client(), &out); err != nil {
 			t.Errorf("%v\n%s", err, &out)
 		}
 		if diff := cmp.Diff(string(wanted), out.String()); diff != "" {
