@@ -47,16 +47,18 @@ type Client struct {
 	Goals     *Goals     // of meetings; the API calls them rocks
 	Meetings  *Meetings  // the API calls them L10
 
-	rest *rest.Client
-	turn chan struct{} // holds one value: whoever has taken it may ask who the user is
+	rest    *rest.Client
+	limiter *windrow.Limiter
+	turn    chan struct{} // holds one value: whoever has taken it may ask who the user is
 
 	mu   sync.Mutex
 	user int // 0 before it is known
 }
 
 // New returns a client. An empty baseURL means BaseURL, and a nil httpClient one of its own, which waits 30 seconds for
-// each answer. The key is sent as a bearer token. Of the options [rest.WithLimiter] takes the place of the limiter of
-// [NewLimiter] with DefaultConcurrency, and [rest.WithTokenSource] that of the key.
+// each answer. The key is sent as a bearer token. Of the options [rest.WithTokenSource] takes the place of the key, and
+// [rest.WithLimiter] that of the limiter of [NewLimiter] with DefaultConcurrency: one with a rate is asked before each
+// request, also where an item takes several.
 func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	if baseURL == "" {
 		baseURL = BaseURL
@@ -69,13 +71,13 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 		rest.WithHeader("Accept", "*/*"), rest.WithHeader("Content-Type", "application/json"),
 	}, opts...)
 	r, err := rest.New(baseURL, all...)
-	if err == nil && r.Limiter() == nil {
-		r, err = rest.New(baseURL, append(all, rest.WithLimiter(NewLimiter(DefaultConcurrency)))...)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("bloomy: %w", err)
 	}
-	c := &Client{rest: r, turn: make(chan struct{}, 1)}
+	c := &Client{rest: r, limiter: r.Limiter(), turn: make(chan struct{}, 1)}
+	if c.limiter == nil { // it has no rate: that it is asked for the slot of an item is enough
+		c.limiter = NewLimiter(DefaultConcurrency)
+	}
 	c.turn <- struct{}{}
 	c.Issues, c.Todos, c.UserTodos, c.Goals = &Issues{c}, &Todos{c}, &UserTodos{c}, &Goals{c}
 	c.Meetings = &Meetings{client: c, made: map[string]int{}}
@@ -83,7 +85,7 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 }
 
 // Limiter returns the limiter of the client.
-func (c *Client) Limiter() *windrow.Limiter { return c.rest.Limiter() }
+func (c *Client) Limiter() *windrow.Limiter { return c.limiter }
 
 // Options makes a run use the client's limiter, as CreateMany does.
 func (c *Client) Options() windrow.Option { return windrow.WithLimiter(c.Limiter()) }
