@@ -123,6 +123,9 @@ type Capabilities struct {
 	DistinctKeys bool
 	// Cost is how many quota units a request with n items uses. Nil means one, whatever n is.
 	Cost func(n int) int
+	// BatchOfOne says that a batch tells more of an item than a single call does, such as its warnings: a single item goes
+	// in a batch, too.
+	BatchOfOne bool
 	// OmitsTail says that a batch answer with fewer outcomes than items means that the rest was not attempted.
 	OmitsTail bool
 	// IdempotencyKeys says that the client sends [Attempt.IdempotencyKey], and that the server honours it: repeating

@@ -387,3 +387,37 @@ func TestAProcessorMayBeShared(t *testing.T) {
 		})
 	}
 }
+
+// A single call cannot tell of warnings. A client whose batches do has single items sent as batches of one, also the last
+// one of a longer run.
+func TestBatchOfOne(t *testing.T) {
+	t.Parallel()
+	for _, can := range []bool{false, true} {
+		f := newFake(t, nil)
+		f.batch = func(c *call) ([]windrow.Outcome[string], error) {
+			out := outcomes(c.ids)
+			for k := range out {
+				out[k].Warnings = []string{"dropped"}
+			}
+			return out, nil
+		}
+		c := bulkClient{client{f, windrow.Capabilities{MaxItems: 2, BatchOfOne: can}}}
+		res, err := windrow.CreateMany(t.Context(), c, ids(3))
+		checkAccounts(t, 3, res, err)
+		want := []int{1, 1, 0}
+		if can {
+			want[2] = 1
+		}
+		var got []int
+		for r := range res.All() {
+			got = append(got, len(r.Warnings))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("BatchOfOne %t: warnings (-want +got):\n%s", can, diff)
+		}
+		if single := windrow.CreateFunc(c.Create); can {
+			res, err = windrow.CreateMany(t.Context(), single, ids(1)) // without batches there is nothing but single calls
+			checkAccounts(t, 1, res, err)
+		}
+	}
+}

@@ -36,7 +36,7 @@ type BatchProcessor[In, Out any] struct {
 	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
 	Do func(ctx context.Context, in In) (Out, error)
 	// Batch makes one request for several items, and returns one outcome for each, in their order. Where both are
-	// set, Do serves a single item. Nil means that there is no such request.
+	// set, Do serves a single item, unless the Capabilities say BatchOfOne. Nil means that there is no such request.
 	Batch func(ctx context.Context, in []In) ([]Outcome[Out], error)
 	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a [Describer].
 	Capabilities Capabilities
@@ -1030,7 +1030,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		cfg.Batch = p.tryCall(res)
 		return cfg
 	}
-	if p.Do != nil {
+	if p.Do != nil && (p.Batch == nil || !p.Capabilities.BatchOfOne) {
 		cfg.Call = func(ctx context.Context, i int) error {
 			out, err := p.Do(ctx, res.inputs[i&res.mask])
 			if err == nil {

@@ -120,6 +120,10 @@ func sameServer(from, to *url.URL) bool {
 	return upgrade || from.Scheme == to.Scheme && from.Port() == to.Port()
 }
 
+// Limiter returns the limiter that the requests ask, nil when there is none. Give it to the runs with
+// [windrow.WithLimiter].
+func (c *Client) Limiter() *windrow.Limiter { return c.transport.Limiter }
+
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 

@@ -230,7 +230,7 @@ func TestWithHTTPClientOfATransport(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := c.transport
-		if got.Limiter != limiter || (got == test.given) != test.same || got.KeyHeader != test.given.KeyHeader || got.QuoteKey != test.given.QuoteKey {
+		if c.Limiter() != limiter || (got == test.given) != test.same || got.KeyHeader != test.given.KeyHeader || got.QuoteKey != test.given.QuoteKey {
 			t.Errorf("%s: transport %+v", test.name, got)
 		}
 		if _, nested := got.Base.(*Transport); nested {

@@ -1,0 +1,232 @@
+package appery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+// BaseURL is where the API is.
+const BaseURL = "https://api.appery.io/rest/1/db"
+
+const (
+	databaseHeader = "X-Appery-Database-Id"
+	sessionHeader  = "X-Appery-Session-Token"
+	masterHeader   = "X-Appery-Master-Key"
+)
+
+// WithSessionToken sends the token of a user who has logged in: for databases with permissions for each object.
+func WithSessionToken(token string) rest.Option { return rest.WithHeader(sessionHeader, token) }
+
+// WithMasterKey sends the master key, with which every object can be read, changed and deleted.
+func WithMasterKey(key string) rest.Option { return rest.WithHeader(masterHeader, key) }
+
+// Client makes requests to one database. Make one with [New]. It may be used from many goroutines. It is a
+// [windrow.Executor].
+type Client struct {
+	// MaxItems is how many operations one request carries at most. Set it before the first use. 0 means 100. The
+	// vendor names no limit, so that one which the server has must be set here; a batch that is refused as too large is
+	// halved.
+	MaxItems int
+
+	rest *rest.Client
+}
+
+// New returns a client for a database. An empty baseURL means BaseURL, and a nil httpClient one of its own. The databaseID
+// is the database's API key, which every request has. Of the options the classifier is the package's own. The vendor
+// documents no rate limit, so that there is no limiter unless [rest.WithLimiter] gives one.
+func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
+	if baseURL == "" {
+		baseURL = BaseURL
+	}
+	if databaseID == "" {
+		return nil, errors.New("appery: the database id is empty: it is the API key in the settings of the database")
+	}
+	all := []rest.Option{rest.WithHeader(databaseHeader, databaseID)}
+	if httpClient != nil {
+		all = append(all, rest.WithHTTPClient(httpClient))
+	}
+	client, err := rest.New(baseURL, append(append(all, opts...), rest.WithClassifier(requestError))...)
+	if err != nil {
+		return nil, fmt.Errorf("appery: %w", err)
+	}
+	return &Client{rest: client}, nil
+}
+
+// Limiter returns the limiter of the client, nil when there is none.
+func (c *Client) Limiter() *windrow.Limiter { return c.rest.Limiter() }
+
+// Capabilities implements [windrow.Describer].
+func (c *Client) Capabilities() windrow.Capabilities {
+	return windrow.Capabilities{MaxItems: c.MaxItems, Ordered: true, Cost: func(n int) int { return n }}
+}
+
+// methods are those of the kinds of operation, as the vendor's examples write them.
+var methods = map[windrow.OpKind]string{
+	windrow.OpCreate: "post", windrow.OpUpdate: "put", windrow.OpDelete: "delete", windrow.OpGet: "get",
+}
+
+// operation is one of them on the wire.
+type operation struct {
+	Method     string `json:"method"`
+	Collection string `json:"collection"`
+	ID         string `json:"_id,omitempty"`
+	Data       any    `json:"data,omitempty"`
+}
+
+// result is what the server answers for one operation. Exactly one of the two is there.
+type result struct {
+	Success json.RawMessage `json:"success"`
+	Error   json.RawMessage `json:"error"`
+}
+
+// Execute carries out operations of all kinds with POST /batch, in their order. The Resource of an operation is its
+// collection. The value of a create is a [Created], that of an update an [Updated], and that of a read the object as a
+// [json.RawMessage]. An upsert is nothing that the server can do. Operations that are not valid are not sent.
+func (c *Client) Execute(ctx context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+	out := make([]windrow.Outcome[any], len(ops))
+	err := c.batch(ctx, ops, func(i int, success json.RawMessage, err error) {
+		if err == nil {
+			out[i].Value, err = valueOf(ops[i].Kind, success)
+		}
+		out[i].Err = err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// batch carries out operations, and calls settle with what became of each.
+func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func(i int, success json.RawMessage, err error)) error {
+	if c.rest == nil {
+		return windrow.Fatal(errors.New("appery: the Client is empty: make one with New"))
+	}
+	places := make([]int, 0, len(ops)) // of the operations that are sent
+	wire := make([]operation, 0, len(ops))
+	for i, o := range ops {
+		if err := check(o); err != nil {
+			settle(i, nil, invalid(err))
+			continue
+		}
+		places = append(places, i)
+		wire = append(wire, operation{Method: methods[o.Kind], Collection: o.Resource, ID: o.ID, Data: o.Data})
+	}
+	if len(wire) == 0 {
+		return nil
+	}
+	var results []result
+	if _, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/batch", In: wire}, &results); err != nil {
+		return err
+	}
+	if len(results) != len(wire) {
+		return fmt.Errorf("%w: it has %d results for %d operations", windrow.ErrProtocol, len(results), len(wire))
+	}
+	for k, r := range results {
+		success, err := r.read()
+		settle(places[k], success, err)
+	}
+	return nil
+}
+
+// check says what is wrong with an operation.
+func check(o windrow.Operation) error {
+	if o.Kind == windrow.OpUpsert {
+		return &windrow.FieldError{Field: "Kind", Message: "must be create, update, delete or get: the server knows no upsert"}
+	}
+	err := o.Validate()
+	if o.Resource == "" {
+		err = errors.Join(err, &windrow.FieldError{Field: "Resource", Message: "is required: the name of the collection"})
+	}
+	if o.Kind == windrow.OpCreate && o.ID != "" {
+		err = errors.Join(err, &windrow.FieldError{Field: "ID", Message: "must be empty: the server chooses the _id"})
+	}
+	return err
+}
+
+// read returns the success or the error of an operation.
+func (r result) read() (json.RawMessage, error) {
+	success, failure := r.Success != nil && string(r.Success) != "null", r.Error != nil && string(r.Error) != "null"
+	switch {
+	case success && !failure:
+		return r.Success, nil
+	case failure && !success:
+		return nil, operationError(r.Error)
+	}
+	return nil, windrow.Ambiguous(errNeither)
+}
+
+var (
+	errNeither    = errors.New("appery: the result is neither a success nor an error")
+	errUnreadable = errors.New("appery: the result of the operation cannot be read")
+)
+
+// valueOf reads what the server answers for a kind of operation.
+func valueOf(kind windrow.OpKind, success json.RawMessage) (any, error) {
+	switch kind {
+	case windrow.OpCreate:
+		return read[Created](success)
+	case windrow.OpUpdate:
+		return read[Updated](success)
+	case windrow.OpGet:
+		return success, nil
+	}
+	return nil, nil // a delete
+}
+
+// read makes a T of JSON. It was carried out, whatever it cannot be read into.
+func read[T any](data json.RawMessage) (v T, err error) {
+	if _, nothing := any(&v).(*struct{}); nothing {
+		return v, nil
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		var none T
+		return none, windrow.Ambiguous(errUnreadable) // without the text of the error, which may show what is in it
+	}
+	return v, nil
+}
+
+// Created is what the server answers to a create.
+type Created struct {
+	ID        string `json:"_id"`        // which the server chose
+	CreatedAt Time   `json:"_createdAt"` // by the server's clock
+}
+
+// Updated is what the server answers to an update.
+type Updated struct {
+	UpdatedAt Time `json:"_updatedAt"` // by the server's clock
+}
+
+// path returns the path of a collection, or of an object in it.
+func path(collection string, id ...string) (string, error) {
+	switch collection {
+	case "", ".", "..":
+		return "", windrow.Fatal(errors.New("appery: the collection has no name: give one such as Labels"))
+	}
+	parts := []string{"/collections", url.PathEscape(collection)}
+	for _, id := range id {
+		switch id {
+		case "", ".", "..":
+			return "", invalid(&windrow.FieldError{Field: "ID", Message: "is required, and no dot segment"})
+		}
+		parts = append(parts, url.PathEscape(id))
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+// invalid marks an error of an input for which nothing was sent.
+func invalid(err error) error {
+	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
+}
+
+var (
+	_ windrow.Executor  = (*Client)(nil)
+	_ windrow.Describer = (*Client)(nil)
+)

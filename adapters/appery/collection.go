@@ -1,0 +1,150 @@
+package appery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+// Collection is the objects of one collection. In is what is sent, as a JSON object, and Out what is read. It is what the
+// verbs of windrow take; runs with several items send them as batches. Make one with [NewCollection]. It may be used from
+// many goroutines.
+type Collection[In, Out any] struct {
+	client *Client
+	name   string
+	err    error
+}
+
+// NewCollection returns a collection, such as "Labels". What is wrong with the arguments is the error of every call, which
+// stops a run before anything is sent.
+func NewCollection[In, Out any](client *Client, name string) *Collection[In, Out] {
+	c := &Collection[In, Out]{client: client, name: name}
+	if client == nil {
+		c.err = windrow.Fatal(errors.New("appery: NewCollection: the client is nil: make one with New"))
+	} else if _, err := path(name); err != nil {
+		c.err = err
+	}
+	return c
+}
+
+// ready returns what is wrong with the collection.
+func (c *Collection[In, Out]) ready() error {
+	if c.err == nil && (c.client == nil || c.client.rest == nil) {
+		return windrow.Fatal(errors.New("appery: the Collection is empty: make one with NewCollection"))
+	}
+	return c.err
+}
+
+// Capabilities implements [windrow.Describer].
+func (c *Collection[In, Out]) Capabilities() windrow.Capabilities {
+	if c.client == nil {
+		return windrow.Capabilities{}
+	}
+	return c.client.Capabilities()
+}
+
+// Create creates one object with POST /collections/{name}.
+func (c *Collection[In, Out]) Create(ctx context.Context, in In) (Created, error) {
+	return one[Created](ctx, c.client, http.MethodPost, c.ready, in, c.name)
+}
+
+// Update changes columns of one object with PUT /collections/{name}/{id}.
+func (c *Collection[In, Out]) Update(ctx context.Context, id string, in In) (Updated, error) {
+	return one[Updated](ctx, c.client, http.MethodPut, c.ready, in, c.name, id)
+}
+
+// Get reads one object with GET /collections/{name}/{id}.
+func (c *Collection[In, Out]) Get(ctx context.Context, id string) (Out, error) {
+	return one[Out](ctx, c.client, http.MethodGet, c.ready, nil, c.name, id)
+}
+
+// Delete deletes one object with DELETE /collections/{name}/{id}.
+func (c *Collection[In, Out]) Delete(ctx context.Context, id string) error {
+	_, err := one[struct{}](ctx, c.client, http.MethodDelete, c.ready, nil, c.name, id)
+	return err
+}
+
+// one makes a single call.
+func one[T any](ctx context.Context, client *Client, method string, ready func() error, in any, collection string, id ...string) (v T, err error) {
+	if err := ready(); err != nil {
+		return v, err
+	}
+	path, err := path(collection, id...)
+	if err != nil {
+		return v, err
+	}
+	var data json.RawMessage
+	into := any(&data)
+	if method == http.MethodDelete {
+		into = nil
+	}
+	if _, err := client.rest.Do(ctx, rest.Request{Method: method, Path: path, In: in}, into); err != nil {
+		return v, err
+	}
+	return read[T](data)
+}
+
+// CreateBatch creates many objects with POST /batch.
+func (c *Collection[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Created], error) {
+	return many[Created](ctx, c.client, c.ready, len(in), func(i int) windrow.Operation {
+		return windrow.Operation{Kind: windrow.OpCreate, Resource: c.name, Data: in[i]}
+	})
+}
+
+// UpdateBatch changes columns of many objects with POST /batch.
+func (c *Collection[In, Out]) UpdateBatch(ctx context.Context, in []windrow.Update[string, In]) ([]windrow.Outcome[Updated], error) {
+	return many[Updated](ctx, c.client, c.ready, len(in), func(i int) windrow.Operation {
+		return windrow.Operation{Kind: windrow.OpUpdate, Resource: c.name, ID: in[i].ID, Data: in[i].Data}
+	})
+}
+
+// GetBatch reads many objects with POST /batch.
+func (c *Collection[In, Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
+	return many[Out](ctx, c.client, c.ready, len(ids), func(i int) windrow.Operation {
+		return windrow.Operation{Kind: windrow.OpGet, Resource: c.name, ID: ids[i]}
+	})
+}
+
+// DeleteBatch deletes many objects with POST /batch.
+func (c *Collection[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
+	return many[struct{}](ctx, c.client, c.ready, len(ids), func(i int) windrow.Operation {
+		return windrow.Operation{Kind: windrow.OpDelete, Resource: c.name, ID: ids[i]}
+	})
+}
+
+// many carries out n operations of one kind.
+func many[T any](ctx context.Context, client *Client, ready func() error, n int, op func(i int) windrow.Operation) ([]windrow.Outcome[T], error) {
+	if err := ready(); err != nil {
+		return nil, err
+	}
+	ops, out := make([]windrow.Operation, n), make([]windrow.Outcome[T], n)
+	for i := range ops {
+		ops[i] = op(i)
+	}
+	err := client.batch(ctx, ops, func(i int, success json.RawMessage, err error) {
+		if err == nil {
+			out[i].Value, err = read[T](success)
+		}
+		out[i].Err = err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+var (
+	_ windrow.Creator[int, Created]              = (*Collection[int, bool])(nil)
+	_ windrow.Updater[string, int, Updated]      = (*Collection[int, bool])(nil)
+	_ windrow.Deleter[string]                    = (*Collection[int, bool])(nil)
+	_ windrow.Getter[string, bool]               = (*Collection[int, bool])(nil)
+	_ windrow.BatchCreator[int, Created]         = (*Collection[int, bool])(nil)
+	_ windrow.BatchUpdater[string, int, Updated] = (*Collection[int, bool])(nil)
+	_ windrow.BatchDeleter[string]               = (*Collection[int, bool])(nil)
+	_ windrow.BatchGetter[string, bool]          = (*Collection[int, bool])(nil)
+	_ windrow.Describer                          = (*Collection[int, bool])(nil)
+)

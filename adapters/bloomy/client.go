@@ -1,0 +1,188 @@
+package bloomy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+// BaseURL is where the API is.
+const BaseURL = "https://app.bloomgrowth.com/api/v1"
+
+// How many calls at once the vendor's guide to bulk operations advises.
+const (
+	DefaultConcurrency = 5  // "conservative and safe"
+	SmallPayloads      = 20 // todos and issues: 10 to 20
+	ComplexOperations  = 10 // meetings with attendees: 5 to 10
+	RateLimited        = 3  // where there is a rate limit: 3 to 5
+)
+
+// requestTimeout is how long the vendor's own client waits for an answer.
+const requestTimeout = 30 * time.Second
+
+// NewLimiter returns a limiter for that many calls at once, at least 1, such as SmallPayloads. It is a ceiling: a server
+// that throttles gets fewer.
+func NewLimiter(concurrency int) *windrow.Limiter {
+	return windrow.NewLimiter(windrow.Concurrency(concurrency))
+}
+
+// Chunks is the vendor's advice for long lists: 50 items, and a second of rest before the next 50. A rate
+// ([windrow.Rate]) is nearly always better.
+func Chunks() windrow.Option {
+	return windrow.Options(windrow.BatchSize(50), windrow.BatchDelay(time.Second))
+}
+
+// Client makes requests for one user. Make one with [New]. It may be used from many goroutines.
+type Client struct {
+	Issues    *Issues    // of meetings
+	Todos     *Todos     // of meetings
+	UserTodos *UserTodos // of users
+	Goals     *Goals     // of meetings; the API calls them rocks
+	Meetings  *Meetings  // the API calls them L10
+
+	rest    *rest.Client
+	limiter *windrow.Limiter
+	turn    chan struct{} // holds one value: whoever has taken it may ask who the user is
+
+	mu   sync.Mutex
+	user int // 0 before it is known
+}
+
+// New returns a client. An empty baseURL means BaseURL, and a nil httpClient one of its own, which waits 30 seconds for
+// each answer. The key is sent as a bearer token. Of the options [rest.WithTokenSource] takes the place of the key, and
+// [rest.WithLimiter] that of the limiter of [NewLimiter] with DefaultConcurrency: one with a rate is asked before each
+// request, also where an item takes several.
+func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
+	if baseURL == "" {
+		baseURL = BaseURL
+	}
+	if httpClient == nil {
+		httpClient = &http.Client{Timeout: requestTimeout}
+	}
+	all := append([]rest.Option{
+		rest.WithToken(apiKey), rest.WithHTTPClient(httpClient),
+		rest.WithHeader("Accept", "*/*"), rest.WithHeader("Content-Type", "application/json"),
+	}, opts...)
+	r, err := rest.New(baseURL, all...)
+	if err != nil {
+		return nil, fmt.Errorf("bloomy: %w", err)
+	}
+	c := &Client{rest: r, limiter: r.Limiter(), turn: make(chan struct{}, 1)}
+	if c.limiter == nil { // it has no rate: that it is asked for the slot of an item is enough
+		c.limiter = NewLimiter(DefaultConcurrency)
+	}
+	c.turn <- struct{}{}
+	c.Issues, c.Todos, c.UserTodos, c.Goals = &Issues{c}, &Todos{c}, &UserTodos{c}, &Goals{c}
+	c.Meetings = &Meetings{client: c, made: map[string]int{}}
+	return c, nil
+}
+
+// Limiter returns the limiter of the client.
+func (c *Client) Limiter() *windrow.Limiter { return c.limiter }
+
+// Options makes a run use the client's limiter, as CreateMany does.
+func (c *Client) Options() windrow.Option { return windrow.WithLimiter(c.Limiter()) }
+
+// UserID returns the id of the user to whom the key belongs. It is asked for once.
+func (c *Client) UserID(ctx context.Context) (int, error) {
+	c.mu.Lock()
+	user := c.user
+	c.mu.Unlock()
+	if user != 0 {
+		return user, nil
+	}
+	select {
+	case <-c.turn:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	defer func() { c.turn <- struct{}{} }()
+	c.mu.Lock()
+	user = c.user
+	c.mu.Unlock()
+	if user != 0 { // another caller has asked meanwhile
+		return user, nil
+	}
+	var answer struct{ ID int }
+	if err := c.get(ctx, "/users/mine", nil, &answer); err != nil {
+		return 0, err
+	}
+	if answer.ID == 0 {
+		return 0, fmt.Errorf("%w: users/mine tells no Id", windrow.ErrProtocol)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.user = answer.ID
+	return answer.ID, nil
+}
+
+// userOr returns the user, or the current one for 0, before something is written.
+func (c *Client) userOr(ctx context.Context, user int) (int, error) {
+	if user != 0 {
+		return user, nil
+	}
+	user, err := c.UserID(ctx)
+	return user, unwritten(err)
+}
+
+// unwritten marks an error of a read that came before anything was written.
+func unwritten(err error) error {
+	if err != nil && windrow.Classify(err).Class == windrow.ClassAmbiguous {
+		return windrow.Transient(err)
+	}
+	return err
+}
+
+// get reads what is at a path.
+func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
+	_, err := c.rest.Do(ctx, rest.Request{Path: path, Query: query}, out)
+	return err
+}
+
+// post sends something to a path.
+func (c *Client) post(ctx context.Context, path string, in, out any) error {
+	_, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: path, In: in}, out)
+	return err
+}
+
+// put sends a change to a path.
+func (c *Client) put(ctx context.Context, path string, in any) error {
+	_, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPut, Path: path, In: in}, nil)
+	return err
+}
+
+// remove deletes what is at a path.
+func (c *Client) remove(ctx context.Context, path string) error {
+	_, err := c.rest.Do(ctx, rest.Request{Method: http.MethodDelete, Path: path}, nil)
+	return err
+}
+
+// createMany is the CreateMany of the resources.
+func createMany[In, Out any](ctx context.Context, c *Client, client windrow.Creator[In, Out], validate func(In) error, items []In, opts []windrow.Option) (*windrow.BulkResult[In, Out], error) {
+	p := windrow.NewCreateProcessor(client, append([]windrow.Option{c.Options()}, opts...)...)
+	p.Validate = validate
+	return p.Run(ctx, items)
+}
+
+// Each calls a method of a resource for many ids, such as [Todos.Complete], with the client's limiter. Doing it twice must
+// have the effect of doing it once, as it has for all methods of this package that take an id; with
+// [windrow.NoOutput] those that return nothing but an error are called as well.
+func Each[Out any](ctx context.Context, c *Client, ids []int, do func(ctx context.Context, id int) (Out, error), opts ...windrow.Option) (*windrow.BulkResult[int, Out], error) {
+	p := windrow.NewBatchProcessor(do, append([]windrow.Option{c.Options(), windrow.Repeatable()}, opts...)...)
+	return p.Run(ctx, ids)
+}
+
+// invalid marks an error of an input for which nothing was sent.
+func invalid(err error) error {
+	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
+}
+
+// errNoChange is the error of an update that changes nothing.
+var errNoChange = invalid(errors.New("bloomy: the update changes nothing: set at least one field"))

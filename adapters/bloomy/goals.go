@@ -1,0 +1,172 @@
+package bloomy
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Goals are the goals of meetings; the API calls them rocks. They are what the verbs of windrow take for creates, updates
+// and deletes.
+type Goals struct{ client *Client }
+
+// NewGoal is a goal to be created.
+type NewGoal struct {
+	MeetingID int    `json:"meeting_id"`        // required
+	Title     string `json:"title"`             // required, at most 255 characters
+	UserID    int    `json:"user_id,omitempty"` // whose it is; 0 means the current user's
+}
+
+// GoalStatus is how a goal is going, as the API takes it.
+type GoalStatus string
+
+// The states of a goal.
+const (
+	OnTrack  GoalStatus = "OnTrack"
+	AtRisk   GoalStatus = "AtRisk"
+	Complete GoalStatus = "Complete"
+)
+
+// Goal is a goal as the server has it.
+type Goal struct {
+	ID           int        `json:"id"`                      // of the goal
+	Title        string     `json:"title"`                   // what is to be reached
+	UserID       int        `json:"user_id,omitempty"`       // who is accountable
+	UserName     string     `json:"user_name,omitempty"`     // who is accountable
+	MeetingID    int        `json:"meeting_id,omitempty"`    // 0 when it belongs to none
+	MeetingTitle string     `json:"meeting_title,omitempty"` // "" when it belongs to none
+	Status       GoalStatus `json:"status,omitempty"`        // a list tells Complete, or nothing
+	CreatedAt    time.Time  `json:"created_at,omitzero"`     // when it was made
+	DueDate      time.Time  `json:"due_date,omitzero"`       // by when
+}
+
+// goalJSON is a goal on the wire.
+type goalJSON struct {
+	ID         int      `json:"Id"`
+	Name       string   `json:"Name"`
+	Owner      person   `json:"Owner"`
+	Origins    []person `json:"Origins"`
+	Complete   bool     `json:"Complete"`
+	Completion *int     `json:"Completion"` // 0, 1 or 2; a list has Complete in its place
+	CreateTime moment   `json:"CreateTime"`
+	DueDate    moment   `json:"DueDate"`
+}
+
+func (j goalJSON) goal() Goal {
+	g := Goal{
+		ID: j.ID, Title: j.Name, UserID: j.Owner.ID, UserName: j.Owner.Name, CreatedAt: j.CreateTime.Time, DueDate: j.DueDate.Time,
+	}
+	if len(j.Origins) > 0 {
+		g.MeetingID, g.MeetingTitle = j.Origins[0].ID, j.Origins[0].Name
+	}
+	switch {
+	case j.Complete || j.Completion != nil && *j.Completion == 2:
+		g.Status = Complete
+	case j.Completion == nil:
+	case *j.Completion == 1:
+		g.Status = OnTrack
+	default:
+		g.Status = AtRisk
+	}
+	return g
+}
+
+// CreateMany creates many goals, with [ValidateGoal] and the client's limiter.
+func (s *Goals) CreateMany(ctx context.Context, items []NewGoal, opts ...windrow.Option) (*windrow.BulkResult[NewGoal, Goal], error) {
+	return createMany(ctx, s.client, s, ValidateGoal, items, opts)
+}
+
+// Create creates one goal.
+func (s *Goals) Create(ctx context.Context, in NewGoal) (Goal, error) {
+	if err := ValidateGoal(in); err != nil {
+		return Goal{}, invalid(err)
+	}
+	user, err := s.client.userOr(ctx, in.UserID)
+	if err != nil {
+		return Goal{}, err
+	}
+	var answer goalJSON
+	err = s.client.post(ctx, at("/L10/", in.MeetingID, "/rocks"), struct {
+		Title string `json:"title"`
+		User  int    `json:"accountableUserId"`
+	}{in.Title, user}, &answer)
+	if err != nil {
+		return Goal{}, err
+	}
+	goal := answer.goal()
+	goal.Title, goal.UserID, goal.MeetingID = in.Title, user, in.MeetingID // the answer need not tell
+	return goal, nil
+}
+
+// GoalChange is what to change in a goal. What is nil or zero stays as it is, except that the API wants to be told whose the
+// goal is: UserID 0 makes it the current user's.
+type GoalChange struct {
+	Title  *string    // what is to be reached
+	UserID int        // who is accountable
+	Status GoalStatus // how it is going
+}
+
+// Update changes a goal. The API returns nothing, and has no way to read one goal.
+func (s *Goals) Update(ctx context.Context, id int, change GoalChange) (struct{}, error) {
+	if change == (GoalChange{}) {
+		return struct{}{}, errNoChange
+	}
+	switch change.Status {
+	case "", OnTrack, AtRisk, Complete:
+	default:
+		return struct{}{}, invalid(&windrow.FieldError{Field: "status", Code: "invalid", Message: "must be OnTrack, AtRisk or Complete"})
+	}
+	user, err := s.client.userOr(ctx, change.UserID)
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, s.client.put(ctx, at("/rocks/", id), struct {
+		User   int        `json:"accountableUserId"`
+		Title  *string    `json:"title,omitempty"`
+		Status GoalStatus `json:"completion,omitempty"`
+	}{user, change.Title, change.Status})
+}
+
+// Archive takes a goal out of the lists. See [Each] for many.
+func (s *Goals) Archive(ctx context.Context, id int) error {
+	return s.client.put(ctx, at("/rocks/", id, "/archive"), nil)
+}
+
+// Restore puts an archived goal back. See [Each] for many.
+func (s *Goals) Restore(ctx context.Context, id int) error {
+	return s.client.put(ctx, at("/rocks/", id, "/restore"), nil)
+}
+
+// Delete deletes a goal.
+func (s *Goals) Delete(ctx context.Context, id int) error {
+	return s.client.remove(ctx, at("/rocks/", id))
+}
+
+// OfUser returns the goals of a user, 0 for the current one. The API has no pages.
+func (s *Goals) OfUser(ctx context.Context, user int) ([]Goal, error) {
+	user, err := s.client.userOr(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, s.client, at("/rocks/user/", user), url.Values{"include_origin": {"true"}}, goalJSON.goal)
+}
+
+// ArchivedOfUser returns the archived goals of a user, 0 for the current one. The API has no pages.
+func (s *Goals) ArchivedOfUser(ctx context.Context, user int) ([]Goal, error) {
+	user, err := s.client.userOr(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, s.client, at("/archivedrocks/user/", user), nil, goalJSON.goal)
+}
+
+var (
+	_ windrow.Creator[NewGoal, Goal]             = (*Goals)(nil)
+	_ windrow.Updater[int, GoalChange, struct{}] = (*Goals)(nil)
+	_ windrow.Deleter[int]                       = (*Goals)(nil)
+	_ windrow.Creator[NewIssue, Issue]           = (*Issues)(nil)
+	_ windrow.Updater[int, IssueChange, Issue]   = (*Issues)(nil)
+	_ windrow.Getter[int, Issue]                 = (*Issues)(nil)
+)

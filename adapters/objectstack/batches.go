@@ -1,0 +1,294 @@
+package objectstack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+)
+
+// CreateBatch creates many records with POST /data/{object}/batch.
+func (r *Resource[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
+	return r.batch(ctx, OperationCreate, r.creates(in))
+}
+
+// UpdateBatch changes fields of many records with POST /data/{object}/updateMany.
+func (r *Resource[In, Out]) UpdateBatch(ctx context.Context, in []windrow.Update[string, In]) ([]windrow.Outcome[Out], error) {
+	records := make([]BatchRecord, len(in))
+	for i, u := range in {
+		records[i] = BatchRecord{ID: u.ID, Data: u.Data}
+	}
+	return r.batch(ctx, OperationUpdate, records)
+}
+
+// UpsertBatch creates or updates many records with POST /data/{object}/batch.
+func (r *Resource[In, Out]) UpsertBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
+	return r.batch(ctx, OperationUpsert, r.upserts(in))
+}
+
+// DeleteBatch deletes many records with POST /data/{object}/deleteMany.
+func (r *Resource[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
+	records := make([]BatchRecord, len(ids))
+	for i, id := range ids {
+		records[i].ID = id
+	}
+	if err := r.ready(); err != nil {
+		return nil, err
+	}
+	return send[struct{}](ctx, r.client, r.object, OperationDelete, records, BatchOptions{})
+}
+
+// DryRun has the server try to create or upsert records without writing them. It refuses unless [Client.VerifyDryRun] has
+// seen that nothing is written.
+func (r *Resource[In, Out]) DryRun(ctx context.Context, in []In) ([]error, error) {
+	if err := r.ready(); err != nil {
+		return nil, err
+	}
+	operation, records := OperationCreate, r.creates(in)
+	if a, _ := windrow.AttemptFrom(ctx); a.Op == windrow.OpUpsert {
+		operation, records = OperationUpsert, r.upserts(in)
+	}
+	outcomes, err := send[struct{}](ctx, r.client, r.object, operation, records, BatchOptions{ValidateOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(outcomes))
+	for i := range outcomes {
+		errs[i] = outcomes[i].Err
+	}
+	return errs, nil
+}
+
+func (r *Resource[In, Out]) creates(in []In) []BatchRecord {
+	records := make([]BatchRecord, len(in))
+	for i := range in {
+		records[i].Data = in[i]
+	}
+	return records
+}
+
+func (r *Resource[In, Out]) upserts(in []In) []BatchRecord {
+	records := r.creates(in)
+	for i := range in {
+		if r.ExternalID != nil {
+			records[i].ExternalID = r.ExternalID(in[i])
+		}
+		if r.ID != nil {
+			records[i].ID = r.ID(in[i])
+		}
+	}
+	return records
+}
+
+func (r *Resource[In, Out]) batch(ctx context.Context, operation BatchOperationType, records []BatchRecord) ([]windrow.Outcome[Out], error) {
+	if err := r.ready(); err != nil {
+		return nil, err
+	}
+	return send[Out](ctx, r.client, r.object, operation, records, BatchOptions{ReturnRecords: r.whole})
+}
+
+var (
+	errBefore  = fmt.Errorf("%w: an earlier record was refused, and the run stops there", windrow.ErrRolledBack)
+	errWhole   = fmt.Errorf("%w: another record is not valid", windrow.ErrRolledBack)
+	errOmitted = fmt.Errorf("%w: the server's answer ends with an earlier record, which was refused", windrow.ErrRolledBack)
+	errMissing = errors.New("objectstack: the answer has no result for this record")
+)
+
+// send carries out an operation on records as the attempt that ctx belongs to wants it, and returns one outcome for each.
+// Records that are not valid are not sent.
+func send[Out any](ctx context.Context, c *Client, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) ([]windrow.Outcome[Out], error) {
+	attempt, _ := windrow.AttemptFrom(ctx)
+	options.Atomic = attempt.Atomic
+	options.ContinueOnError = !attempt.Atomic && !attempt.StopOnError
+	out := make([]windrow.Outcome[Out], len(records))
+	places := make([]int, 0, len(records)) // in out, of the records that are sent
+	sent := make([]BatchRecord, 0, len(records))
+	refused := false
+	for i, record := range records {
+		err := record.Validate(operation)
+		switch {
+		case err != nil:
+			refused, out[i].Err = true, invalid(err)
+		case refused && attempt.StopOnError:
+			out[i].Err = errBefore
+		default:
+			places, sent = append(places, i), append(sent, record)
+		}
+	}
+	if refused && attempt.Atomic {
+		for _, i := range places {
+			out[i].Err = errWhole
+		}
+		return out, nil
+	}
+	answer, err := c.send(ctx, object, operation, sent, options)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := match(sent, answer.Results, options)
+	if err != nil {
+		return nil, err
+	}
+	undone := options.Atomic && len(rows) > 0 && !allSucceeded(rows)
+	for k, row := range rows {
+		out[places[k]] = outcome[Out](row, options.Atomic)
+		if undone && row.err == nil && row.result.Success {
+			out[places[k]].Warnings = append(out[places[k]].Warnings, "the server kept it, although another record of the atomic batch was refused: it does not roll back")
+		}
+	}
+	return out, nil
+}
+
+// send makes the request of a batch, to the endpoint of its operation.
+func (c *Client) send(ctx context.Context, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) (BatchUpdateResponse, error) {
+	switch {
+	case operation == OperationUpdate:
+		return c.UpdateMany(ctx, object, UpdateManyRequest{Records: records, Options: options})
+	case operation == OperationDelete:
+		ids := make([]string, len(records))
+		for i, r := range records {
+			ids[i] = r.ID
+		}
+		return c.DeleteMany(ctx, object, DeleteManyRequest{IDs: ids, Options: options})
+	}
+	return c.Batch(ctx, object, BatchUpdateRequest{Operation: operation, Records: records, Options: options})
+}
+
+// row is what an answer says of one record.
+type row struct {
+	result *BatchOperationResult // nil when it says nothing
+	err    error                 // then: what that means
+}
+
+func allSucceeded(rows []row) bool {
+	for _, r := range rows {
+		if r.result == nil || !r.result.Success {
+			return false
+		}
+	}
+	return true
+}
+
+// match puts the results of an answer into the order of the records. A result is about the record at its index, or at its
+// own place when it has none. An answer that does not fit is an error that matches [windrow.ErrProtocol].
+func match(records []BatchRecord, results []BatchOperationResult, options BatchOptions) ([]row, error) {
+	rows := make([]row, len(records))
+	indexed := len(results) > 0
+	for i := range results {
+		result, k := &results[i], i
+		if result.Index != nil {
+			k = *result.Index
+		} else {
+			indexed = false
+		}
+		switch {
+		case k < 0 || k >= len(records):
+			return nil, fmt.Errorf("%w: it has %d results for %d records", windrow.ErrProtocol, len(results), len(records))
+		case rows[k].result != nil:
+			return nil, fmt.Errorf("%w: it has two results for one record", windrow.ErrProtocol)
+		case records[k].ID != "" && result.ID != "" && result.ID != records[k].ID:
+			return nil, fmt.Errorf("%w: a result is about another record than the one in its place", windrow.ErrProtocol)
+		}
+		rows[k].result = result
+	}
+	if len(results) == len(records) {
+		return rows, nil
+	}
+	// Servers before 17 end the answer with the record that ended the batch.
+	n := len(results)
+	ended := !options.ContinueOnError && n > 0 && rows[n-1].result != nil && !rows[n-1].result.Success
+	if !ended && !indexed {
+		return nil, fmt.Errorf("%w: it has %d results for %d records", windrow.ErrProtocol, n, len(records))
+	}
+	for k := range rows {
+		switch {
+		case rows[k].result != nil:
+		case ended && k >= n:
+			rows[k].err = errOmitted
+		default:
+			rows[k].err = windrow.Ambiguous(errMissing)
+		}
+	}
+	return rows, nil
+}
+
+// outcome is what a row means.
+func outcome[Out any](r row, atomic bool) (out windrow.Outcome[Out]) {
+	switch {
+	case r.result == nil:
+		out.Err = r.err
+	case !r.result.Success:
+		out.Err = recordError(r.result.Errors, atomic)
+	default:
+		out.Value, out.Err = read[Out](r.result.Data, r.result.ID)
+		out.Warnings = warnings(r.result.DroppedFields)
+	}
+	return out
+}
+
+// warnings tell which fields the server dropped, and why.
+func warnings(dropped []DroppedFields) []string {
+	var texts []string
+	for _, d := range dropped {
+		text := "the server dropped " + strings.Join(d.Fields, ", ")
+		if d.Reason != "" {
+			text += " (" + d.Reason + ")"
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// Inserter creates records with POST /data/{object}/createMany: all of a request or none. It is faster for the server than
+// the batches of a [Resource], and tells nothing of single records. Make one with [Resource.Inserter].
+type Inserter[In, Out any] struct{ resource *Resource[In, Out] }
+
+// Inserter returns a client that creates records with createMany.
+func (r *Resource[In, Out]) Inserter() *Inserter[In, Out] { return &Inserter[In, Out]{r} }
+
+// Capabilities implements [windrow.Describer].
+func (i *Inserter[In, Out]) Capabilities() windrow.Capabilities {
+	return windrow.Capabilities{MaxItems: i.resource.Capabilities().MaxItems, Atomicity: windrow.AtomicityAll, Ordered: true}
+}
+
+// Create creates one record with POST /data/{object}.
+func (i *Inserter[In, Out]) Create(ctx context.Context, in In) (Out, error) {
+	return i.resource.Create(ctx, in)
+}
+
+// CreateBatch creates all of the records or none.
+func (i *Inserter[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
+	r := i.resource
+	if err := r.ready(); err != nil {
+		return nil, err
+	}
+	records := make([]any, len(in))
+	for k := range in {
+		records[k] = in[k]
+	}
+	created, err := r.client.CreateMany(ctx, r.object, records)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]windrow.Outcome[Out], len(in))
+	for k, record := range created {
+		var id struct {
+			ID string `json:"id"`
+		}
+		_ = json.Unmarshal(record, &id) // a record without one is read as it is
+		if !r.whole {
+			record = nil
+		}
+		out[k].Value, out[k].Err = read[Out](record, id.ID)
+	}
+	return out, nil
+}
+
+var (
+	_ windrow.Creator[int, bool]      = (*Inserter[int, bool])(nil)
+	_ windrow.BatchCreator[int, bool] = (*Inserter[int, bool])(nil)
+	_ windrow.Describer               = (*Inserter[int, bool])(nil)
+)

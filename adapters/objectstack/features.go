@@ -1,0 +1,159 @@
+package objectstack
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Features is what a server can do beyond what all can.
+type Features struct {
+	// Transactions says that it undoes the whole of an atomic batch when a record is refused.
+	Transactions bool
+	// DryRun says that validateOnly was seen to write nothing.
+	DryRun bool
+}
+
+// Probe asks the server at /discovery what it can do, and remembers it. A server that has no /discovery can do nothing of
+// it. A client that was not told and has not asked does so before its first atomic batch.
+//
+// No answer tells whether validateOnly writes: DryRun stays what [Client.VerifyDryRun] or [Client.Assume] made it.
+func (c *Client) Probe(ctx context.Context) (Features, error) {
+	data, err := c.do(ctx, http.MethodGet, "/discovery", nil)
+	e, refused := errors.AsType[*Error](err)
+	if err != nil && (!refused || e.HTTPStatus != http.StatusNotFound) {
+		return Features{}, err
+	}
+	var answer struct{ Capabilities map[string]json.RawMessage }
+	_ = json.Unmarshal(data, &answer) // a server that tells nothing can do nothing of it
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known, c.features.Transactions = true, enabled(answer.Capabilities["transactionalBatch"])
+	return c.features, nil
+}
+
+// enabled reads a capability: true, or {"enabled": true}.
+func enabled(raw json.RawMessage) (yes bool) {
+	if json.Unmarshal(raw, &yes) == nil {
+		return yes
+	}
+	var nested struct{ Enabled bool }
+	return json.Unmarshal(raw, &nested) == nil && nested.Enabled
+}
+
+// Assume tells the client what the server can do, so that it does not ask.
+func (c *Client) Assume(f Features) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known, c.features = true, f
+}
+
+// transactions reports whether the server can roll back, and whether that is known.
+func (c *Client) transactions() (can, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.features.Transactions, c.known
+}
+
+func (c *Client) dryRunVerified() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.features.DryRun
+}
+
+// ErrNoTransactions is the error of an atomic batch for a server that cannot roll back. It was not sent: such a server
+// keeps what it had written before the failure.
+var ErrNoTransactions = errors.New("objectstack: the server cannot roll back (capabilities.transactionalBatch at /discovery): nothing was sent; leave out windrow.Atomic, or see Client.Assume")
+
+// needTransactions returns nil when the server can roll back.
+func (c *Client) needTransactions(ctx context.Context) error {
+	can, known := c.transactions()
+	if !known {
+		f, err := c.Probe(ctx)
+		if err != nil {
+			return err
+		}
+		can = f.Transactions
+	}
+	if !can {
+		return windrow.Permanent(ErrNoTransactions)
+	}
+	return nil
+}
+
+// VerifyDryRun finds out whether the server's dry run writes, and remembers it. It has the server try to create a record of
+// the object with a new id, and looks whether it is there afterwards. If it is, it is deleted. data must be something
+// that the server accepts, whose JSON is an object.
+//
+// When it is true, [windrow.DryRun] asks the server, too.
+func (c *Client) VerifyDryRun(ctx context.Context, object string, data any) (bool, error) {
+	path, err := dataPath(object, "batch")
+	if err != nil {
+		return false, err
+	}
+	id := "windrow-dry-run-" + rand.Text()
+	record, err := withID(data, id)
+	if err != nil {
+		return false, err
+	}
+	answer, err := c.post(ctx, path, BatchUpdateRequest{
+		Operation: OperationCreate, Records: []BatchRecord{{ID: id, Data: record}}, Options: BatchOptions{ContinueOnError: true, ValidateOnly: true},
+	})
+	if e, refused := errors.AsType[*Error](err); refused && e.HTTPStatus >= 400 && e.HTTPStatus < 500 && windrow.Classify(err).Class == windrow.ClassPermanent {
+		return c.setDryRun(false), nil // the server knows no dry run
+	}
+	if err != nil {
+		return false, err
+	}
+	if len(answer.Results) != 1 || !answer.Results[0].Success {
+		return false, errors.New("objectstack: VerifyDryRun: the server did not accept the record: give one that it would create")
+	}
+	wrote := false
+	ids := []string{id}
+	if other := answer.Results[0].ID; other != "" && other != id { // the server chose one itself
+		ids = append(ids, other)
+	}
+	for _, id := range ids {
+		record, err := dataPath(object, id)
+		if err == nil {
+			_, err = c.do(ctx, http.MethodGet, record, nil)
+		}
+		switch {
+		case errors.Is(err, windrow.ErrNotFound):
+			continue
+		case err != nil:
+			return false, err
+		}
+		wrote = true
+		if _, err := c.rest.Do(ctx, deletion(record), nil); err != nil {
+			return c.setDryRun(false), fmt.Errorf("objectstack: VerifyDryRun: the dry run created the record %q, which could not be deleted: %w", id, err)
+		}
+	}
+	return c.setDryRun(!wrote), nil
+}
+
+func (c *Client) setDryRun(verified bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.features.DryRun = verified
+	return verified
+}
+
+// withID returns the JSON form of a record with an id in it.
+func withID(data any, id string) (map[string]json.RawMessage, error) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil, errors.New("objectstack: VerifyDryRun: the data cannot be turned into JSON")
+	}
+	var record map[string]json.RawMessage
+	if json.Unmarshal(text, &record) != nil || record == nil {
+		return nil, errors.New("objectstack: VerifyDryRun: the JSON of the data is no object")
+	}
+	record["id"], err = json.Marshal(id)
+	return record, err
+}

@@ -1,0 +1,228 @@
+package objectstack
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+)
+
+// Type is one of the types of the batch protocol.
+type Type interface {
+	BatchConfig | BatchOperationResult | BatchOperationType | BatchOptions | BatchRecord |
+		BatchUpdateRequest | BatchUpdateResponse | DeleteManyRequest | UpdateManyRequest
+}
+
+// Parse reads a value of the protocol from JSON, fills in the defaults, and checks it: what is required is there, each
+// field is of its type, and the rules of the Validate methods hold. The error joins a [*windrow.FieldError] for each
+// thing that is wrong (see [windrow.FieldErrors]). Fields that the protocol does not know are left out.
+//
+// Where servers do not agree on a default the one of servers since 17 is taken: Atomic is false. (It was true before,
+// and nothing was undone.)
+func Parse[T Type](data []byte) (T, error) {
+	var value T
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber() // in Data, where no number may be lost
+	if c, ok := any(&value).(*BatchConfig); ok {
+		*c = DefaultConfig()
+	}
+	if err := decoder.Decode(&value); err != nil {
+		var none T
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return none, &windrow.FieldError{Field: wrong.Field, Message: "must be " + kindOf(wrong.Type)}
+		}
+		return none, errors.New("objectstack: it is not JSON")
+	}
+	errs := missing(data, reflect.TypeFor[T]())
+	if v, ok := any(value).(interface{ Validate() error }); ok {
+		errs = append(errs, v.Validate())
+	}
+	return value, errors.Join(errs...)
+}
+
+// kindOf names a type as JSON does.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "a boolean"
+	case reflect.Int, reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list"
+	}
+	return "an object"
+}
+
+// required are the fields that a value must have, of types whose zero value says something else.
+var required = map[reflect.Type][]string{
+	reflect.TypeFor[BatchUpdateRequest]():   {"operation", "records"},
+	reflect.TypeFor[UpdateManyRequest]():    {"records"},
+	reflect.TypeFor[DeleteManyRequest]():    {"ids"},
+	reflect.TypeFor[BatchUpdateResponse]():  {"success", "total", "succeeded", "failed", "results"},
+	reflect.TypeFor[BatchOperationResult](): {"success"},
+}
+
+// missing returns an error for each required field that is not there.
+func missing(data []byte, t reflect.Type) []error {
+	var object map[string]json.RawMessage
+	_ = json.Unmarshal(data, &object) // of what is no object, nothing is required
+	var errs []error
+	for _, name := range required[t] {
+		if value, ok := object[name]; !ok || string(value) == "null" {
+			errs = append(errs, &windrow.FieldError{Field: name, Message: "is required"})
+		}
+	}
+	if t == reflect.TypeFor[BatchUpdateResponse]() {
+		var results []json.RawMessage
+		_ = json.Unmarshal(object["results"], &results)
+		for i, result := range results {
+			errs = append(errs, under(fmt.Sprintf("results[%d]", i), errors.Join(missing(result, reflect.TypeFor[BatchOperationResult]())...)))
+		}
+	}
+	return errs
+}
+
+// under puts the name of a field before those of the field errors in err.
+func under(name string, err error) error {
+	var errs []error
+	for _, e := range windrow.FieldErrors(err) {
+		errs = append(errs, &windrow.FieldError{Field: strings.TrimSuffix(name+"."+e.Field, "."), Code: e.Code, Message: e.Message})
+	}
+	return errors.Join(errs...)
+}
+
+func refuse(field, message string, args ...any) error {
+	return &windrow.FieldError{Field: field, Message: fmt.Sprintf(message, args...)}
+}
+
+// DefaultConfig returns the configuration of a deployment that chose nothing.
+func DefaultConfig() BatchConfig {
+	return BatchConfig{Enabled: true, MaxRecordsPerBatch: DefaultMaxRecords}
+}
+
+// Validate says what is wrong with the configuration.
+func (c BatchConfig) Validate() error {
+	if c.MaxRecordsPerBatch < 1 || c.MaxRecordsPerBatch > MaxRecords {
+		return refuse("maxRecordsPerBatch", "must be from 1 to %d", MaxRecords)
+	}
+	return nil
+}
+
+// Admits says why the deployment does not take a batch with so many records, nil when it does. It takes an empty one, which
+// does nothing.
+func (c BatchConfig) Admits(records int) error {
+	switch {
+	case !c.Enabled:
+		return refuse("enabled", "is false: batches are switched off")
+	case records > c.MaxRecordsPerBatch:
+		return refuse("records", "are %d, where a batch holds at most %d", records, c.MaxRecordsPerBatch)
+	}
+	return nil
+}
+
+// Validate says whether it is one of the four operations.
+func (o BatchOperationType) Validate() error {
+	if !slices.Contains([]BatchOperationType{OperationCreate, OperationUpdate, OperationUpsert, OperationDelete}, o) {
+		return refuse("operation", "must be create, update, upsert or delete")
+	}
+	return nil
+}
+
+// Validate says what the record lacks for the operation.
+func (r BatchRecord) Validate(operation BatchOperationType) error {
+	var errs []error
+	switch {
+	case operation == OperationUpsert && r.ID == "" && r.ExternalID == "":
+		errs = append(errs, refuse("externalId", "is required for upsert, or id: without either each repetition makes another record"))
+	case (operation == OperationUpdate || operation == OperationDelete) && r.ID == "":
+		errs = append(errs, refuse("id", "is required for %s", operation))
+	}
+	if operation != OperationDelete {
+		errs = append(errs, r.validateData(operation))
+	}
+	return errors.Join(errs...)
+}
+
+func (r BatchRecord) validateData(operation BatchOperationType) error {
+	v := reflect.ValueOf(r.Data)
+	for v.Kind() == reflect.Pointer && !v.IsNil() {
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		return nil
+	case reflect.Map, reflect.Pointer, reflect.Invalid:
+		if v.Kind() == reflect.Map && !v.IsNil() {
+			return nil
+		}
+		return refuse("data", "is required for %s", operation)
+	}
+	if _, own := r.Data.(json.Marshaler); own {
+		return nil // it knows what it is
+	}
+	return refuse("data", "must be an object")
+}
+
+// validateRecords says what is wrong with the records of a batch.
+func validateRecords(records []BatchRecord, operation BatchOperationType) error {
+	errs := []error{DefaultConfig().Admits(len(records))}
+	for i, r := range records {
+		errs = append(errs, under(fmt.Sprintf("records[%d]", i), r.Validate(operation)))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+func (r BatchUpdateRequest) Validate() error {
+	if err := r.Operation.Validate(); err != nil {
+		return err
+	}
+	return validateRecords(r.Records, r.Operation)
+}
+
+// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+func (r UpdateManyRequest) Validate() error { return validateRecords(r.Records, OperationUpdate) }
+
+// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+func (r DeleteManyRequest) Validate() error {
+	errs := []error{DefaultConfig().Admits(len(r.IDs))}
+	for i, id := range r.IDs {
+		if id == "" {
+			errs = append(errs, refuse(fmt.Sprintf("ids[%d]", i), "is empty"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate says what does not add up in the answer: Succeeded and Failed are Total, and the results are what they count.
+// Servers before 17 leave records out of all but Total when a batch ends early, which is an error here, and none to a
+// [Resource].
+func (r BatchUpdateResponse) Validate() error {
+	succeeded := 0
+	for _, result := range r.Results {
+		if result.Success {
+			succeeded++
+		}
+	}
+	var errs []error
+	if r.Succeeded+r.Failed != r.Total {
+		errs = append(errs, refuse("total", "is %d, which is not the sum of %d succeeded and %d failed", r.Total, r.Succeeded, r.Failed))
+	}
+	if len(r.Results) != r.Total {
+		errs = append(errs, refuse("results", "has %d entries for %d records", len(r.Results), r.Total))
+	}
+	if succeeded != r.Succeeded {
+		errs = append(errs, refuse("succeeded", "is %d, where %d results are a success", r.Succeeded, succeeded))
+	}
+	if r.Success != (r.Failed == 0) {
+		errs = append(errs, refuse("success", "is %t with %d failed", r.Success, r.Failed))
+	}
+	return errors.Join(errs...)
+}
