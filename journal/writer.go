@@ -218,16 +218,21 @@ func (w *writer) take() (g *group, lines []byte, from int64, err error) {
 // write writes lines and makes them durable. What fails once is not tried again: the system may have dropped what it
 // could not write, and a sync that succeeds would not say so.
 func (w *writer) write(lines []byte, at int64) error {
-	if n, err := w.file.WriteAt(lines, at); err != nil || n < len(lines) {
-		if err == nil {
-			err = io.ErrShortWrite
-		}
-		return &DiskError{w.path, "write", err}
+	op := "write"
+	n, err := w.file.WriteAt(lines, at)
+	if err == nil && n < len(lines) {
+		err = io.ErrShortWrite
 	}
-	if err := w.file.Sync(); err != nil {
-		return &DiskError{w.path, "sync", err}
+	if err == nil {
+		op, err = "sync", w.file.Sync()
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	// Whoever reads the file next would see what was written, although the disk may not have it, and go on behind a hole.
+	// Nobody was told that it is durable. (If this fails as well, a hole is found by its checksum.)
+	_ = w.file.Truncate(at)
+	return &DiskError{w.path, op, err}
 }
 
 // sync waits until all that was appended is durable.

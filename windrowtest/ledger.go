@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"sync"
 
@@ -20,8 +19,9 @@ type Ledger struct {
 
 // applied is what was done to an item.
 type applied struct {
-	total int
-	made  int // by operations of which each makes one more
+	total  int
+	made   int  // by operations of which each makes one more
+	absent bool // there was nothing to delete
 }
 
 // Apply notes that an operation for an item took effect, such as that a record was created for it. It is to be called
@@ -30,6 +30,23 @@ type applied struct {
 func (l *Ledger) Apply(op windrow.OpKind, item string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	a := l.of(item)
+	a.total++
+	if op == windrow.OpCreate || op == windrow.OpDo {
+		a.made++
+	}
+}
+
+// Absent notes that an item was to be deleted and is not there. That it is gone is true then, although nothing took
+// effect: a run whose first answer was lost says so.
+func (l *Ledger) Absent(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(item).absent = true
+}
+
+// of returns what was done to an item. The lock is held.
+func (l *Ledger) of(item string) *applied {
 	if l.items == nil {
 		l.items = map[string]*applied{}
 	}
@@ -38,10 +55,7 @@ func (l *Ledger) Apply(op windrow.OpKind, item string) {
 		a = &applied{}
 		l.items[item] = a
 	}
-	a.total++
-	if op == windrow.OpCreate || op == windrow.OpDo {
-		a.made++
-	}
+	return a
 }
 
 // Times returns how often an operation for the item took effect.
@@ -58,7 +72,14 @@ func (l *Ledger) Times(item string) int {
 func (l *Ledger) Items() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Sorted(maps.Keys(l.items))
+	items := []string{}
+	for item, a := range l.items {
+		if a.total > 0 {
+			items = append(items, item)
+		}
+	}
+	slices.Sort(items)
+	return items
 }
 
 // check returns what is wrong if an item ended in that way.
@@ -70,14 +91,15 @@ func (l *Ledger) check(item string, state windrow.State, reason windrow.Reason) 
 	}
 	l.mu.Unlock()
 	done := a.total > 0
+	settled := done || a.absent
 	switch {
 	case a.made > 1:
 		return fmt.Errorf("was applied %d times", a.made)
-	case state == windrow.Succeeded && !done:
+	case state == windrow.Succeeded && !settled:
 		return errors.New("is Succeeded, and was never applied")
 	case (state == windrow.Failed || state == windrow.NotAttempted) && done:
 		return fmt.Errorf("is %v, and was applied", state)
-	case state == windrow.Skipped && reason == windrow.ReasonDoneBefore && !done:
+	case state == windrow.Skipped && reason == windrow.ReasonDoneBefore && !settled:
 		return errors.New("is Skipped since it was done before, and was never applied")
 	case state == windrow.Skipped && reason == windrow.ReasonDryRun && done:
 		return errors.New("is Skipped in a dry run, and was applied")

@@ -77,7 +77,15 @@ func TestVerify(t *testing.T) {
 	if err := windrowtest.Verify[note, note](&l, nil, keyOf); err == nil {
 		t.Error("a result that is nil is well")
 	}
+	l.Absent("gone")
+	if err := windrowtest.Verify(&l, resultOf(t, "gone=succeeded", `{"total":1}`), keyOf); err != nil {
+		t.Error(err)
+	}
+	if err := windrowtest.Verify(&l, resultOf(t, "gone=failed", `{"total":1}`), keyOf); err != nil {
+		t.Error(err)
+	}
 	check(t, "times of nothing", 0, l.Times("a"))
+	check(t, "times of what is gone", 0, l.Times("gone"))
 	l.Apply(create, "b")
 	l.Apply(update, "b")
 	l.Apply(create, "a")

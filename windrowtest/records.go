@@ -204,6 +204,9 @@ func (r *Records) refuses(op windrow.OpKind, c *collection, id string, fields Fi
 		return refusal(http.StatusConflict, "EXISTS"), true
 	}
 	if c.records[id] == nil && (op == windrow.OpGet || op == windrow.OpUpdate || op == windrow.OpDelete) {
+		if op == windrow.OpDelete {
+			r.Ledger.Absent(id)
+		}
 		return refusal(http.StatusNotFound, "NOT_FOUND"), true
 	}
 	return Answer{}, false

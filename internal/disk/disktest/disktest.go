@@ -48,11 +48,14 @@ func (e *Short) Error() string { return e.Err.Error() }
 // Unwrap returns what kept the rest from being written.
 func (e *Short) Unwrap() error { return e.Err }
 
+// ErrGone is for operations that never come to the disk, since the program was killed or the power failed before.
+var ErrGone = errors.New("the program is gone")
+
 // Disk is a [disk.Disk] in memory. The zero Disk is empty and does not fail. It may be used from many goroutines.
 type Disk struct {
 	// Fail is called before each operation, and the operation fails with its error: a write after the bytes that a
-	// [Short] tells, a sync for good. It may block, as disks do. It must be set before the disk is used. Nil means that
-	// nothing fails.
+	// [Short] tells, a sync for good, unless it is [ErrGone]. It may block, as disks do. It must be set before the disk is
+	// used. Nil means that nothing fails.
 	Fail func(op Op) error
 
 	mu    sync.Mutex
@@ -314,7 +317,7 @@ func (f *file) Sync() error {
 		}
 		c.pending = nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrGone) {
 		f.disk.mu.Lock()
 		defer f.disk.mu.Unlock()
 		f.content.pending = nil

@@ -115,6 +115,27 @@ func TestSyncThatFails(t *testing.T) {
 	}
 }
 
+// A sync of a program that was killed before leaves all as it was.
+func TestSyncThatNeverComes(t *testing.T) {
+	t.Parallel()
+	d := &Disk{Fail: func(op Op) error {
+		if op.Kind == Sync && op.Nth == 1 {
+			return ErrGone
+		}
+		return nil
+	}}
+	f := open(t, d)
+	must(t, d.SyncDir(path))
+	write(t, f, "a", 0)
+	if err := f.Sync(); !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+	must(t, f.Sync())
+	if got := string(d.Durable(path)); got != "a" {
+		t.Errorf("durable is %q", got)
+	}
+}
+
 // A write that fails in the middle.
 func TestShortWrite(t *testing.T) {
 	t.Parallel()
