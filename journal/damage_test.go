@@ -254,3 +254,47 @@ func TestF57_ANewerFormat(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Lines end anywhere in what is read at once.
+func TestLinesAtTheEndOfAChunk(t *testing.T) {
+	t.Parallel()
+	for _, chunks := range []int{1, 2} {
+		for delta := -3; delta <= 3; delta++ {
+			d := new(disktest.Disk)
+			j := start(t, d)
+			size := func() int {
+				must(t, j.Sync())
+				return len(d.Bytes(name))
+			}
+			empty := func() int {
+				before := size()
+				must(t, j.Record(windrow.JournalEntry{Key: "a", State: succeeded, ID: "x"}))
+				return size() - before - 1
+			}()
+			must(t, j.Record(windrow.JournalEntry{Key: "b", State: succeeded, ID: strings.Repeat("y", chunks*chunk+delta-size()-empty-1)}))
+			check(t, "end of the line", chunks*chunk+delta-1, size())
+			must(t, j.Record(entry("c", failed)))
+			must(t, j.Close())
+			j = start(t, d)
+			check(t, "states", []windrow.State{succeeded, succeeded, failed}, []windrow.State{stateOf(t, j, "a"), stateOf(t, j, "b"), stateOf(t, j, "c")})
+			i, err := inspect(name, d, hashOf)
+			must(t, err)
+			check(t, "entries", 3, len(entries(t, i)))
+			must(t, j.Close())
+		}
+	}
+}
+
+// A journal can be one of any operation.
+func TestEveryOperation(t *testing.T) {
+	t.Parallel()
+	for op := windrow.OpDo; op <= windrow.OpGet; op++ {
+		d := new(disktest.Disk)
+		for range 2 {
+			j, err := Open(name, "import", on(d))
+			must(t, err)
+			must(t, j.Begin(op))
+			must(t, j.Close())
+		}
+	}
+}
