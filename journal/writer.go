@@ -71,8 +71,8 @@ func (w *writer) append(r *record, durable bool) (offset int64, g *group, err er
 	}
 	start := len(w.pending)
 	line := appendRecord(append(w.pending, room...), r)
-	if len(line)-start >= maxRecord {
-		return 0, nil, fmt.Errorf("journal: a record of %d bytes is more than the %d that fit", len(line)-start, maxRecord)
+	if size := len(line) - start + 1; size > maxRecord {
+		return 0, nil, fmt.Errorf("journal: a record of %d bytes is more than the %d that fit", size, maxRecord)
 	}
 	offset = w.from + int64(start)
 	w.pending = seal(line, start, w.lines)
