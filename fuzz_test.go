@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"testing"
 
@@ -65,6 +66,44 @@ func FuzzBulkResultJSON(f *testing.F) {
 		after, _ := windrow.NewBatchProcessor(func(_ context.Context, in thing) (made, error) { return made{in.N}, nil }).Rerun(t.Context(), &res)
 		if after.Len() != res.Len() {
 			t.Fatalf("%d items, and after Rerun %d", res.Len(), after.Len())
+		}
+	})
+}
+
+// Whatever a server answers, no item gets the outcome of another: either the answer cannot be matched, or each item has
+// its own, or none.
+func FuzzMatchByID(f *testing.F) {
+	f.Add([]byte{0, 1, 2}, []byte{2, 0, 1})
+	f.Add([]byte{0, 1, 2}, []byte{0, 0, 1})
+	f.Add([]byte{0, 1, 2}, []byte{0, 1, 2, 3})
+	f.Add([]byte{5}, []byte{})
+	f.Add([]byte{}, []byte{7})
+	f.Fuzz(func(t *testing.T, ids, answers []byte) {
+		out, err := windrow.MatchByID(ids, answers, nil, func(id byte) (byte, windrow.Outcome[byte]) { return id, windrow.Outcome[byte]{Value: id} })
+		asked, answered := map[byte]int{}, map[byte]int{}
+		for _, id := range ids {
+			asked[id]++
+		}
+		for _, id := range answers {
+			answered[id]++
+		}
+		bad, twice := false, len(asked) < len(ids)
+		for id, n := range answered {
+			bad = bad || n > 1 || asked[id] == 0
+		}
+		switch {
+		case err != nil:
+			if out != nil || !bad && !twice || !twice && !errors.Is(err, windrow.ErrProtocol) {
+				t.Fatalf("%v answered with %v: %v, %v", ids, answers, out, err)
+			}
+			return
+		case bad || twice || len(out) != len(ids):
+			t.Fatalf("%v answered with %v was taken for %v", ids, answers, out)
+		}
+		for k, o := range out {
+			if answered[ids[k]] > 0 && (o.Err != nil || o.Value != ids[k]) || answered[ids[k]] == 0 && windrow.Classify(o.Err).Class != windrow.ClassAmbiguous {
+				t.Fatalf("%v answered with %v: item %d has %+v", ids, answers, k, o)
+			}
 		}
 	})
 }

@@ -10,6 +10,43 @@ import (
 	"github.com/windrow-go/windrow/journal"
 )
 
+// An import that is started twice: the second time only what is new is sent.
+func Example() {
+	dir, err := os.MkdirTemp("", "journal")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	create := windrow.CreateFunc(func(_ context.Context, title string) (int, error) {
+		fmt.Println("POST", title)
+		return len(title), nil
+	})
+	for _, titles := range [][]string{{"Walden"}, {"Emma", "Walden"}} {
+		j, err := journal.Open(filepath.Join(dir, "import.journal"), "import books")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		p := windrow.NewCreateProcessor(create, windrow.WithJournal(j))
+		p.Key = func(title string) string { return title }
+		p.ResultID = func(id int) string { return fmt.Sprint("book-", id) }
+		res, err := p.Run(context.Background(), titles)
+		for r := range res.All() {
+			fmt.Println(r.Input, r.State, r.Reason, r.ID)
+		}
+		fmt.Println(err, j.Close())
+	}
+	// Output:
+	// POST Walden
+	// Walden succeeded  book-6
+	// <nil> <nil>
+	// POST Emma
+	// Emma succeeded  book-4
+	// Walden skipped done_before book-6
+	// <nil> <nil>
+}
+
 // A process is killed between sending one item and hearing of it. The next one finds out what it knows.
 func ExampleOpen() {
 	dir, err := os.MkdirTemp("", "journal")
