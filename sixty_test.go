@@ -465,7 +465,7 @@ func TestSixtyFaults(t *testing.T) {
 			if row.do == nil && row.tests == "" {
 				t.Error("nothing shows this row")
 			}
-			for _, name := range strings.Fields(row.tests) {
+			for name := range strings.FieldsSeq(row.tests) {
 				if !known[name] && !known["."+name] {
 					t.Errorf("there is no test %s", name)
 				}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/bench/ratio"
+	"github.com/windrow-go/windrow/internal/disk"
 	"github.com/windrow-go/windrow/journal"
 )
 
@@ -21,15 +22,39 @@ import (
 type bench struct {
 	dir   string
 	files atomic.Int64
+	syncs map[string]*counter // by case
+}
+
+// counter is a disk that counts syncs.
+type counter struct {
+	disk.OS
+	n atomic.Int64
+}
+
+// Open implements [disk.Disk].
+func (c *counter) Open(path string) (disk.File, error) {
+	f, err := c.OS.Open(path)
+	return countedFile{f, c}, err
+}
+
+type countedFile struct {
+	disk.File
+	counter *counter
+}
+
+// Sync implements [disk.File].
+func (f countedFile) Sync() error {
+	f.counter.n.Add(1)
+	return f.File.Sync()
 }
 
 // file returns the name of a new file, so that no run pays for what another left.
 func (b *bench) file() string { return filepath.Join(b.dir, fmt.Sprint("file", b.files.Add(1))) }
 
 // with calls f with a new journal, and closes it.
-func (b *bench) with(f func(j *journal.Journal) error) error {
+func (b *bench) with(f func(j *journal.Journal) error, opts ...journal.Option) error {
 	path := b.file()
-	j, err := journal.Open(path, "bench")
+	j, err := journal.Open(path, "bench", opts...)
 	if err != nil {
 		return err
 	}
@@ -115,6 +140,8 @@ func (b *bench) byHand(lines, group int) (err error) {
 // intents are the cases of what must be durable before an item is sent, with so many in flight. By hand, a sync serves
 // all of them: nobody can do with fewer.
 func (b *bench) intents(items, inFlight int) []ratio.Case {
+	syncs := &counter{}
+	b.syncs[intentsOf(inFlight)] = syncs
 	return []ratio.Case{
 		{Name: byHandFor(inFlight), Prepare: work(func() error { return b.byHand(items, inFlight) })},
 		{Name: intentsOf(inFlight), Prepare: work(func() error {
@@ -136,7 +163,7 @@ func (b *bench) intents(items, inFlight int) []ratio.Case {
 				}
 				workers.Wait()
 				return errors.Join(errs...)
-			})
+			}, disk.On{Disk: syncs})
 		})},
 	}
 }
