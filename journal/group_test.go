@@ -346,13 +346,13 @@ func TestRecordThatIsTooLong(t *testing.T) {
 	must(t, j.Record(entry("g", succeeded)))
 	must(t, j.Close())
 	j = start(t, d)
-	got := ""
+	var got strings.Builder
 	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 		if stateOf(t, j, key) == succeeded {
-			got += key
+			got.WriteString(key)
 		}
 	}
-	check(t, "known", "abcdeg", got)
+	check(t, "known", "abcdeg", got.String())
 	must(t, j.Close())
 }
 
