@@ -49,7 +49,8 @@ func (e *PauseError) Unwrap() error { return ErrTooLong }
 
 // A Claim is asked for work at the moment in which its caller is first in the queue and a slot is free. It
 // answers what the call costs in quota units, 0 when there is nothing to do after all. The gate's lock is held:
-// a Claim must not call the gate and must not block. With probe it should take no more than one call's work.
+// a Claim must not call the gate and must not block. With probe it should take no more than one call's work. It is asked
+// again if the server throttles before the call has left, and may put back then what it has taken, for older work.
 type Claim func(probe bool) (cost int)
 
 // A Permit is the right to make one call. The zero Permit holds nothing.

@@ -38,6 +38,11 @@ func (g *Gate) cutFor(s Signal, fresh bool) {
 	}
 	g.version.Add(1)
 	g.unreserve()
+	for _, queue := range [][]*waiter{g.urgent, g.queue} {
+		for _, w := range queue {
+			w.cost = 0 // what was refused should leave before what this one has taken
+		}
+	}
 	g.refuseImpatient(s.At)
 }
 
