@@ -16,12 +16,14 @@ import (
 // A throttle is blamed on the quota if the headers say that it is used up; else on the rate, if the call had to wait
 // for the rate, or if as many calls in flight were answered before; else on the number of calls in flight.
 type Adaptive struct {
-	budget budget
-	pace   pace
-	slots  slots
-	blamed blame // for the last cut
-	top    int   // most calls in flight of which one was answered since that cut
-	above  int   // cuts in a row by a call with more in flight than that
+	budget  budget
+	outage  outage
+	windows windows
+	pace    pace
+	slots   slots
+	blamed  blame // for the last cut
+	top     int   // most calls in flight of which one was answered since that cut
+	above   int   // cuts in a row by a call with more in flight than that
 }
 
 // blame is what a throttle is put down to.
@@ -41,6 +43,8 @@ func NewAdaptive() *Adaptive { return &Adaptive{} }
 func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	next := current
 	c.slots.adopt(current.Concurrency)
+	c.outage.observe(s)
+	c.windows.observe(s, &c.outage)
 	c.pace.notice(s)
 	c.budget.observe(s)
 	switch {
@@ -52,22 +56,30 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 		}
 		c.slots.answered(s, ceiling.Concurrency)
 		c.pace.answered(s, s.Level >= current.Concurrency)
-		if s.Opened && c.pace.off() {
+		if s.Opened && c.pace.off() && !c.windows.on() {
 			c.slots.restart()
 		}
 	}
 	next.Concurrency = c.slots.allowed
 	next.Rate, next.Hold = c.budget.limit(s)
-	next.Rate = min(next.Rate, c.pace.limit())
+	next.Pause = c.pace.pause(s)
+	if c.windows.on() {
+		limit, hold := c.windows.limits(s)
+		next.Rate, next.Pause = min(next.Rate, limit), c.windows.pause(s)
+		if next.Hold.Until.IsZero() {
+			next.Hold = hold
+		}
+	} else {
+		next.Rate = min(next.Rate, c.pace.limit())
+	}
 	if even := rate.Limit(c.slots.paced); even > 0 {
 		next.Rate = min(next.Rate, even)
 	}
-	next.Pause = c.pace.pause()
 	next.Burst = ceiling.Burst
 	if next.Rate < ceiling.Rate {
 		next.Burst = max(ceiling.Burst, int(float64(next.Rate)*burstTime.Seconds()))
 	}
-	for _, why := range []*string{&c.budget.why, &c.pace.why, &c.slots.why} {
+	for _, why := range []*string{&c.budget.why, &c.windows.why, &c.pace.why, &c.slots.why} {
 		if *why != "" {
 			next.Why, *why = *why, ""
 		}
@@ -79,7 +91,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 func (c *Adaptive) throttled(s Signal) {
 	blamed := blameSlots
 	switch {
-	case c.budget.explains(s):
+	case c.budget.explains(s) || c.windows.on():
 		blamed = blameQuota
 	case s.Paced && !c.pace.off() || s.Level <= c.slots.good:
 		blamed = blameRate
@@ -99,7 +111,11 @@ func (c *Adaptive) throttled(s Signal) {
 	}
 	switch c.blamed = blamed; blamed {
 	case blameQuota:
-		if s.NewEpoch {
+		switch {
+		case !s.NewEpoch:
+		case c.windows.on():
+			c.windows.why = c.windows.blame(s)
+		default:
 			c.budget.why = "throttled: the quota is used up, as the headers say"
 		}
 	case blameRate:

@@ -23,6 +23,9 @@ const (
 	// MaxPause caps the pauses that the gate chooses itself, when the server gives no hint.
 	MaxPause = 30 * time.Second
 
+	// maxJitter is the longest time by which a pause that is known is lengthened at random.
+	maxJitter = 250 * time.Millisecond
+
 	// minLooseWait is how long the answer to a probe is waited for of which nobody may tell the gate.
 	minLooseWait = 10 * time.Second
 
@@ -313,20 +316,20 @@ func (g *Gate) observe(s Signal, e entry) {
 	}
 	// A call that was sent before the gate was cut says nothing about what came after.
 	fresh := g.cut.IsZero() || s.Sent.After(g.cut)
+	s.NewEpoch = s.Throttled && fresh
+	s.Opened = !s.Throttled && s.Answered > 0 && fresh && g.halfOpen && !g.until.After(s.At)
+	next := g.now
+	if g.controller != nil {
+		next = g.controller.Adjust(g.now, g.ceiling, s)
+		g.adjusted = g.adjusted || next.Why != g.now.Why
+	}
 	switch {
 	case s.Throttled:
-		s.NewEpoch = fresh
-		g.cutFor(s, fresh)
-	case s.Answered > 0 && fresh && g.halfOpen && !g.until.After(s.At):
+		g.cutFor(s, fresh, next.Pause)
+	case s.Opened:
 		g.open(s.At)
-		s.Opened = true
 	}
-	if g.controller != nil {
-		before := g.now.Why
-		next := g.controller.Adjust(g.now, g.ceiling, s)
-		g.adjusted = g.adjusted || next.Why != before
-		g.apply(next)
-	}
+	g.apply(next)
 }
 
 // endLoose ends a probe that has no permit to give back.

@@ -17,6 +17,7 @@ const (
 	minPlateau = 5 * time.Second
 	// plateauUnits is the same in quota units, and plateauOutages in times that the server refused everything.
 	plateauUnits   = 20
+	doubleUnits    = 8
 	plateauOutages = 12
 	maxPlateau     = 40 * time.Second
 	// goodEstimate is how many quota units an estimate should be based on.
@@ -40,6 +41,8 @@ const (
 	sharper = 0.98
 	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
 	idleAfter = 2 * time.Second
+	// maxGrant is the longest time that a call is thought to take to be granted.
+	maxGrant = 5 * time.Second
 	// openings is how many are remembered.
 	openings = 8
 )
@@ -63,7 +66,8 @@ type pace struct {
 
 	used    time.Duration // with the rate in use, since the last opening
 	plateau time.Duration
-	rough   bool // known is based on little
+	ahead   float64 // how far beyond the curve the rate has grown, 1 at first
+	rough   bool    // known is based on little
 
 	last    time.Time // when an answer was seen
 	history []opening
@@ -96,12 +100,17 @@ func (l *pace) limit() rate.Limit {
 	return rate.Limit(l.rate)
 }
 
-// pause returns how long it takes the server to grant one more call.
-func (l *pace) pause() time.Duration {
+// pause returns how long the gate should be shut after a refusal: as long as it takes the server to grant one more call,
+// and for probes half as long as the outage has lasted, which cannot keep out of a server that counts them too.
+func (l *pace) pause(s Signal) time.Duration {
 	if l.off() {
 		return 0
 	}
-	return min(seconds(1/l.known), 5*time.Second)
+	one := min(seconds(1/l.known), maxGrant)
+	if l.probes == 0 {
+		return one
+	}
+	return max(one, min(s.At.Sub(l.firstRefused)/2, max(maxGrant, 10*one)))
 }
 
 // notice keeps time.
@@ -114,7 +123,7 @@ func (l *pace) notice(s Signal) {
 	default:
 		l.probes, l.cutAt, l.firstRefused, l.lastRefused = 0, s.At, s.Sent, s.Sent
 	}
-	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+l.pause()*2 {
+	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+2*min(seconds(1/max(l.known, 0.01)), maxGrant) {
 		l.history = l.history[:0]
 	}
 }
@@ -138,8 +147,11 @@ func (l *pace) refused(s Signal) {
 // answered learns that the server accepts. full says that all slots were in use when the call was sent.
 func (l *pace) answered(s Signal, full bool) {
 	since := max(0, min(s.At.Sub(l.last), time.Second))
-	if l.last.IsZero() {
+	switch {
+	case l.last.IsZero():
 		since = 0
+	case !l.off():
+		since = max(0, min(s.At.Sub(l.last), max(time.Second, seconds(2/l.rate))))
 	}
 	l.last = s.At
 	switch {
@@ -150,6 +162,7 @@ func (l *pace) answered(s Signal, full bool) {
 		l.full = 0
 		l.used += since
 		l.grow()
+		l.double(since)
 	case full && !s.Outside:
 		l.release(since)
 	}
@@ -185,7 +198,7 @@ func (l *pace) opened(s Signal) {
 	if l.used < 2*time.Second && l.credit > 0 {
 		l.creditless = windowMemory // what is granted meanwhile cannot be saved up
 	}
-	l.used, l.credit = 0, 0
+	l.used, l.credit, l.ahead = 0, 0, 1
 	if l.creditless--; l.creditless < 0 {
 		l.credit = l.known * s.At.Sub(s.Sent).Seconds()
 	}
@@ -264,12 +277,20 @@ func (l *pace) estimate(now opening) (perSecond, most float64, units int64, blur
 func (l *pace) grow() {
 	x := l.used.Seconds()/l.plateau.Seconds() - 1
 	l.rate = l.known * (1 + l.depth*x*x*x)
-	if x > 1 { // the estimate was wrong, or is no longer right
-		l.rate += l.known * (x - 1) * (x - 1) / 2
-	}
+	l.rate *= l.ahead
 	if l.used < time.Second {
 		l.rate += l.credit
 	}
+}
+
+// double makes the rate grow by itself once it has been above what is known for a while: the estimate was wrong, or is no
+// longer right.
+func (l *pace) double(since time.Duration) {
+	if l.used < 2*l.plateau {
+		return
+	}
+	took := max(2*time.Second, seconds(doubleUnits/l.rate))
+	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
 }
 
 // release lets go of a rate that does not bind: all slots are in use all the time.

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// cutFor shuts the gate after a throttle. A throttle of an old epoch can only lengthen the pause under way.
-func (g *Gate) cutFor(s Signal, fresh bool) {
+// cutFor shuts the gate after a throttle, for as long as the server asks, else as what is known of it says, else for a
+// random time that grows. A throttle of an old epoch can only lengthen the pause under way.
+func (g *Gate) cutFor(s Signal, fresh bool, known time.Duration) {
 	if !fresh && !g.halfOpen {
 		return
 	}
@@ -18,12 +19,11 @@ func (g *Gate) cutFor(s Signal, fresh bool) {
 		// Jitter comes after the hint and only upwards, so that not all clients return in the same instant.
 		pause = min(max(s.Hint, MinPause), longest)
 		pause += time.Duration(rand.Int64N(int64(pause)/10 + 1))
+	case fresh && known > 0:
+		pause = max(known, MinPause)
+		pause += time.Duration(rand.Int64N(int64(min(pause/4, maxJitter)) + 1))
 	case fresh:
 		pause = max(g.backoff.NextBackOff(), MinPause)
-		if known := g.now.Pause; known > 0 && !g.halfOpen {
-			pause = max(known, MinPause)
-			pause += time.Duration(rand.Int64N(int64(pause)/4 + 1))
-		}
 	}
 	if fresh {
 		g.throttles++
