@@ -14,9 +14,11 @@ const (
 	// anchorAge is over how long the refill of a bucket is measured.
 	anchorAge = 5 * time.Second
 	// fewCalls is the limit below which what remains tells little: it is nothing whenever a call is answered.
-	fewCalls = 2
+	fewCalls = 3
 	// fuller is by which part of it the refill is thought to be more in each second in which the bucket is full.
 	fuller = 0.3
+	// overdrawn is what is thought to be true of a refill at which a call was refused.
+	overdrawn = 0.9
 	// contradictions is how many make an end of a limit's model.
 	contradictions = 2
 )
@@ -24,16 +26,16 @@ const (
 // allowance is what is known of one limit of the server. It is a window, at whose end all units come back at once, or a
 // bucket, to which they come back one by one.
 type allowance struct {
-	name   string
-	limit  int64
-	sent   time.Time // of the latest call, in the order of sending, whose answer told of it
-	index  int64     // its index
-	left   int64     // what remained then
-	lost   bool      // it was refused: what others were counted is not known
-	silent int       // answers since, that did not tell of it
-	told   bool      // an answer that was not throttled told of the reset
-	scarce bool      // a call was refused
-	wrong  int       // how often the server did what it could not have done
+	name     string
+	limit    int64
+	sent     time.Time // of the latest call, in the order of sending, whose answer told of it
+	index    int64     // its index
+	left     int64     // what remained then
+	lost     bool      // it was refused: what others were counted is not known
+	silent   int       // answers since, that did not tell of it
+	told     bool      // an answer that was not throttled told of the reset
+	refusals int       // calls that were refused, one an outage
+	wrong    int       // how often the server did what it could not have done
 
 	// The sum of a call's index and of what remained after it stays the same in a window and grows in a bucket.
 	top      int64 // the greatest
@@ -132,7 +134,7 @@ func (a *allowance) gained(gain int64, full bool, s Signal) {
 	default:
 		if a.returned += gain; a.returned > slack+disorder {
 			a.bucket = true
-			if since := a.cycle.begun[0]; a.scarce && !since.IsZero() {
+			if since := a.cycle.begun[0]; a.refusals > 0 && !since.IsZero() {
 				a.refill = float64(a.returned) / max(shortestPeriod, s.Sent.Sub(since)).Seconds()
 			}
 		}
@@ -145,7 +147,10 @@ func (a *allowance) refused(s Signal) {
 		a.wrong++ // what was spent should have been renewed
 		a.cycle = cycle{}
 	}
-	a.lost, a.scarce = true, true
+	if !a.lost {
+		a.lost, a.refill = true, a.refill*overdrawn
+		a.refusals++
+	}
 }
 
 // reset takes in what an answer says of the end of the window. The truth lies in all intervals that were told.
@@ -159,7 +164,7 @@ func (a *allowance) reset(q Quota, s Signal) {
 func (a *allowance) measure(remaining, sum int64, s Signal) {
 	if a.limit > 0 && remaining >= a.limit-1 { // it may have been full for a while: it fills up faster than it is used
 		a.anchor = anchor{s.Sent, sum}
-		a.refill *= 1 + fuller*max(0, s.Sent.Sub(a.sent).Seconds())
+		a.refill *= 1 + fuller/float64(1+a.refusals)*max(0, s.Sent.Sub(a.sent).Seconds())
 		return
 	}
 	took, back := s.Sent.Sub(a.anchor.sent), sum-a.anchor.sum
@@ -174,12 +179,12 @@ func (a *allowance) measure(remaining, sum int64, s Signal) {
 // steers reports whether enough is known to steer by.
 func (a *allowance) steers() bool {
 	switch {
-	case a.limit <= fewCalls || a.wrong >= contradictions:
+	case a.wrong >= contradictions:
 		return false
 	case a.bucket:
-		return a.refill > 0
+		return a.limit >= fewCalls && a.refill > 0
 	}
-	return !a.cycle.until.IsZero()
+	return a.limit > fewCalls && !a.cycle.until.IsZero()
 }
 
 // limits returns the rate at which what is left lasts, and when it is used up.

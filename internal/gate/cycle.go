@@ -16,6 +16,9 @@ type cycle struct {
 	period      time.Duration // 0: unknown
 	shortest    time.Duration // the bounds of the period
 	longest     time.Duration // 0: unknown
+
+	origin [2]time.Time // between which a window began long ago
+	count  int          // windows since
 }
 
 // fix takes over a period that somebody was told.
@@ -38,10 +41,13 @@ func (c *cycle) begins(from, until time.Time) {
 			from, until = lo, hi
 		}
 	}
-	if before := c.begun; !before[0].IsZero() {
-		c.measure(from.Sub(before[1]), until.Sub(before[0]))
+	now := [2]time.Time{from, until}
+	if c.begun[0].IsZero() {
+		c.origin, c.count = now, 0
+	} else {
+		c.measure(now)
 	}
-	c.begun = [2]time.Time{from, until}
+	c.begun = now
 	c.foresee()
 }
 
@@ -61,23 +67,36 @@ func (c *cycle) foresee() {
 	}
 }
 
-// measure narrows the period down by the time between two windows. When only one whole second is left it is that one.
-func (c *cycle) measure(shortest, longest time.Duration) {
-	if c.period > 0 { // some may have gone by unseen
-		if n := (shortest + longest + c.period) / (2 * c.period); n > 1 {
-			shortest, longest = shortest/n, longest/n
-		}
+// measure narrows the period down by the time since the last window began, and since one long ago. When only one whole
+// second is left it is that one.
+func (c *cycle) measure(now [2]time.Time) {
+	n := 1
+	if c.longest > 0 { // some may have gone by unseen
+		took := now[0].Add(now[1].Sub(now[0]) / 2).Sub(c.begun[0].Add(c.begun[1].Sub(c.begun[0]) / 2))
+		n = max(1, int(2*took.Seconds()/(c.shortest+c.longest).Seconds()+0.5))
 	}
-	if c.shortest > longest || c.longest > 0 && c.longest < shortest {
+	c.count += n
+	if !c.fits(c.begun, now, n) || !c.fits(c.origin, now, c.count) {
 		c.period, c.shortest, c.longest = 0, 0, 0
+		c.origin, c.count = c.begun, 1
+		c.fits(c.begun, now, 1)
+	}
+	if whole := c.longest.Truncate(time.Second); c.period == 0 && whole >= c.shortest && whole-time.Second < c.shortest && whole > 0 {
+		c.fix(whole)
+	}
+}
+
+// fits narrows the period down by two windows that are n apart, and reports whether that is possible.
+func (c *cycle) fits(before, now [2]time.Time, n int) bool {
+	shortest, longest := now[0].Sub(before[1])/time.Duration(n), now[1].Sub(before[0])/time.Duration(n)
+	if shortest > c.longest && c.longest > 0 || longest < c.shortest {
+		return false
 	}
 	c.shortest = max(c.shortest, shortest)
 	if c.longest == 0 || longest < c.longest {
 		c.longest = longest
 	}
-	if whole := c.longest.Truncate(time.Second); c.period == 0 && whole >= c.shortest && whole-time.Second < c.shortest && whole > 0 {
-		c.fix(whole)
-	}
+	return true
 }
 
 // blurred reports whether the end of the current window is not known well enough to count on.

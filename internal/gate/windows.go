@@ -87,11 +87,11 @@ func (w *windows) begin(from, until time.Time, base int64) {
 	if w.extra > 0 && spent >= w.limit+w.extra {
 		w.why = fmt.Sprintf("%d in each %v: the server took as many", w.limit+w.extra, w.cycle.period)
 		w.limit += w.extra
-		w.step, w.interval = 2*w.step, 0
+		w.step, w.interval = max(2*w.step, w.limit/4), 0
 	}
 	w.extra, w.base = 0, base
 	w.cycle.begins(from, until)
-	if w.used >= w.interval && !w.blurred() {
+	if w.used >= w.interval && (!w.blurred() || w.used >= trialUnits+2*w.limit) {
 		w.extra, w.used = w.step, 0
 	}
 }
