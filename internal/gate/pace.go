@@ -41,6 +41,12 @@ const (
 	sharper = 0.98
 	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
 	idleAfter = 2 * time.Second
+	// sameRate is within which part of each other two refused rates are the same, and sameWobble is how far the rate then
+	// starts below it. mostSame is how often the plateau doubles then, as long as it is no more than sameUnits.
+	sameRate   = 0.02
+	sameWobble = 0.015
+	mostSame   = 2
+	sameUnits  = 100
 	// maxGrant is the longest time that a call is thought to take to be granted.
 	maxGrant = 5 * time.Second
 	// openings is how many are remembered.
@@ -79,6 +85,8 @@ type pace struct {
 	firstRefused, lastRefused time.Time // calls of this outage, when they were sent
 	windowed                  int       // outages that have to end at once before the server is taken for a bucket
 	credit                    float64   // units a second more, for the first second after an opening
+	paceBefore                float64   // in force when the server began to refuse the time before
+	same                      int       // how often in a row that was the same rate
 	quick                     int       // outages in a row that came too soon for a good estimate
 
 	creditless int           // openings without one
@@ -253,6 +261,25 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(plateauUnits/l.known))
 	}
 	l.plateau = min(l.plateau, maxPlateau)
+	l.steady()
+}
+
+// steady learns from refusals at the same rate in a row, as they come from a server that lets nothing be saved up: that
+// rate is sharper than what was accepted, which outages have made less.
+func (l *pace) steady() {
+	if l.lastPace == 0 {
+		return
+	}
+	same := math.Abs(l.lastPace/l.paceBefore-1) < sameRate
+	l.paceBefore = l.lastPace
+	if !same {
+		l.same = 0
+		return
+	}
+	l.same = min(l.same+1, mostSame)
+	l.rough, l.depth = false, sameWobble
+	l.known = l.lastPace * (1 - sameWobble)
+	l.plateau = max(l.plateau, min(minPlateau<<l.same, max(minPlateau, seconds(sameUnits/l.known))))
 }
 
 // estimate returns what the server granted a second since an earlier opening, the same for the time in which the gate was
