@@ -42,11 +42,12 @@ const (
 	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
 	idleAfter = 2 * time.Second
 	// sameRate is within which part of each other two refused rates are the same, and sameWobble is how far the rate then
-	// starts below it. mostSame is how often the plateau doubles then, as long as it is no more than sameUnits.
-	sameRate   = 0.02
-	sameWobble = 0.015
-	mostSame   = 2
-	sameUnits  = 100
+	// starts below it. sameOutages is plateauOutages then. wasted is below which part of it the accepted rate has to be at
+	// first.
+	sameRate    = 0.02
+	sameWobble  = 0.015
+	sameOutages = 20
+	wasted      = 0.97
 	// maxGrant is the longest time that a call is thought to take to be granted.
 	maxGrant = 5 * time.Second
 	// openings is how many are remembered.
@@ -203,6 +204,7 @@ func (l *pace) opened(s Signal) {
 		return
 	}
 	l.know(estimate, most, units, blur)
+	l.steady(estimate)
 	if l.used < 2*time.Second && l.credit > 0 {
 		l.creditless = windowMemory // what is granted meanwhile cannot be saved up
 	}
@@ -261,25 +263,25 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(plateauUnits/l.known))
 	}
 	l.plateau = min(l.plateau, maxPlateau)
-	l.steady()
 }
 
 // steady learns from refusals at the same rate in a row, as they come from a server that lets nothing be saved up: that
-// rate is sharper than what was accepted, which outages have made less.
-func (l *pace) steady() {
+// rate is sharper than what was accepted a second, which outages have made less.
+func (l *pace) steady(accepted float64) {
 	if l.lastPace == 0 {
 		return
 	}
-	same := math.Abs(l.lastPace/l.paceBefore-1) < sameRate
+	same := math.Abs(l.lastPace/l.paceBefore-1) < sameRate && (l.same > 0 || accepted < wasted*l.lastPace)
 	l.paceBefore = l.lastPace
 	if !same {
 		l.same = 0
 		return
 	}
-	l.same = min(l.same+1, mostSame)
+	l.same++
 	l.rough, l.depth = false, sameWobble
 	l.known = l.lastPace * (1 - sameWobble)
-	l.plateau = max(l.plateau, min(minPlateau<<l.same, max(minPlateau, seconds(sameUnits/l.known))))
+	l.plateau = max(l.plateau, min(sameOutages*l.outage, maxPlateau))
+	l.creditless = windowMemory
 }
 
 // estimate returns what the server granted a second since an earlier opening, the same for the time in which the gate was
