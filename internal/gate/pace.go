@@ -18,6 +18,7 @@ const (
 	// plateauUnits is the same in quota units, and plateauOutages in times that the server refused everything.
 	plateauUnits   = 20
 	doubleUnits    = 8
+	roughUnits     = 3
 	plateauOutages = 12
 	maxPlateau     = 40 * time.Second
 	// goodEstimate is how many quota units an estimate should be based on.
@@ -304,7 +305,7 @@ func (l *pace) estimate(now opening) (perSecond, most float64, units int64, blur
 
 // grow sets the rate for the time it has been in use.
 func (l *pace) grow() {
-	x := l.used.Seconds()/l.plateau.Seconds() - 1
+	x := min(1, l.used.Seconds()/l.plateau.Seconds()-1)
 	l.rate = l.known * (1 + l.depth*x*x*x)
 	l.rate *= l.ahead
 	if l.used < time.Second {
@@ -318,7 +319,11 @@ func (l *pace) double(since time.Duration) {
 	if l.used < 2*l.plateau {
 		return
 	}
-	took := max(2*time.Second, seconds(doubleUnits/l.rate))
+	units := float64(doubleUnits)
+	if l.rough {
+		units = roughUnits
+	}
+	took := max(2*time.Second, seconds(units/l.rate))
 	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
 }
 
