@@ -62,10 +62,10 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	}
 	next.Concurrency = c.slots.allowed
 	next.Rate, next.Hold = c.budget.limit(s)
-	next.Pause = c.pace.pause(s)
+	next.Pause, next.Reopen = c.pace.pause(), time.Time{}
 	if c.windows.on() {
 		limit, hold := c.windows.limits(s)
-		next.Rate, next.Pause = min(next.Rate, limit), c.windows.pause(s)
+		next.Rate, next.Pause, next.Reopen = min(next.Rate, limit), 0, c.windows.reopen()
 		if next.Hold.Until.IsZero() {
 			next.Hold = hold
 		}

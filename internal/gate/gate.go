@@ -13,16 +13,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/time/rate"
 )
 
 const (
 	// MinPause is the shortest time the gate stays shut after a throttle, whatever the server asked for.
 	MinPause = 100 * time.Millisecond
-	// MaxPause caps the pauses that the gate chooses itself, when the server gives no hint.
-	MaxPause = 30 * time.Second
+	// MaxPause caps the pauses that the gate chooses itself, when nobody knows how long they should be.
+	MaxPause = 10 * time.Second
 
+	// longOutage is after which time shut it no longer helps to wait ever longer.
+	longOutage = time.Minute
 	// maxJitter is the longest time by which a pause that is known is lengthened at random.
 	maxJitter = 250 * time.Millisecond
 
@@ -128,7 +129,7 @@ type Gate struct {
 	probing   bool
 	loose     time.Time     // when a probe without a permit to give back was let through; zero when there is none
 	looseWait time.Duration // how long its answer is waited for
-	backoff   *backoff.ExponentialBackOff
+	interval  time.Duration // the mean of the next pause that nobody knows the length of
 	throttles int64         // how often it was shut by one
 	shutFor   time.Duration // total time shut, but for a closure under way
 	shutSince time.Time
@@ -136,12 +137,7 @@ type Gate struct {
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.
 func New(start, ceiling Setting, c Controller) *Gate {
-	g := &Gate{now: start, ceiling: ceiling, controller: c, rate: rate.NewLimiter(start.Rate, max(1, start.Burst))}
-	g.backoff = backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(2*MinPause), backoff.WithMaxInterval(MaxPause),
-		backoff.WithMultiplier(1.5), backoff.WithRandomizationFactor(0.5),
-		backoff.WithMaxElapsedTime(0), // the caller's patience bounds the wait, not backoff's silent 15 minutes
-	)
+	g := &Gate{now: start, ceiling: ceiling, controller: c, rate: rate.NewLimiter(start.Rate, max(1, start.Burst)), interval: 2 * MinPause}
 	return g
 }
 
@@ -325,7 +321,7 @@ func (g *Gate) observe(s Signal, e entry) {
 	}
 	switch {
 	case s.Throttled:
-		g.cutFor(s, fresh, next.Pause)
+		g.cutFor(s, fresh, next)
 	case s.Opened:
 		g.open(s.At)
 	}

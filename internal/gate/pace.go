@@ -19,6 +19,8 @@ const (
 	plateauUnits   = 20
 	doubleUnits    = 8
 	roughUnits     = 3
+	minDouble      = 2 * time.Second
+	maxDouble      = 10 * time.Second
 	plateauOutages = 12
 	maxPlateau     = 40 * time.Second
 	// goodEstimate is how many quota units an estimate should be based on.
@@ -110,17 +112,12 @@ func (l *pace) limit() rate.Limit {
 	return rate.Limit(l.rate)
 }
 
-// pause returns how long the gate should be shut after a refusal: as long as it takes the server to grant one more call,
-// and for probes half as long as the outage has lasted, which cannot keep out of a server that counts them too.
-func (l *pace) pause(s Signal) time.Duration {
+// pause returns how long it takes the server to grant one more call.
+func (l *pace) pause() time.Duration {
 	if l.off() {
 		return 0
 	}
-	one := min(seconds(1/l.known), maxGrant)
-	if l.probes == 0 {
-		return one
-	}
-	return max(one, min(s.At.Sub(l.firstRefused)/2, max(maxGrant, 10*one)))
+	return min(seconds(1/l.known), maxGrant)
 }
 
 // notice keeps time.
@@ -133,7 +130,7 @@ func (l *pace) notice(s Signal) {
 	default:
 		l.probes, l.cutAt, l.firstRefused, l.lastRefused = 0, s.At, s.Sent, s.Sent
 	}
-	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+2*min(seconds(1/max(l.known, 0.01)), maxGrant) {
+	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+2*l.pause() {
 		l.history = l.history[:0]
 	}
 }
@@ -323,7 +320,7 @@ func (l *pace) double(since time.Duration) {
 	if l.rough {
 		units = roughUnits
 	}
-	took := max(2*time.Second, seconds(units/l.rate))
+	took := max(minDouble, min(maxDouble, seconds(units/l.rate)))
 	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
 }
 

@@ -11,6 +11,8 @@ const (
 	// bucketCalls is after how many calls' time a bucket of the same rate takes one again, refused calls that it counts too
 	// apart. A server that refuses everything for longer has windows.
 	bucketCalls = 3
+	// smallestWindow is how many units a window has to have to be told from a bucket.
+	smallestWindow = 3
 	// windowProof is how many such outages in a row it takes. One between which as much was taken as the last time counts
 	// as so many.
 	windowProof = 2
@@ -132,7 +134,7 @@ func (w *windows) ended(s Signal, o *outage) {
 				w.evidence++
 			}
 		}
-		if w.units = units; w.evidence >= windowProof+w.mistakes && w.cycle.longest > 0 {
+		if w.units = units; w.evidence >= windowProof+w.mistakes && w.cycle.longest > 0 && units >= smallestWindow {
 			w.limit, w.base = units, s.Accepted-1
 			w.extra, w.step, w.interval, w.used = 0, 1, units, 0
 			w.why = fmt.Sprintf("%d in each %v: so many were taken between two long times in which all were refused", w.limit, w.about())
@@ -202,12 +204,12 @@ func (w *windows) reopens() time.Time {
 	return w.cycle.until.Add(resetSlack)
 }
 
-// pause returns how long to wait after a refusal, 0 when that is not known.
-func (w *windows) pause(s Signal) time.Duration {
+// reopen returns when the gate should open after a refusal, zero when that is not known.
+func (w *windows) reopen() time.Time {
 	if !w.on() || w.surprise {
-		return 0
+		return time.Time{}
 	}
-	return max(MinPause, w.reopens().Sub(s.At))
+	return w.reopens()
 }
 
 // blame says what a throttle is put down to.
