@@ -108,7 +108,9 @@ func TestBlame(t *testing.T) {
 	t.Run("as many were answered before", func(t *testing.T) {
 		t.Parallel()
 		l := newLearner(8, 64)
-		l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+		for range 3 {
+			l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+		}
 		s := l.see(gate.Signal{Sent: after(0.2), At: after(0.3), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
 		if s.Concurrency != 8 || !strings.Contains(s.Why, "rate") {
 			t.Errorf("concurrency %d because %q: want 8", s.Concurrency, s.Why)

@@ -34,7 +34,9 @@ const (
 type slots struct {
 	allowed int // calls in flight
 	target  int // to which allowed grows by one for each answer
-	good    int // calls in flight at which some were answered
+	good    int // calls in flight at which several were answered
+	higher  int // answers with more than that
+	lowest  int // calls in flight of which they were at least
 	refused int // calls in flight at which one was refused; 0: none
 	passed  int // answers with that many in flight since
 
@@ -65,7 +67,7 @@ func (l *slots) answered(s Signal, ceiling int) {
 	if s.Outside {
 		return
 	}
-	l.good = max(l.good, s.Level)
+	l.allow(s.Level)
 	if l.refused > 0 && s.Level >= l.refused {
 		if l.passed++; l.passed >= refuted {
 			l.why = fmt.Sprintf("concurrency %d: the server takes it by now", l.allowed)
@@ -93,6 +95,20 @@ func (l *slots) answered(s Signal, ceiling int) {
 		flow := float64(l.allowed) * float64(l.calls) / max(l.busy, 1e-9)
 		l.judge(flow, s.At, ceiling)
 		l.measure(s.At)
+	}
+}
+
+// allow notes that a call with so many in flight was answered. One alone proves little: calls that leave at one instant
+// arrive in any order.
+func (l *slots) allow(level int) {
+	if level <= l.good {
+		return
+	}
+	if l.higher++; l.higher == 1 || level < l.lowest {
+		l.lowest = level
+	}
+	if l.higher >= refuted {
+		l.good, l.higher = l.lowest, 0
 	}
 }
 
