@@ -42,9 +42,13 @@ func (c *cycle) begins(from, until time.Time) {
 		}
 	}
 	now := [2]time.Time{from, until}
-	if c.begun[0].IsZero() {
+	switch {
+	case !until.After(c.begun[1]): // the one that is known already
+		c.narrow(from, until)
+		return
+	case c.begun[0].IsZero():
 		c.origin, c.count = now, 0
-	} else {
+	default:
 		c.measure(now)
 	}
 	c.begun = now

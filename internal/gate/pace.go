@@ -151,8 +151,9 @@ func (l *pace) refused(s Signal) {
 	}
 }
 
-// answered learns that the server accepts. full says that all slots were in use when the call was sent.
-func (l *pace) answered(s Signal, full bool) {
+// answered learns that the server accepts. full says that all slots were in use when the call was sent, and steers that the
+// rate is this law's.
+func (l *pace) answered(s Signal, full, steers bool) {
 	since := max(0, min(s.At.Sub(l.last), time.Second))
 	switch {
 	case l.last.IsZero():
@@ -164,7 +165,7 @@ func (l *pace) answered(s Signal, full bool) {
 	switch {
 	case s.Opened:
 		l.opened(s)
-	case l.off() || s.Shut:
+	case l.off() || s.Shut || !steers:
 	case s.Paced:
 		l.full = 0
 		l.used += since

@@ -18,6 +18,9 @@ const (
 	windowProof = 2
 	// trialUnits is how many units are used at most before more than the limit is tried again.
 	trialUnits = 200
+	// trialWindows is after how many windows more is tried, of a limit that is shared, even if it is not known well when the
+	// window ends.
+	trialWindows = 8
 	// sharpness is how well the end of a window has to be known, if a fiftieth of the period is less.
 	sharpness = 50 * time.Millisecond
 )
@@ -41,6 +44,7 @@ type windows struct {
 	step     int64 // how many more the next time
 	interval int64 // units between two trials
 	used     int64 // units since the last one
+	shared   bool  // somebody else uses the limit too
 	surprise bool  // in this outage a call was refused although there should be some left
 	why      string
 }
@@ -93,7 +97,11 @@ func (w *windows) begin(from, until time.Time, base int64) {
 	}
 	w.extra, w.base = 0, base
 	w.cycle.begins(from, until)
-	if w.used >= w.interval && (!w.blurred() || w.used >= trialUnits+2*w.limit) {
+	patience := max(trialUnits, 2*w.limit)
+	if w.shared {
+		patience = trialWindows * w.limit
+	}
+	if w.used >= w.interval && (!w.blurred() || w.used >= patience) {
 		w.extra, w.used = w.step, 0
 	}
 }
@@ -134,7 +142,7 @@ func (w *windows) ended(s Signal, o *outage) {
 				w.evidence++
 			}
 		}
-		if w.units = units; w.evidence >= windowProof+w.mistakes && w.cycle.longest > 0 && units >= smallestWindow {
+		if w.units = units; w.evidence >= windowProof+min(w.mistakes, 2) && w.cycle.longest > 0 && units >= smallestWindow {
 			w.limit, w.base = units, s.Accepted-1
 			w.extra, w.step, w.interval, w.used = 0, 1, units, 0
 			w.why = fmt.Sprintf("%d in each %v: so many were taken between two long times in which all were refused", w.limit, w.about())
@@ -153,6 +161,7 @@ func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	units = min(units, s.Accepted-1-w.base)
 	if w.surprise {
 		w.limit, w.step, w.interval = max(1, units), 1, max(1, units)
+		w.shared = true
 		w.why = fmt.Sprintf("%d in each %v: somebody else uses the rest", w.limit, w.about())
 	} else if w.extra > 0 {
 		w.step, w.interval = 1, min(max(w.limit, 2*w.interval), max(trialUnits, w.limit))
@@ -185,7 +194,7 @@ func (w *windows) limits(s Signal) (rate.Limit, Hold) {
 		return rate.Limit(float64(left) / over.Seconds()), Hold{After: s.Granted + left, Until: w.reopens()}
 	}
 	if w.blurred() { // one call tries whether the next window has begun
-		even = min(even, rate.Limit(2/w.cycle.until.Sub(w.cycle.from).Seconds()))
+		even = rate.Limit(2 / w.cycle.until.Sub(w.cycle.from).Seconds())
 	}
 	return even, Hold{After: s.Granted, Until: w.reopens()}
 }
