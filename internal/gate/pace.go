@@ -30,6 +30,8 @@ const (
 	firstCut = 0.9 // the same for the first of several in a row
 	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
 	stale = 0.9
+	// agreement is within which part of each other two estimates in a row confirm each other.
+	agreement = 0.1
 	// leastCut is what remains at least of a rate that was refused.
 	leastCut = 0.5
 	// windowUnits is what the plateau lasts at least if the server, having refused, goes on for longer than a bucket
@@ -97,6 +99,8 @@ type pace struct {
 	shutAt     time.Time     // when the server began to refuse; zero: it does not
 	outage     time.Duration // how long it refused, the longest of late
 	full       time.Duration // how long the rate has not been in use while all slots were
+	since      int64         // units accepted until the last opening
+	accepted   float64       // the last good estimate as it was
 	lastPace   float64       // in force when the server began to refuse; 0: none
 	why        string
 }
@@ -130,9 +134,17 @@ func (l *pace) notice(s Signal) {
 	default:
 		l.probes, l.cutAt, l.firstRefused, l.lastRefused = 0, s.At, s.Sent, s.Sent
 	}
-	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+2*l.pause() {
+	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > l.idle() {
 		l.history = l.history[:0]
 	}
+}
+
+// idle is after which time of silence the past does not count.
+func (l *pace) idle() time.Duration {
+	if l.off() {
+		return idleAfter
+	}
+	return idleAfter + seconds(2/min(l.known, l.rate))
 }
 
 // refused learns that the server refuses, because of the rate.
@@ -170,7 +182,7 @@ func (l *pace) answered(s Signal, full, steers bool) {
 		l.full = 0
 		l.used += since
 		l.grow()
-		l.double(since)
+		l.double(since, s.Accepted)
 	case full && !s.Outside:
 		l.release(since)
 	}
@@ -207,7 +219,7 @@ func (l *pace) opened(s Signal) {
 	if l.used < 2*time.Second && l.credit > 0 {
 		l.creditless = windowMemory // what is granted meanwhile cannot be saved up
 	}
-	l.used, l.credit, l.ahead = 0, 0, 1
+	l.used, l.credit, l.ahead, l.since = 0, 0, 1, s.Accepted
 	if l.creditless--; l.creditless < 0 {
 		l.credit = l.known * s.At.Sub(s.Sent).Seconds()
 	}
@@ -227,7 +239,11 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 	case blur > wobble: // the next outage will tell more
 		l.depth, outages = min(blur, roughWobble), plateauOutages/4
 	}
-	if l.lastPace > 0 {
+	confirmed := !l.rough && math.Abs(estimate/l.accepted-1) < agreement
+	if !l.rough {
+		l.accepted = estimate
+	}
+	if l.lastPace > 0 && !confirmed {
 		estimate = max(estimate, leastCut*l.lastPace)
 	}
 	if l.probes == 0 { // the server may have opened long before
@@ -242,6 +258,8 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 	}
 	switch {
 	case l.lastPace == 0:
+	case confirmed:
+		estimate = min(max(estimate, sharper*l.lastPace), trust*estimate)
 	case units == 0:
 		estimate = cut * l.lastPace
 	case l.rough:
@@ -313,11 +331,12 @@ func (l *pace) grow() {
 
 // double makes the rate grow by itself once it has been above what is known for a while: the estimate was wrong, or is no
 // longer right.
-func (l *pace) double(since time.Duration) {
+func (l *pace) double(since time.Duration, accepted int64) {
 	if l.used < 2*l.plateau {
 		return
 	}
-	units := float64(doubleUnits)
+	// What was not used while the rate was too low may have been saved up.
+	units := max(doubleUnits, float64(accepted-l.since)/4)
 	if l.rough {
 		units = roughUnits
 	}
