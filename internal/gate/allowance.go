@@ -19,6 +19,8 @@ const (
 	fuller = 0.3
 	// overdrawn is what is thought to be true of a refill at which a call was refused.
 	overdrawn = 0.9
+	// freshProof is how many first calls of a window show that a limit of few calls is one.
+	freshProof = 2
 	// contradictions is how many make an end of a limit's model.
 	contradictions = 2
 )
@@ -33,6 +35,7 @@ type allowance struct {
 	left     int64     // what remained then
 	lost     bool      // it was refused: what others were counted is not known
 	silent   int       // answers since, that did not tell of it
+	fresh    int       // answers to the first call of a window, that told of a reset some time away
 	told     bool      // an answer that was not throttled told of the reset
 	refusals int       // calls that were refused, one an outage
 	wrong    int       // how often the server did what it could not have done
@@ -155,6 +158,9 @@ func (a *allowance) refused(s Signal) {
 
 // reset takes in what an answer says of the end of the window. The truth lies in all intervals that were told.
 func (a *allowance) reset(q Quota, s Signal) {
+	if !s.Throttled && q.Remaining == a.limit-1 && q.Reset > shortestPeriod {
+		a.fresh++ // a bucket would be full in no time
+	}
 	if q.ResetUnit > 0 {
 		a.cycle.ends(s.Sent.Add(q.Reset-q.ResetUnit), s.At.Add(q.Reset), s.Sent)
 	}
@@ -184,7 +190,7 @@ func (a *allowance) steers() bool {
 	case a.bucket:
 		return a.limit >= fewCalls && a.refill > 0
 	}
-	return a.limit > fewCalls && !a.cycle.until.IsZero()
+	return (a.limit > fewCalls || a.fresh >= freshProof) && !a.cycle.until.IsZero()
 }
 
 // limits returns the rate at which what is left lasts, and when it is used up.
