@@ -34,10 +34,6 @@ const (
 	agreement = 0.1
 	// leastCut is what remains at least of a rate that was refused.
 	leastCut = 0.5
-	// windowUnits is what the plateau lasts at least if the server, having refused, goes on for longer than a bucket
-	// of the known rate would: each trial of more costs the wait for the end of a window.
-	windowUnits = 200
-	bucketUnits = 3
 	// windowMemory is how many outages have to end at once for that to be forgotten.
 	windowMemory = 4
 	// trust is how far above what was accepted the next estimate may be: what is accepted is less than what is
@@ -89,7 +85,6 @@ type pace struct {
 	depth   float64       // how far the rate starts below what is known
 
 	firstRefused, lastRefused time.Time // calls of this outage, when they were sent
-	windowed                  int       // outages that have to end at once before the server is taken for a bucket
 	credit                    float64   // units a second more, for the first second after an opening
 	paceBefore                float64   // in force when the server began to refuse the time before
 	same                      int       // how often in a row that was the same rate
@@ -193,10 +188,6 @@ func (l *pace) opened(s Signal) {
 	blamed := !l.shutAt.IsZero()
 	if blamed {
 		l.outage = max(s.Sent.Sub(l.shutAt), l.outage*7/10)
-		if l.windowed--; l.probes > 0 && !l.rough && s.Sent.Sub(l.shutAt).Seconds()*l.known > bucketUnits {
-			l.windowed = windowMemory
-		}
-		l.windowed = max(0, l.windowed)
 	}
 	l.shutAt = time.Time{}
 	l.shut += max(0, s.Sent.Sub(l.cutAt))
@@ -274,8 +265,6 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 	switch {
 	case l.rough:
 		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.known)))
-	case l.windowed > 0:
-		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(windowUnits/l.known))
 	default:
 		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(plateauUnits/l.known))
 	}
