@@ -30,6 +30,10 @@ const (
 	firstCut = 0.9 // the same for the first of several in a row
 	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
 	stale = 0.9
+	// soonCut is what remains of the rate when the server refuses at once, within the time soon, oftenSoon times in a row.
+	soonCut   = 0.8
+	soon      = time.Second / 2
+	oftenSoon = 3
 	// agreement is within which part of each other two estimates in a row confirm each other.
 	agreement = 0.1
 	// leastCut is what remains at least of a rate that was refused.
@@ -89,6 +93,7 @@ type pace struct {
 	paceBefore                float64   // in force when the server began to refuse the time before
 	same                      int       // how often in a row that was the same rate
 	quick                     int       // outages in a row that came too soon for a good estimate
+	soon                      int       // outages in a row that came at once
 
 	creditless int           // openings without one
 	shutAt     time.Time     // when the server began to refuse; zero: it does not
@@ -260,6 +265,12 @@ func (l *pace) know(estimate, most float64, units int64, blur float64) {
 		estimate = math.Sqrt(estimate * sharper * l.lastPace)
 	default:
 		estimate = min(max(estimate, (estimate+2*sharper*l.lastPace)/3), trust*estimate)
+	}
+	if l.soon++; l.lastPace == 0 || l.used > soon {
+		l.soon = 0
+	}
+	if l.soon >= oftenSoon {
+		estimate = min(estimate, soonCut*l.lastPace)
 	}
 	l.known = max(estimate, 0.02)
 	switch {

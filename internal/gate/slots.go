@@ -19,7 +19,7 @@ const (
 	maxHold = 2 * time.Minute
 	// firstRetry is how long a concurrency that was refused is not tried again, the first time, and retryGrowth how
 	// much longer each next time.
-	firstRetry  = 4 * time.Second
+	firstRetry  = 2 * time.Second
 	retryGrowth = 3
 	// evenly is how much faster than they are answered the calls leave when a refused concurrency is tried again: it
 	// must not be their leaving at one instant that is refused.
