@@ -93,7 +93,7 @@ func (w *windows) begin(from, until time.Time, base int64) {
 	if w.extra > 0 && spent >= w.limit+w.extra {
 		w.why = fmt.Sprintf("%d in each %v: the server took as many", w.limit+w.extra, w.cycle.period)
 		w.limit += w.extra
-		w.step, w.interval = max(2*w.step, w.limit/4), 0
+		w.step, w.interval = max(2*w.step, w.limit/16), 0
 	}
 	w.extra, w.base = 0, base
 	w.cycle.begins(from, until)
@@ -160,7 +160,7 @@ func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	}
 	units = min(units, s.Accepted-1-w.base)
 	if w.surprise {
-		w.limit, w.step, w.interval = max(1, units), 1, max(1, units)
+		w.limit, w.step, w.interval = max(1, units, w.limit/2), 1, max(1, units)
 		w.shared = true
 		w.why = fmt.Sprintf("%d in each %v: somebody else uses the rest", w.limit, w.about())
 	} else if w.extra > 0 {
