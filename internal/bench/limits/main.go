@@ -204,8 +204,11 @@ func show(w io.Writer, r row, first, header bool) {
 		name = r.Server
 	}
 	mark := ""
+	if r.Stops > 0 {
+		mark = fmt.Sprintf("  (%d stopped and gone on with)", r.Stops)
+	}
 	if len(r.Missed) > 0 {
-		mark = "  missed: " + strings.Join(r.Missed, "; ")
+		mark += "  missed: " + strings.Join(r.Missed, "; ")
 	}
 	fmt.Fprintf(w, "%-34s %-30s %6.1f %8.1f %8.2f %8.2f %7d %5d%s\n",
 		name, r.Law, 100*r.Utilisation, 100*r.Worst, 100*r.Throttled, r.P99, r.Items, r.Lost, mark)
