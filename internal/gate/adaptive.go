@@ -55,6 +55,9 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 			c.top = max(c.top, s.Level)
 		}
 		c.slots.answered(s, ceiling.Concurrency)
+		if s.Opened {
+			c.pace.opened(s, &c.outage)
+		}
 		c.pace.answered(s, s.Level >= current.Concurrency, !c.windows.on())
 		if s.Opened && c.pace.off() && !c.windows.on() {
 			c.slots.restart()
