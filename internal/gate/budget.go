@@ -3,8 +3,6 @@ package gate
 import (
 	"fmt"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -27,8 +25,9 @@ type budget struct {
 	why    string
 }
 
-// observe reads the headers of an answer.
-func (b *budget) observe(s Signal) {
+// learn implements law: it reads the headers of an answer.
+func (b *budget) learn(e evidence) {
+	s := e.Signal
 	for _, q := range s.Quotas {
 		if q.RemainingKnown {
 			a := b.find(q.Name)
@@ -41,6 +40,9 @@ func (b *budget) observe(s Signal) {
 				b.why = fmt.Sprintf("the headers%s tell of %d in each %v", named(q.Name), a.limit, a.cycle.period)
 			}
 		}
+	}
+	if s.Throttled && s.NewEpoch && b.explains(s) {
+		b.why = "throttled: the quota is used up, as the headers say"
 	}
 	if s.Outside || s.Answered+len(s.Quotas) == 0 {
 		return
@@ -86,18 +88,30 @@ func (b *budget) explains(s Signal) bool {
 	return false
 }
 
-// limit returns the rate at which the tightest quota lasts, and when it is used up.
-func (b *budget) limit(s Signal) (rate.Limit, Hold) {
-	limit, hold := noLimit, Hold{}
+// bound implements law: the rate at which the tightest quota lasts, and when it is used up.
+func (b *budget) bound(next *Setting, s Signal) {
+	hold := Hold{}
 	for _, a := range b.limits {
 		if !a.steers() {
 			continue
 		}
-		r, h := a.limits(s)
-		limit = min(limit, r)
+		limit, h := a.limits(s)
+		next.Rate = min(next.Rate, limit)
 		if !h.Until.IsZero() && (hold.Until.IsZero() || h.After < hold.After) {
 			hold = h
 		}
 	}
-	return limit, hold
+	if !hold.Until.IsZero() {
+		next.Hold = hold
+	}
+}
+
+// reason implements law.
+func (b *budget) reason() string { return once(&b.why) }
+
+// once returns a text and forgets it.
+func once(text *string) string {
+	t := *text
+	*text = ""
+	return t
 }

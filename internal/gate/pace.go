@@ -95,21 +95,31 @@ type pace struct {
 // off reports whether the law knows of no limit.
 func (l *pace) off() bool { return l.known == 0 }
 
-// limit returns the rate in force.
-func (l *pace) limit() rate.Limit {
-	if l.off() {
-		return noLimit
+// learn implements law.
+func (l *pace) learn(e evidence) {
+	l.notice(e.Signal)
+	switch {
+	case e.blamed == blameRate:
+		l.refused(e.Signal)
+	case e.Throttled || e.Answered == 0:
+	case e.Opened:
+		l.opened(e.Signal, e.outage)
+		l.last = e.At
+	default:
+		l.answered(e)
 	}
-	return rate.Limit(l.rate)
 }
 
-// pause returns how long it takes the server to grant one more call.
-func (l *pace) pause() time.Duration {
-	if l.off() {
-		return 0
+// bound implements law.
+func (l *pace) bound(next *Setting, _ Signal) {
+	if !l.off() {
+		next.Rate = min(next.Rate, rate.Limit(l.rate))
+		next.Pause = min(seconds(1/l.known), maxGrant) // it takes as long until one more call is granted
 	}
-	return min(seconds(1/l.known), maxGrant)
 }
+
+// reason implements law.
+func (l *pace) reason() string { return once(&l.why) }
 
 // notice keeps time.
 func (l *pace) notice(s Signal) {
@@ -135,26 +145,25 @@ func (l *pace) refused(s Signal) {
 	}
 }
 
-// answered learns that the server accepts. full says that all slots were in use when the call was sent, and steers that the
-// rate is this law's.
-func (l *pace) answered(s Signal, full, steers bool) {
+// answered learns that the server accepts.
+func (l *pace) answered(e evidence) {
 	longest := time.Second
 	if !l.off() {
 		longest = max(longest, seconds(2/l.rate))
 	}
-	since := max(0, min(s.At.Sub(l.last), longest))
+	since := max(0, min(e.At.Sub(l.last), longest))
 	if l.last.IsZero() {
 		since = 0
 	}
-	l.last = s.At
+	l.last = e.At
 	switch {
-	case l.off() || s.Shut || !steers:
-	case s.Paced:
+	case l.off() || e.Shut || e.windows:
+	case e.Paced:
 		l.slack = 0
 		l.used += since
-		l.double(since, s.Accepted)
+		l.double(since, e.Accepted)
 		l.grow()
-	case full && !s.Outside:
+	case e.full && !e.Outside:
 		l.release(since)
 	}
 }

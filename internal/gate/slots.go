@@ -3,6 +3,8 @@ package gate
 import (
 	"fmt"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -61,6 +63,33 @@ func (l *slots) adopt(concurrency int) {
 	}
 	*l = slots{allowed: concurrency, target: concurrency, good: min(l.good, concurrency), climbing: true, hold: minHold}
 }
+
+// learn implements law.
+func (l *slots) learn(e evidence) {
+	switch {
+	case e.blamed == blameSlots:
+		l.refusedAt(e.Signal)
+	case e.blamed == blameRate:
+		l.cleared()
+	case e.Throttled || e.Answered == 0:
+	default:
+		l.answered(e.Signal, e.ceiling)
+		if e.Opened && !e.paced {
+			l.restart()
+		}
+	}
+}
+
+// bound implements law.
+func (l *slots) bound(next *Setting, _ Signal) {
+	next.Concurrency = l.allowed
+	if l.paced > 0 {
+		next.Rate = min(next.Rate, rate.Limit(l.paced))
+	}
+}
+
+// reason implements law.
+func (l *slots) reason() string { return once(&l.why) }
 
 // answered learns from an answer.
 func (l *slots) answered(s Signal, ceiling int) {

@@ -57,16 +57,18 @@ func ordinal(s Signal) int64 { return s.Index - (s.Granted - s.Accepted) }
 // left is what the current window has left.
 func (w *windows) left(s Signal) int64 { return w.limit + w.extra - (s.Accepted - w.base) }
 
-// observe learns from a signal. o is the outage under way, or the one that the signal ends.
-func (w *windows) observe(s Signal, o *outage) {
+// learn implements law.
+func (w *windows) learn(e evidence) {
+	s := e.Signal
 	if w.opened.IsZero() {
 		w.opened, w.accepted = s.Sent, 1 // as if the first call had ended an outage
 	}
 	switch {
 	case s.Opened:
-		w.ended(s, o)
+		w.ended(s, e.outage)
 	case !w.on():
 	case s.Throttled && s.NewEpoch:
+		w.why = "throttled: the window is used up"
 		w.refused(s)
 	case s.Answered > 0 && !s.Outside && !s.Shut:
 		w.answered(s)
@@ -179,25 +181,33 @@ func (w *windows) about() time.Duration {
 	return ((w.cycle.shortest + w.cycle.longest) / 2).Round(10 * time.Millisecond)
 }
 
-// limits returns the rate at which what is left lasts, and when it is used up.
-func (w *windows) limits(s Signal) (rate.Limit, Hold) {
+// bound implements law: the rate at which what is left lasts, and when it is used up. Where this law holds, that of the
+// rate does not.
+func (w *windows) bound(next *Setting, s Signal) {
 	if !w.on() {
-		return noLimit, Hold{}
+		return
 	}
-	even := rate.Limit(float64(w.limit) / max(w.about(), time.Millisecond).Seconds())
+	next.Pause = 0
+	if !w.surprise {
+		next.Reopen = w.reopens()
+	}
+	next.Rate = rate.Limit(float64(w.limit) / max(w.about(), time.Millisecond).Seconds())
+	if !w.cycle.until.After(s.At) { // a new window, of which nothing is known yet
+		return
+	}
 	left := w.left(s)
-	if !w.cycle.until.After(s.At) {
-		return even, Hold{}
-	}
-	if left > 0 {
+	switch {
+	case left > 0:
 		over := max(minSpread, min(spread, w.cycle.from.Sub(s.At)))
-		return rate.Limit(float64(left) / over.Seconds()), Hold{After: s.Granted + left, Until: w.reopens()}
+		next.Rate = rate.Limit(float64(left) / over.Seconds())
+	case w.blurred(): // one call tries whether the next window has begun
+		next.Rate = rate.Limit(2 / w.cycle.until.Sub(w.cycle.from).Seconds())
 	}
-	if w.blurred() { // one call tries whether the next window has begun
-		even = rate.Limit(2 / w.cycle.until.Sub(w.cycle.from).Seconds())
-	}
-	return even, Hold{After: s.Granted, Until: w.reopens()}
+	next.Hold = Hold{After: s.Granted + max(0, left), Until: w.reopens()}
 }
+
+// reason implements law.
+func (w *windows) reason() string { return once(&w.why) }
 
 // blurred reports whether the end of the window is not known well enough.
 func (w *windows) blurred() bool {
@@ -211,17 +221,4 @@ func (w *windows) reopens() time.Time {
 		return w.cycle.from.Add(w.cycle.until.Sub(w.cycle.from) / 2)
 	}
 	return w.cycle.until.Add(resetSlack)
-}
-
-// reopen returns when the gate should open after a refusal, zero when that is not known.
-func (w *windows) reopen() time.Time {
-	if !w.on() || w.surprise {
-		return time.Time{}
-	}
-	return w.reopens()
-}
-
-// blame says what a throttle is put down to.
-func (w *windows) blame(s Signal) string {
-	return fmt.Sprintf("throttled: left %d extra %d surprise %v from %v until %v sent %v per %v", w.left(s), w.extra, w.surprise, w.cycle.from.Sub(s.At), w.cycle.until.Sub(s.At), s.Sent.Sub(s.At), w.about())
 }
