@@ -84,10 +84,8 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	c.slots.learn(e)
 
 	next := Setting{Concurrency: current.Concurrency, Rate: noLimit, Why: current.Why}
-	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} {
+	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} { // the later knows better
 		l.bound(&next, s)
-	}
-	for _, l := range [...]law{&c.budget, &c.windows, &c.pace, &c.slots} {
 		if why := l.reason(); why != "" {
 			next.Why = why
 		}

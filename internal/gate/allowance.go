@@ -21,6 +21,8 @@ const (
 	overdrawn = 0.9
 	// freshProof is how many first calls of a window show that a limit of few calls is one.
 	freshProof = 2
+	// othersPart is the part of a renewed window that somebody else may have used before its first answer.
+	othersPart = 8
 	// contradictions is how many make an end of a limit's model.
 	contradictions = 2
 )
@@ -90,7 +92,7 @@ func (a *allowance) observe(q Quota, s Signal) {
 			a.anchor = anchor{s.Sent, sum}
 		}
 		if gain > 0 {
-			a.gained(gain, most >= a.limit, s)
+			a.gained(gain, most >= a.limit-a.limit/othersPart, s)
 		}
 		if gain > 0 || a.lost {
 			a.top = sum

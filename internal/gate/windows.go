@@ -156,8 +156,10 @@ func (w *windows) ended(s Signal, o *outage) {
 // confirm compares the end of an outage with what was expected.
 func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	if until.Before(w.cycle.from) || w.surprise && from.After(w.cycle.until) {
-		w.why = "no windows after all: the server took a call out of turn"
-		*w = windows{opened: s.Sent, accepted: s.Accepted, mistakes: w.mistakes + 1}
+		*w = windows{
+			opened: s.Sent, accepted: s.Accepted, mistakes: w.mistakes + 1,
+			why: "no windows after all: the server took a call out of turn",
+		}
 		return
 	}
 	units = min(units, s.Accepted-1-w.base)
