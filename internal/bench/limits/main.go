@@ -20,6 +20,9 @@
 // of throttled requests among all, and p99 is from the first send of an item to
 // its success; each is a mean over the seeds.
 //
+// A run that is throttled for longer than MaxThrottleWait, because another client
+// of the server is quicker all the time, is gone on with by Rerun, and counted.
+//
 // A run is deterministic but for the order in which goroutines wake at the same
 // instant, so figures differ a little from one to the next. The exit status is
 // 1 when items were lost, a promise was broken or, with -check, a goal was
