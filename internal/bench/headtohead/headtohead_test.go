@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -70,5 +71,13 @@ func TestCompare(t *testing.T) {
 				t.Errorf("lost some: %s", line)
 			}
 		}
+	}
+}
+
+// Where nginx is missing the command says so, and exits with a status of its own.
+func TestNginxIsMissing(t *testing.T) {
+	t.Parallel()
+	if _, err := findNginx([]string{"no-such-nginx", "/no/such/nginx"}); !errors.Is(err, errNoNginx) {
+		t.Errorf("error %v, want %v", err, errNoNginx)
 	}
 }

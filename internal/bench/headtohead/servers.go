@@ -105,7 +105,7 @@ func prepare(app *core.BaseApp, rate int) (token string, err error) {
 
 // startNginx runs an nginx in front of a PocketBase without a limit of its own.
 func startNginx(ctx context.Context, rate, burst int) (*server, error) {
-	nginx, err := findNginx()
+	nginx, err := findNginx(nginxNames)
 	if err != nil {
 		return nil, err
 	}
