@@ -18,8 +18,8 @@ const (
 // A law turns one kind of evidence into bounds on the knobs that it moves.
 type law interface {
 	learn(e evidence)
-	// bound narrows a setting down to what the law allows by now.
-	bound(next *Setting, s Signal)
+	// bound narrows a setting down to what the law allows by now. (It takes no pointer, which would allocate.)
+	bound(next Setting, s Signal) Setting
 	// reason returns why the law has changed its mind, once, and "" if it has not.
 	reason() string
 }
@@ -85,7 +85,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 
 	next := Setting{Concurrency: current.Concurrency, Rate: noLimit, Why: current.Why}
 	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} { // the later knows better
-		l.bound(&next, s)
+		next = l.bound(next, s)
 		if why := l.reason(); why != "" {
 			next.Why = why
 		}

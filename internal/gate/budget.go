@@ -89,7 +89,7 @@ func (b *budget) explains(s Signal) bool {
 }
 
 // bound implements law: the rate at which the tightest quota lasts, and when it is used up.
-func (b *budget) bound(next *Setting, s Signal) {
+func (b *budget) bound(next Setting, s Signal) Setting {
 	hold := Hold{}
 	for _, a := range b.limits {
 		if !a.steers() {
@@ -104,6 +104,7 @@ func (b *budget) bound(next *Setting, s Signal) {
 	if !hold.Until.IsZero() {
 		next.Hold = hold
 	}
+	return next
 }
 
 // reason implements law.

@@ -111,11 +111,12 @@ func (l *pace) learn(e evidence) {
 }
 
 // bound implements law.
-func (l *pace) bound(next *Setting, _ Signal) {
+func (l *pace) bound(next Setting, _ Signal) Setting {
 	if !l.off() {
 		next.Rate = min(next.Rate, rate.Limit(l.rate))
 		next.Pause = min(seconds(1/l.known), maxGrant) // it takes as long until one more call is granted
 	}
+	return next
 }
 
 // reason implements law.

@@ -81,11 +81,12 @@ func (l *slots) learn(e evidence) {
 }
 
 // bound implements law.
-func (l *slots) bound(next *Setting, _ Signal) {
+func (l *slots) bound(next Setting, _ Signal) Setting {
 	next.Concurrency = l.allowed
 	if l.paced > 0 {
 		next.Rate = min(next.Rate, rate.Limit(l.paced))
 	}
+	return next
 }
 
 // reason implements law.

@@ -185,9 +185,9 @@ func (w *windows) about() time.Duration {
 
 // bound implements law: the rate at which what is left lasts, and when it is used up. Where this law holds, that of the
 // rate does not.
-func (w *windows) bound(next *Setting, s Signal) {
+func (w *windows) bound(next Setting, s Signal) Setting {
 	if !w.on() {
-		return
+		return next
 	}
 	next.Pause = 0
 	if !w.surprise {
@@ -195,7 +195,7 @@ func (w *windows) bound(next *Setting, s Signal) {
 	}
 	next.Rate = rate.Limit(float64(w.limit) / max(w.about(), time.Millisecond).Seconds())
 	if !w.cycle.until.After(s.At) { // a new window, of which nothing is known yet
-		return
+		return next
 	}
 	left := w.left(s)
 	switch {
@@ -206,6 +206,7 @@ func (w *windows) bound(next *Setting, s Signal) {
 		next.Rate = rate.Limit(2 / w.cycle.until.Sub(w.cycle.from).Seconds())
 	}
 	next.Hold = Hold{After: s.Granted + max(0, left), Until: w.reopens()}
+	return next
 }
 
 // reason implements law.

@@ -68,7 +68,7 @@ func main() {
 		}
 	}
 	if set.check && !met {
-		fmt.Fprintf(os.Stderr, "headtohead: MISSED a goal: see above\n")
+		fmt.Fprintln(os.Stderr, "headtohead: MISSED a goal: see above")
 		os.Exit(1)
 	}
 }
