@@ -28,6 +28,7 @@ const (
 	roughUnits  = 3
 	savedPart   = 0.25
 	minDouble   = 2 * time.Second
+	roughDouble = time.Second
 	maxDouble   = 10 * time.Second
 	// A rate that does not bind for longer than slackAfter, since all slots are in use all the time, grows by slackGrowth a
 	// second, and is let go of after slackEnd.
@@ -70,6 +71,7 @@ const (
 type pace struct {
 	known   float64       // quota units a second that the server grants; 0: there is no limit
 	rough   bool          // known is based on little
+	vague   bool          // known is half a guess
 	depth   float64       // how far the rate starts below what is known
 	plateau time.Duration // until it is back
 
@@ -200,6 +202,8 @@ func (l *pace) know(e estimate, sharp bool) {
 		return
 	case e.blur > wobble: // the next outage will tell more
 		l.depth, outages = min(e.blur, roughWobble), plateauOutages/4
+	case l.vague:
+		l.depth, outages = wobble, plateauOutages/4
 	default:
 		l.depth = wobble
 	}
@@ -208,6 +212,7 @@ func (l *pace) know(e estimate, sharp bool) {
 
 // truth is what the server grants: more than was accepted, and less than was refused.
 func (l *pace) truth(e estimate, sharp bool) float64 {
+	l.vague = false
 	confirmed := !l.rough && math.Abs(e.perSecond/l.accepted-1) < agreement
 	if l.quick++; !l.rough {
 		l.quick, l.accepted = 0, e.perSecond
@@ -236,6 +241,7 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 		return min(least, cut*l.refusal)
 	case !sharp && least < stale*l.refusal:
 		// What the server granted on the way from a low rate to this one says little, unless it can be saved up.
+		l.vague = true
 		return math.Sqrt(least * sharper * l.refusal)
 	}
 	return min(max(least, (least+2*sharper*l.refusal)/3), trust*least)
@@ -270,11 +276,11 @@ func (l *pace) double(since time.Duration, accepted int64) {
 	if l.used < 2*l.plateau {
 		return
 	}
-	units := max(doubleUnits, savedPart*float64(accepted-l.base))
+	units, least := max(doubleUnits, savedPart*float64(accepted-l.base)), minDouble
 	if l.rough {
-		units = roughUnits
+		units, least = roughUnits, roughDouble
 	}
-	took := max(minDouble, min(maxDouble, seconds(units/l.rate)))
+	took := max(least, min(maxDouble, seconds(units/l.rate)))
 	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
 }
 
