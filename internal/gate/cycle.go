@@ -48,6 +48,7 @@ func (c *cycle) begins(from, until time.Time) {
 		return
 	case c.begun[0].IsZero():
 		c.origin, c.count = now, 0
+	case c.longest > 0 && until.Sub(c.begun[0]) < c.shortest/4: // that one too, which began at another time then
 	default:
 		c.measure(now)
 	}

@@ -87,6 +87,21 @@ func TestCycleOfAnotherPeriod(t *testing.T) {
 	c.expect(t, 28, 28.1)
 }
 
+// A window that is said to begin again soon after is the same one: the last that was heard of it counts.
+func TestCycleOfAWindowThatBeganLater(t *testing.T) {
+	t.Parallel()
+	var c cycle
+	for _, at := range []float64{0, 10, 20} {
+		c.begins(moment(at), moment(at+0.1))
+	}
+	c.from, c.until = time.Time{}, time.Time{}
+	c.begins(moment(20.3), moment(20.4))
+	if c.period != 10*time.Second || c.count != 2 {
+		t.Errorf("period %v after %d windows, want 10 s after two", c.period, c.count)
+	}
+	c.expect(t, 30.3, 30.4)
+}
+
 // Several windows narrow a long period down better than the last two do.
 func TestCycleFromAfar(t *testing.T) {
 	t.Parallel()
