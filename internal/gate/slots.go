@@ -13,6 +13,8 @@ const (
 	climbGain = 0.2
 	// climbError is the error of the throughput that is put up with while doubling.
 	climbError = 0.05
+	// climbLeast is how many answers it takes at least to tell how much they differ.
+	climbLeast = 24
 	// trialGain is the same for the small steps later, of which there are many.
 	trialGain = 0.35
 	trialStep = 1.25
@@ -149,7 +151,7 @@ func (l *slots) need() int {
 	case l.climbing:
 		mean := l.busy / float64(l.calls)
 		spread := max(0, l.squares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
-		return max(l.allowed, min(12*l.allowed, int(spread/(climbError*climbError))))
+		return max(l.allowed, climbLeast, min(12*l.allowed, int(spread/(climbError*climbError))))
 	case l.refused > 0:
 		return max(16, 2*l.allowed)
 	default:
