@@ -167,7 +167,7 @@ func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
 		return s.Rate
 	}
 	idle := paced
-	idle.Paced = false
+	idle.Paced, idle.Level, idle.InFlight = false, 1, 1
 	if r := use(100, idle); r != known {
 		t.Errorf("rate %v after 100 s out of use, want the %v of before", r, known)
 	}
