@@ -61,13 +61,15 @@ func WithLimiter(l *Limiter) Option {
 //
 // The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has no
 // rate until the server shows one. It learns from answers: from the quotas that headers tell ([Feedback]), and from
-// throttles, which it blames on the rate or on the number of calls in flight. [LimiterStats] tells what it believes, and
-// [OnAdjust] each change. Idle time neither forgets nor saves anything up. [NewLimiter] sets other bounds.
+// throttles, which it blames on a window's quota, on the rate or on the number of calls in flight. [LimiterStats] tells
+// what it believes, and [OnAdjust] each change. Idle time neither forgets nor saves anything up. [NewLimiter] sets other
+// bounds.
 //
 // All methods may be called from many goroutines. A Limiter must not be copied after first use.
 //
 // Any throttle, reported by a run or through [Limiter.Observe], shuts it for everybody until the time that the server
-// named, or for a growing random time. Then a single call tries; only its success opens the limiter again.
+// named, or for as long as it has learned, or for a random time that grows to about 10 seconds. Then a single call tries, of
+// those that were refused first; only its success opens the limiter again.
 type Limiter struct {
 	once sync.Once
 	gate *gate.Gate

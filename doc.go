@@ -33,8 +33,9 @@
 // It is told nothing and learns from the answers. It starts with 4 calls at once and doubles that while it brings
 // throughput, up to 64. When the server throttles (429, or 503 with Retry-After) it shuts for everybody until the time
 // the server names, or for a growing random pause; then one call tries, and its success opens it again. Next time it
-// does better: quotas told in headers are spread over their window and never overdrawn; without headers the server's
-// rate is what it accepted between two times at which it refused; and where neither explains it, fewer calls are in
+// does better. Quotas told in headers are spread over their window and never overdrawn. Without headers the server's
+// rate is what it accepted between two times at which it refused; if it refuses everything for long, it has windows,
+// whose quota and length are learned and kept to as if they were told. Where neither explains the refusal, fewer calls are in
 // flight. [LimiterStats] and [OnAdjust] tell what it believes and why. What it learned lasts as long as the limiter.
 // [Concurrency] and [Rate] are ceilings to all that: Concurrency(8) starts at 8, Rate(60, 3*time.Second) is
 // kept from the first call. To share one account's limit among several runs, give them one limiter ([WithLimiter]);

@@ -201,3 +201,167 @@ func TestLimiterObeysHeaders(t *testing.T) {
 		}
 	})
 }
+
+// bucketServer is a server with a token bucket that it tells nobody of. It may be called from many goroutines.
+type bucketServer struct {
+	perSecond, burst float64
+
+	mu        sync.Mutex
+	tokens    float64
+	filled    time.Time
+	requests  []time.Time // taken and refused
+	throttled int
+}
+
+func newBucketServer(perSecond, burst float64) *bucketServer {
+	return &bucketServer{perSecond: perSecond, burst: burst, tokens: burst, filled: time.Now()}
+}
+
+// call takes 100 ms, and 20 ms if it is refused.
+func (s *bucketServer) call() error {
+	s.mu.Lock()
+	now := time.Now()
+	s.tokens = min(s.burst, s.tokens+s.perSecond*now.Sub(s.filled).Seconds())
+	s.filled = now
+	s.requests = append(s.requests, now)
+	refused := s.tokens < 1
+	if refused {
+		s.throttled++
+	} else {
+		s.tokens--
+	}
+	s.mu.Unlock()
+	if refused {
+		time.Sleep(20 * time.Millisecond)
+		return windrow.Throttled(errors.New("too many"), 0)
+	}
+	time.Sleep(100 * time.Millisecond)
+	return nil
+}
+
+// F28: a server that answers 429 for ever ends the run after MaxThrottleWait. Nothing is lost: the rest was not attempted,
+// and Rerun goes on with it once the server takes calls again.
+func TestF28_AServerThatThrottlesForEver(t *testing.T) {
+	t.Parallel()
+	for _, hint := range []time.Duration{0, 30 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			const wait = 10 * time.Minute
+			var mu sync.Mutex
+			taken, shut, requests := 0, false, 0
+			p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) {
+				time.Sleep(50 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				requests++
+				if shut = shut || taken == 40; shut {
+					return 0, windrow.Throttled(errors.New("too many"), hint)
+				}
+				taken++
+				return 0, nil
+			}, windrow.Retry(windrow.RetryPolicy{MaxThrottleWait: wait}))
+			began := time.Now()
+			res, err := p.Run(t.Context(), make([]int, 100))
+			if !errors.Is(err, windrow.ErrThrottled) {
+				t.Fatalf("error %v, want %v", err, windrow.ErrThrottled)
+			}
+			if took := time.Since(began); took < wait-2*hint-time.Minute || took > wait+2*hint+time.Minute {
+				t.Errorf("the run ended after %v, want about %v", took, wait)
+			}
+			if s := res.Stats(); s.Succeeded != 40 || s.NotAttempted != 60 {
+				t.Errorf("%d succeeded and %d were not attempted, want 40 and 60", s.Succeeded, s.NotAttempted)
+			}
+			if requests > 100+int(wait/time.Second) {
+				t.Errorf("%d requests in %v of refusals", requests, wait)
+			}
+			mu.Lock()
+			shut, taken = false, -1000
+			mu.Unlock()
+			if res, err = p.Rerun(t.Context(), res); err != nil || res.Stats().Succeeded != 100 {
+				t.Errorf("rerun: %d succeeded, %v", res.Stats().Succeeded, err)
+			}
+		})
+	}
+}
+
+// F44: two clients with a limiter each share one quota. Neither knows of the other; both get on, and most of the quota is used.
+func TestF44_TwoLimitersShareOneQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const items = 1000
+		s := newBucketServer(20, 20)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { return 0, s.call() })
+				if res, err := p.Run(t.Context(), make([]int, items)); err != nil || res.Stats().Succeeded != items {
+					t.Errorf("%d of %d succeeded: %v", res.Stats().Succeeded, items, err)
+				}
+			})
+		}
+		wg.Wait()
+		if took, ideal := time.Since(began), 99*time.Second; took > ideal*5/4 {
+			t.Errorf("took %v, want little more than the %v that the server needs", took, ideal)
+		}
+		if share := float64(s.throttled) / float64(len(s.requests)); share > 0.15 {
+			t.Errorf("%.0f %% of the requests were refused", 100*share)
+		}
+	})
+}
+
+// What the caller allows is a ceiling for all that the limiter learns.
+func TestLimiterLearnsBelowItsCeilings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newBucketServer(8, 3)
+		l := windrow.NewLimiter(windrow.Concurrency(5), windrow.Rate(12, time.Second), windrow.Burst(2))
+		p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) {
+			if st := l.Stats(); st.Concurrency > 5 || st.InFlight > 5 || st.Rate > 12 {
+				t.Errorf("%+v, with ceilings of 5 and 12/s", st)
+			}
+			return 0, s.call()
+		}, windrow.WithLimiter(l))
+		began := time.Now()
+		if _, err := p.Run(t.Context(), make([]int, 500)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 75*time.Second {
+			t.Errorf("500 items at 8/s took %v: the ceiling of 12/s should have been learned to be too high", took)
+		}
+		for i := 14; i < len(s.requests); i++ {
+			if within := s.requests[i].Sub(s.requests[i-14]); within < time.Second {
+				t.Fatalf("15 calls within %v, with a ceiling of 12/s and a burst of 2", within)
+			}
+		}
+	})
+}
+
+// An idle limiter neither forgets nor stores up credit: after a day it lets no more through at once than before.
+func TestLimiterIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newBucketServer(10, 1)
+		l := windrow.NewLimiter()
+		p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { return 0, s.call() }, windrow.WithLimiter(l))
+		if _, err := p.Run(t.Context(), make([]int, 600)); err != nil {
+			t.Fatal(err)
+		}
+		before := l.Stats()
+		time.Sleep(24 * time.Hour)
+		if after := l.Stats(); after.Rate != before.Rate || after.Concurrency != before.Concurrency {
+			t.Errorf("a day later %+v, want %+v", after, before)
+		}
+		from := len(s.requests)
+		if _, err := p.Run(t.Context(), make([]int, 50)); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(s.requests[from:]); n > 60 {
+			t.Errorf("%d requests for 50 items", n)
+		}
+		for i := from + 3; i < len(s.requests); i++ {
+			if within := s.requests[i].Sub(s.requests[i-3]); within < 150*time.Millisecond {
+				t.Fatalf("4 requests within %v, with a rate of about 10/s learned the day before", within)
+			}
+		}
+	})
+}

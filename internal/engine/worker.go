@@ -100,8 +100,15 @@ func (r *Run) throttledFor(pause time.Duration) error {
 }
 
 // claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk.
+// It is asked again when the server throttles meanwhile: what was refused goes first then.
 func (w *worker) claim(bool) int {
-	w.take(1)
+	if w.unit == nil && w.busy() && w.run.throttling.Load() {
+		w.run.giveBack(w.span)
+		w.span = span{}
+	}
+	if !w.busy() {
+		w.take(1)
+	}
 	switch {
 	case w.unit != nil:
 		return w.run.cost(len(w.unit.jobs))

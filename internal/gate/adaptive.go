@@ -6,19 +6,52 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Adaptive is the controller that learns a server's limit from its answers. It is made of three laws, each of which
-// moves one knob, and none before there is evidence for it:
+const (
+	// burstTime is how much of a learned rate may leave at one instant: timers wake about a millisecond late.
+	burstTime = 10 * time.Millisecond
+	// mistaken is after how many throttles of calls with more in flight than any answered the rate is no longer blamed.
+	mistaken = 4
+	// noLimit is the rate of a law that knows of no limit.
+	noLimit = rate.Inf
+)
+
+// A law turns one kind of evidence into bounds on the knobs that it moves.
+type law interface {
+	learn(e evidence)
+	// bound narrows a setting down to what the law allows by now. (It takes no pointer, which would allocate.)
+	bound(next Setting, s Signal) Setting
+	// reason returns why the law has changed its mind, once, and "" if it has not.
+	reason() string
+}
+
+// evidence is a signal and what is made of it.
+type evidence struct {
+	Signal
+	blamed  blame   // for a throttle
+	outage  *outage // under way, or the one that the signal ends
+	full    bool    // all slots were in use when the call was sent
+	ceiling int     // calls that may ever be in flight
+	paced   bool    // a law knows a rate
+	windows bool    // the law of windows knows of some
+}
+
+// Adaptive is the controller that learns a server's limit from its answers. It is made of four laws, none of which
+// moves anything before there is evidence for it:
 //
 //   - budget: the headers tell what remains. Moves Rate and Hold.
+//   - windows: the server refuses everything for long times. Moves Rate, Hold and Reopen.
 //   - pace: the server throttled, and told nothing. Moves Rate and Pause.
-//   - slots: answers and their latency. Moves Concurrency.
+//   - slots: answers and their latency. Moves Concurrency, and Rate while it tries a refused one again.
 //
-// A throttle is blamed on the quota if the headers say that it is used up; else on the rate, if the call had to wait
-// for the rate, or if as many calls in flight were answered before; else on the number of calls in flight.
+// A throttle is blamed on the quota if the headers or the windows say that it is used up; else on the rate, if the call
+// had to wait for the rate, or if as many calls in flight were answered before; else on the number of calls in flight.
 type Adaptive struct {
-	budget budget
-	pace   pace
-	slots  slots
+	budget  budget
+	windows windows
+	pace    pace
+	slots   slots
+
+	outage outage
 	blamed blame // for the last cut
 	top    int   // most calls in flight of which one was answered since that cut
 	above  int   // cuts in a row by a call with more in flight than that
@@ -39,53 +72,49 @@ func NewAdaptive() *Adaptive { return &Adaptive{} }
 
 // Adjust implements [Controller].
 func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
-	next := current
 	c.slots.adopt(current.Concurrency)
-	c.pace.notice(s)
-	c.budget.observe(s)
-	switch {
-	case s.Throttled:
-		c.throttled(s)
-	case s.Answered > 0:
-		if !s.Outside {
-			c.top = max(c.top, s.Level)
-		}
-		c.slots.answered(s, ceiling.Concurrency)
-		c.pace.answered(s, s.Level >= current.Concurrency)
-		if s.Opened && c.pace.off() {
-			c.slots.restart()
+	c.outage.observe(s)
+	e := evidence{Signal: s, outage: &c.outage, full: s.Level >= current.Concurrency, ceiling: ceiling.Concurrency}
+	c.budget.learn(e) // these two say whether a throttle is no surprise
+	c.windows.learn(e)
+	e.blamed = c.blame(s)
+	e.windows = c.windows.on()
+	c.pace.learn(e)
+	e.paced = e.windows || !c.pace.off()
+	c.slots.learn(e)
+
+	next := Setting{Concurrency: current.Concurrency, Rate: noLimit, Why: current.Why}
+	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} { // the later knows better
+		next = l.bound(next, s)
+		if why := l.reason(); why != "" {
+			next.Why = why
 		}
 	}
-	next.Concurrency = c.slots.allowed
-	next.Rate, next.Hold = c.budget.limit(s)
-	next.Rate = min(next.Rate, c.pace.limit())
-	if even := rate.Limit(c.slots.paced); even > 0 {
-		next.Rate = min(next.Rate, even)
-	}
-	next.Pause = c.pace.pause()
 	next.Burst = ceiling.Burst
 	if next.Rate < ceiling.Rate {
 		next.Burst = max(ceiling.Burst, int(float64(next.Rate)*burstTime.Seconds()))
 	}
-	for _, why := range []*string{&c.budget.why, &c.pace.why, &c.slots.why} {
-		if *why != "" {
-			next.Why, *why = *why, ""
-		}
-	}
 	return next
 }
 
-// throttled blames a throttle. Those of an old epoch only tell more about the last cut.
-func (c *Adaptive) throttled(s Signal) {
+// blame blames a throttle. Those of an old epoch only tell more about the last cut, when that was blamed on the calls in
+// flight.
+func (c *Adaptive) blame(s Signal) blame {
+	if !s.Throttled {
+		if s.Answered > 0 && !s.Outside {
+			c.top = max(c.top, s.Level)
+		}
+		return noBlame
+	}
 	blamed := blameSlots
 	switch {
-	case c.budget.explains(s):
+	case c.budget.explains(s) || c.windows.on():
 		blamed = blameQuota
 	case s.Paced && !c.pace.off() || s.Level <= c.slots.good:
 		blamed = blameRate
 	}
 	if !s.NewEpoch && (c.blamed != blameSlots || s.Level == 0 || !s.Shut) {
-		return
+		return noBlame
 	}
 	if s.NewEpoch && !s.Shut {
 		if c.above++; s.Level <= c.top {
@@ -97,24 +126,6 @@ func (c *Adaptive) throttled(s Signal) {
 		}
 		c.top = 0
 	}
-	switch c.blamed = blamed; blamed {
-	case blameQuota:
-		if s.NewEpoch {
-			c.budget.why = "throttled: the quota is used up, as the headers say"
-		}
-	case blameRate:
-		c.slots.cleared()
-		c.pace.refused(s)
-	case blameSlots:
-		c.slots.refusedAt(s)
-	}
+	c.blamed = blamed
+	return blamed
 }
-
-// burstTime is how much of a learned rate may leave at one instant: timers wake about a millisecond late.
-const burstTime = 10 * time.Millisecond
-
-// mistaken is after how many throttles of calls with more in flight than any answered the rate is no longer blamed.
-const mistaken = 4
-
-// noLimit is the rate of a law that knows of no limit.
-const noLimit = rate.Inf

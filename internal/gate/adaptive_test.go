@@ -108,7 +108,9 @@ func TestBlame(t *testing.T) {
 	t.Run("as many were answered before", func(t *testing.T) {
 		t.Parallel()
 		l := newLearner(8, 64)
-		l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+		for range 3 {
+			l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+		}
 		s := l.see(gate.Signal{Sent: after(0.2), At: after(0.3), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
 		if s.Concurrency != 8 || !strings.Contains(s.Why, "rate") {
 			t.Errorf("concurrency %d because %q: want 8", s.Concurrency, s.Why)
@@ -165,7 +167,7 @@ func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
 		return s.Rate
 	}
 	idle := paced
-	idle.Paced = false
+	idle.Paced, idle.Level, idle.InFlight = false, 1, 1
 	if r := use(100, idle); r != known {
 		t.Errorf("rate %v after 100 s out of use, want the %v of before", r, known)
 	}
@@ -248,5 +250,154 @@ func TestHeadersOfABucket(t *testing.T) {
 	}
 	if s.Rate < 8 || s.Rate > 16 || !s.Hold.Until.IsZero() {
 		t.Errorf("rate %v, hold %v: want about 12/s and no hold", s.Rate, s.Hold)
+	}
+}
+
+// A rate that is blamed again and again for calls with more in flight than any that are answered is not what is exceeded.
+func TestABlameIsTakenBack(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	l.round(0, 100*time.Millisecond) // 8 in flight are answered
+	l.busy(0.2, 1)
+	l.outage(1, 1.2, 30)
+	l.busy(1.5, 11)
+	l.outage(11, 11.2, 130)
+	for k := range 5 {
+		at := 20 + float64(k)
+		for range 4 { // whatever has fewer is answered
+			l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
+		}
+		before := l.now
+		s := l.see(gate.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
+		switch {
+		case k < 3 && (s.Concurrency < before.Concurrency || !strings.Contains(s.Why, "at a rate of")):
+			t.Errorf("throttle %d: concurrency %d because %q, want the rate to be blamed", k, s.Concurrency, s.Why)
+		case k == 3 && (s.Concurrency > 6 || !strings.Contains(s.Why, "7 in flight")):
+			t.Errorf("throttle %d: concurrency %d because %q, want 6 at most because of 7 in flight", k, s.Concurrency, s.Why)
+		}
+		l.see(gate.Signal{Sent: after(at + 0.2), At: after(at + 0.3), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: 201})
+	}
+}
+
+// A learned rate lets ten milliseconds' worth leave at once, one call at least; what the user allows is kept as it is.
+func TestBurstOfALearnedRate(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		remaining int64
+		ceiling   rate.Limit
+		burst     int
+		want      int
+	}{
+		{900, rate.Inf, 1, 4}, // 450/s
+		{90, rate.Inf, 1, 1},
+		{900, rate.Inf, 20, 20},
+		{900, 100, 3, 3}, // the ceiling is lower
+	} {
+		l := newLearner(8, 64)
+		l.ceiling.Rate, l.ceiling.Burst = tt.ceiling, tt.burst
+		s := l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+			{Limit: 1000, Remaining: tt.remaining, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second},
+		}})
+		if s.Burst != tt.want {
+			t.Errorf("%d in 2 s, ceiling %v and %d: burst %d at %v/s, want %d", tt.remaining, tt.ceiling, tt.burst, s.Burst, s.Rate, tt.want)
+		}
+	}
+}
+
+// headers is an answer that tells of a limit of 10, and of its reset unless that is 0. Throttled ones come when nothing remains.
+func (l *learner) headers(at float64, index, remaining int64, reset time.Duration, throttled bool) gate.Setting {
+	q := gate.Quota{Limit: 10, Remaining: remaining, RemainingKnown: true, Reset: reset}
+	if reset > 0 {
+		q.ResetUnit = time.Second
+	}
+	s := gate.Signal{Sent: after(at), At: after(at + 0.04), InFlight: 1, Outside: true, Index: index, Granted: index, Quotas: []gate.Quota{q}}
+	if s.Throttled = throttled; throttled {
+		s.NewEpoch = true
+	} else {
+		s.Answered = 1
+	}
+	return l.see(s)
+}
+
+// Where nothing is told of the reset, two renewals tell the period, and a refusal after the end of a window is a
+// contradiction: after two of them the headers are not steered by any more.
+func TestHeadersThatContradictThemselves(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	index, at := int64(0), 0.0
+	window := func(n int) (s gate.Setting) {
+		for k := range n {
+			index++
+			s = l.headers(at+float64(k)/2, index, int64(9-k), 0, false)
+		}
+		at += 5
+		return s
+	}
+	for range 3 {
+		window(10)
+	}
+	s := window(4)
+	if s.Hold.After != index+6 || s.Hold.Until.Before(after(at)) || s.Hold.Until.After(after(at+0.6)) {
+		t.Fatalf("hold %+v, want after %d until %v or a little later", s.Hold, index+6, after(at))
+	}
+	index++
+	if s = l.headers(at+1, index, 0, 0, true); !s.Hold.Until.IsZero() {
+		t.Errorf("hold %+v after a refusal that a new window should not give", s.Hold)
+	}
+	at += 5
+	for range 3 {
+		window(10)
+	}
+	if s = window(4); s.Hold.Until.IsZero() {
+		t.Errorf("no hold after one contradiction and three windows more")
+	}
+	index++
+	l.headers(at+1, index, 0, 0, true)
+	at += 5
+	for range 3 {
+		window(10)
+	}
+	if s = window(4); !s.Hold.Until.IsZero() || s.Rate != rate.Inf {
+		t.Errorf("rate %v and hold %+v after two contradictions, want none", s.Rate, s.Hold)
+	}
+}
+
+// A window that is told is believed at once.
+func TestHeadersThatTellTheWindow(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+		{Limit: 10, Remaining: 2, RemainingKnown: true, Window: 7 * time.Second},
+	}})
+	s := l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Outside: true, Index: 2, Granted: 2, Quotas: []gate.Quota{
+		{Limit: 10, Remaining: 9, RemainingKnown: true, Window: 7 * time.Second},
+	}})
+	if want := after(8).Add(time.Millisecond); !s.Hold.Until.Equal(want) || s.Hold.After != 11 {
+		t.Errorf("hold %+v, want after 11 until %v", s.Hold, want)
+	}
+}
+
+// A limit that answers no longer tell of is forgotten, and there are never too many.
+func TestHeadersAreForgotten(t *testing.T) {
+	t.Parallel()
+	l := newLearner(8, 64)
+	quota := func(name string) []gate.Quota {
+		return []gate.Quota{{Name: name, Limit: 10, Remaining: 1, RemainingKnown: true, Reset: time.Hour, ResetUnit: time.Second}}
+	}
+	s := l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
+	if s.Hold.Until.IsZero() || !strings.Contains(s.Why, `"a"`) {
+		t.Fatalf("hold %+v because %q", s.Hold, s.Why)
+	}
+	for k := range 300 {
+		s = l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Level: 1, Index: 1, Granted: 1})
+		if held := !s.Hold.Until.IsZero(); held != (k < 256) {
+			t.Fatalf("after %d silent answers held is %v", k+1, held)
+		}
+	}
+	for k := range 40 {
+		s = l.see(gate.Signal{Sent: after(2), At: after(2), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(string(rune('a' + k)))})
+	}
+	if s.Hold.Until.IsZero() {
+		t.Error("no hold although many limits are told")
 	}
 }

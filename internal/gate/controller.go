@@ -11,7 +11,8 @@ type Setting struct {
 	Concurrency int           // calls in flight at once, at least 1
 	Rate        rate.Limit    // quota units a second; rate.Inf when there is no limit
 	Burst       int           // quota units that may leave at one instant
-	Pause       time.Duration // how long the gate is shut after the first throttle without a hint; 0: as for the next
+	Pause       time.Duration // how long the gate is shut at least after a throttle without a hint
+	Reopen      time.Time     // when it opens again after one, if that is known
 	Hold        Hold          // what is known to be used up
 	Why         string        // the evidence behind the last change, in words a user can log
 }

@@ -13,15 +13,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/time/rate"
 )
 
 const (
 	// MinPause is the shortest time the gate stays shut after a throttle, whatever the server asked for.
 	MinPause = 100 * time.Millisecond
-	// MaxPause caps the pauses that the gate chooses itself, when the server gives no hint.
-	MaxPause = 30 * time.Second
+	// MaxPause caps the pauses that the gate chooses itself, when nobody knows how long they should be.
+	MaxPause = 10 * time.Second
+
+	// longOutage is after which time shut it no longer helps to wait ever longer.
+	longOutage = time.Minute
+	// maxJitter is the longest time by which a pause that is known is lengthened at random.
+	maxJitter = 250 * time.Millisecond
 
 	// minLooseWait is how long the answer to a probe is waited for of which nobody may tell the gate.
 	minLooseWait = 10 * time.Second
@@ -49,7 +53,8 @@ func (e *PauseError) Unwrap() error { return ErrTooLong }
 
 // A Claim is asked for work at the moment in which its caller is first in the queue and a slot is free. It
 // answers what the call costs in quota units, 0 when there is nothing to do after all. The gate's lock is held:
-// a Claim must not call the gate and must not block. With probe it should take no more than one call's work.
+// a Claim must not call the gate and must not block. With probe it should take no more than one call's work. It is asked
+// again if the server throttles before the call has left, and may put back then what it has taken, for older work.
 type Claim func(probe bool) (cost int)
 
 // A Permit is the right to make one call. The zero Permit holds nothing.
@@ -124,7 +129,7 @@ type Gate struct {
 	probing   bool
 	loose     time.Time     // when a probe without a permit to give back was let through; zero when there is none
 	looseWait time.Duration // how long its answer is waited for
-	backoff   *backoff.ExponentialBackOff
+	interval  time.Duration // the mean of the next pause that nobody knows the length of
 	throttles int64         // how often it was shut by one
 	shutFor   time.Duration // total time shut, but for a closure under way
 	shutSince time.Time
@@ -132,12 +137,7 @@ type Gate struct {
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.
 func New(start, ceiling Setting, c Controller) *Gate {
-	g := &Gate{now: start, ceiling: ceiling, controller: c, rate: rate.NewLimiter(start.Rate, max(1, start.Burst))}
-	g.backoff = backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(2*MinPause), backoff.WithMaxInterval(MaxPause),
-		backoff.WithMultiplier(1.5), backoff.WithRandomizationFactor(0.5),
-		backoff.WithMaxElapsedTime(0), // the caller's patience bounds the wait, not backoff's silent 15 minutes
-	)
+	g := &Gate{now: start, ceiling: ceiling, controller: c, rate: rate.NewLimiter(start.Rate, max(1, start.Burst)), interval: 2 * MinPause}
 	return g
 }
 
@@ -312,20 +312,20 @@ func (g *Gate) observe(s Signal, e entry) {
 	}
 	// A call that was sent before the gate was cut says nothing about what came after.
 	fresh := g.cut.IsZero() || s.Sent.After(g.cut)
+	s.NewEpoch = s.Throttled && fresh
+	s.Opened = !s.Throttled && s.Answered > 0 && fresh && g.halfOpen && !g.until.After(s.At)
+	next := g.now
+	if g.controller != nil {
+		next = g.controller.Adjust(g.now, g.ceiling, s)
+		g.adjusted = g.adjusted || next.Why != g.now.Why
+	}
 	switch {
 	case s.Throttled:
-		s.NewEpoch = fresh
-		g.cutFor(s, fresh)
-	case s.Answered > 0 && fresh && g.halfOpen && !g.until.After(s.At):
+		g.cutFor(s, fresh, next)
+	case s.Opened:
 		g.open(s.At)
-		s.Opened = true
 	}
-	if g.controller != nil {
-		before := g.now.Why
-		next := g.controller.Adjust(g.now, g.ceiling, s)
-		g.adjusted = g.adjusted || next.Why != before
-		g.apply(next)
-	}
+	g.apply(next)
 }
 
 // endLoose ends a probe that has no permit to give back.

@@ -8,279 +8,291 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// How the rate moves around what is known.
 const (
-	// wobble is how far the rate starts below what the server is known to take, and how far it is above it after
-	// twice the plateau.
+	// wobble is how far the rate starts below what the server is known to take, and how far it is above it after twice the
+	// plateau: for a good estimate, for one from few calls, and for a rate that was refused at the same pace again.
 	wobble      = 0.05
-	roughWobble = 0.25 // the same for an estimate from few calls
-	// minPlateau is how long the rate takes at least to come back to what the server is known to take.
-	minPlateau = 5 * time.Second
-	// plateauUnits is the same in quota units, and plateauOutages in times that the server refused everything.
+	roughWobble = 0.25
+	sameWobble  = 0.015
+	// The plateau is how long it takes the rate to come back to what the server is known to take: no less than minPlateau,
+	// than plateauUnits last, and than so many outages, which each trial of more costs.
+	minPlateau     = 5 * time.Second
+	maxPlateau     = 40 * time.Second
 	plateauUnits   = 20
 	plateauOutages = 12
-	maxPlateau     = 40 * time.Second
-	// goodEstimate is how many quota units an estimate should be based on.
-	goodEstimate = 16
-	// quickCut is what remains of a rate that was refused before there was a good estimate.
-	quickCut = 0.7
-	firstCut = 0.9 // the same for the first of several in a row
-	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
-	stale = 0.9
-	// leastCut is what remains at least of a rate that was refused.
-	leastCut = 0.5
-	// windowUnits is what the plateau lasts at least if the server, having refused, goes on for longer than a bucket
-	// of the known rate would: each trial of more costs the wait for the end of a window.
-	windowUnits = 200
-	bucketUnits = 3
-	// windowMemory is how many outages have to end at once for that to be forgotten.
-	windowMemory = 4
-	// trust is how far above what was accepted the next estimate may be: what is accepted is less than what is
-	// granted if the server does not let it be saved up. It is the more below what was refused.
-	trust   = 1.06
-	sharper = 0.98
-	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
-	idleAfter = 2 * time.Second
-	// openings is how many are remembered.
-	openings = 8
+	sameOutages    = 20 // for a rate that was refused at the same pace again
+	// After twice the plateau the rate doubles each time that so many units have left, or a savedPart of those since the
+	// last outage if that is more: what was not used while the rate was too low may have been saved up.
+	doubleUnits = 8
+	roughUnits  = 3
+	savedPart   = 0.25
+	minDouble   = 2 * time.Second
+	roughDouble = time.Second
+	maxDouble   = 10 * time.Second
+	// A rate that does not bind for longer than slackAfter, since all slots are in use all the time, grows by slackGrowth a
+	// second, and is let go of after slackEnd.
+	slackAfter  = 2 * time.Second
+	slackEnd    = 10 * time.Second
+	slackGrowth = 1.5
 )
 
-// An opening is a moment at which the server, having refused everything, took a call again: a bucket has one token at
-// such a moment, and a window has just begun. What was accepted between two of them is therefore what the server grants
-// in that time, whichever it is.
-type opening struct {
-	at       time.Time
-	accepted int64
-	shut     time.Duration // for how long the gate has been shut in all
-	blur     time.Duration // how far off the moment may be
-}
+// What follows from a refusal.
+const (
+	// What was accepted is less than what is granted if the server does not let it be saved up, so that the truth may lie
+	// up to trust above it, but at sharper of the refused rate.
+	trust   = 1.06
+	sharper = 0.98
+	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
+	stale = 0.9
+	// agreement is within which part of each other two estimates in a row confirm each other. Without that, leastCut is
+	// what remains at least of a rate that was refused.
+	agreement = 0.1
+	leastCut  = 0.5
+	// quickCut is what remains of a rate that was refused before there was a good estimate, and firstCut the same for the
+	// first of several in a row.
+	quickCut = 0.7
+	firstCut = 0.9
+	// sameRate is within which part of each other two refused rates are the same. wasted is below which part of it the
+	// accepted rate has to be at first.
+	sameRate = 0.02
+	wasted   = 0.97
+	// leastRate is the lowest rate there is.
+	leastRate = 0.02
+	// maxGrant is the longest time that a call is thought to take to be granted.
+	maxGrant = 5 * time.Second
+	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
+	idleAfter = 2 * time.Second
+)
 
 // pace is the law of the rate, for throttles that come without a word. It estimates the server's rate from what was
-// accepted between two openings, and grows around it as CUBIC does (RFC 9438 section 4.2): back to the known rate,
-// a plateau, then faster and faster. Only time in which the rate is used counts.
+// accepted between two outages, and grows around it as CUBIC does (RFC 9438 section 4.2): back to the known rate, a plateau,
+// a little more, and then, since nothing is refused, it doubles and doubles. Only time in which the rate is used counts.
 type pace struct {
-	known float64 // quota units a second that the server grants; 0: there is no limit
-	rate  float64 // in force
-
-	used    time.Duration // with the rate in use, since the last opening
-	plateau time.Duration
-	rough   bool // known is based on little
-
-	last    time.Time // when an answer was seen
-	history []opening
-	shut    time.Duration // for how long the gate has been shut in all, up to the last opening
-	cutAt   time.Time     // when it was shut last
-	probes  int           // refused in this outage
+	known   float64       // quota units a second that the server grants; 0: there is no limit
+	rough   bool          // known is based on little
+	vague   bool          // known is half a guess
 	depth   float64       // how far the rate starts below what is known
+	plateau time.Duration // until it is back
 
-	firstRefused, lastRefused time.Time // calls of this outage, when they were sent
-	windowed                  int       // outages that have to end at once before the server is taken for a bucket
-	credit                    float64   // units a second more, for the first second after an opening
-	quick                     int       // outages in a row that came too soon for a good estimate
+	rate  float64       // in force
+	used  time.Duration // with the rate in use, since the last outage
+	ahead float64       // how far it has doubled beyond the curve, 1 at first
+	base  int64         // units accepted until the last outage's end
+	slack time.Duration // how long the rate has not bound while all slots were in use
+	last  time.Time     // when an answer was seen
 
-	creditless int           // openings without one
-	shutAt     time.Time     // when the server began to refuse; zero: it does not
-	outage     time.Duration // how long it refused, the longest of late
-	full       time.Duration // how long the rate has not been in use while all slots were
-	lastPace   float64       // in force when the server began to refuse; 0: none
-	why        string
+	history history
+	outages time.Duration // how long they last, the longest of late
+	blamed  bool          // the outage under way is the rate's fault
+	refusal float64       // the rate when it began; 0: none
+
+	before   float64 // the refusal before
+	same     int     // refusals in a row at the same rate
+	accepted float64 // the last good estimate
+	quick    int     // outages in a row that came too soon for a good one
+	why      string
 }
 
 // off reports whether the law knows of no limit.
 func (l *pace) off() bool { return l.known == 0 }
 
-// limit returns the rate in force.
-func (l *pace) limit() rate.Limit {
-	if l.off() {
-		return noLimit
+// learn implements law.
+func (l *pace) learn(e evidence) {
+	l.notice(e.Signal)
+	switch {
+	case e.blamed == blameRate:
+		l.refused(e.Signal)
+	case e.Throttled || e.Answered == 0:
+	case e.Opened:
+		l.opened(e.Signal, e.outage)
+		l.last = e.At
+	default:
+		l.answered(e)
 	}
-	return rate.Limit(l.rate)
 }
 
-// pause returns how long it takes the server to grant one more call.
-func (l *pace) pause() time.Duration {
-	if l.off() {
-		return 0
+// bound implements law.
+func (l *pace) bound(next Setting, _ Signal) Setting {
+	if !l.off() {
+		next.Rate = min(next.Rate, rate.Limit(l.rate))
+		next.Pause = min(seconds(1/l.known), maxGrant) // it takes as long until one more call is granted
 	}
-	return min(seconds(1/l.known), 5*time.Second)
+	return next
 }
+
+// reason implements law.
+func (l *pace) reason() string { return once(&l.why) }
 
 // notice keeps time.
 func (l *pace) notice(s Signal) {
-	switch {
-	case !s.Throttled || !s.NewEpoch:
-	case s.Shut:
-		l.probes++
-		l.lastRefused = s.Sent
-	default:
-		l.probes, l.cutAt, l.firstRefused, l.lastRefused = 0, s.At, s.Sent, s.Sent
+	idle := idleAfter
+	if !l.off() {
+		idle += seconds(2 / min(l.known, l.rate))
 	}
-	if !l.last.IsZero() && l.shutAt.IsZero() && s.At.Sub(l.last) > idleAfter+l.pause()*2 {
-		l.history = l.history[:0]
+	if !l.last.IsZero() && !l.blamed && s.At.Sub(l.last) > idle {
+		l.history.forget()
 	}
 }
 
 // refused learns that the server refuses, because of the rate.
 func (l *pace) refused(s Signal) {
 	l.last = s.At
-	if !l.shutAt.IsZero() {
+	if l.blamed {
 		return // and still does
 	}
+	l.blamed, l.refusal = true, l.rate
 	l.why = "throttled: so many calls at once were answered before, so it must be the rate"
 	if s.Paced && !l.off() {
 		l.why = fmt.Sprintf("throttled at a rate of %.3g/s", l.rate)
 	}
-	l.shutAt, l.lastPace = l.firstRefused, 0
-	if !l.off() {
-		l.lastPace = l.rate
-	}
 }
 
-// answered learns that the server accepts. full says that all slots were in use when the call was sent.
-func (l *pace) answered(s Signal, full bool) {
-	since := max(0, min(s.At.Sub(l.last), time.Second))
+// answered learns that the server accepts.
+func (l *pace) answered(e evidence) {
+	longest := time.Second
+	if !l.off() {
+		longest = max(longest, seconds(2/l.rate))
+	}
+	since := max(0, min(e.At.Sub(l.last), longest))
 	if l.last.IsZero() {
 		since = 0
 	}
-	l.last = s.At
+	l.last = e.At
 	switch {
-	case s.Opened:
-		l.opened(s)
-	case l.off() || s.Shut:
-	case s.Paced:
-		l.full = 0
+	case l.off() || e.Shut || e.windows:
+	case e.Paced:
+		l.slack = 0
 		l.used += since
+		l.double(since, e.Accepted)
 		l.grow()
-	case full && !s.Outside:
+	case e.full && !e.Outside:
 		l.release(since)
 	}
 }
 
 // opened estimates the rate at the end of an outage.
-func (l *pace) opened(s Signal) {
-	blamed := !l.shutAt.IsZero()
-	if blamed {
-		l.outage = max(s.Sent.Sub(l.shutAt), l.outage*7/10)
-		if l.windowed--; l.probes > 0 && !l.rough && s.Sent.Sub(l.shutAt).Seconds()*l.known > bucketUnits {
-			l.windowed = windowMemory
-		}
-		l.windowed = max(0, l.windowed)
-	}
-	l.shutAt = time.Time{}
-	l.shut += max(0, s.Sent.Sub(l.cutAt))
-	now := opening{at: s.Sent, accepted: s.Accepted, shut: l.shut}
-	if l.probes > 0 {
-		now.blur = s.Sent.Sub(l.lastRefused) / 2
-		now.at = s.Sent.Add(-now.blur)
-	}
-	l.shut += s.At.Sub(s.Sent)
-	estimate, most, units, blur := l.estimate(now)
-	if len(l.history) == openings {
-		l.history = append(l.history[:0], l.history[1:]...)
-	}
-	l.history = append(l.history, now)
-	if !blamed || units == 0 && l.lastPace == 0 {
+func (l *pace) opened(s Signal, o *outage) {
+	e := l.history.add(s, o)
+	if !l.blamed {
 		return
 	}
-	l.know(estimate, most, units, blur)
-	if l.used < 2*time.Second && l.credit > 0 {
-		l.creditless = windowMemory // what is granted meanwhile cannot be saved up
+	l.blamed = false
+	l.outages = max(s.Sent.Sub(o.first), l.outages*7/10)
+	if e.units == 0 && l.refusal == 0 {
+		return
 	}
-	l.used, l.credit = 0, 0
-	if l.creditless--; l.creditless < 0 {
-		l.credit = l.known * s.At.Sub(s.Sent).Seconds()
-	}
+	l.know(e, o.probes > 0)
+	l.steady(e)
+	l.used, l.ahead, l.base = 0, 1, s.Accepted
 	l.grow()
-	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, units)
+	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, e.units)
 }
 
-// know takes over an estimate. It lies between what was accepted in all the time and most, what was accepted in the time in
-// which the gate was open.
-func (l *pace) know(estimate, most float64, units int64, blur float64) {
-	// What was accepted while nobody had looked for the limit says little either, unless a window ended.
-	l.rough, l.depth = units < goodEstimate || l.lastPace == 0 && l.probes == 0, wobble
+// know takes over an estimate. sharp says that a probe was refused, so that it is known when the server opened.
+func (l *pace) know(e estimate, sharp bool) {
+	// What was accepted while nobody had looked for the limit says little either, unless it is known when that ended.
+	l.rough = e.units < goodEstimate || l.refusal == 0 && !sharp
+	l.known = max(leastRate, l.truth(e, sharp))
 	outages := plateauOutages
 	switch {
 	case l.rough:
 		l.depth = roughWobble
-	case blur > wobble: // the next outage will tell more
-		l.depth, outages = min(blur, roughWobble), plateauOutages/4
-	}
-	if l.lastPace > 0 {
-		estimate = max(estimate, leastCut*l.lastPace)
-	}
-	if l.probes == 0 { // the server may have opened long before
-		estimate = max(estimate, min(most, sharper*l.lastPace))
-	}
-	if l.quick++; !l.rough {
-		l.quick = 0
-	}
-	cut := quickCut
-	if l.quick == 1 {
-		cut = firstCut
-	}
-	switch {
-	case l.lastPace == 0:
-	case units == 0:
-		estimate = cut * l.lastPace
-	case l.rough:
-		estimate = min(estimate, cut*l.lastPace)
-	case l.probes == 0 && estimate < stale*l.lastPace:
-		// What the server granted on the way from a low rate to this one says little, unless it can be saved up.
-		estimate = math.Sqrt(estimate * sharper * l.lastPace)
-	default:
-		estimate = min(max(estimate, (estimate+2*sharper*l.lastPace)/3), trust*estimate)
-	}
-	l.known = max(estimate, 0.02)
-	switch {
-	case l.rough:
 		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.known)))
-	case l.windowed > 0:
-		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(windowUnits/l.known))
+		return
+	case e.blur > wobble: // the next outage will tell more
+		l.depth, outages = min(e.blur, roughWobble), plateauOutages/4
+	case l.vague:
+		l.depth, outages = wobble, plateauOutages/4
 	default:
-		l.plateau = max(minPlateau, time.Duration(outages)*l.outage, seconds(plateauUnits/l.known))
+		l.depth = wobble
 	}
-	l.plateau = min(l.plateau, maxPlateau)
+	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.known)))
 }
 
-// estimate returns what the server granted a second since an earlier opening, the same for the time in which the gate was
-// open, what they are based on, and by which part they may be wrong: since the last opening with enough in between, or
-// the first.
-func (l *pace) estimate(now opening) (perSecond, most float64, units int64, blur float64) {
-	for k := len(l.history) - 1; k >= 0 && units < goodEstimate; k-- {
-		o := l.history[k]
-		took := now.at.Sub(o.at)
-		if took <= 0 {
-			continue
-		}
-		units = now.accepted - o.accepted
-		perSecond = float64(units) / took.Seconds()
-		most = float64(units) / max(took-(now.shut-o.shut), took/10).Seconds()
-		blur = (now.blur + o.blur).Seconds() / took.Seconds()
+// truth is what the server grants: more than was accepted, and less than was refused.
+func (l *pace) truth(e estimate, sharp bool) float64 {
+	l.vague = false
+	confirmed := !l.rough && math.Abs(e.perSecond/l.accepted-1) < agreement
+	if l.quick++; !l.rough {
+		l.quick, l.accepted = 0, e.perSecond
 	}
-	return perSecond, most, max(0, units), blur
+	if l.refusal == 0 {
+		return e.perSecond
+	}
+	least := e.perSecond
+	if !confirmed {
+		least = max(least, leastCut*l.refusal)
+	}
+	if !sharp { // the server may have opened long before
+		least = max(least, min(e.most, sharper*l.refusal))
+	}
+	switch {
+	case confirmed:
+		return min(max(least, sharper*l.refusal), trust*least)
+	case l.rough:
+		cut := quickCut
+		if l.quick == 1 {
+			cut = firstCut
+		}
+		if e.units == 0 {
+			return cut * l.refusal
+		}
+		return min(least, cut*l.refusal)
+	case !sharp && least < stale*l.refusal:
+		// What the server granted on the way from a low rate to this one says little, unless it can be saved up.
+		l.vague = true
+		return math.Sqrt(least * sharper * l.refusal)
+	}
+	return min(max(least, (least+2*sharper*l.refusal)/3), trust*least)
+}
+
+// steady learns from refusals at the same rate in a row, as they come from a server that lets nothing be saved up: that
+// rate is sharper than what was accepted, which outages have made less.
+func (l *pace) steady(e estimate) {
+	if l.refusal == 0 {
+		return
+	}
+	same := math.Abs(l.refusal/l.before-1) < sameRate && (l.same > 0 || e.perSecond < wasted*l.refusal)
+	if l.before = l.refusal; !same {
+		l.same = 0
+		return
+	}
+	l.same++
+	l.rough, l.depth = false, sameWobble
+	l.known = l.refusal * (1 - sameWobble)
+	l.plateau = max(l.plateau, min(sameOutages*l.outages, maxPlateau))
 }
 
 // grow sets the rate for the time it has been in use.
 func (l *pace) grow() {
-	x := l.used.Seconds()/l.plateau.Seconds() - 1
-	l.rate = l.known * (1 + l.depth*x*x*x)
-	if x > 1 { // the estimate was wrong, or is no longer right
-		l.rate += l.known * (x - 1) * (x - 1) / 2
-	}
-	if l.used < time.Second {
-		l.rate += l.credit
-	}
+	x := min(1, l.used.Seconds()/l.plateau.Seconds()-1)
+	l.rate = l.known * (1 + l.depth*x*x*x) * l.ahead
 }
 
-// release lets go of a rate that does not bind: all slots are in use all the time.
-func (l *pace) release(since time.Duration) {
-	if l.full += since; l.full < 2*time.Second {
+// double makes the rate grow by itself once it has been above what is known for a while: the estimate was wrong, or is no
+// longer right.
+func (l *pace) double(since time.Duration, accepted int64) {
+	if l.used < 2*l.plateau {
 		return
 	}
-	l.known *= math.Pow(1.5, since.Seconds())
+	units, least := max(doubleUnits, savedPart*float64(accepted-l.base)), minDouble
+	if l.rough {
+		units, least = roughUnits, roughDouble
+	}
+	took := max(least, min(maxDouble, seconds(units/l.rate)))
+	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
+}
+
+// release lets go of a rate that does not bind.
+func (l *pace) release(since time.Duration) {
+	if l.slack += since; l.slack < slackAfter {
+		return
+	}
+	l.known *= math.Pow(slackGrowth, since.Seconds())
 	l.used = max(l.used, l.plateau)
 	l.grow()
-	if l.full > 10*time.Second {
+	if l.slack > slackEnd {
 		*l = pace{last: l.last, history: l.history, why: "no rate: the calls in flight are what binds"}
 	}
 }

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// cutFor shuts the gate after a throttle. A throttle of an old epoch can only lengthen the pause under way.
-func (g *Gate) cutFor(s Signal, fresh bool) {
+// cutFor shuts the gate after a throttle, for as long as the server asks, else as the controller knows, else for a random
+// time that grows. A throttle of an old epoch can only lengthen the pause under way.
+func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	if !fresh && !g.halfOpen {
 		return
 	}
@@ -17,13 +18,14 @@ func (g *Gate) cutFor(s Signal, fresh bool) {
 	case s.Hint > 0:
 		// Jitter comes after the hint and only upwards, so that not all clients return in the same instant.
 		pause = min(max(s.Hint, MinPause), longest)
-		pause += time.Duration(rand.Int64N(int64(pause)/10 + 1))
+		pause += random(pause / 10)
+	case fresh && next.Reopen.After(s.At):
+		pause = max(next.Reopen.Sub(s.At), MinPause) + random(MinPause)
+	case fresh && next.Pause > 0 && !g.halfOpen:
+		pause = max(next.Pause, MinPause)
+		pause += random(min(pause/4, maxJitter))
 	case fresh:
-		pause = max(g.backoff.NextBackOff(), MinPause)
-		if known := g.now.Pause; known > 0 && !g.halfOpen {
-			pause = max(known, MinPause)
-			pause += time.Duration(rand.Int64N(int64(pause)/4 + 1))
-		}
+		pause = max(g.growing(s.At), next.Pause)
 	}
 	if fresh {
 		g.throttles++
@@ -38,14 +40,34 @@ func (g *Gate) cutFor(s Signal, fresh bool) {
 	}
 	g.version.Add(1)
 	g.unreserve()
+	for _, queue := range [][]*waiter{g.urgent, g.queue} {
+		for _, w := range queue {
+			w.cost = 0 // what was refused should leave before what this one has taken
+		}
+	}
 	g.refuseImpatient(s.At)
 }
+
+// growing returns the next pause that nobody knows the length of. In a long outage it is mostly short and sometimes long:
+// where a quicker client takes each unit at once, it takes many tries to get one.
+func (g *Gate) growing(now time.Time) time.Duration {
+	pause := max(MinPause, g.interval/2+random(g.interval))
+	g.interval = min(g.interval*3/2, MaxPause)
+	if g.halfOpen && now.Sub(g.shutSince) > longOutage {
+		u := rand.Float64()
+		pause = MinPause + time.Duration(u*u*float64(MaxPause))
+	}
+	return pause
+}
+
+// random returns a time up to d.
+func random(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
 
 // open ends a closure.
 func (g *Gate) open(at time.Time) {
 	g.halfOpen = false
 	g.endLoose()
-	g.backoff.Reset()
+	g.interval = 2 * MinPause
 	if !g.shutSince.IsZero() {
 		g.shutFor += at.Sub(g.shutSince)
 		g.shutSince = time.Time{}

@@ -3,6 +3,8 @@ package gate
 import (
 	"fmt"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -11,6 +13,8 @@ const (
 	climbGain = 0.2
 	// climbError is the error of the throughput that is put up with while doubling.
 	climbError = 0.05
+	// climbLeast is how many answers it takes at least to tell how much they differ.
+	climbLeast = 24
 	// trialGain is the same for the small steps later, of which there are many.
 	trialGain = 0.35
 	trialStep = 1.25
@@ -19,7 +23,7 @@ const (
 	maxHold = 2 * time.Minute
 	// firstRetry is how long a concurrency that was refused is not tried again, the first time, and retryGrowth how
 	// much longer each next time.
-	firstRetry  = 4 * time.Second
+	firstRetry  = 2 * time.Second
 	retryGrowth = 3
 	// evenly is how much faster than they are answered the calls leave when a refused concurrency is tried again: it
 	// must not be their leaving at one instant that is refused.
@@ -34,7 +38,9 @@ const (
 type slots struct {
 	allowed int // calls in flight
 	target  int // to which allowed grows by one for each answer
-	good    int // calls in flight at which some were answered
+	good    int // calls in flight at which several were answered
+	higher  int // answers with more than that
+	lowest  int // calls in flight of which they were at least
 	refused int // calls in flight at which one was refused; 0: none
 	passed  int // answers with that many in flight since
 
@@ -60,12 +66,40 @@ func (l *slots) adopt(concurrency int) {
 	*l = slots{allowed: concurrency, target: concurrency, good: min(l.good, concurrency), climbing: true, hold: minHold}
 }
 
+// learn implements law.
+func (l *slots) learn(e evidence) {
+	switch {
+	case e.blamed == blameSlots:
+		l.refusedAt(e.Signal)
+	case e.blamed == blameRate:
+		l.cleared()
+	case e.Throttled || e.Answered == 0:
+	default:
+		l.answered(e.Signal, e.ceiling)
+		if e.Opened && !e.paced {
+			l.restart()
+		}
+	}
+}
+
+// bound implements law.
+func (l *slots) bound(next Setting, _ Signal) Setting {
+	next.Concurrency = l.allowed
+	if l.paced > 0 {
+		next.Rate = min(next.Rate, rate.Limit(l.paced))
+	}
+	return next
+}
+
+// reason implements law.
+func (l *slots) reason() string { return once(&l.why) }
+
 // answered learns from an answer.
 func (l *slots) answered(s Signal, ceiling int) {
 	if s.Outside {
 		return
 	}
-	l.good = max(l.good, s.Level)
+	l.allow(s.Level)
 	if l.refused > 0 && s.Level >= l.refused {
 		if l.passed++; l.passed >= refuted {
 			l.why = fmt.Sprintf("concurrency %d: the server takes it by now", l.allowed)
@@ -96,6 +130,20 @@ func (l *slots) answered(s Signal, ceiling int) {
 	}
 }
 
+// allow notes that a call with so many in flight was answered. One alone proves little: calls that leave at one instant
+// arrive in any order.
+func (l *slots) allow(level int) {
+	if level <= l.good {
+		return
+	}
+	if l.higher++; l.higher == 1 || level < l.lowest {
+		l.lowest = level
+	}
+	if l.higher >= refuted {
+		l.good, l.higher = l.lowest, 0
+	}
+}
+
 // need returns how many answers tell the throughput well enough: a round at least, and while doubling as many as the
 // spread of the latencies asks for.
 func (l *slots) need() int {
@@ -103,7 +151,7 @@ func (l *slots) need() int {
 	case l.climbing:
 		mean := l.busy / float64(l.calls)
 		spread := max(0, l.squares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
-		return max(l.allowed, min(12*l.allowed, int(spread/(climbError*climbError))))
+		return max(l.allowed, climbLeast, min(12*l.allowed, int(spread/(climbError*climbError))))
 	case l.refused > 0:
 		return max(16, 2*l.allowed)
 	default:

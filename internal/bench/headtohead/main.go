@@ -1,18 +1,25 @@
-// Command headtohead sends creates through a real nginx with limit_req, which
-// windrow is told nothing about, beside what most people would write: an
-// errgroup of 20 with exponential backoff. Behind nginx is a plain handler that
-// stores what it is sent.
+// Command headtohead creates records in a real PocketBase behind a limit that
+// the client is told nothing about, with windrow and with what most people would
+// write: an errgroup of 20 with exponential backoff.
 //
 //	go run ./internal/bench/headtohead [flags]
 //
-//	-n items    creates (default 300)
-//	-rate r     requests a second that nginx lets through (default 50)
-//	-burst b    its burst, with nodelay (default 10)
+//	-n items    creates; several numbers may be given (default 300,3000)
+//	-rate r     requests a second that the limit lets through (default 50)
+//	-burst b    the burst of nginx, with nodelay (default 10)
+//	-server s   only the limits whose name contains it: nginx, pocketbase
 //	-check      exit 1 unless windrow loses nothing, takes at most 1.25 x the
-//	            floor and wastes at most 5 % of its requests
+//	            floor (1.5 x through PocketBase) and wastes at most 5 % of its
+//	            requests
 //
-// The floor is (n - burst - 1) / rate: nobody can be faster. A 429 has an HTML
-// body and no Retry-After. The exit status is 3 where nginx is missing.
+// One limit is nginx with limit_req in front of PocketBase: a 429 has an HTML
+// body and no Retry-After. The other is PocketBase's own, a window of one second
+// without headers. Both clients meet a fresh server each.
+//
+// The floor is what nobody can beat: (n - burst - 1) / rate through nginx, and
+// through PocketBase the seconds whose quota n creates need, the first of them
+// already begun. windrow sends evenly within each second, which costs a short job
+// up to one of them. The exit status is 3 where nginx is missing.
 package main
 
 import (
@@ -21,228 +28,174 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"github.com/windrow-go/windrow"
-	"github.com/windrow-go/windrow/adapters/rest"
 )
 
+// mostWaste is which share of its requests may be refused.
+const mostWaste = 0.05
+
 func main() {
-	n := flag.Int("n", 300, "`items` to create")
-	rate := flag.Int("rate", 50, "requests a second that nginx lets through")
-	burst := flag.Int("burst", 10, "the burst of nginx, with nodelay")
-	check := flag.Bool("check", false, "compare with the goals")
-	flag.Parse()
-	if *n < 1 || *rate < 1 || *burst < 0 || flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "headtohead: -n and -rate must be at least 1, -burst at least 0, and nothing else is taken")
+	set, err := parse(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "headtohead:", err)
 		os.Exit(2)
 	}
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		if nginx, err = exec.LookPath("/usr/sbin/nginx"); err != nil {
-			fmt.Fprintln(os.Stderr, "headtohead: nginx is missing; it is a package of Debian, Ubuntu and most others")
-			os.Exit(3)
+	limits := set.limits()
+	if len(limits) == 0 {
+		fmt.Fprintf(os.Stderr, "headtohead: no limit's name contains %q\n", set.server)
+		os.Exit(2)
+	}
+	met := true
+	for _, l := range limits {
+		for _, n := range set.counts {
+			ok, err := compare(context.Background(), l, n, os.Stdout)
+			switch {
+			case errors.Is(err, errNoNginx):
+				fmt.Fprintln(os.Stderr, "headtohead:", err)
+				os.Exit(3)
+			case err != nil:
+				fmt.Fprintln(os.Stderr, "headtohead:", err)
+				os.Exit(1)
+			}
+			met = met && ok
 		}
 	}
-	met, err := run(nginx, *n, *rate, *burst, os.Stdout)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "headtohead:", err)
-		os.Exit(1)
-	}
-	if *check && !met {
-		fmt.Fprintln(os.Stderr, "headtohead: MISSED 0 lost, at most 1.25 x the floor and 5 % wasted")
+	if set.check && !met {
+		fmt.Fprintln(os.Stderr, "headtohead: MISSED a goal: see above")
 		os.Exit(1)
 	}
 }
 
-// store is the server behind nginx. It counts what it was sent.
-type store struct {
-	mu   sync.Mutex
-	seen map[string]int
+// settings are the parsed flags.
+type settings struct {
+	counts      []int
+	rate, burst int
+	server      string
+	check       bool
 }
 
-func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
+// parse reads the flags.
+func parse(args []string, stderr io.Writer) (set settings, err error) {
+	f := flag.NewFlagSet("headtohead", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	counts := f.String("n", "300,3000", "`items` to create")
+	f.IntVar(&set.rate, "rate", 50, "requests a second that the limit lets through")
+	f.IntVar(&set.burst, "burst", 10, "the burst of nginx, with nodelay")
+	f.StringVar(&set.server, "server", "", "only the limits whose `name` contains it")
+	f.BoolVar(&set.check, "check", false, "compare with the goals")
+	if err := f.Parse(args); err != nil {
+		return set, err
 	}
-	time.Sleep(5 * time.Millisecond)
-	s.mu.Lock()
-	s.seen[string(body)]++
-	s.mu.Unlock()
-	w.WriteHeader(http.StatusCreated)
+	for word := range strings.SplitSeq(*counts, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 1 {
+			return set, fmt.Errorf("-n %s: %q is no number of items", *counts, word)
+		}
+		set.counts = append(set.counts, n)
+	}
+	switch {
+	case f.NArg() > 0:
+		return set, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case set.rate < 1 || set.burst < 0:
+		return set, errors.New("-rate must be at least 1, and -burst at least 0")
+	}
+	return set, nil
 }
 
-// statusError is an answer that is no success.
-type statusError int
-
-func (e statusError) Error() string   { return http.StatusText(int(e)) }
-func (e statusError) StatusCode() int { return int(e) }
-
-// counter sees every request.
-type counter struct{ requests, throttled atomic.Int64 }
-
-func (c *counter) post(ctx context.Context, client *http.Client, url string, item int) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(fmt.Sprintf("item %d", item)))
-	if err != nil {
-		return err
-	}
-	res, err := client.Do(req)
-	c.requests.Add(1)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if _, err := io.Copy(io.Discard, res.Body); err != nil {
-		return err
-	}
-	if res.StatusCode == http.StatusTooManyRequests {
-		c.throttled.Add(1)
-	}
-	if res.StatusCode >= 300 {
-		return statusError(res.StatusCode)
-	}
-	return nil
+// A limit is what the clients have to find out.
+type limit struct {
+	name  string
+	most  float64 // times the floor that windrow may take
+	floor func(n int, began time.Time) time.Duration
+	start func(ctx context.Context) (*server, error)
 }
 
-// run measures both, each with an nginx of its own, and reports whether windrow meets its goals.
-func run(nginx string, n, rate, burst int, w io.Writer) (met bool, err error) {
-	floor := time.Duration(float64(max(0, n-burst-1)) / float64(rate) * float64(time.Second))
-	fmt.Fprintf(w, "%d creates through nginx limit_req at %d/s, burst=%d nodelay; floor %.1f s\n", n, rate, burst, floor.Seconds())
-	fmt.Fprintf(w, "%-32s %9s %9s %6s %9s %6s\n", "", "elapsed", "x floor", "lost", "requests", "429s")
-	for _, c := range []struct {
-		name string
-		send func(ctx context.Context, url string, n int, c *counter) error
-	}{
-		{"windrow, told nothing", withWindrow},
-		{"errgroup of 20, backoff, 8 tries", withErrgroup},
-	} {
-		backend := &store{seen: map[string]int{}}
-		url, stop, err := start(nginx, rate, burst, backend)
+// limits are those that were asked for.
+func (set settings) limits() []limit {
+	rate := float64(set.rate)
+	all := []limit{{
+		name: fmt.Sprintf("nginx limit_req at %d/s, burst=%d nodelay", set.rate, set.burst),
+		most: 1.25,
+		floor: func(n int, _ time.Time) time.Duration {
+			return seconds(float64(max(0, n-set.burst-1)) / rate)
+		},
+		start: func(ctx context.Context) (*server, error) { return startNginx(ctx, set.rate, set.burst) },
+	}, {
+		name: fmt.Sprintf("pocketbase's own limit of %d in each second", set.rate),
+		most: 1.5,
+		floor: func(n int, began time.Time) time.Duration {
+			more := (n - 1) / set.rate // windows after the first
+			if more == 0 {
+				return 0
+			}
+			return began.Truncate(time.Second).Add(time.Duration(more) * time.Second).Sub(began)
+		},
+		start: func(ctx context.Context) (*server, error) { return startPocket(ctx, set.rate) },
+	}}
+	var chosen []limit
+	for _, l := range all {
+		if strings.Contains(l.name, set.server) {
+			chosen = append(chosen, l)
+		}
+	}
+	return chosen
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+var errNoNginx = errors.New("nginx is missing; it is a package of Debian, Ubuntu and most others")
+
+// nginxNames are where nginx is looked for: often it is not in an ordinary user's PATH.
+var nginxNames = []string{"nginx", "/usr/sbin/nginx"}
+
+// findNginx returns the path of nginx.
+func findNginx(names []string) (string, error) {
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errNoNginx
+}
+
+// compare sends n creates with each client, and reports whether windrow meets its goals.
+func compare(ctx context.Context, l limit, n int, w io.Writer) (met bool, err error) {
+	fmt.Fprintf(w, "%d creates through %s\n", n, l.name)
+	fmt.Fprintf(w, "  %-32s %8s %9s %8s %6s %9s %6s %8s\n", "", "floor", "elapsed", "x floor", "lost", "requests", "429s", "wasted")
+	for _, c := range clients {
+		s, err := l.start(ctx)
 		if err != nil {
 			return false, err
 		}
-		var count counter
+		count := &counter{url: s.url, token: s.token}
 		began := time.Now()
-		sendErr := c.send(context.Background(), url, n, &count)
+		sendErr := c.send(ctx, n, count)
 		took := time.Since(began)
-		stop()
-		lost := n - len(backend.seen)
-		fmt.Fprintf(w, "%-32s %7.2f s %9.2f %6d %9d %6d\n", c.name, took.Seconds(), took.Seconds()/floor.Seconds(), lost,
-			count.requests.Load(), count.throttled.Load())
-		if c.name == "windrow, told nothing" {
+		created, err := s.count()
+		if err := errors.Join(err, s.stop()); err != nil {
+			return false, err
+		}
+		floor, lost := l.floor(n, began), n-created
+		requests, throttled := count.requests.Load(), count.throttled.Load()
+		floors, waste := took.Seconds()/max(floor, time.Millisecond).Seconds(), float64(throttled)/float64(max(1, requests))
+		fmt.Fprintf(w, "  %-32s %6.2f s %7.2f s %8.2f %6d %9d %6d %6.1f %%\n",
+			c.name, floor.Seconds(), took.Seconds(), floors, lost, requests, throttled, 100*waste)
+		if c.goals {
 			if sendErr != nil {
-				return false, sendErr
+				return false, fmt.Errorf("%s: %w", c.name, sendErr)
 			}
-			met = lost == 0 && took.Seconds() <= 1.25*floor.Seconds() && float64(count.throttled.Load()) <= 0.05*float64(count.requests.Load())
+			met = lost == 0 && floors <= l.most && waste <= mostWaste
+			if !met {
+				fmt.Fprintf(w, "  missed: 0 lost, at most %v x the floor, at most %v %% wasted\n", l.most, 100*mostWaste)
+			}
 		}
 	}
 	return met, nil
-}
-
-// start runs an nginx in front of the handler.
-func start(nginx string, rate, burst int, handler http.Handler) (url string, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "headtohead")
-	if err != nil {
-		return "", nil, err
-	}
-	back := httptest.NewServer(handler)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	address := listener.Addr().String()
-	listener.Close()
-	limit := ""
-	if burst > 0 {
-		limit = fmt.Sprintf(" burst=%d nodelay", burst)
-	}
-	config := fmt.Sprintf(`daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log crit;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi;
-  uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-  limit_req_zone $binary_remote_addr zone=z:1m rate=%[2]dr/s;
-  limit_req_status 429;
-  server { listen %[3]s; location / { limit_req zone=z%[4]s; proxy_pass %[5]s; } }
-}
-`, dir, rate, address, limit, back.URL)
-	name := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(name, []byte(config), 0o600); err != nil {
-		return "", nil, err
-	}
-	var words strings.Builder
-	command := exec.Command(nginx, "-p", dir, "-c", name)
-	command.Stderr = &words
-	if err := command.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = command.Process.Signal(os.Interrupt)
-		_ = command.Wait()
-		back.Close()
-		_ = os.RemoveAll(dir)
-	}
-	for range 100 {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return "http://" + address + "/", stop, nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	stop()
-	return "", nil, errors.New("nginx does not start: " + words.String())
-}
-
-// withWindrow is all that a user has to write.
-func withWindrow(ctx context.Context, url string, n int, c *counter) error {
-	limiter := windrow.NewLimiter()
-	client := &http.Client{Transport: &rest.Transport{Limiter: limiter}}
-	p := windrow.NewBatchProcessor(func(ctx context.Context, item int) (struct{}, error) {
-		return struct{}{}, c.post(ctx, client, url, item)
-	}, windrow.WithLimiter(limiter))
-	_, err := p.Run(ctx, items(n))
-	return err
-}
-
-// withErrgroup is what most people write.
-func withErrgroup(ctx context.Context, url string, n int, c *counter) error {
-	client := &http.Client{Transport: rest.NewBase(20)}
-	var g errgroup.Group
-	g.SetLimit(20)
-	for _, item := range items(n) {
-		g.Go(func() error {
-			var err error
-			for try := range 8 {
-				if err = c.post(ctx, client, url, item); err == nil {
-					return nil
-				}
-				time.Sleep(time.Duration(rand.Float64() * float64(100*time.Millisecond<<try)))
-			}
-			return err
-		})
-	}
-	return g.Wait()
-}
-
-func items(n int) []int {
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }

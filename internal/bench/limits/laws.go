@@ -11,17 +11,32 @@ import (
 type law struct {
 	name   string
 	strict bool // it promises to send nothing but a probe after a 429
-	run    func(n int, seed uint64, call func(item int) answer) (lost int, err error)
+	run    func(n int, seed uint64, call func(item int) answer) ending
+}
+
+// An ending is how a law ended.
+type ending struct {
+	lost  int // items that did not succeed
+	stops int // runs that ended before all items had, and were gone on with
+	err   error
+}
+
+// endless is the ending of a law that goes on until all is done.
+func endless(run func(n int, seed uint64, call func(int) answer)) func(int, uint64, func(int) answer) ending {
+	return func(n int, seed uint64, call func(int) answer) ending {
+		run(n, seed, call)
+		return ending{}
+	}
 }
 
 // laws are windrow and what it is compared with.
 var laws = []law{
 	{"windrow", true, runWindrow},
-	{"chunks of 20, sleep 1 s", false, chunks},
-	{"fixed 20, exponential backoff", false, fixed},
-	{"AIMD on concurrency", false, aimdConcurrency},
-	{"AIMD on rate", false, aimdRate},
-	{"AWS adaptive", false, awsAdaptive},
+	{"chunks of 20, sleep 1 s", false, endless(chunks)},
+	{"fixed 20, exponential backoff", false, endless(fixed)},
+	{"AIMD on concurrency", false, endless(aimdConcurrency)},
+	{"AIMD on rate", false, endless(aimdRate)},
+	{"AWS adaptive", false, endless(awsAdaptive)},
 }
 
 // backoffFor is full jitter: a random part of 0.5 s, 1 s, 2 s … 20 s.
@@ -49,7 +64,7 @@ func each(n, workers int, seed uint64, do func(r *rand.Rand, item int)) {
 }
 
 // chunks is the loop of the DatoCMS guide, with the repetition that it lacks: 20 at once, then a second's sleep.
-func chunks(n int, seed uint64, call func(int) answer) (int, error) {
+func chunks(n int, seed uint64, call func(int) answer) {
 	for from := 0; from < n; from += 20 {
 		each(min(20, n-from), 20, seed, func(r *rand.Rand, k int) {
 			for try := 0; call(from + k).throttled; try++ {
@@ -60,11 +75,10 @@ func chunks(n int, seed uint64, call func(int) answer) (int, error) {
 			time.Sleep(time.Second)
 		}
 	}
-	return 0, nil
 }
 
 // fixed is what most people write: workers, and backoff for each item.
-func fixed(n int, seed uint64, call func(int) answer) (int, error) {
+func fixed(n int, seed uint64, call func(int) answer) {
 	each(n, 20, seed, func(r *rand.Rand, i int) {
 		for try := 0; ; try++ {
 			a := call(i)
@@ -74,11 +88,10 @@ func fixed(n int, seed uint64, call func(int) answer) (int, error) {
 			time.Sleep(max(a.retryAfter, backoffFor(r, try)))
 		}
 	})
-	return 0, nil
 }
 
 // aimdConcurrency adds one slot a round and halves them once for each round with a 429.
-func aimdConcurrency(n int, seed uint64, call func(int) answer) (int, error) {
+func aimdConcurrency(n int, seed uint64, call func(int) answer) {
 	var mu sync.Mutex
 	free := sync.NewCond(&mu)
 	limit, inFlight, cut := 4.0, 0, time.Time{}
@@ -107,7 +120,6 @@ func aimdConcurrency(n int, seed uint64, call func(int) answer) (int, error) {
 			time.Sleep(max(a.retryAfter, backoffFor(r, try)))
 		}
 	})
-	return 0, nil
 }
 
 // pacer spaces calls evenly at a rate that may change. Make one with newPacer.
@@ -139,7 +151,7 @@ func (p *pacer) wait() {
 
 // aimdRate doubles the rate each second until the first 429. From then on it adds 2 % a second, and takes 15 % off once
 // for each round with a 429.
-func aimdRate(n int, seed uint64, call func(int) answer) (int, error) {
+func aimdRate(n int, seed uint64, call func(int) answer) {
 	p := newPacer(5)
 	cut, grown, step := time.Time{}, time.Now(), 0.0
 	each(n, ceiling, seed, func(r *rand.Rand, i int) {
@@ -166,12 +178,11 @@ func aimdRate(n int, seed uint64, call func(int) answer) (int, error) {
 			time.Sleep(max(a.retryAfter, backoffFor(r, min(try, 2))))
 		}
 	})
-	return 0, nil
 }
 
 // awsAdaptive is the adaptive retry mode of the AWS SDKs (botocore's ClientRateLimiter): CUBIC on the measured rate,
 // a token bucket of that rate, 20 workers, exponential backoff.
-func awsAdaptive(n int, seed uint64, call func(int) answer) (int, error) {
+func awsAdaptive(n int, seed uint64, call func(int) answer) {
 	const scale, beta, smooth = 0.4, 0.7, 0.8
 	p := newPacer(math.Inf(1))
 	lastMax, k, lastThrottle, measured, count, bin := 0.0, 0.0, time.Now(), 0.0, 0.0, 0.0
@@ -208,5 +219,4 @@ func awsAdaptive(n int, seed uint64, call func(int) answer) (int, error) {
 			time.Sleep(max(a.retryAfter, backoffFor(r, min(try, 5))))
 		}
 	})
-	return 0, nil
 }

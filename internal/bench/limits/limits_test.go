@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // The model itself has to keep the promises that it is used to check.
@@ -24,12 +27,12 @@ func TestServers(t *testing.T) {
 
 // No law beats the ideal by more than what the start of its last call can explain, and windrow keeps its promises.
 func TestSimulation(t *testing.T) {
-	for _, s := range named {
+	for _, s := range append(slices.Clone(named), draw(11, 30)...) {
 		s.Items = 600
 		if err := s.check(); err != nil {
 			t.Fatal(err)
 		}
-		r := measure(t, s, laws[0], 1, 2)
+		r := measure(t, s, laws[0], 1, 1)
 		if r.Lost > 0 || len(r.Wrong) > 0 {
 			t.Errorf("%s: %d lost, %q", s.Name, r.Lost, r.Wrong)
 		}
@@ -37,6 +40,20 @@ func TestSimulation(t *testing.T) {
 			t.Errorf("%s: utilisation %v", s.Name, r.Utilisation)
 		}
 	}
+}
+
+// A run that another client keeps out for longer than MaxThrottleWait is gone on with: nothing is lost.
+func TestAStarvedClientGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		end := runWindrow(10, 1, func(item int) answer {
+			time.Sleep(refusalTakes)
+			return answer{throttled: item >= 3 && time.Since(began) < 12*time.Minute}
+		})
+		if end.lost != 0 || end.err != nil || end.stops < 1 || end.stops > 3 {
+			t.Errorf("%+v, want nothing lost after two stops", end)
+		}
+	})
 }
 
 // The server sees a client that does not wait.

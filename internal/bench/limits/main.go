@@ -20,6 +20,9 @@
 // of throttled requests among all, and p99 is from the first send of an item to
 // its success; each is a mean over the seeds.
 //
+// A run that is throttled for longer than MaxThrottleWait, because another client
+// of the server is quicker all the time, is gone on with by Rerun, and counted.
+//
 // A run is deterministic but for the order in which goroutines wake at the same
 // instant, so figures differ a little from one to the next. The exit status is
 // 1 when items were lost, a promise was broken or, with -check, a goal was
@@ -204,8 +207,11 @@ func show(w io.Writer, r row, first, header bool) {
 		name = r.Server
 	}
 	mark := ""
+	if r.Stops > 0 {
+		mark = fmt.Sprintf("  (%d stopped and gone on with)", r.Stops)
+	}
 	if len(r.Missed) > 0 {
-		mark = "  missed: " + strings.Join(r.Missed, "; ")
+		mark += "  missed: " + strings.Join(r.Missed, "; ")
 	}
 	fmt.Fprintf(w, "%-34s %-30s %6.1f %8.1f %8.2f %8.2f %7d %5d%s\n",
 		name, r.Law, 100*r.Utilisation, 100*r.Worst, 100*r.Throttled, r.P99, r.Items, r.Lost, mark)

@@ -23,6 +23,7 @@ type row struct {
 	Throttled   float64  `json:"throttled_share"`
 	P99         float64  `json:"p99_s"`
 	Lost        int      `json:"lost"`
+	Stops       int      `json:"stops"`           // runs that the server throttled for longer than MaxThrottleWait, and that were gone on with
 	Wrong       []string `json:"wrong,omitempty"` // promises that were broken
 	Missed      []string `json:"missed,omitempty"`
 	spec        spec
@@ -34,7 +35,7 @@ type outcome struct {
 	requests        int
 	throttled       int
 	p99             time.Duration
-	lost            int
+	lost, stops     int
 	wrong           []string
 }
 
@@ -53,7 +54,7 @@ func simulate(t *testing.T, s spec, l law, seed uint64) (out outcome) {
 			first := make([]time.Time, n)
 			c := &client{strict: l.strict}
 			wg.Go(func() {
-				lost, err := l.run(n, seed*31+uint64(k), func(i int) answer {
+				end := l.run(n, seed*31+uint64(k), func(i int) answer {
 					if first[i].IsZero() {
 						first[i] = time.Now()
 					}
@@ -64,9 +65,10 @@ func simulate(t *testing.T, s spec, l law, seed uint64) (out outcome) {
 					return a
 				})
 				mu.Lock()
-				out.lost += lost
-				if err != nil {
-					out.wrong = append(out.wrong, err.Error())
+				out.lost += end.lost
+				out.stops += end.stops
+				if end.err != nil {
+					out.wrong = append(out.wrong, end.err.Error())
 				}
 				mu.Unlock()
 			})
@@ -103,6 +105,7 @@ func measure(t *testing.T, s spec, l law, first uint64, seeds int) row {
 		r.Throttled += float64(o.throttled) / float64(o.requests) / float64(seeds)
 		r.P99 += o.p99.Seconds() / float64(seeds)
 		r.Lost += o.lost
+		r.Stops += o.stops
 		r.Wrong = append(r.Wrong, o.wrong...)
 	}
 	slices.SortFunc(r.Wrong, cmp.Compare[string])

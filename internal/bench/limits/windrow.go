@@ -14,9 +14,13 @@ var errTooMany = errors.New("429 too many requests")
 // trace, when set, is told each change of what a limiter believes.
 var trace func(windrow.LimiterStats)
 
+// maxStops is how often a run is gone on with that was throttled for longer than MaxThrottleWait.
+const maxStops = 100
+
 // runWindrow sends the items through a processor with all defaults: it is told nothing about the server. What headers
-// there are reach the limiter as rest.Transport hands them over.
-func runWindrow(n int, _ uint64, call func(int) answer) (lost int, err error) {
+// there are reach the limiter as rest.Transport hands them over. What is left of a run that the server throttled for too
+// long, because another client of it was quicker all the time, is sent again as a user would.
+func runWindrow(n int, _ uint64, call func(int) answer) (end ending) {
 	opts := []windrow.Option{}
 	if trace != nil {
 		opts = append(opts, windrow.OnAdjust(trace))
@@ -44,11 +48,12 @@ func runWindrow(n int, _ uint64, call func(int) answer) (lost int, err error) {
 		items[i] = i
 	}
 	result, err := p.Run(context.Background(), items)
-	if result == nil {
-		return n, err
+	for ; errors.Is(err, windrow.ErrThrottled) && end.stops < maxStops; end.stops++ {
+		result, err = p.Rerun(context.Background(), result)
 	}
-	if s := result.Stats(); s.Succeeded != n {
-		return n - s.Succeeded, fmt.Errorf("%d of %d succeeded: %w", s.Succeeded, n, err)
+	s := result.Stats()
+	if end.lost = n - s.Succeeded; end.lost > 0 {
+		end.err = fmt.Errorf("%d of %d succeeded: %w", s.Succeeded, n, err)
 	}
-	return 0, err
+	return end
 }

@@ -1,0 +1,243 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// controllerFunc is a controller made of a function.
+type controllerFunc func(current gate.Setting, s gate.Signal) gate.Setting
+
+func (f controllerFunc) Adjust(current, _ gate.Setting, s gate.Signal) gate.Setting {
+	return f(current, s)
+}
+
+// controlled returns a gate with a controller and no limits to speak of.
+func controlled(f controllerFunc) *gate.Gate {
+	s := gate.Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
+	return gate.New(s, s, f)
+}
+
+// succeed makes a call that takes that long.
+func succeed(t *testing.T, g *gate.Gate, takes time.Duration) {
+	t.Helper()
+	p := acquire(t, g)
+	sent := time.Now()
+	time.Sleep(takes)
+	g.Done(p, gate.Signal{Sent: sent, At: time.Now(), Answered: 1, Latency: takes})
+}
+
+// A quota that is used up holds the gate until it is renewed, and not before it is used up.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		until := began.Add(10 * time.Second)
+		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting {
+			s.Hold = gate.Hold{After: 3, Until: until}
+			return s
+		})
+		for range 3 {
+			succeed(t, g, 0)
+		}
+		soon, cancel := context.WithDeadline(t.Context(), began.Add(9*time.Second))
+		defer cancel()
+		if _, err := g.Acquire(soon, 0, one); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 0 {
+			t.Errorf("error %v after %v, want %v at once", err, time.Since(began), context.DeadlineExceeded)
+		}
+		pause, ok := errors.AsType[*gate.PauseError](func() error { _, err := g.Acquire(t.Context(), time.Second, one); return err }())
+		if !ok || pause.Wait != 10*time.Second || pause.Patience != time.Second || time.Since(began) > 0 {
+			t.Errorf("error %v after %v, want a wait of 10 s at once", pause, time.Since(began))
+		}
+		if want := "the server asks for a longer pause than allowed: 10s, at most 1s"; ok && pause.Error() != want {
+			t.Errorf("error %q, want %q", pause, want)
+		}
+		p, err := g.Acquire(t.Context(), 0, one)
+		if waited := time.Since(began); err != nil || waited != 10*time.Second {
+			t.Errorf("error %v after %v, want a permit after 10 s", err, waited)
+		}
+		g.Release(&p)
+	})
+}
+
+// A call that costs more than what is left waits too, although cheaper ones would pass.
+func TestHoldCountsUnits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting {
+			s.Hold = gate.Hold{After: 5, Until: began.Add(time.Minute)}
+			return s
+		})
+		succeed(t, g, 0)
+		for _, tt := range []struct {
+			cost int
+			want time.Duration
+		}{{4, 0}, {1, time.Minute}} {
+			p, err := g.Acquire(t.Context(), 0, func(bool) int { return tt.cost })
+			if waited := time.Since(began); err != nil || waited != tt.want {
+				t.Errorf("%d units: error %v after %v, want a permit after %v", tt.cost, err, waited, tt.want)
+			}
+			g.Release(&p)
+		}
+	})
+}
+
+// After a throttle without a hint the gate opens when the controller says, else no sooner than it says.
+func TestPauseByTheController(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		set      gate.Setting // Reopen is added to the time of the throttle
+		reopen   time.Duration
+		from, to time.Duration
+	}{
+		{"a known time", gate.Setting{}, 20 * time.Second, 20 * time.Second, 20*time.Second + gate.MinPause},
+		{"a known time that is near", gate.Setting{}, time.Millisecond, gate.MinPause, 2 * gate.MinPause},
+		{"a known time that is over", gate.Setting{}, -time.Second, gate.MinPause, 3 * gate.MinPause},
+		{"a known pause", gate.Setting{Pause: 10 * time.Second}, 0, 10 * time.Second, 10*time.Second + 250*time.Millisecond},
+		{"a short pause", gate.Setting{Pause: time.Millisecond}, 0, gate.MinPause, gate.MinPause * 5 / 4},
+		{"nothing known", gate.Setting{}, 0, gate.MinPause, 3 * gate.MinPause},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for range 20 {
+					g := controlled(func(s gate.Setting, sig gate.Signal) gate.Setting {
+						s.Pause, s.Reopen = tt.set.Pause, time.Time{}
+						if tt.reopen != 0 {
+							s.Reopen = sig.At.Add(tt.reopen)
+						}
+						return s
+					})
+					throttle(g, 0)
+					began := time.Now()
+					p, err := g.Acquire(t.Context(), 0, one)
+					if waited := time.Since(began); err != nil || waited < tt.from || waited > tt.to {
+						t.Errorf("error %v after %v, want %v to %v", err, waited, tt.from, tt.to)
+					}
+					g.Release(&p)
+				}
+			})
+		})
+	}
+}
+
+// When the server has refused for more than a minute, it is tried often: no pause is longer than any before, and most are
+// much shorter.
+func TestALongOutageIsTriedOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, rate.Inf, 1)
+		p := acquire(t, g)
+		began, tries := time.Now(), 0
+		for time.Since(began) < 6*time.Minute {
+			cut := time.Now()
+			g.Done(p, gate.Signal{Sent: cut, At: cut, Throttled: true})
+			next, err := g.Acquire(t.Context(), 0, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pause := time.Since(cut); pause > gate.MaxPause*3/2 {
+				t.Fatalf("a pause of %v", pause)
+			}
+			if p = &next; time.Since(began) > time.Minute {
+				tries++
+			}
+		}
+		g.Release(p)
+		if tries < 60 || tries > 150 {
+			t.Errorf("%d tries in five minutes, want about 90", tries)
+		}
+	})
+}
+
+// What was refused leaves before what others had taken meanwhile: a claim is asked again after a throttle.
+func TestAClaimIsAskedAgainAfterAThrottle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, 1, 1)
+		first := acquire(t, g)
+		var asked []bool
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p, _ := g.Acquire(t.Context(), 0, func(probe bool) int { asked = append(asked, probe); return 1 })
+			g.Release(&p)
+		}()
+		synctest.Wait() // it waits for its token, with its work taken
+		now := time.Now()
+		g.Done(first, gate.Signal{Sent: now, At: now, Throttled: true})
+		<-done
+		if len(asked) != 2 || asked[0] || !asked[1] {
+			t.Errorf("asked %v, want once before the throttle and once for the probe", asked)
+		}
+	})
+}
+
+// The user is told of a change that has a reason, once and without the lock; of others not.
+func TestOnAdjustTellsReasons(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		why := ""
+		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting { s.Why = why; return s })
+		told := []string{}
+		g.OnAdjust(func() { told = append(told, g.Stats().Why) })
+		succeed(t, g, 0)
+		why = "first"
+		succeed(t, g, 0)
+		succeed(t, g, 0)
+		why = "second"
+		g.Observe(gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true})
+		if len(told) != 2 || told[0] != "first" || told[1] != "second" {
+			t.Errorf("told %q, want first and second", told)
+		}
+	})
+}
+
+// What the gate tells of a call: how many were in flight when it left, how many units had been let through, and whether it
+// had to wait for its token.
+func TestSignalsOfACall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var seen []gate.Signal
+		s := gate.Setting{Concurrency: 64, Rate: 1, Burst: 2}
+		g := gate.New(s, s, controllerFunc(func(s gate.Setting, sig gate.Signal) gate.Setting {
+			seen = append(seen, sig)
+			return s
+		}))
+		var permits []gate.Permit
+		var sent []time.Time
+		for range 3 { // the third waits for a second
+			p, err := g.Acquire(t.Context(), 0, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			permits, sent = append(permits, p), append(sent, time.Now())
+		}
+		g.Done(&permits[0], gate.Signal{Sent: sent[0], At: time.Now(), Throttled: true})
+		g.Done(&permits[1], gate.Signal{Sent: sent[1], At: time.Now(), Throttled: true})
+		g.Done(&permits[2], gate.Signal{Sent: sent[2], At: time.Now(), Answered: 1})
+		g.Observe(gate.Signal{Sent: sent[2].Add(-time.Hour), At: time.Now(), Answered: 1, Outside: true})
+		for i, want := range []gate.Signal{
+			{Level: 1, Index: 1, Granted: 3, Accepted: 2, InFlight: 3, NewEpoch: true},
+			{Level: 2, Index: 2, Granted: 3, Accepted: 1, InFlight: 2, Shut: true},
+			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, Paced: true},
+			{Level: 1, Index: 1, Granted: 3, Accepted: 1, Shut: true}, // the oldest that is remembered
+		} {
+			got := gate.Signal{Level: seen[i].Level, Index: seen[i].Index, Granted: seen[i].Granted, Accepted: seen[i].Accepted,
+				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, Paced: seen[i].Paced}
+			if got.Level != want.Level || got.Index != want.Index || got.Granted != want.Granted || got.Accepted != want.Accepted ||
+				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.Paced != want.Paced {
+				t.Errorf("signal %d: %+v, want %+v", i, got, want)
+			}
+		}
+	})
+}
