@@ -241,7 +241,6 @@ type windowModel struct {
 
 	number int
 	used   int
-	taken  float64
 }
 
 func (m *windowModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.Quota) {
