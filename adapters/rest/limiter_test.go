@@ -139,7 +139,7 @@ func TestTransportGrowsOnAnswersAlone(t *testing.T) {
 				return reply(code), nil
 			})}
 			var group sync.WaitGroup
-			for range 20 {
+			for range 60 {
 				group.Go(func() {
 					req, _ := request(t.Context(), http.MethodPost, "http://cms.test")
 					_, _ = transport.RoundTrip(req)
