@@ -8,9 +8,9 @@
 // have goals, which the commands check when asked, and which no test depends
 // on.
 //
-//	go run ./internal/bench/overhead           # the engine with calls that do nothing
-//	go run ./internal/bench/overhead -check    # exit status 1 if a goal is missed
-//	go run ./internal/bench/pages -check       # reading a list page by page, beside the ideal
+//	go run ./internal/bench/overhead           # calls that do nothing, streams, HTTP on loopback, pages, rates
+//	go run ./internal/bench/overhead -check    # exit status 1 if a goal is missed; a quarter of an hour
+//	go run ./internal/bench/growth             # from a thousand to ten million items
 //	go run ./internal/bench/journal -check     # what a journal costs, beside a run without one and beside one by hand
 //	go run ./internal/bench/crash              # an import that is killed again and again
 //	go run ./internal/bench/soak               # millions of records, to a server that misbehaves

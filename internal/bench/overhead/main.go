@@ -1,17 +1,18 @@
-// Command overhead measures what handling an item costs when the call itself
-// does nothing: hand-written loops and libraries side by side, by package ratio.
+// Command overhead measures windrow beside the code that one would write by hand and the libraries that one would pick
+// instead: what handling an item costs when the call itself does nothing, and what is left of that over HTTP. Each
+// workload is done in several ways, in turns, by package ratio.
 //
 //	go run ./internal/bench/overhead [flags]
 //
-//	-n items           items in each run (default 1000000)
-//	-reps rounds       measured runs of each case (default 7)
-//	-concurrency list  concurrencies to measure at (default 8,64)
-//	-case list         only these cases (default all)
+//	-n items           items of the calls that do nothing (default 1000000); the other workloads shrink with it
+//	-reps rounds       measured runs of each contender (default 7)
+//	-concurrency list  concurrencies of the calls that do nothing (default 8,64)
+//	-case list         only these workloads, by name or the beginning of one (default all)
 //	-json              print one JSON object in place of the tables
 //	-check             compare with the goals and name each that is missed
 //
-// The exit status is 1 when a goal is missed or a case fails, and 2 when the
-// flags make no sense.
+// All of it takes about a quarter of an hour. The exit status is 1 when a goal is missed or a contender fails, and 2
+// when the flags make no sense.
 package main
 
 import (
@@ -28,23 +29,27 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/windrow-go/windrow/internal/bench/child"
 	"github.com/windrow-go/windrow/internal/bench/ratio"
 )
 
 func main() {
+	child.Main(parts)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// fullSize is the number of items of the calls that do nothing for which the goals are.
+const fullSize = 1_000_000
+
 // settings are the parsed flags.
 type settings struct {
-	items         int
-	rounds        int
-	concurrencies []int
-	selected      []candidate
-	json          bool
-	check         bool
+	share     float64 // of the full size
+	rounds    int
+	workloads []workload
+	json      bool
+	check     bool
 }
 
 // output is what -json prints.
@@ -55,11 +60,12 @@ type output struct {
 	Results []section `json:"results"`
 }
 
-// section is the result at one concurrency.
+// section is the result of one workload.
 type section struct {
-	Concurrency int             `json:"concurrency"`
-	Report      *ratio.Report   `json:"report"`
-	Verdicts    []ratio.Verdict `json:"verdicts,omitempty"`
+	Workload string          `json:"workload"`
+	About    string          `json:"about"`
+	Report   *ratio.Report   `json:"report"`
+	Verdicts []ratio.Verdict `json:"verdicts,omitempty"`
 }
 
 // run is the whole command and returns its exit status.
@@ -72,21 +78,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "overhead:", err)
 		return 2
 	}
+	return set.measureAll(ctx, stdout, stderr)
+}
 
+// measureAll does the workloads one after the other, prints what it finds, and returns the exit status.
+func (set settings) measureAll(ctx context.Context, stdout, stderr io.Writer) int {
 	out := output{Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, Procs: runtime.GOMAXPROCS(0)}
 	if !set.json {
 		fmt.Fprintf(stdout, "%s %s, %d procs\n", out.Go, out.System, out.Procs)
 	}
 	status := 0
-	for _, concurrency := range set.concurrencies {
-		sec, err := measure(ctx, set, concurrency)
+	for _, w := range set.workloads {
+		sec, err := measure(ctx, set, w)
 		if err != nil {
-			fmt.Fprintln(stderr, "overhead:", err)
+			fmt.Fprintf(stderr, "overhead: %s: %v\n", w.name, err)
 			return 1
 		}
 		out.Results = append(out.Results, sec)
 		if !set.json {
-			fmt.Fprintf(stdout, "\nconcurrency %d: ", concurrency)
+			fmt.Fprintf(stdout, "\n%s: %s\n", sec.Workload, sec.About)
 			if err := sec.Report.WriteTable(stdout); err != nil {
 				fmt.Fprintln(stderr, "overhead:", err)
 				return 1
@@ -96,9 +106,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			switch {
 			case !verdict.Met:
 				status = 1
-				fmt.Fprintf(stderr, "concurrency %d: %v\n", concurrency, verdict)
+				fmt.Fprintf(stderr, "%s: %v\n", w.name, verdict)
 			case !set.json:
-				fmt.Fprintf(stdout, "concurrency %d: %v\n", concurrency, verdict)
+				fmt.Fprintf(stdout, "%s: %v\n", w.name, verdict)
 			}
 		}
 	}
@@ -111,96 +121,77 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-// measure runs the selected cases side by side at one concurrency.
-func measure(ctx context.Context, set settings, concurrency int) (section, error) {
-	inputs := make([]int, set.items)
-	for i := range inputs {
-		inputs[i] = i
-	}
-	j := job{concurrency: concurrency, inputs: inputs, do: noop}
-
-	var cases []ratio.Case
-	config := ratio.Config{Items: set.items, Rounds: set.rounds}
-	for _, c := range set.selected {
-		cases = append(cases, ratio.Case{
-			Name:    c.name,
-			Prepare: func(int) (ratio.Work, error) { return c.prepare(j), nil },
-		})
-		if slices.Contains(baselines, c.name) {
-			config.Baselines = append(config.Baselines, c.name)
-		}
-	}
-	report, err := ratio.Measure(ctx, cases, config)
+// measure does one workload in all its ways, side by side.
+func measure(ctx context.Context, set settings, w workload) (section, error) {
+	report, err := ratio.Measure(ctx, w.cases(), ratio.Config{Items: w.size(set.share), Rounds: set.rounds, Baselines: w.baselines})
 	if err != nil {
 		return section{}, err
 	}
-	sec := section{Concurrency: concurrency, Report: report}
+	sec := section{Workload: w.name, About: w.about, Report: report}
 	if set.check {
-		sec.Verdicts, err = report.Judge(goals)
+		sec.Verdicts, err = report.Judge(w.goals)
 	}
 	return sec, err
 }
 
-// parse reads the flags. It has printed what is wrong with a flag's form, and
-// returns what is wrong with its value.
+// parse reads the flags. It has printed what is wrong with a flag's form, and returns what is wrong with its value.
 func parse(args []string, stderr io.Writer) (settings, error) {
-	set := settings{selected: candidates}
+	var set settings
 	flags := flag.NewFlagSet("overhead", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&set.items, "n", 1_000_000, "`items` in each run")
-	flags.IntVar(&set.rounds, "reps", ratio.DefaultRounds, "measured `rounds`, each of which runs every case once")
+	items := flags.Int("n", fullSize, "`items` of the calls that do nothing; the other workloads shrink with it")
+	flags.IntVar(&set.rounds, "reps", ratio.DefaultRounds, "measured `rounds`, each of which runs every contender once")
 	flags.BoolVar(&set.json, "json", false, "print one JSON object in place of the tables")
 	flags.BoolVar(&set.check, "check", false, "compare with the goals; exit status 1 names each that is missed")
-	concurrencies := flags.String("concurrency", "8,64", "comma-separated `list` of concurrencies to measure at")
-	names := flags.String("case", "", "comma-separated `list` of the cases to measure: "+known()+" (default all)")
+	concurrencies := flags.String("concurrency", "8,64", "comma-separated `list` of concurrencies of the calls that do nothing")
+	names := flags.String("case", "", "comma-separated `list` of workloads, by name or the beginning of one (default all)")
 	if err := flags.Parse(args); err != nil {
-		return settings{}, err
+		return set, err
 	}
-	if flags.NArg() > 0 {
-		return settings{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	switch {
+	case flags.NArg() > 0:
+		return set, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case *items <= 0:
+		return set, fmt.Errorf("-n is %d, want a positive number", *items)
+	case set.rounds <= 0:
+		return set, fmt.Errorf("-reps is %d, want a positive number", set.rounds)
+	case set.check && set.rounds < ratio.DefaultRounds:
+		return set, fmt.Errorf("-reps is %d, want at least %d with -check", set.rounds, ratio.DefaultRounds)
 	}
-	if set.items <= 0 {
-		return settings{}, fmt.Errorf("-n is %d, want a positive number", set.items)
-	}
-	if set.rounds <= 0 {
-		return settings{}, fmt.Errorf("-reps is %d, want a positive number", set.rounds)
-	}
-	if set.check && set.rounds < ratio.DefaultRounds {
-		return settings{}, fmt.Errorf("-reps is %d, want at least %d with -check", set.rounds, ratio.DefaultRounds)
-	}
+	set.share = float64(*items) / fullSize
+	var numbers []int
 	for field := range strings.SplitSeq(*concurrencies, ",") {
-		concurrency, err := strconv.Atoi(field)
-		if err != nil || concurrency <= 0 {
-			return settings{}, fmt.Errorf("-concurrency has %q, want positive numbers", field)
+		number, err := strconv.Atoi(field)
+		if err != nil || number <= 0 || slices.Contains(numbers, number) {
+			return set, fmt.Errorf("-concurrency has %q, want positive numbers, each once", field)
 		}
-		set.concurrencies = append(set.concurrencies, concurrency)
+		numbers = append(numbers, number)
 	}
-	if *names == "" {
-		return set, nil
-	}
-	if set.check {
-		return settings{}, errors.New("-check needs all cases: leave out -case")
-	}
-	wanted := strings.Split(*names, ",")
-	for _, name := range wanted {
-		if !slices.ContainsFunc(candidates, func(c candidate) bool { return c.name == name }) {
-			return settings{}, fmt.Errorf("-case has %q, want some of %s", name, known())
-		}
-	}
-	set.selected = nil
-	for _, c := range candidates {
-		if slices.Contains(wanted, c.name) {
-			set.selected = append(set.selected, c)
-		}
-	}
-	return set, nil
+	var err error
+	set.workloads, err = chosen(workloads(numbers), *names)
+	return set, err
 }
 
-// known lists the names of all cases.
-func known() string {
-	var names []string
-	for _, c := range candidates {
-		names = append(names, c.name)
+// chosen returns the workloads of a list of names, in their own order; all of them for an empty list.
+func chosen(all []workload, names string) ([]workload, error) {
+	if names == "" {
+		return all, nil
 	}
-	return strings.Join(names, ", ")
+	wanted := map[string]bool{}
+	for name := range strings.SplitSeq(names, ",") {
+		found := false
+		for _, w := range all {
+			if name != "" && strings.HasPrefix(w.name, name) {
+				wanted[w.name], found = true, true
+			}
+		}
+		if !found {
+			var known []string
+			for _, w := range all {
+				known = append(known, w.name)
+			}
+			return nil, fmt.Errorf("-case has %q, want some of %s", name, strings.Join(known, ", "))
+		}
+	}
+	return slices.DeleteFunc(all, func(w workload) bool { return !wanted[w.name] }), nil
 }

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Metric is a cost that a [Goal] bounds.
+// Metric is a figure of a case, which a [Goal] may bound. Beside those that are named here, each figure that a case
+// counts itself ([Work.Figures]) is one.
 type Metric string
 
-// The metrics. Wall and CPU are the only ones that can be compared with a
-// baseline.
+// The metrics of every case.
 const (
 	Wall   Metric = "wall ns/item"
 	CPU    Metric = "cpu ns/item"
@@ -17,17 +17,23 @@ const (
 	Bytes  Metric = "bytes/item"
 )
 
-// Goal is an upper bound for the median cost of a case.
+// BestPeer, as the baseline of a goal, is the peer with the lowest median wall time.
+const BestPeer = "best peer"
+
+// Goal bounds the median of a metric of a case.
 type Goal struct {
 	// Case is the name of the case.
 	Case string `json:"case"`
 
-	// Metric is the cost that is bounded.
+	// Metric is what is bounded.
 	Metric Metric `json:"metric"`
 
-	// Baseline makes Max a multiple of that case's cost. Empty makes Max a cost of
-	// its own.
+	// Baseline makes Min and Max multiples of that case's figure: the ratio is formed within each round, and its median
+	// is bounded. Empty makes them figures of their own.
 	Baseline string `json:"baseline,omitempty"`
+
+	// Min is the smallest value that still meets the goal; 0 bounds nothing.
+	Min float64 `json:"min,omitempty"`
 
 	// Max is the largest value that still meets the goal.
 	Max float64 `json:"max"`
@@ -36,6 +42,9 @@ type Goal struct {
 // String words the goal, such as "a: wall ns/item <= 0.25 x b".
 func (g Goal) String() string {
 	text := fmt.Sprintf("%s: %s <= %v", g.Case, g.Metric, g.Max)
+	if g.Min != 0 {
+		text = fmt.Sprintf("%s: %s from %v to %v", g.Case, g.Metric, g.Min, g.Max)
+	}
 	if g.Baseline != "" {
 		text += " x " + g.Baseline
 	}
@@ -58,9 +67,8 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s  %v  (measured %.4g)", word, v.Goal, v.Got)
 }
 
-// Judge compares the report with the goals, in their order. The error is a goal
-// that the report cannot answer: a case or a baseline that was not measured, or
-// a metric that cannot be on this system.
+// Judge compares the report with the goals, in their order. The error is a goal that the report cannot answer: a case
+// or a baseline that was not measured, or a metric that cannot be on this system.
 func (r *Report) Judge(goals []Goal) ([]Verdict, error) {
 	verdicts := make([]Verdict, 0, len(goals))
 	for _, goal := range goals {
@@ -68,48 +76,36 @@ func (r *Report) Judge(goals []Goal) ([]Verdict, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ratio: goal %q: %w", goal, err)
 		}
-		verdicts = append(verdicts, Verdict{Goal: goal, Got: got, Met: got <= goal.Max})
+		verdicts = append(verdicts, Verdict{Goal: goal, Got: got, Met: got <= goal.Max && (goal.Min == 0 || got >= goal.Min)})
 	}
 	return verdicts, nil
 }
 
 // measured is the figure that a goal bounds.
 func (r *Report) measured(goal Goal) (float64, error) {
-	row := r.row(goal.Case)
-	if row == nil {
-		return 0, fmt.Errorf("case %q was not measured, only %s", goal.Case, r.names())
+	row, err := r.find(goal.Case)
+	if err != nil {
+		return 0, err
+	}
+	if !slices.Contains(row.metrics(), goal.Metric) {
+		return 0, fmt.Errorf("%q was not measured, only %q", goal.Metric, row.metrics())
 	}
 	if goal.Baseline == "" {
-		switch goal.Metric {
-		case Wall:
-			return row.Cost.Wall, nil
-		case CPU:
-			if row.Cost.CPU == 0 {
-				return 0, fmt.Errorf("%s was not measured", CPU)
-			}
-			return row.Cost.CPU, nil
-		case Allocs:
-			return row.Cost.Allocs, nil
-		case Bytes:
-			return row.Cost.Bytes, nil
+		return row.median(goal.Metric), nil
+	}
+	name := goal.Baseline
+	if name == BestPeer {
+		if name = r.BestPeer; name == "" {
+			return 0, fmt.Errorf("no peer was measured, only %s", r.names())
 		}
-		return 0, fmt.Errorf("unknown metric %q", goal.Metric)
 	}
-	i := slices.IndexFunc(row.Versus, func(v Versus) bool { return v.Baseline == goal.Baseline })
-	if i < 0 {
-		return 0, fmt.Errorf("%q is not a baseline of this report", goal.Baseline)
+	base, err := r.find(name)
+	if err != nil {
+		return 0, err
 	}
-	var ratio Spread
-	switch goal.Metric {
-	case Wall:
-		ratio = row.Versus[i].Wall
-	case CPU:
-		ratio = row.Versus[i].CPU
-	default:
-		return 0, fmt.Errorf("%q has no ratio", goal.Metric)
-	}
+	ratio := versus(row, base, goal.Metric)
 	if ratio == (Spread{}) {
-		return 0, fmt.Errorf("%s was not measured", goal.Metric)
+		return 0, fmt.Errorf("%q of one of them was 0 in a round", goal.Metric)
 	}
 	return ratio.Median, nil
 }

@@ -29,6 +29,10 @@ type Case struct {
 	// Name identifies the case in reports and goals.
 	Name string
 
+	// Peer says that it is what a user might pick in place of the library that is measured: of the peers the best
+	// becomes a baseline.
+	Peer bool
+
 	// Prepare makes what the case needs to handle the given number of items. It is
 	// called once and not measured.
 	Prepare func(items int) (Work, error)
@@ -43,6 +47,17 @@ type Work struct {
 	// were handled, since a case that drops items looks fast, and lets go of what
 	// Run left in memory. Nil checks nothing.
 	Check func() error
+
+	// Items is how many items Run handles, for a case that is too slow to be given all of them: costs are by the item.
+	// 0 means all.
+	Items int
+
+	// Figures are what the case has counted itself in the last Run, by the name of the metric. It is called after every
+	// Run and before Check. Nil means nothing.
+	Figures func() map[Metric]float64
+
+	// Close frees what Prepare has made. It is called once, at the end. Nil means nothing.
+	Close func()
 }
 
 // Config says how [Measure] measures.
@@ -65,6 +80,8 @@ type Sample struct {
 	CPU    time.Duration `json:"cpu_ns"`  // user and system time of the process; 0 where it cannot be told
 	Allocs uint64        `json:"allocs"`  // objects allocated on the heap
 	Bytes  uint64        `json:"bytes"`   // bytes allocated on the heap
+
+	Figures map[Metric]float64 `json:"figures,omitempty"` // what the case counted itself
 }
 
 // Measure runs the cases in turns and reports what an item costs in each. It
@@ -106,7 +123,7 @@ func measure(ctx context.Context, cases []Case, config Config, observe observer)
 		config.Baselines = []string{cases[0].Name}
 	}
 
-	works := make([]Work, len(cases))
+	works, items := make([]Work, len(cases)), make([]int, len(cases))
 	for i, c := range cases {
 		work, err := c.Prepare(config.Items)
 		if err != nil {
@@ -115,7 +132,10 @@ func measure(ctx context.Context, cases []Case, config Config, observe observer)
 		if work.Run == nil {
 			return nil, fmt.Errorf("ratio: case %q: Prepare returned no Run function", c.Name)
 		}
-		works[i] = work
+		works[i], items[i] = work, cmp.Or(work.Items, config.Items)
+		if work.Close != nil {
+			defer work.Close()
+		}
 	}
 
 	samples := make([][]Sample, len(cases))
@@ -128,6 +148,9 @@ func measure(ctx context.Context, cases []Case, config Config, observe observer)
 			if err != nil {
 				return nil, fmt.Errorf("ratio: case %q: run: %w", c.Name, err)
 			}
+			if works[i].Figures != nil {
+				sample.Figures = works[i].Figures()
+			}
 			if works[i].Check != nil {
 				if err := works[i].Check(); err != nil {
 					return nil, fmt.Errorf("ratio: case %q: check: %w", c.Name, err)
@@ -138,7 +161,7 @@ func measure(ctx context.Context, cases []Case, config Config, observe observer)
 			}
 		}
 	}
-	return newReport(cases, samples, config), nil
+	return newReport(cases, items, samples, config), nil
 }
 
 func validate(cases []Case, config Config) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func (r *recorder) newCase(name string) Case {
 		return Work{
 			Run:   func() error { r.add("run " + name); return nil },
 			Check: func() error { r.add("check " + name); return nil },
+			Close: func() { r.add("close " + name) },
 		}, nil
 	}}
 }
@@ -56,6 +58,7 @@ func TestMeasureRunsCasesInTurns(t *testing.T) {
 		"run a", "check a", "run b", "check b",
 		"run a", "check a", "run b", "check b",
 		"run a", "check a", "run b", "check b",
+		"close b", "close a",
 	}
 	if diff := cmp.Diff(want, r.calls); diff != "" {
 		t.Errorf("calls, with one round to warm up (-want +got):\n%s", diff)
@@ -95,6 +98,7 @@ func TestReportRatiosAreFormedWithinARound(t *testing.T) {
 	}
 	want := Row{
 		Name:   "slow",
+		Items:  10,
 		Cost:   Cost{Wall: 200, CPU: 400, Allocs: 0.5, Bytes: 100},
 		Versus: []Versus{{Baseline: "base", Wall: Spread{2, 2, 4}, CPU: Spread{2, 2, 4}}},
 		Runs: []Sample{
@@ -112,10 +116,10 @@ func TestReportRatiosAreFormedWithinARound(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantTable := strings.Join([]string{
-		"10 items, medians of 3 rounds in turns, ratios with (smallest..largest)",
-		"case  wall ns/item  cpu ns/item  allocs/item  bytes/item  wall x base           cpu x base",
-		"base  100.0         200.0        0.5000       100.0       1.000 (1.000..1.000)  1.000 (1.000..1.000)",
-		"slow  200.0         400.0        0.5000       100.0       2.000 (2.000..4.000)  2.000 (2.000..4.000)",
+		"10 items, medians of 3 rounds in turns, those of wall time with (smallest..largest)",
+		"case  wall ns/item  cpu ns/item  allocs/item  bytes/item  x base                cpu x",
+		"base  100.0         200.0        0.5000       100.0       1.000 (1.000..1.000)  1.000",
+		"slow  200.0         400.0        0.5000       100.0       2.000 (2.000..4.000)  2.000",
 		"",
 	}, "\n")
 	if diff := cmp.Diff(wantTable, table.String()); diff != "" {
@@ -181,11 +185,20 @@ func TestReportJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"items":2,"rounds":1,"cases":[{"name":"a",` +
-		`"cost":{"wall_ns":4,"cpu_ns":8,"allocs":2.5,"bytes":500},` +
+		`"items":2,"cost":{"wall_ns":4,"cpu_ns":8,"allocs":2.5,"bytes":500},` +
 		`"versus":[{"baseline":"a","wall":{"median":1,"min":1,"max":1},"cpu":{"median":1,"min":1,"max":1}}],` +
 		`"samples":[{"wall_ns":8,"cpu_ns":16,"allocs":5,"bytes":1000}]}]}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
+	}
+}
+
+func TestNumberOfDigits(t *testing.T) {
+	t.Parallel()
+	for ratio, want := range map[float64]string{0: "-", 0.01234: "0.012", 9.87654: "9.877", 12.345: "12.3", 123.45: "123"} {
+		if got := number(ratio); got != want {
+			t.Errorf("number(%v) = %q, want %q", ratio, got, want)
+		}
 	}
 }
 
@@ -285,26 +298,39 @@ func TestObserveCountsOnlyTheRun(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	report := &Report{Rows: []Row{{
-		Name:   "a",
-		Cost:   Cost{Wall: 10, CPU: 20, Allocs: 0.5, Bytes: 100},
-		Versus: []Versus{{Baseline: "b", Wall: Spread{0.25, 0.2, 0.9}, CPU: Spread{0.5, 0.1, 0.6}}},
-	}}}
+	figures := map[string]map[Metric]float64{"a": {"opened": 3, "over": -2}, "b": {"opened": 12}, "c": nil}
+	walls := map[string]time.Duration{"a": 100, "b": 400, "c": 200}
+	var cases []Case
+	for _, name := range []string{"a", "b", "c"} {
+		cases = append(cases, Case{Name: name, Peer: name != "a", Prepare: func(int) (Work, error) {
+			return Work{Run: func() error { return nil }, Figures: func() map[Metric]float64 { return figures[name] }}, nil
+		}})
+	}
+	report, err := measure(t.Context(), cases, Config{Items: 10, Rounds: 1, Baselines: []string{"b"}},
+		script(1, 1, 1, walls["a"], walls["b"], walls["c"]))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		goal Goal
 		want string // the verdict, or what the error contains
 	}{
-		{Goal{"a", Wall, "b", 0.25}, "met  a: wall ns/item <= 0.25 x b  (measured 0.25)"},
-		{Goal{"a", Wall, "b", 0.24}, "MISSED  a: wall ns/item <= 0.24 x b  (measured 0.25)"},
-		{Goal{"a", CPU, "b", 0.4}, "MISSED  a: cpu ns/item <= 0.4 x b  (measured 0.5)"},
-		{Goal{"a", Wall, "", 10}, "met  a: wall ns/item <= 10  (measured 10)"},
-		{Goal{"a", CPU, "", 10}, "MISSED  a: cpu ns/item <= 10  (measured 20)"},
-		{Goal{"a", Allocs, "", 0.01}, "MISSED  a: allocs/item <= 0.01  (measured 0.5)"},
-		{Goal{"a", Bytes, "", 128}, "met  a: bytes/item <= 128  (measured 100)"},
-		{Goal{"c", Wall, "", 1}, `case "c" was not measured, only a`},
-		{Goal{"a", Wall, "c", 1}, `"c" is not a baseline`},
-		{Goal{"a", Allocs, "b", 1}, `"allocs/item" has no ratio`},
-		{Goal{"a", "speed", "", 1}, `unknown metric "speed"`},
+		{Goal{Case: "a", Metric: Wall, Baseline: "b", Max: 0.25}, "met  a: wall ns/item <= 0.25 x b  (measured 0.25)"},
+		{Goal{Case: "a", Metric: Wall, Baseline: "b", Max: 0.24}, "MISSED  a: wall ns/item <= 0.24 x b  (measured 0.25)"},
+		{Goal{Case: "a", Metric: CPU, Baseline: BestPeer, Max: 0.4}, "MISSED  a: cpu ns/item <= 0.4 x best peer  (measured 0.5)"},
+		{Goal{Case: "a", Metric: Wall, Max: 10}, "met  a: wall ns/item <= 10  (measured 10)"},
+		{Goal{Case: "a", Metric: CPU, Max: 10}, "MISSED  a: cpu ns/item <= 10  (measured 20)"},
+		{Goal{Case: "a", Metric: Allocs, Max: 0.01}, "MISSED  a: allocs/item <= 0.01  (measured 0.5)"},
+		{Goal{Case: "a", Metric: Bytes, Max: 128}, "met  a: bytes/item <= 128  (measured 100)"},
+		{Goal{Case: "a", Metric: "opened", Max: 3}, "met  a: opened <= 3  (measured 3)"},
+		{Goal{Case: "a", Metric: "opened", Min: 3, Max: 4}, "met  a: opened from 3 to 4  (measured 3)"},
+		{Goal{Case: "a", Metric: "opened", Min: 3.1, Max: 4}, "MISSED  a: opened from 3.1 to 4  (measured 3)"},
+		{Goal{Case: "a", Metric: "opened", Baseline: "b", Max: 0.2}, "MISSED  a: opened <= 0.2 x b  (measured 0.25)"},
+		{Goal{Case: "a", Metric: "over", Max: 0}, "met  a: over <= 0  (measured -2)"},
+		{Goal{Case: "d", Metric: Wall, Max: 1}, `case "d" was not measured, only a, b, c`},
+		{Goal{Case: "a", Metric: Wall, Baseline: "d", Max: 1}, `case "d" was not measured`},
+		{Goal{Case: "a", Metric: "opened", Baseline: "c", Max: 1}, `was 0 in a round`},
+		{Goal{Case: "a", Metric: "speed", Max: 1}, `"speed" was not measured, only`},
 	} {
 		var got string
 		verdicts, err := report.Judge([]Goal{test.goal})
@@ -316,5 +342,45 @@ func TestJudge(t *testing.T) {
 		if err != nil && !strings.Contains(got, test.want) || err == nil && got != test.want {
 			t.Errorf("Judge(%v) = %q, want %q", test.goal, got, test.want)
 		}
+	}
+	if _, err := (&Report{}).Judge([]Goal{{Case: "a", Baseline: BestPeer}}); err == nil {
+		t.Error("an empty report is judged")
+	}
+}
+
+// Of the peers the fastest is a baseline, too, and a case may handle fewer items than the others.
+func TestReportOfPeers(t *testing.T) {
+	t.Parallel()
+	of := func(name string, peer bool, items int, figures map[Metric]float64) Case {
+		return Case{Name: name, Peer: peer, Prepare: func(int) (Work, error) {
+			return Work{Run: func() error { return nil }, Items: items, Figures: func() map[Metric]float64 { return figures }}, nil
+		}}
+	}
+	cases := []Case{of("limit", false, 0, nil), of("slow", true, 0, nil), of("few", true, 5, map[Metric]float64{"opened": 7}), of("ours", false, 0, nil)}
+	report, err := measure(t.Context(), cases, Config{Items: 10, Rounds: 1}, script(1, 1, 1, 1, 100, 500, 200, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.BestPeer != "few" {
+		t.Errorf("best peer %q, want few: 40 ns an item against 50", report.BestPeer)
+	}
+	var table strings.Builder
+	if err := report.WriteTable(&table); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Join([]string{
+		"10 items, medians of 1 rounds in turns, those of wall time with (smallest..largest)",
+		"case wall ns/item cpu ns/item allocs/item bytes/item opened x limit cpu x x few (best peer) cpu x",
+		"limit 10.0 20.0 0.5000 100.0 - 1.000 (1.000..1.000) 1.000 0.250 (0.250..0.250) 0.250",
+		"slow 50.0 100.0 0.5000 100.0 - 5.000 (5.000..5.000) 5.000 1.250 (1.250..1.250) 1.250",
+		"few 40.0 80.0 1.0000 200.0 7 4.000 (4.000..4.000) 4.000 1.000 (1.000..1.000) 1.000",
+		"ours 10.0 20.0 0.5000 100.0 - 1.000 (1.000..1.000) 1.000 0.250 (0.250..0.250) 0.250",
+	}, "\n")
+	got := regexp.MustCompile(" +").ReplaceAllString(strings.TrimSpace(table.String()), " ")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+	if got := report.Rows[2].Figures["opened"]; got != 7 {
+		t.Errorf("the case has counted 7, and the report says %v", got)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package main
+package child
 
 // peakMemory is the largest resident set of this process so far, in bytes; 0 when
 // the system does not tell.

@@ -10,50 +10,56 @@ import (
 	"github.com/windrow-go/windrow/internal/bench/ratio"
 )
 
-// The work of every case: a page of 100 items takes 20 ms to fetch, an item 0.1 ms to handle.
+// The work of every contender: a page of 100 items takes 20 ms to fetch, an item 0.1 ms to handle. Both are waits that
+// make up for their own delays, so that what is left is the reader's.
 const (
-	size  = 100
-	fetch = 20 * time.Millisecond
-	item  = 100 * time.Microsecond
-	page  = size * item
+	pageSize  = 100
+	fetchTime = 20 * time.Millisecond
+	itemTime  = 100 * time.Microsecond
+	pageTime  = pageSize * itemTime
 
-	parallel = 4 // pages that are fetched at once by the parallel case
+	parallel = 4 // pages that are fetched at once by the parallel contender
 )
 
-// candidate is a way to read the list and handle its items.
-type candidate struct {
-	name    string
-	prepare func(pages int) ratio.Work
-}
-
-// candidates are the cases in the order of the table.
-var candidates = []candidate{
-	{"ideal", func(pages int) ratio.Work { return sleeping(ideal(pages)) }},
-	{"hand-written", func(pages int) ratio.Work { return reading(pages, byHand) }},
-	{"windrow", func(pages int) ratio.Work { return reading(pages, byPages()) }},
-	{"windrow, no prefetch", func(pages int) ratio.Work { return reading(pages, byPages(windrow.Prefetch(0))) }},
-	{"ideal parallel", func(pages int) ratio.Work { return sleeping(idealParallel(pages)) }},
-	{"windrow parallel", func(pages int) ratio.Work { return reading(pages, byPages(windrow.ParallelPages(parallel))) }},
-}
-
-// baselines are the candidates that the others are compared with.
-var baselines = []string{"ideal", "ideal parallel"}
-
-// goals are those for a list of 100 pages.
-var goals = []ratio.Goal{
-	{Case: "windrow", Metric: ratio.Wall, Baseline: "ideal", Max: 1.05},
-	{Case: "windrow parallel", Metric: ratio.Wall, Baseline: "ideal parallel", Max: 1.1},
+// pages reads a list page by page, beside the time that it must take.
+func pages() workload {
+	of := func(prepare func(pages int) ratio.Work) func(int) (ratio.Work, error) {
+		return func(items int) (ratio.Work, error) {
+			work := prepare(items / pageSize)
+			work.Items = items / pageSize * pageSize
+			return work, nil
+		}
+	}
+	return workload{
+		name:  "pages",
+		about: fmt.Sprintf("Pages: pages of %d items, %v to fetch one, %v to handle an item, up to %d pages at once", pageSize, fetchTime, itemTime, parallel),
+		items: 100 * pageSize,
+		least: pageSize,
+		contenders: []contender{
+			{"ideal", false, of(func(pages int) ratio.Work { return sleeping(ideal(pages)) })},
+			{"hand-written", false, of(func(pages int) ratio.Work { return reading(pages, byHand) })},
+			{"windrow", false, of(func(pages int) ratio.Work { return reading(pages, byPages()) })},
+			{"one after the other", true, of(func(pages int) ratio.Work { return reading(pages, byPages(windrow.Prefetch(0))) })},
+			{"ideal parallel", false, of(func(pages int) ratio.Work { return sleeping(idealParallel(pages)) })},
+			{"windrow parallel", false, of(func(pages int) ratio.Work { return reading(pages, byPages(windrow.ParallelPages(parallel))) })},
+		},
+		baselines: []string{"ideal", "ideal parallel"},
+		goals: []ratio.Goal{
+			{Case: "windrow", Metric: ratio.Wall, Baseline: "ideal", Max: 1.05},
+			{Case: "windrow parallel", Metric: ratio.Wall, Baseline: "ideal parallel", Max: 1.1},
+		},
+	}
 }
 
 // ideal is the time that reading takes when the next page is always fetched while one is handled.
 func ideal(pages int) time.Duration {
-	return fetch + time.Duration(pages-1)*max(fetch, page) + page
+	return fetchTime + time.Duration(pages-1)*max(fetchTime, pageTime) + pageTime
 }
 
 // idealParallel is the time that it takes when several pages are fetched at once behind the first.
 func idealParallel(pages int) time.Duration {
 	rounds := (pages - 1 + parallel - 1) / parallel
-	return fetch + max(time.Duration(pages)*page, time.Duration(rounds)*fetch+page)
+	return fetchTime + max(time.Duration(pages)*pageTime, time.Duration(rounds)*fetchTime+pageTime)
 }
 
 // sleeping takes that long.
@@ -95,12 +101,12 @@ type list struct {
 }
 
 func (l *list) fetch(_ context.Context, offset, limit int) (windrow.Page[int], error) {
-	l.waits.wait(fetch)
+	l.waits.wait(fetchTime)
 	items := make([]int, limit)
 	for i := range items {
 		items[i] = offset + i
 	}
-	return windrow.Page[int]{Items: items, Total: l.pages * size, Last: offset+limit >= l.pages*size}, nil
+	return windrow.Page[int]{Items: items, Total: l.pages * pageSize, Last: offset+limit >= l.pages*pageSize}, nil
 }
 
 // reading reads a list in some way and handles its items.
@@ -114,13 +120,13 @@ func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
 					outOfOrder++
 				}
 				handled++
-				waits.wait(item)
+				waits.wait(itemTime)
 			})
 		},
 		Check: func() error {
 			defer func() { handled, outOfOrder = 0, 0 }()
-			if handled != pages*size || outOfOrder > 0 {
-				return fmt.Errorf("%d items of %d, %d out of order", handled, pages*size, outOfOrder)
+			if handled != pages*pageSize || outOfOrder > 0 {
+				return fmt.Errorf("%d items of %d, %d out of order", handled, pages*pageSize, outOfOrder)
 			}
 			return nil
 		},
@@ -130,7 +136,7 @@ func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
 // byPages reads with windrow.
 func byPages(opts ...windrow.PageOption) func(l *list, handle func(int)) error {
 	return func(l *list, handle func(int)) error {
-		for n, err := range windrow.Pages(context.Background(), windrow.OffsetPager(size, l.fetch), opts...) {
+		for n, err := range windrow.Pages(context.Background(), windrow.OffsetPager(pageSize, l.fetch), opts...) {
 			if err != nil {
 				return err
 			}
@@ -148,8 +154,8 @@ func byHand(l *list, handle func(int)) error {
 	errs := make(chan error, 1)
 	go func() {
 		defer close(next)
-		for offset := 0; ; offset += size {
-			page, err := l.fetch(ctx, offset, size)
+		for offset := 0; ; offset += pageSize {
+			page, err := l.fetch(ctx, offset, pageSize)
 			if err != nil {
 				errs <- err
 				return
