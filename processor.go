@@ -779,9 +779,11 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 			err = late
 		}
 	}
-	for i := range res.slots() {
-		if res.table.Slots[i].State == engine.NotAttempted {
-			l.tell(i)
+	if p.OnResult != nil {
+		for i := range res.slots() {
+			if res.table.Slots[i].State == engine.NotAttempted {
+				l.tell(i)
+			}
 		}
 	}
 	s := r.Stats()
@@ -1030,13 +1032,13 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		cfg.Batch = p.tryCall(res)
 		return cfg
 	}
-	if p.Do != nil && (p.Batch == nil || !p.Capabilities.BatchOfOne) {
+	if do, inputs, values, mask := p.Do, res.inputs, res.values, res.mask; do != nil && (p.Batch == nil || !p.Capabilities.BatchOfOne) {
 		cfg.Call = func(ctx context.Context, i int) error {
-			out, err := p.Do(ctx, res.inputs[i&res.mask])
+			out, err := do(ctx, inputs[i&mask])
 			if err == nil {
-				res.values[i&res.mask] = out
+				values[i&mask] = out
 			} else if _, ok := errors.AsType[*SkipError](err); ok {
-				res.values[i&res.mask] = out // what was found
+				values[i&mask] = out // what was found
 			}
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // Delivery is what the transport knows of an attempt's requests that change something.
@@ -17,17 +18,49 @@ const (
 	Sent                       // something left and is not answered
 )
 
-// Attempt is one call of the caller's function, and the context that the function is given. It is small, and what
-// only transports and chunks need is apart, so that many attempts share one allocation.
-type Attempt struct {
-	run    *Run
-	record atomic.Pointer[record] // made when it is needed
-	item   int
-	number uint32
+// Attempt is one call of the caller's function, and the context that the function is given. There is one for each call,
+// never used again, since the function may keep its context. For fast calls its memory is what costs most, so that it
+// takes a single byte: its place in the block that it was allocated with. What only transports and chunks need is in a
+// record, made when it is needed.
+type Attempt struct{ place uint8 }
+
+// block is the attempts of a span in one allocation, or a single one.
+type block struct {
+	run      *Run
+	first    int                    // position of the item of the first attempt
+	lone     bool                   // there is one attempt only, and first is its item
+	records  atomic.Pointer[record] // those that were needed so far, as a list
+	attempts [maxSpan]Attempt
 }
+
+// attempt returns the k-th attempt of a span.
+func (b *block) attempt(k int) *Attempt {
+	a := &b.attempts[uint8(k)]
+	a.place = uint8(k)
+	return a
+}
+
+// newAttempt returns an attempt of its own.
+func (r *Run) newAttempt(item int, number uint32) *Attempt {
+	b := &block{run: r, first: item, lone: true}
+	a := b.attempt(0)
+	a.write().number = number
+	return a
+}
+
+// block finds the block that the attempt is a part of: every attempt is, so that it needs no pointer to it.
+func (a *Attempt) block() *block {
+	before := unsafe.Offsetof(block{}.attempts) + uintptr(a.place)*unsafe.Sizeof(*a)
+	return (*block)(unsafe.Add(unsafe.Pointer(a), -int(before)))
+}
+
+func (a *Attempt) run() *Run { return a.block().run }
 
 // record is what became known during an attempt.
 type record struct {
+	place    uint8                  // of its attempt
+	next     *record                // of another attempt of the block
+	number   uint32                 // of the attempt, from 1; 0 stands for 1
 	items    []int                  // the members of a chunk; set before the call, nil for a single item
 	engaged  atomic.Bool            // a transport keeps the record
 	open     atomic.Int32           // requests that change something, sent and not answered
@@ -55,25 +88,35 @@ func AttemptFrom(ctx context.Context) *Attempt {
 }
 
 // Deadline implements [context.Context].
-func (a *Attempt) Deadline() (time.Time, bool) { return a.run.ctx.Deadline() }
+func (a *Attempt) Deadline() (time.Time, bool) { return a.run().ctx.Deadline() }
 
 // Done implements [context.Context].
-func (a *Attempt) Done() <-chan struct{} { return a.run.ctx.Done() }
+func (a *Attempt) Done() <-chan struct{} { return a.run().ctx.Done() }
 
 // Err implements [context.Context].
-func (a *Attempt) Err() error { return a.run.ctx.Err() }
+func (a *Attempt) Err() error { return a.run().ctx.Err() }
 
 // Value implements [context.Context].
 func (a *Attempt) Value(key any) any {
 	if key == (attemptKey{}) {
 		return a
 	}
-	return a.run.ctx.Value(key)
+	return a.run().ctx.Value(key)
+}
+
+// recordIn finds the attempt's record in a list, nil when there is none.
+func (a *Attempt) recordIn(list *record) *record {
+	for ; list != nil; list = list.next {
+		if list.place == a.place {
+			return list
+		}
+	}
+	return nil
 }
 
 // read returns the record to look at.
 func (a *Attempt) read() *record {
-	if r := a.record.Load(); r != nil {
+	if r := a.recordIn(a.block().records.Load()); r != nil {
 		return r
 	}
 	return &noRecord
@@ -81,33 +124,44 @@ func (a *Attempt) read() *record {
 
 // write returns the record to change.
 func (a *Attempt) write() *record {
-	if r := a.record.Load(); r != nil {
-		return r
+	b := a.block()
+	for {
+		list := b.records.Load()
+		if r := a.recordIn(list); r != nil {
+			return r
+		}
+		if r := (&record{place: a.place, next: list}); b.records.CompareAndSwap(list, r) {
+			return r
+		}
 	}
-	a.record.CompareAndSwap(nil, new(record))
-	return a.record.Load()
 }
 
 // Owner returns what the configuration of the run carries for its attempts.
-func (a *Attempt) Owner() any { return a.run.cfg.Owner }
+func (a *Attempt) Owner() any { return a.run().cfg.Owner }
 
 // Item returns the index of the item, of the first one in a chunk.
-func (a *Attempt) Item() int { return a.item }
+func (a *Attempt) Item() int {
+	b := a.block()
+	if b.lone {
+		return b.first
+	}
+	return b.run.item(b.first + int(a.place))
+}
 
 // Items returns the indexes of a chunk, nil for a single item.
 func (a *Attempt) Items() []int { return a.read().items }
 
 // Number counts the charged attempts of the item, this one included, from 1.
-func (a *Attempt) Number() int { return int(a.number) }
+func (a *Attempt) Number() int { return int(max(1, a.read().number)) }
 
 // Patience returns how long the run waits for a server that throttles.
-func (a *Attempt) Patience() time.Duration { return a.run.cfg.Policy.MaxThrottleWait }
+func (a *Attempt) Patience() time.Duration { return a.run().cfg.Policy.MaxThrottleWait }
 
 // UseCredit takes up to cost of the quota units that were paid with the attempt, and returns what is still to be paid.
 func (a *Attempt) UseCredit(cost int) (unpaid int) {
 	r := a.write()
 	used := int(r.used.Add(int64(cost)))
-	return min(cost, max(0, used-int(r.prepaid.Load())-a.run.cost(max(1, len(r.items)))))
+	return min(cost, max(0, used-int(r.prepaid.Load())-a.run().cost(max(1, len(r.items)))))
 }
 
 // Prepay says that quota units were paid for one more request of the attempt.
@@ -186,22 +240,3 @@ func (a *Attempt) Delivery() Delivery {
 
 // Status returns the HTTP status of the last answer, 0 when there is none.
 func (a *Attempt) Status() int { return int(a.read().status.Load()) }
-
-// slabSize is how many attempts share an allocation.
-const slabSize = 256
-
-// slab hands out attempts. An attempt is never used twice: the caller's function may keep its context.
-type slab struct{ free []Attempt }
-
-func (s *slab) next(r *Run, item int, number uint32, probe bool) *Attempt {
-	if len(s.free) == 0 {
-		s.free = make([]Attempt, min(slabSize, max(1, r.total.Load())))
-	}
-	a := &s.free[0]
-	s.free = s.free[1:]
-	a.run, a.item, a.number = r, item, number
-	if probe {
-		a.write().probe.Store(true)
-	}
-	return a
-}

@@ -14,8 +14,7 @@ func TestAttemptIsTheContextOfItsRun(t *testing.T) {
 	type key struct{}
 	parent, cancel := context.WithDeadline(context.WithValue(t.Context(), key{}, "value"), time.Now().Add(time.Hour))
 	r := New(parent, &Config{Table: NewTable(3), Todo: 3, Owner: "owner", Policy: Policy{MaxThrottleWait: time.Minute}})
-	var s slab
-	a, b := s.next(r, 1, 4, false), s.next(r, 2, 1, true)
+	a, b := r.newAttempt(1, 4), (&block{run: r, first: 2}).attempt(0)
 	for _, ctx := range []context.Context{a, b} {
 		at, ok := ctx.Deadline()
 		if want, _ := parent.Deadline(); !ok || at != want {
@@ -41,22 +40,61 @@ func TestAttemptIsTheContextOfItsRun(t *testing.T) {
 	}
 }
 
-// Attempts are never used twice, and slabs are no larger than the run.
-func TestSlab(t *testing.T) {
+// Every attempt of a block is a context of its own, which knows its item and its record by nothing but its place.
+func TestAttemptsOfABlock(t *testing.T) {
 	t.Parallel()
-	for _, todo := range []int{0, 1, 5, 300, 1000} {
-		r := New(t.Context(), &Config{Table: NewTable(todo), Todo: todo})
-		var s slab
+	order := make([]int, 1000)
+	for pos := range order {
+		order[pos] = 3 * pos
+	}
+	for _, test := range []struct {
+		name string
+		cfg  Config
+		item func(pos int) int
+	}{
+		{"all items", Config{Table: NewTable(1000), Todo: 1000}, func(pos int) int { return pos }},
+		{"some items", Config{Table: NewTable(3000), Order: order, Todo: 1000}, func(pos int) int { return 3 * pos }},
+	} {
+		r := New(t.Context(), &test.cfg)
+		b := &block{run: r, first: 700}
 		seen := map[*Attempt]bool{}
-		for i := range 700 {
-			a := s.next(r, i, 1, false)
-			if seen[a] || a.Item() != i {
-				t.Fatalf("attempt %d was handed out before", i)
+		for k := range maxSpan {
+			a := b.attempt(k)
+			if seen[a] || a.block() != b || a.run() != r || a.Item() != test.item(700+k) || a.Number() != 1 || a.Items() != nil || AttemptFrom(a) != a {
+				t.Fatalf("%s: attempt %d: item %d, number %d", test.name, k, a.Item(), a.Number())
 			}
 			seen[a] = true
-			if i == 0 && len(s.free)+1 != min(slabSize, max(1, todo)) {
-				t.Errorf("a slab of %d for %d items", len(s.free)+1, todo)
+			if k%2 == 0 {
+				a.Answer(200+k, false)
 			}
+		}
+		for k := range maxSpan {
+			want := 0
+			if k%2 == 0 {
+				want = 200 + k
+			}
+			if got := b.attempts[k].Status(); got != want {
+				t.Errorf("%s: attempt %d was answered with %d, want %d", test.name, k, got, want)
+			}
+		}
+	}
+}
+
+// Attempts of one block are used at the same time, by calls that go on although their function has returned.
+func TestRecordsOfABlockAreSharedSafely(t *testing.T) {
+	t.Parallel()
+	b := &block{run: New(t.Context(), &Config{Table: NewTable(maxSpan)})}
+	var wg sync.WaitGroup
+	for k := range maxSpan {
+		a := b.attempt(k)
+		for range 2 {
+			wg.Go(func() { a.Sending() })
+		}
+	}
+	wg.Wait()
+	for k := range maxSpan {
+		if got := b.attempts[k].read().open.Load(); got != 2 {
+			t.Errorf("attempt %d has sent %d requests, want 2", k, got)
 		}
 	}
 }
@@ -97,7 +135,7 @@ func TestRecord(t *testing.T) {
 		{"one lost, one refused", []func(*Attempt){engage, send, send, answer(429)}, known{Delivery: Sent, Status: 429, Beside: true}},
 		{"two created", []func(*Attempt){engage, send, answer(201), send, answer(201)}, known{Delivery: Answered, Status: 201, Beside: true}},
 	} {
-		a := &Attempt{run: New(t.Context(), &Config{Table: NewTable(1)})}
+		a := New(t.Context(), &Config{Table: NewTable(1)}).newAttempt(0, 1)
 		for _, step := range test.steps {
 			step(a)
 		}
@@ -115,20 +153,20 @@ func TestRecord(t *testing.T) {
 func TestUseCredit(t *testing.T) {
 	t.Parallel()
 	r := New(t.Context(), &Config{Table: NewTable(9), Cost: func(items int) int { return 10 * items }})
-	single := &Attempt{run: r}
+	single := r.newAttempt(0, 1)
 	for i, want := range []int{0, 0, 3, 4, 4} { // 10 are paid
 		if got := single.UseCredit([]int{4, 5, 4, 4, 4}[i]); got != want {
 			t.Errorf("use %d: %d unpaid, want %d", i, got, want)
 		}
 	}
-	chunk := &Attempt{run: r}
+	chunk := r.newAttempt(0, 1)
 	chunk.write().items = []int{1, 2, 3}
 	for i, want := range []int{0, 1, 1} { // 30 are paid
 		if got := chunk.UseCredit([]int{29, 2, 1}[i]); got != want {
 			t.Errorf("use %d of a chunk: %d unpaid, want %d", i, got, want)
 		}
 	}
-	free := &Attempt{run: New(t.Context(), &Config{Table: NewTable(1)})}
+	free := New(t.Context(), &Config{Table: NewTable(1)}).newAttempt(0, 1)
 	if free.UseCredit(1) != 0 || free.UseCredit(1) != 1 {
 		t.Error("an attempt pays for one unit when nothing has a cost")
 	}
@@ -136,7 +174,7 @@ func TestUseCredit(t *testing.T) {
 
 func TestFirstTarget(t *testing.T) {
 	t.Parallel()
-	a := &Attempt{run: New(t.Context(), &Config{Table: NewTable(1)})}
+	a := New(t.Context(), &Config{Table: NewTable(1)}).newAttempt(0, 1)
 	for _, step := range []struct {
 		target string
 		want   bool
@@ -150,7 +188,7 @@ func TestFirstTarget(t *testing.T) {
 // Requests of one attempt may be made at the same time.
 func TestRecordIsSharedSafely(t *testing.T) {
 	t.Parallel()
-	a := &Attempt{run: New(t.Context(), &Config{Table: NewTable(1)})}
+	a := New(t.Context(), &Config{Table: NewTable(1)}).newAttempt(0, 1)
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {

@@ -134,6 +134,9 @@ type Run struct {
 	cancelWait context.CancelFunc
 	turn       chan struct{} // whoever has put something in may stand in the gate's queue
 
+	single  func(ctx context.Context, item int) error // makes a single call
+	maxSpan int                                       // fresh items that a worker takes at once while calls are fast
+
 	// What many goroutines change stands on cache lines of its own.
 	_            [64]byte
 	front        atomic.Int64 // the next fresh item
@@ -237,6 +240,12 @@ func (e *FatalError) Unwrap() error { return e.Err }
 func New(ctx context.Context, cfg *Config) *Run {
 	r := &Run{cfg: cfg, ctx: ctx, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
+	if r.single = cfg.Call; cfg.AttemptTimeout > 0 || cfg.Hooks.Attempt != nil {
+		r.single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
+	}
+	if r.maxSpan = maxSpan; cfg.Hooks.Final != nil {
+		r.maxSpan = maxHeardSpan
+	}
 	r.purse.Budget = cfg.Policy.Budget
 	r.waiting, r.cancelWait = context.WithCancel(ctx)
 	r.total.Store(int64(cfg.Todo))

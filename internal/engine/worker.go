@@ -13,10 +13,11 @@ import (
 const (
 	// fastCall is how long a call takes at most for its time to be measured together with its neighbours'.
 	fastCall = 10 * time.Microsecond
-	// maxSpan is how many fresh items a worker takes at once while calls are fast.
-	maxSpan = 64
+	// maxSpan is how many fresh items a worker takes at once while calls are fast, and maxHeardSpan the same where
+	// somebody waits to hear how items end.
+	maxSpan, maxHeardSpan = 256, 64
 	// clockEvery is after how many calls of a span the clock is read, to notice that calls became slow.
-	clockEvery = 8
+	clockEvery = 16
 )
 
 // worker is one of the goroutines that make calls.
@@ -26,14 +27,14 @@ type worker struct {
 	unit   *unit // the work at hand: a unit, or a span of fresh items
 	span   span
 	size   int // fresh items to take at once
-	slab   slab
 
 	// Of the span at hand:
-	began   time.Time
-	first   int      // position of its first item
-	calls   int      // made so far
-	missed  []int    // positions of the items that did not succeed at once
-	calling *Attempt // the call being made
+	began  time.Time
+	first  int    // position of its first item
+	calls  int    // made so far
+	missed []int  // positions of the items that did not succeed at once
+	block  *block // of its attempts
+	inCall bool   // a call of it is being made
 }
 
 // work is the body of a worker.
@@ -158,6 +159,10 @@ func (w *worker) serve() {
 		return
 	}
 	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
+	w.block = &block{run: w.run, first: w.first}
+	if w.permit.Probe() {
+		w.block.attempt(0).write().probe.Store(true)
+	}
 	for !w.callSpan() {
 	}
 	w.settleSpan()
@@ -172,26 +177,27 @@ func (r *Run) ending() bool { return r.stopped.Load() || r.ctx.Err() != nil }
 // to do; false after a panic.
 func (w *worker) callSpan() (end bool) {
 	r := w.run
+	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
 	defer w.recoverCall()
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased() && r.idlers.Load() == 0) {
 		item := r.item(w.span.lo)
 		w.span.lo++
-		if r.cfg.Stream && r.passed(item) {
+		if stream && r.passed(item) {
 			w.missed = append(w.missed, w.span.lo-1)
 			continue
 		}
-		attempt := w.slab.next(r, item, 1, w.permit.Probe())
-		if r.cfg.Hooks.Intend != nil && !r.intend(attempt, []int{item}) {
+		attempt := w.block.attempt(w.span.lo - 1 - w.first)
+		if intend && !r.intend(attempt, []int{item}) {
 			w.span.lo-- // it is not sent
 			return true
 		}
 		w.calls++
-		w.calling = attempt
-		err := r.call(w.calling, item)
+		w.inCall = true
+		err := r.single(attempt, item)
+		w.inCall = false
 		if err != nil {
 			w.miss(err)
 		}
-		w.calling = nil
 		if w.calls%clockEvery == 0 && time.Since(w.began) > time.Duration(w.calls)*fastCall {
 			break
 		}
@@ -201,17 +207,16 @@ func (w *worker) callSpan() (end bool) {
 
 // recoverCall turns a panic or Goexit in a call of the span into the item's error.
 func (w *worker) recoverCall() {
-	if w.calling == nil {
+	if !w.inCall {
 		return
 	}
+	w.inCall = false
 	v := recover()
 	if v != nil {
 		w.miss(w.run.panicError(v))
-		w.calling = nil
 		return
 	}
 	w.miss(w.run.cfg.Lost(nil, nil))
-	w.calling = nil
 	w.settleSpan() // this goroutine ends here
 }
 
@@ -233,8 +238,9 @@ func (r *Run) panicError(v any) error {
 func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
-	j := &job{item: w.calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
-	w.run.settle(&unit{jobs: []*job{j}, intended: w.calling.Intended()}, w.calling, reply{err: err, handle: w.calling.Handle(), permit: &w.permit, sent: w.began, at: now})
+	calling := &w.block.attempts[w.span.lo-1-w.first]
+	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
+	w.run.settle(&unit{jobs: []*job{j}, intended: calling.Intended()}, calling, reply{err: err, handle: calling.Handle(), permit: &w.permit, sent: w.began, at: now})
 }
 
 // settleSpan records the items of the span that succeeded, and returns those that were not sent.
@@ -244,12 +250,13 @@ func (w *worker) settleSpan() {
 	mean := now.Sub(w.began) / time.Duration(max(1, w.calls))
 	succeeded := w.span.lo - w.first - len(w.missed)
 	missed := w.missed
+	table, slot := r.cfg.Table, Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
 	for pos := w.first; pos < w.span.lo; pos++ {
 		if len(missed) > 0 && missed[0] == pos {
 			missed = missed[1:]
 			continue
 		}
-		*r.cfg.Table.At(r.item(pos)) = Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
+		*table.At(r.item(pos)) = slot
 	}
 	r.requests.Add(int64(w.calls))
 	if succeeded > 0 {
@@ -258,7 +265,7 @@ func (w *worker) settleSpan() {
 		r.tally(Succeeded, succeeded)
 	}
 	if mean < fastCall {
-		w.size = min(2*w.size, maxSpan)
+		w.size = min(2*w.size, r.maxSpan)
 	} else {
 		w.size = 1
 	}
@@ -310,9 +317,6 @@ func (r *Run) cost(items int) int {
 
 // call makes a single call.
 func (r *Run) call(a *Attempt, item int) error {
-	if r.cfg.AttemptTimeout <= 0 && r.cfg.Hooks.Attempt == nil {
-		return r.cfg.Call(a, item)
-	}
 	return r.watched(a, func(ctx context.Context) error { return r.cfg.Call(ctx, item) })
 }
 
@@ -379,7 +383,10 @@ func (w *worker) send(u *unit) {
 		return
 	}
 	first := u.jobs[0]
-	a := w.slab.next(r, first.item, first.charged+1, w.permit.Probe())
+	a := r.newAttempt(first.item, first.charged+1)
+	if w.permit.Probe() {
+		a.write().probe.Store(true)
+	}
 	if u.handle != "" {
 		a.SetHandle(u.handle)
 	}
@@ -433,6 +440,6 @@ func (w *worker) send(u *unit) {
 		})
 		re.answers = answers
 	default:
-		re.err = r.call(a, first.item)
+		re.err = r.single(a, first.item)
 	}
 }
