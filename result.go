@@ -217,31 +217,39 @@ func (r *BulkResult[In, Out]) slots() []engine.Slot {
 func (r *BulkResult[In, Out]) Len() int { return len(r.slots()) }
 
 // At returns the result of the item with that index, and panics when there is none.
-func (r *BulkResult[In, Out]) At(index int) Result[In, Out] {
-	s := r.table.At(index)
-	res := Result[In, Out]{
-		Index: index, Input: r.inputs[index&r.mask], State: State(s.State), Attempts: int(s.Attempts),
-		Reason: Reason(s.Reason), Elapsed: s.Elapsed, Key: r.key(index),
-	}
-	if res.State == Succeeded || res.State == Skipped {
-		res.Value = r.values[index&r.mask]
-		res.ID = r.id(index, res)
-	}
-	detail := r.table.Detail(index)
-	res.Err, res.Kind, res.Warnings = detail.Err, ErrorKind(detail.Kind), detail.Warnings
-	if res.State == NotAttempted && res.Err == nil {
-		res.Err = ErrNotAttempted
-	}
+func (r *BulkResult[In, Out]) At(index int) (res Result[In, Out]) {
+	r.fill(&res, index)
 	return res
 }
 
+// fill is [BulkResult.At] into a zero Result, which is large enough for each copy to count.
+func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
+	s, at := r.table.At(index), index&r.mask
+	res.Index, res.Input, res.Elapsed = index, r.inputs[at], s.Elapsed
+	res.State, res.Reason, res.Attempts = State(s.State), Reason(s.Reason), int(s.Attempts)
+	if r.keys != nil {
+		res.Key = r.keys[at]
+	}
+	if res.State == Succeeded || res.State == Skipped {
+		res.Value = r.values[at]
+		res.ID = r.id(at, res.Reason)
+	}
+	if s.HasDetail() {
+		detail := r.table.Detail(index)
+		res.Err, res.Kind, res.Warnings = detail.Err, ErrorKind(detail.Kind), detail.Warnings
+	}
+	if res.State == NotAttempted && res.Err == nil {
+		res.Err = ErrNotAttempted
+	}
+}
+
 // id is what the server calls the record of an item that needs nothing more.
-func (r *BulkResult[In, Out]) id(index int, res Result[In, Out]) string {
+func (r *BulkResult[In, Out]) id(at int, reason Reason) string {
 	switch {
-	case r.ids != nil && r.ids[index&r.mask] != "":
-		return r.ids[index&r.mask]
-	case r.idOf != nil && res.Reason != ReasonDoneBefore && res.Reason != ReasonDryRun && res.Reason != ReasonDuplicate:
-		return r.idOf(res.Value)
+	case r.ids != nil && r.ids[at] != "":
+		return r.ids[at]
+	case r.idOf != nil && reason != ReasonDoneBefore && reason != ReasonDryRun && reason != ReasonDuplicate:
+		return r.idOf(r.values[at])
 	}
 	return ""
 }

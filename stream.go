@@ -360,9 +360,10 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 			if !ok {
 				break
 			}
-			res := f.ring.At(item)
+			var res Result[In, Out]
+			f.ring.fill(&res, item)
 			f.win.TakeAny(item)
-			if !f.hand(res, yield) {
+			if !f.hand(&res, yield) {
 				return false
 			}
 		}
@@ -374,7 +375,9 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 			}
 			for f.next = first; f.next < first+n; {
 				f.next++
-				if !f.hand(f.ring.At(f.next-1), yield) {
+				var res Result[In, Out]
+				f.ring.fill(&res, f.next-1)
+				if !f.hand(&res, yield) {
 					return false
 				}
 			}
@@ -384,25 +387,27 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 	more := true
 	f.join()
 	f.left(func(item int) {
+		var res Result[In, Out]
+		f.ring.fill(&res, item)
 		if more {
-			more = f.hand(f.ring.At(item), yield)
+			more = f.hand(&res, yield)
 		} else {
-			f.count(f.ring.At(item).State)
+			f.count(res.State)
 		}
 	})
 	return more
 }
 
 // hand hands over one result.
-func (f *flow[In, Out]) hand(res Result[In, Out], yield func(Result[In, Out], error) bool) bool {
+func (f *flow[In, Out]) hand(res *Result[In, Out], yield func(Result[In, Out], error) bool) bool {
 	f.count(res.State)
 	if f.s.p.OnResult != nil {
-		f.s.p.OnResult(res)
+		f.s.p.OnResult(*res)
 	}
 	if res.State == Succeeded || res.State == Skipped {
-		return yield(res, nil)
+		return yield(*res, nil)
 	}
-	return yield(res, &ItemError{Index: res.Index, Key: res.Key, State: res.State, Kind: res.Kind, Attempts: res.Attempts, Err: res.Err})
+	return yield(*res, &ItemError{Index: res.Index, Key: res.Key, State: res.State, Kind: res.Kind, Attempts: res.Attempts, Err: res.Err})
 }
 
 // count adds an item to the counts of the stream.

@@ -2,12 +2,16 @@ package engine
 
 import (
 	"math"
+	"runtime"
 	"time"
 )
 
 // closedBit in openTo says that no more items are fed. It is part of openTo so that whether an item still got in is
 // decided in one step.
 const closedBit = math.MinInt64
+
+// patience is how often a scout lets others run without seeing a new item before it goes with what there is.
+const patience = 4
 
 // follower is an item of a stream that waits for the one with its key before it.
 type follower struct {
@@ -33,10 +37,10 @@ func (r *Run) Feed(item int) bool {
 	return true
 }
 
-// wakeOne wakes a worker for fresh items, unless one is just being woken: that one wakes the next if it leaves
+// wakeOne wakes a worker for fresh items, unless one is on its way to them: that one wakes the next if it leaves
 // anything.
 func (r *Run) wakeOne() {
-	if r.sleepers.Load() == 0 || r.waking.Load() {
+	if r.sleepers.Load() == 0 || r.waking.Load() || r.scouting.Load() {
 		return
 	}
 	r.mu.Lock()
@@ -45,6 +49,47 @@ func (r *Run) wakeOne() {
 		r.idle.Signal()
 	}
 	r.mu.Unlock()
+}
+
+// scout makes the worker the one that takes the next fresh items of a stream. It reports false when another is.
+func (w *worker) scout() bool {
+	if w.run.cfg.Stream && !w.scouting {
+		w.scouting = w.run.scouting.CompareAndSwap(false, true)
+		return w.scouting
+	}
+	return true
+}
+
+// gather lets the source run ahead while calls are fast, since what a worker does for a span costs more than a call. It
+// returns when there are so many items as the worker takes at once, or the source yields no more for the moment.
+func (w *worker) gather() {
+	r := w.run
+	if !w.scouting || w.size == 1 {
+		return
+	}
+	fed := int64(-1)
+	for range patience {
+		for now := r.openTo.Load(); now != fed; now = r.openTo.Load() {
+			if fed = now; fed-r.front.Load() >= int64(w.size) {
+				return
+			}
+			runtime.Gosched()
+		}
+		runtime.Gosched()
+	}
+}
+
+// scouted ends what [worker.scout] began.
+func (w *worker) scouted() {
+	r := w.run
+	if !w.scouting {
+		return
+	}
+	w.scouting = false
+	r.scouting.Store(false)
+	if r.front.Load() < r.openTo.Load() {
+		r.wakeOne()
+	}
 }
 
 // feedHeld is the end of [Run.Feed] where an item may have to wait for others before it may be taken.

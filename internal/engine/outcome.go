@@ -92,6 +92,9 @@ type Slot struct {
 	Reason   Reason
 }
 
+// HasDetail reports whether [Table.Detail] has something to tell.
+func (s *Slot) HasDetail() bool { return s.detail != 0 }
+
 // Detail is what only some outcomes have.
 type Detail struct {
 	Err      error

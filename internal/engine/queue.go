@@ -254,22 +254,22 @@ func (r *Run) nextReady() *unit {
 	return u
 }
 
-// nextReturned takes up to size fresh items, those first that another worker gave back. The lock is held.
+// nextReturned takes a fresh item that another worker gave back, since calls are slow or must not be made at once; and up
+// to size others when there is none. The lock is held.
 func (r *Run) nextReturned(size int) span {
 	n := len(r.returned)
 	if n == 0 {
 		return r.fresh(size)
 	}
 	s := r.returned[n-1]
-	if s.hi-s.lo > size {
-		r.returned[n-1].lo = s.lo + size
-		s.hi = s.lo + size
+	if s.hi-s.lo > 1 {
+		r.returned[n-1].lo++
 		r.idle.Signal() // there is some for another
 	} else {
 		r.returned = r.returned[:n-1]
 		r.extra.Add(-1)
 	}
-	return s
+	return span{s.lo, s.lo + 1}
 }
 
 // singles reports whether fresh items are sent the short way, by single calls. Those that are to be sent in order are
@@ -391,32 +391,37 @@ func (r *Run) giveBack(s span) {
 	r.mu.Unlock()
 }
 
-// available reports whether [Run.next] would find something. The lock is held.
-func (r *Run) available() bool {
-	if len(r.ready) > 0 {
-		return true
-	}
-	if r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 {
-		return false
-	}
-	return len(r.returned) > 0 || r.front.Load() < r.openTo.Load()
-}
-
 // await blocks until there is work; false means that there will be none.
-func (r *Run) await() bool {
+func (w *worker) await() bool {
+	r := w.run
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.stopped.Load() && !r.isOver() {
 		r.sleepers.Add(1) // before looking, so that whoever feeds an item in between sees it
-		if r.available() {
+		if w.finds() {
 			r.sleepers.Add(-1)
 			return true
 		}
 		r.idlers.Add(1)
+		r.lookSoon()
 		r.idle.Wait()
 		r.idlers.Add(-1)
 		r.sleepers.Add(-1)
 		r.waking.Store(false)
 	}
 	return false
+}
+
+// finds reports whether [Run.next] would find something for the worker. The lock is held.
+func (w *worker) finds() bool {
+	r := w.run
+	switch {
+	case len(r.ready) > 0:
+		return true
+	case r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0:
+		return false
+	case len(r.returned) > 0:
+		return true
+	}
+	return r.front.Load() < r.openTo.Load() && w.scout()
 }

@@ -170,7 +170,7 @@ func TestNothingFreshWhileSomethingWaits(t *testing.T) {
 			looks := func(want bool) {
 				t.Helper()
 				r.mu.Lock()
-				got := r.available()
+				got := (&worker{run: r}).finds()
 				r.mu.Unlock()
 				u, _ := r.next(1)
 				if got != want || (u != nil) != want {

@@ -147,12 +147,15 @@ type Run struct {
 	_            [64]byte
 	sleepers     atomic.Int32 // workers that wait for work
 	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
+	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
 	extra        atomic.Int32 // len(ready) + len(returned)
 	stopped      atomic.Bool
-	throttling   atomic.Bool  // throttledSince is set
-	poor         atomic.Bool  // broke is not empty
-	idlers       atomic.Int32 // workers that found nothing to do
-	canary       atomic.Bool  // the canary has not ended
+	throttling   atomic.Bool   // throttledSince is set
+	poor         atomic.Bool   // broke is not empty
+	idlers       atomic.Int32  // workers that found nothing to do
+	canary       atomic.Bool   // the canary has not ended
+	looks        atomic.Uint32 // how often workers were to look at the clock
+	looking      atomic.Bool   // lookTimer runs
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
@@ -173,6 +176,7 @@ type Run struct {
 	waitingFor     map[int]*follower // by the item before
 	heldBack       map[int]*follower // by the item that waits
 	lingerTimer    *time.Timer
+	lookTimer      *time.Timer
 	before         map[int]int  // with Together: item to the one that it follows
 	taken          map[int]bool // items that went with those that they follow
 	parked         map[int]*job // and were to be sent again after those
@@ -240,11 +244,21 @@ func (e *FatalError) Unwrap() error { return e.Err }
 func New(ctx context.Context, cfg *Config) *Run {
 	r := &Run{cfg: cfg, ctx: ctx, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
+	r.lookTimer = time.AfterFunc(forever, func() {
+		r.looking.Store(false)
+		r.looks.Add(1)
+	})
+	r.lookTimer.Stop() // until it is wanted
 	if r.single = cfg.Call; cfg.AttemptTimeout > 0 || cfg.Hooks.Attempt != nil {
 		r.single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
-	if r.maxSpan = maxSpan; cfg.Hooks.Final != nil {
+	switch {
+	case cfg.Stream:
+		r.maxSpan = max(1, min(maxSpan, len(cfg.Table.Slots)/16))
+	case cfg.Hooks.Final != nil:
 		r.maxSpan = maxHeardSpan
+	default:
+		r.maxSpan = maxSpan
 	}
 	r.purse.Budget = cfg.Policy.Budget
 	r.waiting, r.cancelWait = context.WithCancel(ctx)
@@ -366,7 +380,7 @@ func (r *Run) Wait() error {
 	unwatch()
 	r.mu.Lock()
 	r.stopped.Store(true)
-	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer} {
+	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer, r.lookTimer} {
 		if t != nil {
 			t.Stop()
 		}

@@ -18,15 +18,19 @@ const (
 	maxSpan, maxHeardSpan = 256, 64
 	// clockEvery is after how many calls of a span the clock is read, to notice that calls became slow.
 	clockEvery = 16
+	// idleFor is how long others may have nothing to do until it is read after the call at hand.
+	idleFor = time.Millisecond
 )
 
 // worker is one of the goroutines that make calls.
 type worker struct {
-	run    *Run
-	permit gate.Permit
-	unit   *unit // the work at hand: a unit, or a span of fresh items
-	span   span
-	size   int // fresh items to take at once
+	run      *Run
+	permit   gate.Permit
+	unit     *unit // the work at hand: a unit, or a span of fresh items
+	span     span
+	size     int  // fresh items to take at once
+	leased   bool // the last permit was
+	scouting bool // it is the one that takes the next fresh items of a stream
 
 	// Of the span at hand:
 	began  time.Time
@@ -35,6 +39,7 @@ type worker struct {
 	missed []int  // positions of the items that did not succeed at once
 	block  *block // of its attempts
 	inCall bool   // a call of it is being made
+	looks  uint32 // the clock was read since
 }
 
 // work is the body of a worker.
@@ -47,15 +52,20 @@ func (r *Run) work() error {
 			r.group.Go(r.work)
 		}
 	}()
-	for r.await() {
-		if err := w.acquire(); err != nil {
+	for w.await() {
+		w.gather()
+		err := w.acquire()
+		w.scouted()
+		if err != nil {
 			w.refused(err)
 			continue
 		}
 		for w.permit.Held() && w.busy() {
 			w.serve()
-			if w.permit.Held() && w.permit.Leased() {
+			if w.permit.Held() && w.permit.Leased() && w.scout() {
+				w.gather()
 				w.take(w.size)
+				w.scouted()
 			}
 		}
 		r.cfg.Gate.Release(&w.permit)
@@ -72,6 +82,7 @@ func (w *worker) acquire() (err error) {
 	case r.turn <- struct{}{}:
 		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.claim)
 		<-r.turn
+		w.leased = w.permit.Leased()
 		return err
 	case <-r.waiting.Done():
 		return gate.Ended(r.waiting)
@@ -100,14 +111,19 @@ func (r *Run) throttledFor(pause time.Duration) error {
 	return &ThrottledError{Wait: pause, Max: r.cfg.Policy.MaxThrottleWait}
 }
 
-// claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk.
-// It is asked again when the server throttles meanwhile: what was refused goes first then.
-func (w *worker) claim(bool) int {
+// claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk. What is taken beside it
+// is given back if the permit turns out not to be leased. It is asked again when the server throttles meanwhile: what
+// was refused goes first then.
+func (w *worker) claim(probe bool) int {
 	if w.unit == nil && w.busy() && w.run.throttling.Load() {
 		w.run.giveBack(w.span)
 		w.span = span{}
 	}
-	if !w.busy() {
+	switch {
+	case w.busy():
+	case w.leased && !probe:
+		w.take(w.size)
+	default:
 		w.take(1)
 	}
 	switch {
@@ -122,9 +138,6 @@ func (w *worker) claim(bool) int {
 
 func (w *worker) take(size int) {
 	w.unit, w.span = w.run.next(size)
-	if r := w.run; r.cfg.Stream && w.busy() && r.front.Load() < r.openTo.Load() {
-		r.wakeOne()
-	}
 }
 
 func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
@@ -160,6 +173,9 @@ func (w *worker) serve() {
 	}
 	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
 	w.block = &block{run: w.run, first: w.first}
+	if w.span.hi-w.span.lo > 1 {
+		w.run.lookSoon()
+	}
 	if w.permit.Probe() {
 		w.block.attempt(0).write().probe.Store(true)
 	}
@@ -173,13 +189,12 @@ func (w *worker) serve() {
 func (r *Run) ending() bool { return r.stopped.Load() || r.ctx.Err() != nil }
 
 // callSpan makes the calls of the span, one after the other. It returns true at the end of the span, when the permit
-// has to come back, when the run was stopped, when the calls turn out to be slow, or when other workers have nothing
-// to do; false after a panic.
+// has to come back, when the run was stopped, or when the calls turn out to be slow; false after a panic.
 func (w *worker) callSpan() (end bool) {
 	r := w.run
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
 	defer w.recoverCall()
-	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased() && r.idlers.Load() == 0) {
+	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
 		item := r.item(w.span.lo)
 		w.span.lo++
 		if stream && r.passed(item) {
@@ -198,11 +213,31 @@ func (w *worker) callSpan() (end bool) {
 		if err != nil {
 			w.miss(err)
 		}
-		if w.calls%clockEvery == 0 && time.Since(w.began) > time.Duration(w.calls)*fastCall {
+		if w.slow() {
 			break
 		}
 	}
 	return true
+}
+
+// slow reports whether the calls of the span turn out to be slow.
+func (w *worker) slow() bool {
+	r := w.run
+	if looks := r.looks.Load(); looks != w.looks {
+		w.looks = looks
+		r.lookSoon()
+	} else if w.calls%clockEvery != 0 {
+		return false
+	}
+	return time.Since(w.began) > time.Duration(w.calls)*fastCall
+}
+
+// lookSoon has workers that have several items in hand look at the clock in a moment, if there are others that have
+// nothing to do. To read it after each call would cost more than a fast call.
+func (r *Run) lookSoon() {
+	if r.idlers.Load() > 0 && r.looking.CompareAndSwap(false, true) {
+		r.lookTimer.Reset(idleFor)
+	}
 }
 
 // recoverCall turns a panic or Goexit in a call of the span into the item's error.

@@ -23,10 +23,14 @@ type Window struct {
 	width int64 // items in the window
 	mask  int64 // slots in the ring, a power of two, less one
 	done  []atomic.Uint64
+	worth int64    // taken items that a source is woken for
+	owed  int64    // taken items that the source was not told of
 	ahead int64    // unordered: how far the consumer looked
 	gone  []uint64 // unordered: items beyond the tail that were taken
 
 	_      [64]byte      // what several goroutines change stands on cache lines of its own
+	end    int64         // of the source: there was room for the items before it
+	_      [64]byte      //
 	tail   atomic.Int64  // items before it were taken
 	full   atomic.Bool   // the source waits for room
 	_      [64]byte      //
@@ -40,7 +44,7 @@ type Window struct {
 func New(width int) *Window {
 	slots := max(64, 1<<bits.Len(uint(width-1)))
 	w := &Window{
-		width: int64(width), mask: int64(slots - 1), done: make([]atomic.Uint64, slots/64), gone: make([]uint64, slots/64),
+		width: int64(width), worth: max(1, int64(width)/8), mask: int64(slots - 1), done: make([]atomic.Uint64, slots/64), gone: make([]uint64, slots/64),
 		ended: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 	w.wanted.Store(nobody)
@@ -52,11 +56,11 @@ func (w *Window) Slots() int { return int(w.mask) + 1 }
 
 // Wait blocks the source until there is room for the item, and reports false when stop was closed before.
 func (w *Window) Wait(item int, stop <-chan struct{}) bool {
-	for int64(item)-w.tail.Load() >= w.width {
+	for !w.fits(item) {
 		w.full.Store(true)
-		if int64(item)-w.tail.Load() < w.width {
+		if w.fits(item) {
 			w.full.Store(false)
-			break
+			return true
 		}
 		select {
 		case <-w.room:
@@ -65,6 +69,14 @@ func (w *Window) Wait(item int, stop <-chan struct{}) bool {
 		}
 	}
 	return true
+}
+
+// fits reports whether there is room for the item. It looks at the tail, which the consumer moves, only when it has to.
+func (w *Window) fits(item int) bool {
+	if int64(item) >= w.end {
+		w.end = w.tail.Load() + w.width
+	}
+	return int64(item) < w.end
 }
 
 // Ended says that the items from lo to hi-1 have ended. Workers call it, once for each item.
@@ -99,6 +111,7 @@ func (w *Window) Next(over <-chan struct{}) (first, n int) {
 
 // park waits until a worker says that the wanted item has ended. It reports false when over was closed before.
 func (w *Window) park(wanted int64, over <-chan struct{}, ended func() bool) bool {
+	w.wake()
 	w.wanted.Store(wanted)
 	defer w.wanted.Store(nobody)
 	if ended() {
@@ -126,9 +139,19 @@ func (w *Window) Take(first, n int) {
 	w.advance(at + int64(n))
 }
 
-// advance moves the tail, and wakes a source that waits for room when there is some worth waking for.
+// advance moves the tail.
 func (w *Window) advance(tail int64) {
+	w.owed += tail - w.tail.Load()
 	w.tail.Store(tail)
+	if w.owed >= w.worth {
+		w.wake()
+	}
+}
+
+// wake wakes a source that waits for room. That takes long, so it is done when there is room for many items, or when
+// the consumer has nothing else to do.
+func (w *Window) wake() {
+	w.owed = 0
 	if w.full.CompareAndSwap(true, false) {
 		select {
 		case w.room <- struct{}{}:
