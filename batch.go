@@ -112,6 +112,8 @@ const (
 type Capabilities struct {
 	// MaxItems bounds the items in one batch request. Zero means 100.
 	MaxItems int
+	// MaxReads bounds the items in one batch request that reads. Zero means MaxItems.
+	MaxReads int
 	// MaxBytes bounds the size of one batch request, as [BatchProcessor.Size] measures it. Zero means no bound.
 	MaxBytes int
 	// Atomicity says what happens when an item of a batch is refused.

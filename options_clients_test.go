@@ -320,6 +320,21 @@ func TestChunkSizes(t *testing.T) {
 	}
 }
 
+// A client may take more at once to read than to write.
+func TestChunkSizesOfReads(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		verb            verb
+		items, reads, n int
+	}{{getVerb, 20, 30, 30}, {getVerb, 0, 30, 30}, {getVerb, 20, 0, 20}, {deleteVerb, 20, 30, 20}, {deleteVerb, 0, 30, 100}} {
+		f := newFake(t, nil)
+		s := tt.verb.with("", windrow.Capabilities{MaxItems: tt.items, MaxReads: tt.reads}).runBulk(t.Context(), f, ids(300))
+		if got := slices.Max(f.sizes()); s.err != nil || got != tt.n {
+			t.Errorf("%s, MaxItems %d, MaxReads %d: %d items in a request, want %d; %v", tt.verb.name, tt.items, tt.reads, got, tt.n, s.err)
+		}
+	}
+}
+
 func TestChunkBytes(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)

@@ -93,6 +93,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		{"Burst", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Burst(2)))}, cost5,
 			"windrow: Burst (2) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
 		{"Capabilities", nil, windrow.Capabilities{MaxItems: -1}, "windrow: Capabilities: MaxItems (-1) must not be negative"},
+		{"Capabilities", nil, windrow.Capabilities{MaxReads: -1}, "windrow: Capabilities: MaxReads (-1) must not be negative"},
 		{"Capabilities", nil, windrow.Capabilities{MaxBytes: -1}, "windrow: Capabilities: MaxBytes (-1) must not be negative"},
 		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{MaxAttempts: -1})}, windrow.Capabilities{},
 			"windrow: Retry: MaxAttempts (-1) must be at least 1, or 0 for the default"},

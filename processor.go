@@ -1,6 +1,7 @@
 package windrow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -452,6 +453,9 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	if c.MaxItems < 0 {
 		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: c.MaxItems, Problem: "must not be negative"})
 	}
+	if c.MaxReads < 0 {
+		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxReads", Value: c.MaxReads, Problem: "must not be negative"})
+	}
 	if c.MaxBytes < 0 {
 		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxBytes", Value: c.MaxBytes, Problem: "must not be negative"})
 	}
@@ -487,9 +491,9 @@ func (p *BatchProcessor[In, Out]) chunkItems() int {
 	if p.Batch == nil && !p.asksServer() {
 		return 1
 	}
-	n := p.Capabilities.MaxItems
-	if n == 0 {
-		n = defaultMaxItems
+	n := cmp.Or(p.Capabilities.MaxItems, defaultMaxItems)
+	if p.op == OpGet {
+		n = cmp.Or(p.Capabilities.MaxReads, n)
 	}
 	if p.opts.batchSize > 0 {
 		n = min(n, p.opts.batchSize)
