@@ -1,0 +1,229 @@
+package datocms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+const (
+	// maxBulk is how many records one bulk operation may name.
+	maxBulk = 200
+	// maxPage is how many records a page may have.
+	maxPage = 500
+	// maxIDs is how many records are read by their ids at once: each id needs 25 bytes of the URL.
+	maxIDs = 300
+	// maxURL is how long the path and query of a request may be. Servers refuse more than 8 KiB in a request line.
+	maxURL = 8000
+)
+
+// collection is what records and assets have in common.
+type collection struct {
+	client *Client
+	path   string     // such as "/items"
+	kind   string     // such as "item"
+	reads  url.Values // what every list is asked for
+	err    error      // what is wrong with it
+}
+
+func newCollection(client *Client, path, kind string, reads url.Values) collection {
+	c := collection{client: client, path: path, kind: kind, reads: reads}
+	if client == nil {
+		c.err = errors.New("datocms: the client is nil: make one with New")
+	}
+	return c
+}
+
+// ready returns what is wrong with the collection. It stops a run.
+func (c *collection) ready() error {
+	if c.err == nil && c.client == nil {
+		return windrow.Fatal(errors.New("datocms: the resource is empty: make it with NewItems or NewUploads"))
+	}
+	return windrow.Fatal(c.err)
+}
+
+// pathOf returns the path of a record.
+func (c *collection) pathOf(id string) (string, error) {
+	if err := c.ready(); err != nil {
+		return "", err
+	}
+	switch id {
+	case "":
+		return "", invalid("the id is empty: it would name the whole collection")
+	case ".", "..":
+		return "", invalid("the id is a dot segment: it would name another path (RFC 3986 section 5.2.4)")
+	}
+	return c.path + "/" + url.PathEscape(id), nil
+}
+
+// get reads a record.
+func (c *collection) get(ctx context.Context, id string) (*document, error) {
+	path, err := c.pathOf(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.client.ask(ctx, rest.Request{Path: path})
+}
+
+// byIDs reads the records with those ids, of which some may not exist.
+func (c *collection) byIDs(ctx context.Context, ids []string) (*document, []entity, error) {
+	if err := c.ready(); err != nil {
+		return nil, nil, err
+	}
+	query := maps.Clone(c.reads)
+	query.Set("filter[ids]", strings.Join(ids, ","))
+	query.Set("page[limit]", strconv.Itoa(maxPage))
+	if len(c.path)+len(query.Encode()) > maxURL && len(ids) > 1 {
+		return nil, nil, windrow.TooLarge(errors.New("datocms: so many ids do not fit into a URL"), 0)
+	}
+	doc, err := c.client.ask(ctx, rest.Request{Path: c.path, Query: query})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := many(doc)
+	return doc, list, err
+}
+
+// find looks up which of the ids have a record of which applied is true.
+func (c *collection) find(ctx context.Context, ids []string, applied func(e *entity) bool) ([]bool, error) {
+	found := make(map[string]*entity, len(ids))
+	for part := range slices.Chunk(ids, maxIDs) {
+		_, list, err := c.byIDs(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			found[list[i].ID] = &list[i]
+		}
+	}
+	yes := make([]bool, len(ids))
+	for k, id := range ids {
+		yes[k] = applied(found[id])
+	}
+	return yes, nil
+}
+
+// delete deletes one record.
+func (c *collection) delete(ctx context.Context, id string) error {
+	path, err := c.pathOf(id)
+	if err != nil {
+		return err
+	}
+	_, err = c.client.request(ctx, rest.Request{Method: http.MethodDelete, Path: path})
+	return err
+}
+
+// bulkOperation is the form of a bulk request.
+type bulkOperation struct {
+	Type          string             `json:"type"`
+	Attributes    map[string]string  `json:"attributes,omitempty"`
+	Relationships map[string]linkage `json:"relationships"`
+}
+
+// bulk carries out a bulk operation such as "destroy". The server only counts: which are done, applied tells of a record
+// that is read again, nil for one that is not there.
+func (c *collection) bulk(ctx context.Context, operation string, attributes map[string]string, ids []string, applied func(e *entity) bool) ([]windrow.Outcome[struct{}], error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
+	return named(ids, func(id string) error {
+		if id == "" {
+			return invalid("the id is empty")
+		}
+		return nil
+	}, func(ids []string) ([]windrow.Outcome[struct{}], error) {
+		return c.bulkNamed(ctx, operation, attributes, ids, applied)
+	})
+}
+
+func (c *collection) bulkNamed(ctx context.Context, operation string, attributes map[string]string, ids []string, applied func(e *entity) bool) ([]windrow.Outcome[struct{}], error) {
+	if len(ids) > maxBulk {
+		return nil, windrow.TooLarge(errors.New("datocms: a bulk operation takes at most 200 ids"), maxBulk)
+	}
+	refs := make([]Ref, len(ids))
+	for k, id := range ids {
+		refs[k] = Ref{Type: c.kind, ID: id}
+	}
+	list, err := json.Marshal(refs)
+	if err != nil {
+		return nil, invalid("the ids cannot be turned into JSON")
+	}
+	doc, err := c.client.request(ctx, rest.Request{
+		Method: http.MethodPost, Path: c.path + "/bulk/" + operation,
+		In: body{bulkOperation{
+			Type: c.kind + "_bulk_" + strings.ReplaceAll(operation, "-", "_") + "_operation", Attributes: attributes,
+			Relationships: map[string]linkage{c.kind + "s": {Data: list}},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var counts struct {
+		Successful *int `json:"successful"`
+		Failed     *int `json:"failed"`
+	}
+	succeeded, failed := 0, len(ids) // it does not say
+	if json.Unmarshal(doc.meta, &counts) == nil && counts.Successful != nil && counts.Failed != nil {
+		succeeded, failed = *counts.Successful, *counts.Failed
+	}
+	return windrow.MatchByCount[struct{}](len(ids), succeeded, failed, func() ([]bool, error) {
+		return c.find(ctx, ids, applied)
+	})
+}
+
+// named does something for the ids that check lets pass, and puts the errors of the others in their places.
+func named[Out any](ids []string, check func(id string) error, do func(ids []string) ([]windrow.Outcome[Out], error)) ([]windrow.Outcome[Out], error) {
+	out := make([]windrow.Outcome[Out], len(ids))
+	var good []string
+	var places []int
+	for k, id := range ids {
+		if out[k].Err = check(id); out[k].Err == nil {
+			good, places = append(good, id), append(places, k)
+		}
+	}
+	if len(good) == 0 {
+		return out, nil
+	}
+	done, err := do(good)
+	if err != nil {
+		return nil, err
+	}
+	for k, outcome := range done {
+		out[places[k]] = outcome
+	}
+	return out, nil
+}
+
+// isGone reports whether a record is not there.
+func isGone(e *entity) bool { return e == nil }
+
+// getBatch reads the records with those ids.
+func getBatch[Out any](ctx context.Context, c *collection, ids []string) ([]windrow.Outcome[Out], error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
+	return named(ids, func(id string) error {
+		if id == "" || strings.Contains(id, ",") {
+			return windrow.TooLarge(invalid("the id is empty, or holds a comma"), 1) // it is read alone
+		}
+		return nil
+	}, func(ids []string) ([]windrow.Outcome[Out], error) {
+		doc, list, err := c.byIDs(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		return windrow.MatchByID(ids, list, windrow.ErrNotFound, func(e entity) (string, windrow.Outcome[Out]) {
+			value, err := simple[Out](doc, e)
+			return e.ID, windrow.Outcome[Out]{Value: value, Err: err}
+		})
+	})
+}

@@ -1,0 +1,228 @@
+package datocms
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+// ErrStaleVersion is matched by the error of an update whose record has changed since the version that it names was read
+// (code STALE_ITEM_VERSION). Read the record again.
+var ErrStaleVersion = errors.New("datocms: the record has changed since it was read")
+
+// APIError is one of the errors that DatoCMS names in an answer (https://www.datocms.com/docs/content-management-api/errors).
+type APIError struct {
+	// Code is the server's name for it, such as INVALID_FIELD.
+	Code string `json:"code"`
+	// Details say more, and may show what a record holds. Nil when there are none.
+	Details json.RawMessage `json:"details,omitempty"`
+	// DocURL leads to the manual; "" when there is none.
+	DocURL string `json:"doc_url,omitempty"`
+	// Transient says that the same request may succeed another time.
+	Transient bool `json:"transient,omitempty"`
+}
+
+// Error is a refusal by DatoCMS: an answer that is no success, or a job that failed. Its text holds the method, the path,
+// the status and the codes, never the details, the body, the query or a header.
+//
+// It matches [windrow.ErrNotFound], [windrow.ErrAlreadyExists] when the id of a new record is taken, and
+// [ErrStaleVersion]. [errors.As] finds the [*rest.Error] of the answer, for what else that says.
+type Error struct {
+	// Method and Path are those of the request; of the one that began the job, if it is a job that failed.
+	Method, Path string
+	// Status is the HTTP status; of the job's result, if it is a job that failed.
+	Status int
+	// Job is the id of the job that failed, "" when it was the request.
+	Job string
+	// Errors are what DatoCMS names. Empty for an answer that is not DatoCMS's own, such as that of a proxy.
+	Errors []APIError
+	// Fields are the fields that the Errors name.
+	Fields []*windrow.FieldError
+
+	answer *rest.Error // nil for a job
+}
+
+// Code returns the code of the first of the Errors, "" when there is none.
+func (e *Error) Code() string {
+	if len(e.Errors) == 0 {
+		return ""
+	}
+	return e.Errors[0].Code
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "datocms: %s %s: ", e.Method, e.Path)
+	if e.Job != "" {
+		fmt.Fprintf(&b, "job %s ended with ", e.Job)
+	}
+	fmt.Fprintf(&b, "status %d", e.Status)
+	var codes []string
+	for _, one := range e.Errors {
+		code := one.Code
+		if field := fieldOf(one); field != nil {
+			code = strings.TrimSpace(code + " " + field.Field + " " + field.Code)
+		}
+		if code != "" && !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	if len(codes) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(codes, ", "))
+	}
+	if e.answer != nil && e.answer.Err != nil {
+		b.WriteString(": " + strings.TrimPrefix(e.answer.Err.Error(), "rest: "))
+	}
+	return b.String()
+}
+
+// StatusCode returns the HTTP status, for [windrow.Classify]. That of a stale version is 412 (RFC 9110 section 15.5.13),
+// which says what DatoCMS means by 422 here, and which package plan knows.
+func (e *Error) StatusCode() int {
+	if e.has("STALE_ITEM_VERSION") {
+		return http.StatusPreconditionFailed
+	}
+	return e.Status
+}
+
+// RetryAfter returns how long DatoCMS asked to wait, 0 when it did not say.
+func (e *Error) RetryAfter() time.Duration {
+	if e.answer == nil {
+		return 0
+	}
+	return e.answer.RetryAfter()
+}
+
+// Is makes the error match the errors that stand for its meaning.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case windrow.ErrNotFound:
+		return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+	case windrow.ErrAlreadyExists:
+		return e.Method == http.MethodPost && slices.ContainsFunc(e.Fields, func(f *windrow.FieldError) bool {
+			return f.Field == "id" && (strings.Contains(f.Code, "UNIQUE") || strings.Contains(f.Code, "TAKEN"))
+		})
+	case ErrStaleVersion:
+		return e.has("STALE_ITEM_VERSION")
+	}
+	return false
+}
+
+// Unwrap returns the Fields, and the error of the answer.
+func (e *Error) Unwrap() []error {
+	errs := make([]error, 0, len(e.Fields)+1)
+	for _, field := range e.Fields {
+		errs = append(errs, field)
+	}
+	if e.answer != nil {
+		errs = append(errs, e.answer)
+	}
+	return errs
+}
+
+func (e *Error) has(code string) bool {
+	return slices.ContainsFunc(e.Errors, func(one APIError) bool { return one.Code == code })
+}
+
+// transient reports whether DatoCMS says that the same request may succeed another time. It says so beside any status.
+func (e *Error) transient() bool {
+	return slices.ContainsFunc(e.Errors, func(one APIError) bool { return one.Transient })
+}
+
+// envelope is the form of an error answer, and of the payload of a failed job.
+type envelope struct {
+	Data []struct {
+		Type       string   `json:"type"`
+		Attributes APIError `json:"attributes"`
+	} `json:"data"`
+}
+
+const maxErrors = 100
+
+// read fills in what the body of a refusal names.
+func (e *Error) read(body []byte) {
+	var form envelope
+	if json.Unmarshal(body, &form) != nil {
+		return // not DatoCMS's own
+	}
+	for _, one := range form.Data[:min(len(form.Data), maxErrors)] {
+		if one.Type != "api_error" {
+			continue
+		}
+		a := one.Attributes
+		a.Code = name(a.Code)
+		e.Errors = append(e.Errors, a)
+		if field := fieldOf(a); field != nil {
+			e.Fields = append(e.Fields, field)
+		}
+	}
+}
+
+// fieldOf returns the field that an error names, nil when it names none.
+func fieldOf(e APIError) *windrow.FieldError {
+	var details struct {
+		Field string `json:"field"`
+		Code  string `json:"code"`
+	}
+	if json.Unmarshal(e.Details, &details) != nil || name(details.Field) == "" {
+		return nil
+	}
+	return &windrow.FieldError{Field: details.Field, Code: name(details.Code)}
+}
+
+// name returns a name that a program gave, and "" for anything else: that may show what a record holds.
+func name(text string) string {
+	for _, c := range []byte(text) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.' {
+			return ""
+		}
+	}
+	if len(text) > 128 {
+		return ""
+	}
+	return text
+}
+
+// classify makes an [*Error] of a refusal: it is the classifier of the client's requests.
+func classify(answer *rest.Error) error {
+	e := &Error{Method: answer.Method, Path: answer.Path, Status: answer.Status, answer: answer}
+	e.read(answer.Body)
+	return judged(e)
+}
+
+// judged gives an error the class that its status does not show.
+func judged(e *Error) error {
+	switch {
+	case e.Status == http.StatusTooManyRequests:
+		return e
+	case e.transient():
+		return windrow.Transient(e)
+	case e.Status == http.StatusRequestURITooLong || e.Status == http.StatusRequestHeaderFieldsTooLarge:
+		return windrow.TooLarge(e, 0) // fewer ids make a shorter URL
+	case e.Method != http.MethodGet && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
+		return windrow.Ambiguous(e) // servers answer so when they have carried it out
+	case e.Method == http.MethodGet && errors.Is(e, rest.ErrAnswerTooLong):
+		return windrow.Classified(e, windrow.Classification{}) // it will be as long the next time
+	}
+	return e
+}
+
+// marked returns an error whose class the run does not correct by what it knows of the attempt's other requests: of
+// several requests only the last one counts here.
+func marked(err error) error {
+	return windrow.Classified(err, windrow.Classify(err))
+}
+
+// invalid marks an error of the input, for which nothing was sent.
+func invalid(format string, args ...any) error {
+	return windrow.Classified(fmt.Errorf("datocms: "+format, args...), windrow.Classification{Kind: windrow.KindValidation})
+}

@@ -1,0 +1,96 @@
+package datocms_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/datocms"
+	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+)
+
+// work is what came of many creates against the limit of 60 requests in 3 seconds.
+type work struct {
+	took      time.Duration
+	requests  int
+	throttled int
+	lost      int
+}
+
+// share is how many of 100 requests were throttled.
+func (w work) share() float64 { return 100 * float64(w.throttled) / float64(w.requests) }
+
+// use is how much of the windows' capacity was used, in percent: in the best case n requests take a window less than they
+// need, and the last answer.
+func (w work) use(n int) float64 {
+	best := time.Duration((n-1)/60)*3*time.Second + 120*time.Millisecond
+	return 100 * best.Seconds() / w.took.Seconds()
+}
+
+// creates makes n articles with create, at any moment of the server's window, and checks that all are there.
+func creates(t *testing.T, n int, phase time.Duration, run func(t *testing.T, server *datocmstest.Server) error) (w work) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(phase)
+		server, _ := start(t, datocmstest.Config{Requests: 60, Latency: latency})
+		began := time.Now()
+		if err := run(t, server); err != nil {
+			t.Error(err)
+		}
+		w = work{took: time.Since(began), throttled: server.Throttled(), requests: len(server.Seen()), lost: n - server.Len("")}
+	})
+	return w
+}
+
+// A thousand creates against DatoCMS's limit and its headers, of which Reset only comes with a 429, told nothing. Beside
+// it the guide's own loop.
+func TestA1A69TheLimitIsFound(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	for _, phase := range []time.Duration{0, 700 * time.Millisecond, 1900 * time.Millisecond, 2900 * time.Millisecond} {
+		w := creates(t, n, phase, func(t *testing.T, server *datocmstest.Server) error {
+			limiter := &windrow.Limiter{}
+			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
+			accounts(t, n, res)
+			return err
+		})
+		t.Logf("phase %v: %.2f %% throttled (%d of %d), %.1f %% of the capacity, %d lost, %v", phase, w.share(), w.throttled, w.requests, w.use(n), w.lost, w.took)
+		if w.share() > 0.5 || w.use(n) < 98 || w.lost != 0 {
+			t.Errorf("phase %v: want at most 0.5 %% throttled, at least 98 %% of the capacity, and none lost", phase)
+		}
+	}
+	guide := creates(t, n, 0, func(t *testing.T, server *datocmstest.Server) error {
+		articles := articlesOf(clientOf(t, server))
+		var wait sync.WaitGroup
+		for batch := range slices.Chunk(drafts(n), 20) {
+			for _, d := range batch {
+				wait.Go(func() { _, _ = articles.Create(context.Background(), d) }) // failures are collected
+			}
+			wait.Wait()
+			time.Sleep(time.Second)
+		}
+		return nil
+	})
+	t.Logf("the guide's loop: %.2f %% throttled, %.1f %% of the capacity, %d lost, %v", guide.share(), guide.use(n), guide.lost, guide.took)
+}
+
+// The documented limit as a preset: no throttle at all.
+func TestA69ThePreset(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	for _, phase := range []time.Duration{0, 1900 * time.Millisecond} {
+		w := creates(t, n, phase, func(t *testing.T, server *datocmstest.Server) error {
+			limiter := datocms.NewLimiter()
+			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
+			accounts(t, n, res)
+			return err
+		})
+		t.Logf("phase %v: %d throttled of %d, %.1f %% of the capacity, %v", phase, w.throttled, w.requests, w.use(n), w.took)
+		if w.throttled > 0 || w.lost != 0 {
+			t.Errorf("phase %v: %+v", phase, w)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package datocms
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+// defaultPage is how many records a page has, as in DatoCMS's guide. The server's own default is 30.
+const defaultPage = 100
+
+// Query says which records of a model a list has, or which assets. The zero Query is all of them.
+type Query struct {
+	// PageSize is how many there are on a page, from 1 to 500. Defaults to 100.
+	PageSize int
+	// Values are further parameters as DatoCMS writes them, such as filter[fields][title][eq], order_by, locale or
+	// nested. "version" defaults to "current", which is with what is not published; and filter[type] to the model.
+	Values url.Values
+	// Run is how each page is read: a run of one read with these options. By default a page that was throttled or whose
+	// answer was lost is asked for again. They need no windrow.WithLimiter when the client has one.
+	Run []windrow.Option
+}
+
+// Where returns the query with a condition on a field, such as Where("title", "eq", "Hello").
+func (q Query) Where(field, operator, value string) Query {
+	if q.Values = maps.Clone(q.Values); q.Values == nil {
+		q.Values = url.Values{}
+	}
+	q.Values.Set("filter[fields]["+field+"]["+operator+"]", value)
+	return q
+}
+
+// Pager returns a pager of the records that the query asks for. What is wrong with the query is the error of the first
+// page.
+//
+// Pages are read by offset: of a list that is changed meanwhile some are missed. Collect what is to be changed first, as
+// [Items.IDs] and package plan do.
+func (s *Items[In, Out]) Pager(q Query) *windrow.Pager[Out] {
+	return pagerOf[Out](&s.collection, s.narrowed(q), defaultPage)
+}
+
+// IDs returns the ids of the records that the query asks for, read in pages of 500 unless the query says otherwise.
+func (s *Items[In, Out]) IDs(ctx context.Context, q Query) ([]string, error) {
+	return idsOf(ctx, &s.collection, s.narrowed(q))
+}
+
+// narrowed returns the query for the records of the model alone.
+func (s *Items[In, Out]) narrowed(q Query) Query {
+	if q.Values = maps.Clone(q.Values); q.Values == nil {
+		q.Values = url.Values{}
+	}
+	if !q.Values.Has("filter[type]") && !q.Values.Has("filter[ids]") { // which exclude each other
+		q.Values.Set("filter[type]", s.model)
+	}
+	return q
+}
+
+// Pager returns a pager of the assets that the query asks for. See [Items.Pager].
+func (s *Uploads[Out]) Pager(q Query) *windrow.Pager[Out] {
+	return pagerOf[Out](&s.collection, q, defaultPage)
+}
+
+// IDs returns the ids of the assets that the query asks for. See [Items.IDs].
+func (s *Uploads[Out]) IDs(ctx context.Context, q Query) ([]string, error) {
+	return idsOf(ctx, &s.collection, q)
+}
+
+func idsOf(ctx context.Context, c *collection, q Query) (ids []string, err error) {
+	seen := map[string]bool{}
+	for ref, err := range windrow.Pages(ctx, pagerOf[Ref](c, q, maxPage)) {
+		if err != nil {
+			return nil, err
+		}
+		if !seen[ref.ID] { // a list that grows while it is read repeats some
+			seen[ref.ID] = true
+			ids = append(ids, ref.ID)
+		}
+	}
+	return ids, nil
+}
+
+// page is one that is asked for. A run knows it by its path alone.
+type page struct {
+	path  string
+	query url.Values
+}
+
+// String names the page in logs and errors, without its query.
+func (p *page) String() string { return p.path }
+
+func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
+	if q.PageSize != 0 {
+		size = q.PageSize
+	}
+	var opts []windrow.Option
+	err := c.ready()
+	if err == nil {
+		opts = slices.Concat(c.client.runOptions(), q.Run)
+		err = q.check(size)
+	}
+	pages := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*windrow.Page[Out], error) {
+		return readPage[Out](ctx, c, p)
+	}), opts...)
+	return windrow.OffsetPager(max(1, size), func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
+		if err != nil {
+			return windrow.Page[Out]{}, err
+		}
+		query := maps.Clone(c.reads)
+		maps.Copy(query, q.Values)
+		query.Set("page[offset]", strconv.Itoa(offset))
+		query.Set("page[limit]", strconv.Itoa(limit))
+		res, err := pages.Run(ctx, []*page{{path: c.path, query: query}})
+		first := res.At(0)
+		switch {
+		case err == nil && first.Value != nil:
+			return *first.Value, nil
+		case err == nil:
+			return windrow.Page[Out]{}, errors.New("datocms: Query.Run: the options keep the page from being read")
+		case first.State == windrow.Failed:
+			return windrow.Page[Out]{}, first.Err
+		}
+		if bulk, ok := errors.AsType[*windrow.BulkError](err); ok && bulk.Cause != nil {
+			return windrow.Page[Out]{}, bulk.Cause
+		}
+		return windrow.Page[Out]{}, err
+	})
+}
+
+// check returns what is wrong with the query.
+func (q Query) check(size int) error {
+	switch {
+	case size < 1 || size > maxPage:
+		return invalid("Query.PageSize (%d) must be from 1 to %d", size, maxPage)
+	case q.Values.Has("page[limit]") || q.Values.Has("page[offset]"):
+		return invalid("Query.Values has page[limit] or page[offset], which the pager sets: use PageSize")
+	case q.Values.Has("filter[ids]") && q.Values.Has("filter[type]"):
+		return invalid("Query.Values has filter[ids] and filter[type], which exclude each other")
+	}
+	return nil
+}
+
+// readPage reads one page.
+func readPage[Out any](ctx context.Context, c *collection, p *page) (*windrow.Page[Out], error) {
+	doc, err := c.client.ask(ctx, rest.Request{Path: p.path, Query: p.query})
+	if err != nil {
+		return nil, err
+	}
+	list, err := many(doc)
+	if err != nil {
+		return nil, err
+	}
+	out := &windrow.Page[Out]{Items: make([]Out, len(list)), Total: doc.total()}
+	for k := range list {
+		if out.Items[k], err = simple[Out](doc, list[k]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

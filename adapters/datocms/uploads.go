@@ -1,0 +1,273 @@
+package datocms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/upload"
+)
+
+// Asset is an asset in the simplified form, for those who have no type of their own.
+type Asset struct {
+	ID       string `json:"id"`                  // its id
+	Filename string `json:"filename"`            // the name of its file, as DatoCMS writes it
+	Basename string `json:"basename,omitempty"`  // that without the extension
+	URL      string `json:"url,omitempty"`       // where it can be fetched
+	Path     string `json:"path,omitempty"`      // where it is in the bucket
+	Size     int64  `json:"size,omitempty"`      // in bytes
+	MD5      string `json:"md5,omitempty"`       // its checksum, in hexadecimal
+	MimeType string `json:"mime_type,omitempty"` // what it is
+	// DefaultFieldMetadata is the title, the text and so on, as DatoCMS has it: by locale and then by name, or the other
+	// way round.
+	DefaultFieldMetadata json.RawMessage `json:"default_field_metadata,omitempty"`
+}
+
+// Attributes are those of a new asset by their API names, such as "default_field_metadata", "tags", "author", "copyright"
+// and "notes". See [Uploads.Upload].
+type Attributes map[string]any
+
+// Uploads are the assets of a project. Out is what comes back, in the simplified form: [Asset], or a type of the caller's.
+// Make one with [NewUploads]. It may be used from many goroutines.
+//
+// It is what package upload takes: see [NewUploader]. It deletes and reads like [Items].
+type Uploads[Out any] struct{ collection }
+
+// NewUploads returns the assets of the client's project. What is wrong with the client is the error of every call.
+func NewUploads[Out any](client *Client) *Uploads[Out] {
+	return &Uploads[Out]{newCollection(client, "/uploads", "upload", url.Values{})}
+}
+
+// NewUploader returns an uploader of files to the assets: three at a time, and of what is there already by its MD5
+// checksum none. Set its SkipExisting to upload.SameName to go by the name alone, as DatoCMS's guide does: a file that
+// has changed is skipped then, too. When the client has a limiter it is the uploader's.
+func NewUploader[Out any](s *Uploads[Out], opts ...windrow.Option) *upload.Uploader[Out] {
+	var all []windrow.Option
+	if s != nil && s.client != nil {
+		all = s.client.runOptions()
+	}
+	u := upload.New[Out](s, append(all, opts...)...)
+	u.SkipExisting = upload.SameMD5
+	return u
+}
+
+// Capabilities implements [windrow.Describer].
+func (s *Uploads[Out]) Capabilities() windrow.Capabilities {
+	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true}
+}
+
+// Upload implements [upload.Client]: it asks for a place in the bucket, puts the file there, creates the asset and waits
+// for its job. A retry goes on at the step that failed.
+//
+// The Metadata of a file is the asset's default_field_metadata, and passed on as it is; or it is [Attributes].
+func (s *Uploads[Out]) Upload(ctx context.Context, task *upload.Task) (out Out, err error) {
+	if err := s.ready(); err != nil {
+		return out, err
+	}
+	path, err := upload.Step(ctx, task, "put the bytes", func(ctx context.Context) (string, error) {
+		path, err := s.put(ctx, task)
+		if err != nil && windrow.Classify(err).Class == windrow.ClassAmbiguous {
+			return "", windrow.Transient(err) // there is no asset before it is created
+		}
+		return path, marked(err)
+	})
+	if err != nil {
+		return out, err
+	}
+	// A job that failed for the time being is followed by another, with steps of its own.
+	for try := 1; ; try++ {
+		began, err := upload.Once(ctx, task, step("create the asset", try), func(ctx context.Context) (*begun, error) {
+			return s.create(ctx, task, path)
+		})
+		if err != nil {
+			return out, err
+		}
+		asked := false
+		end, err := upload.Step(ctx, task, step("wait for the job", try), func(ctx context.Context) (end, error) {
+			asked = true
+			return s.await(ctx, began)
+		})
+		switch {
+		case err != nil:
+			return out, err
+		case end.Failure == nil:
+			return one[Out](&document{method: http.MethodPost, path: s.path, status: http.StatusOK, data: end.Data})
+		case asked:
+			return out, end.Failure.err()
+		case !end.Failure.Transient:
+			return out, windrow.Permanent(end.Failure.err()) // it was said before
+		}
+	}
+}
+
+// step returns the name of a step that may be taken several times.
+func step(name string, try int) string {
+	if try == 1 {
+		return name
+	}
+	return name + " " + strconv.Itoa(try)
+}
+
+// begun is what is known of an asset that is being created: the job, or all of it.
+type begun struct {
+	Job  string          `json:"job,omitempty"`
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// end is what came of a job.
+type end struct {
+	Data    json.RawMessage `json:"data,omitempty"`
+	Failure *failure        `json:"failure,omitempty"`
+}
+
+// failure is the failure of a job in a form that can be stored.
+type failure struct {
+	Path      string     `json:"path"`
+	Status    int        `json:"status"`
+	Job       string     `json:"job"`
+	Errors    []APIError `json:"errors,omitempty"`
+	Transient bool       `json:"transient,omitempty"`
+}
+
+func (f *failure) err() error {
+	e := &Error{Method: http.MethodPost, Path: f.Path, Status: f.Status, Job: f.Job, Errors: f.Errors}
+	for _, one := range f.Errors {
+		if field := fieldOf(one); field != nil {
+			e.Fields = append(e.Fields, field)
+		}
+	}
+	return marked(judged(e))
+}
+
+// create creates an asset of a file in the bucket.
+func (s *Uploads[Out]) create(ctx context.Context, task *upload.Task, path string) (*begun, error) {
+	attributes := Attributes{}
+	switch metadata := task.Metadata.(type) {
+	case nil:
+	case Attributes:
+		for name, value := range metadata {
+			attributes[name] = value
+		}
+	default:
+		attributes["default_field_metadata"] = metadata
+	}
+	attributes["path"] = path
+	in, err := complexify(attributes, s.kind)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := s.client.ask(ctx, rest.Request{Method: http.MethodPost, Path: s.path, In: body{in}})
+	if err != nil {
+		return nil, marked(err)
+	}
+	if doc.job != "" {
+		return &begun{Job: doc.job}, nil
+	}
+	return &begun{Data: doc.data}, nil
+}
+
+// await waits until an asset was created.
+func (s *Uploads[Out]) await(ctx context.Context, b *begun) (end, error) {
+	if b.Job == "" {
+		return end{Data: b.Data}, nil
+	}
+	out, err := windrow.Poll(ctx, s.client.poll, func(ctx context.Context) (ended, error) {
+		return s.client.jobResult(ctx, b.Job, rest.Request{Method: http.MethodPost, Path: s.path})
+	})
+	if job, ok := errors.AsType[*windrow.JobError](err); ok {
+		job.Handle = b.Job
+	}
+	if err != nil {
+		return end{}, err
+	}
+	if e, ok := errors.AsType[*Error](out.err); ok {
+		return end{Failure: &failure{Path: e.Path, Status: e.Status, Job: e.Job, Errors: e.Errors, Transient: e.transient()}}, nil
+	}
+	if out.err != nil {
+		return end{}, out.err
+	}
+	return end{Data: out.doc.data}, nil
+}
+
+// Find implements [upload.Finder]: by the MD5 checksum, or by the name.
+func (s *Uploads[Out]) Find(ctx context.Context, q upload.Query) (found Out, ok bool, err error) {
+	if err := s.ready(); err != nil {
+		return found, false, err
+	}
+	query := url.Values{"page[limit]": {"1"}}
+	switch q.Match {
+	case upload.SameMD5:
+		query.Set("filter[fields][md5][eq]", q.Checksum)
+	case upload.SameName:
+		query.Set("filter[fields][filename][eq]", q.Name)
+	default:
+		return found, false, fmt.Errorf("datocms: look for a file by %v: %w: use upload.SameMD5 or upload.SameName", q.Match, errors.ErrUnsupported)
+	}
+	doc, err := s.client.ask(ctx, rest.Request{Path: s.path, Query: query})
+	if err != nil {
+		return found, false, err
+	}
+	list, err := many(doc)
+	if err != nil || len(list) == 0 {
+		return found, false, err
+	}
+	found, err = simple[Out](doc, list[0])
+	return found, err == nil, err
+}
+
+// Get reads the asset with that id.
+func (s *Uploads[Out]) Get(ctx context.Context, id string) (out Out, err error) {
+	doc, err := s.get(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	return one[Out](doc)
+}
+
+// GetBatch implements [windrow.BatchGetter]. See [Items.GetBatch].
+func (s *Uploads[Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
+	return getBatch[Out](ctx, &s.collection, ids)
+}
+
+// Update changes attributes of an asset: those that are given, and no others.
+func (s *Uploads[Out]) Update(ctx context.Context, id string, in Attributes) (out Out, err error) {
+	path, err := s.pathOf(id)
+	if err != nil {
+		return out, err
+	}
+	e, err := complexify(in, s.kind)
+	if err != nil {
+		return out, err
+	}
+	e.ID, e.Relationships, e.Meta = id, nil, nil
+	doc, err := s.client.request(ctx, rest.Request{Method: http.MethodPut, Path: path, In: body{e}})
+	if err != nil {
+		return out, err
+	}
+	return one[Out](doc)
+}
+
+// Delete deletes an asset, and waits for that.
+func (s *Uploads[Out]) Delete(ctx context.Context, id string) error { return s.delete(ctx, id) }
+
+// DeleteBatch implements [windrow.BatchDeleter]. See [Items.DeleteBatch].
+func (s *Uploads[Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
+	return s.bulk(ctx, "destroy", nil, ids, isGone)
+}
+
+var (
+	_ upload.Client[bool]                       = (*Uploads[bool])(nil)
+	_ upload.Finder[bool]                       = (*Uploads[bool])(nil)
+	_ windrow.Updater[string, Attributes, bool] = (*Uploads[bool])(nil)
+	_ windrow.Deleter[string]                   = (*Uploads[bool])(nil)
+	_ windrow.BatchDeleter[string]              = (*Uploads[bool])(nil)
+	_ windrow.Getter[string, bool]              = (*Uploads[bool])(nil)
+	_ windrow.BatchGetter[string, bool]         = (*Uploads[bool])(nil)
+	_ windrow.Describer                         = (*Uploads[bool])(nil)
+)
