@@ -81,7 +81,8 @@ func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 		if c.limiter == nil || c.limiter == windrows.Limiter {
 			return windrows, nil
 		}
-		t.Base, t.KeyHeader, t.QuoteKey, t.Dialect = windrows.base(), windrows.KeyHeader, windrows.QuoteKey, cmp.Or(c.dialect, windrows.Dialect)
+		t.Base, t.KeyHeader, t.QuoteKey = windrows.base(), windrows.KeyHeader, windrows.QuoteKey
+		t.Dialect, t.Window = cmp.Or(c.dialect, windrows.Dialect), windrows.Window
 	}
 	if t.Base == nil {
 		connections := c.connections

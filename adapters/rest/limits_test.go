@@ -166,3 +166,30 @@ func TestWithDialect(t *testing.T) {
 		t.Error("a dialect that there is not was taken")
 	}
 }
+
+// An API whose manual says how long a limit lasts, and whose headers do not.
+func TestTransportTellsTheWindow(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		window time.Duration
+		header []string
+		want   []windrow.Quota
+	}{
+		{0, []string{"X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "59"}, []windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true}}},
+		{3 * time.Second, []string{"X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "59"},
+			[]windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true, Window: 3 * time.Second}}},
+		{-time.Second, []string{"X-RateLimit-Remaining", "59"}, []windrow.Quota{{Name: "X-RateLimit-*/", Remaining: 59, RemainingKnown: true}}},
+		{3 * time.Second, []string{"RateLimit-Policy", `"a";q=10;w=60`, "RateLimit", `"a";r=5;t=30`}, // which say it themselves
+			[]windrow.Quota{{Name: "RateLimit/a", Limit: 10, Remaining: 5, RemainingKnown: true, Reset: 30 * time.Second, ResetUnit: time.Second, Window: time.Minute}}},
+		{3 * time.Second, nil, nil},
+	} {
+		transport := &Transport{Window: test.window}
+		check(t, "quotas", test.want, transport.limits(reply(http.StatusOK, test.header...), nil).quotas)
+	}
+	// A client takes it over from the transport that it is given.
+	c, err := New("http://cms.test", WithHTTPClient(&http.Client{Transport: &Transport{Window: time.Minute}}), WithLimiter(&windrow.Limiter{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "window of the client", time.Minute, c.transport.Window)
+}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync"
@@ -40,6 +41,9 @@ type Transport struct {
 	QuoteKey bool
 	// Dialect is how the API's headers tell when a limit is renewed.
 	Dialect Dialect
+	// Window is how long the limit lasts that the headers tell, for an API whose manual says so and whose headers do not.
+	// Zero means that the limiter has to find out.
+	Window time.Duration
 
 	once sync.Once
 	own  http.RoundTripper
@@ -149,7 +153,11 @@ func (t *Transport) limits(res *http.Response, err error) limits {
 	if err != nil {
 		return limits{}
 	}
-	return limitsOf(res.StatusCode, res.Header, time.Now(), t.Dialect)
+	said := limitsOf(res.StatusCode, res.Header, time.Now(), t.Dialect)
+	for k := range said.quotas {
+		said.quotas[k].Window = cmp.Or(said.quotas[k].Window, max(0, t.Window))
+	}
+	return said
 }
 
 // tellsNothing reports whether an answer says nothing about whether the server can take more.
