@@ -42,7 +42,8 @@ type Config struct {
 	Window time.Duration
 	// JobTime is how long a job takes. Defaults to 300 milliseconds.
 	JobTime time.Duration
-	// Latency is how long the answer to a request takes. Nil means no time at all.
+	// Latency is how long the answer to a request takes; to one that is refused since there are too many a quarter of it.
+	// Nil means no time at all.
 	Latency func() time.Duration
 }
 
@@ -178,7 +179,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Since(s.began)
 	a := s.answer(r, content)
 	if s.config.Latency != nil && r.Host != bucketHost {
-		time.Sleep(s.config.Latency())
+		takes := s.config.Latency()
+		if a.status == http.StatusTooManyRequests {
+			takes /= 4
+		}
+		time.Sleep(takes)
 	}
 	target := r.URL.RequestURI()
 	if r.Host == bucketHost {
