@@ -391,3 +391,32 @@ func TestC17_DryRunOnTheServer(t *testing.T) {
 		}
 	}
 }
+
+// absentReader is a client of a server whose answers leave out what does not exist. Its transport keeps a record.
+type absentReader struct{ requests int }
+
+func (c *absentReader) Get(ctx context.Context, id string) (string, error) {
+	out, err := c.GetBatch(ctx, []string{id})
+	return out[0].Value, errors.Join(err, out[0].Err)
+}
+
+func (c *absentReader) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[string], error) {
+	a, _ := windrow.AttemptFrom(ctx)
+	a.Engage()
+	c.requests++
+	a.Answered(200, false)
+	return windrow.MatchByID(ids, ids[:len(ids)-1], windrow.ErrNotFound, func(id string) (string, windrow.Outcome[string]) {
+		return id, windrow.Outcome[string]{Value: id}
+	})
+}
+
+// What the client says does not exist is not asked for again, although the answer to the request was a success.
+func TestMatchByIDAbsentIsTheLastWord(t *testing.T) {
+	t.Parallel()
+	c := &absentReader{}
+	res, err := windrow.GetMany(t.Context(), c, ids(3))
+	checkAccounts(t, 3, res, err)
+	if r := res.At(2); r.State != windrow.Failed || !errors.Is(r.Err, windrow.ErrNotFound) || r.Kind != windrow.KindResource || c.requests != 1 {
+		t.Errorf("%v, %v, %v after %d requests", r.State, r.Kind, r.Err, c.requests)
+	}
+}

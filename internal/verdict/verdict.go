@@ -67,7 +67,7 @@ func (v Verdict) WithFault(f neterr.Fault) Verdict {
 	case neterr.Certificate, neterr.BadURL:
 		v.Class = engine.Fatal
 	default:
-		v.Unrecognised = true
+		v.Unrecognised = !v.NotFound && !v.Exists // which the client says
 	}
 	return v
 }
