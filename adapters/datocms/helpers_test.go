@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -148,4 +150,26 @@ func bodyOf(t *testing.T, text []byte) map[string]any {
 		t.Fatal(err)
 	}
 	return form
+}
+
+// handled returns a client whose requests a function answers.
+func handled(t *testing.T, handler http.HandlerFunc, opts ...datocms.Option) *datocms.Client {
+	t.Helper()
+	client, err := datocms.New("token", append([]datocms.Option{datocms.WithHTTPClient(&http.Client{Transport: direct(handler)})}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// direct is a handler as a transport.
+type direct http.HandlerFunc
+
+// RoundTrip implements [http.RoundTripper].
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d(w, r)
+	res := w.Result()
+	res.Request = r
+	return res, nil
 }

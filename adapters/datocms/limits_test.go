@@ -81,7 +81,7 @@ func TestA1A69TheLimitIsFound(t *testing.T) {
 func TestA69ThePreset(t *testing.T) {
 	t.Parallel()
 	const n = 300
-	for _, phase := range []time.Duration{0, 1900 * time.Millisecond} {
+	for _, phase := range []time.Duration{13 * time.Millisecond, 1913 * time.Millisecond} {
 		w := creates(t, n, phase, func(t *testing.T, server *datocmstest.Server) error {
 			limiter := datocms.NewLimiter()
 			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))

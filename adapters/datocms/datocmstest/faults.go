@@ -40,7 +40,7 @@ type Fault struct {
 }
 
 // Fault has f decide what goes wrong with each request; it returns nil for one with which nothing does. It is called one
-// at a time. What f is asked about counts against the limit, too, but for the bucket's. Nil ends all faults.
+// at a time, and may use the server. Nil ends all faults.
 func (s *Server) Fault(f func(Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,14 +52,17 @@ func (s *Server) faultOf(r *http.Request, content []byte) *Fault {
 	if r.Host == bucketHost {
 		path = r.Host + path
 	}
+	s.asking.Lock()
+	defer s.asking.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	key := r.Method + " " + path
 	s.counts[key]++
-	if s.fault == nil {
+	n, fault := s.counts[key], s.fault
+	s.mu.Unlock()
+	if fault == nil {
 		return nil
 	}
-	return s.fault(Request{Method: r.Method, Path: path, Query: r.URL.Query(), Body: content, N: s.counts[key]})
+	return fault(Request{Method: r.Method, Path: path, Query: r.URL.Query(), Body: content, N: n})
 }
 
 // answer is what a fault answers with.

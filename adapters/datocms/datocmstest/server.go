@@ -81,6 +81,8 @@ type Server struct {
 	ended  chan struct{}
 	client *http.Client
 
+	asking sync.Mutex // held while the function of Fault is called
+
 	mu       sync.Mutex
 	projects map[string]*project // by environment
 	jobs     map[string]*job

@@ -1,0 +1,109 @@
+package datocms_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/datocms"
+	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
+)
+
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
+	limited := &http.Client{Transport: &rest.Transport{Limiter: &windrow.Limiter{}}}
+	for want, opts := range map[string][]datocms.Option{
+		"WithHTTPClient (nil)":                 {datocms.WithHTTPClient(nil)},
+		"WithLimiter (nil)":                    {datocms.WithLimiter(nil)},
+		"WithEnvironment must name":            {datocms.WithEnvironment("")},
+		"WithPoll":                             {datocms.WithPoll(windrow.PollPolicy{First: -1})},
+		"option 1 is nil":                      {datocms.WithEnvironment("a"), nil},
+		"the base URL":                         {datocms.WithBaseURL("ftp://x")},
+		"the base URL is empty":                {datocms.WithBaseURL("")},
+		"two limiters":                         {datocms.WithHTTPClient(limited), datocms.WithLimiter(&windrow.Limiter{})},
+		"characters that no header can":        {datocms.WithEnvironment("a\nb")},
+		"holds a user name: use WithHeader or": {datocms.WithBaseURL("https://me:pass@site-api.datocms.com")},
+	} {
+		if c, err := datocms.New("token", opts...); c != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pass") {
+			t.Errorf("want an error with %q: %v", want, err)
+		}
+	}
+	if _, err := datocms.New(""); err == nil {
+		t.Error("no error of an empty token")
+	}
+	if _, err := datocms.New("to\nken"); err == nil || strings.Contains(err.Error(), "ken\"") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What is wrong with a resource stops a run before anything is sent.
+func TestBadResources(t *testing.T) {
+	t.Parallel()
+	client, err := datocms.New("token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var zero datocms.Items[draft, article]
+	for name, items := range map[string]*datocms.Items[draft, article]{
+		"no client": datocms.NewItems[draft, article](nil, articleModel), "no model": datocms.NewItems[draft, article](client, ""), "zero": &zero,
+	} {
+		res, err := windrow.CreateMany(t.Context(), items, drafts(2))
+		if err == nil || res.Stats().Succeeded > 0 {
+			t.Errorf("%s: create: %v", name, err)
+		}
+		for verb, err := range map[string]error{
+			"get": second(items.Get(t.Context(), "1")), "update": second(items.Update(t.Context(), "1", draft{})), "delete": items.Delete(t.Context(), "1"),
+			"get many": second(items.GetBatch(t.Context(), []string{"1"})), "delete many": second(items.DeleteBatch(t.Context(), []string{"1"})),
+			"ids": second(items.IDs(t.Context(), datocms.Query{})),
+		} {
+			if err == nil {
+				t.Errorf("%s: no error of %s", name, verb)
+			}
+		}
+	}
+	if _, err := datocms.NewUploads[datocms.Asset](nil).Get(t.Context(), "1"); err == nil {
+		t.Error("no error of uploads without a client")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// A transport that is windrow's own keeps its limiter, and is not put into another.
+func TestATransportOfWindrows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := windrow.NewLimiter(windrow.Rate(1, time.Second))
+		server, _ := start(t, datocmstest.Config{})
+		client, err := datocms.New(server.Token(), datocms.WithHTTPClient(&http.Client{Transport: &rest.Transport{Base: server.Client().Transport, Limiter: limiter}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(4), windrow.WithLimiter(limiter)); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "time", 3*time.Second, time.Since(began))
+		client.CloseIdleConnections()
+	})
+}
+
+// No idempotency key is sent, which DatoCMS does not know.
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	var header http.Header
+	client := handled(t, func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"data":{"id":"1","type":"item","attributes":{}}}`))
+	}, datocms.WithEnvironment("sandbox"))
+	if _, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(1)); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "header", http.Header{
+		"Accept": {"application/json"}, "Content-Type": {"application/json"}, "Authorization": {"Bearer token"}, "X-Api-Version": {"3"}, "X-Environment": {"sandbox"},
+	}, header)
+}
