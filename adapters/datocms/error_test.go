@@ -18,7 +18,7 @@ import (
 )
 
 // What each refusal of a create means.
-func TestClassesOfErrors(t *testing.T) {
+func TestA77_ClassesOfErrors(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault datocmstest.Fault

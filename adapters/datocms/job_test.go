@@ -15,7 +15,7 @@ import (
 )
 
 // The answer to the question for a job is a 200, whatever came of the job: its own status counts.
-func TestTheStatusOfTheJobCounts(t *testing.T) {
+func TestA77_TheStatusOfTheJobCounts(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		fault datocmstest.JobFault

@@ -282,7 +282,7 @@ func TestA66_A68_A74_AStreamOfRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := windrow.NewLimiter(windrow.Concurrency(8))
 		server, client := start(t, datocmstest.Config{Latency: latency}, datocms.WithLimiter(limiter))
-		fill(server, 2000)
+		fill(server, 1200)
 		items := articlesOf(client)
 		p := windrow.NewBatchProcessor(func(_ context.Context, a article) (int, error) {
 			time.Sleep(10 * time.Millisecond)
@@ -299,7 +299,7 @@ func TestA66_A68_A74_AStreamOfRecords(t *testing.T) {
 				t.Fatalf("result %d is that of item %d", processed-1, r.Index)
 			}
 		}
-		check(t, "processed", 2000, processed)
+		check(t, "processed", 1200, processed)
 		if most > 600 {
 			t.Errorf("%d records were read ahead", most)
 		}

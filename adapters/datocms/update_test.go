@@ -149,7 +149,7 @@ func prefix(a article) (article, error) {
 
 // The guide's conditional update, whole: list, compare, plan, write what changed and nothing else, with the version of the
 // plan.
-func TestA24_A25_A30_A31_A33_A35_ConditionalUpdate(t *testing.T) {
+func TestA24_A25_A30_A31_A33_A34_A35_ConditionalUpdate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
