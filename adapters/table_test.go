@@ -48,7 +48,7 @@ func TestFeatureTable(t *testing.T) {
 			t.Errorf("line %d: there is another row %s", number+1, cells[1])
 		}
 		seen[cells[1]] = true
-		for _, cell := range strings.Split(cells[3], ", ") {
+		for cell := range strings.SplitSeq(cells[3], ", ") {
 			parts := test.FindStringSubmatch(cell)
 			if parts == nil {
 				t.Errorf("line %d: %s is not of the form `package Test`", number+1, cell)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Ref names something in DatoCMS by its type and id.
@@ -175,9 +176,7 @@ func simple[Out any](d *document, e entity) (out Out, err error) {
 // simplify returns the simplified form: fields, relationships, id, type and meta side by side.
 func (e entity) simplify() object {
 	o := make(object, len(e.Attributes)+len(e.Relationships)+3)
-	for field, value := range e.Attributes {
-		o[field] = value
-	}
+	maps.Copy(o, e.Attributes)
 	for relation, to := range e.Relationships {
 		o[relation] = to.Data
 	}

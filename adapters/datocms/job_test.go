@@ -224,3 +224,17 @@ func TestBadJobResults(t *testing.T) {
 		})
 	}
 }
+
+// An attempt that takes too long leaves its job to the next one.
+func TestAttemptTimeoutOfAJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{JobTime: 7 * time.Second})
+		ids := fill(server, 5)
+		if _, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids, windrow.AttemptTimeout(3500*time.Millisecond), fast); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "bulk operations", 1, server.Count(http.MethodPost, "/items/bulk/destroy"))
+		check(t, "records", 0, server.Len(""))
+	})
+}

@@ -416,3 +416,24 @@ func TestAssets(t *testing.T) {
 		}
 	})
 }
+
+// What the bucket answers is an error of its own, without the URL.
+func TestBucketError(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if strings.HasPrefix(r.Path, bucket) {
+				return &datocmstest.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}
+			}
+			return nil
+		})
+		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
+		res := process(t, u, named("a.png"), named("b.png"))
+		check(t, "ends", []string{"failed", "failed"}, ends(res)) // one file's place is no reason to stop
+		e, ok := errors.AsType[*datocms.BucketError](res.Err())
+		if want := `step "put the bytes": datocms: put the file into the bucket: status 403 (AccessDenied)`; !ok || res.At(0).Err.Error() != want {
+			t.Errorf("%+v, error %v", e, res.At(0).Err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -151,9 +152,7 @@ func (s *Uploads[Out]) create(ctx context.Context, task *upload.Task, path strin
 	switch metadata := task.Metadata.(type) {
 	case nil:
 	case Attributes:
-		for name, value := range metadata {
-			attributes[name] = value
-		}
+		maps.Copy(attributes, metadata)
 	default:
 		attributes["default_field_metadata"] = metadata
 	}
