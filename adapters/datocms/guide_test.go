@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 )
 
@@ -103,5 +104,38 @@ func TestA22_UpdatesOfOneRecord(t *testing.T) {
 		for k, id := range ids {
 			check(t, "title", fmt.Sprintf(`"%d"`, 16+k), server.Field(id, "title"))
 		}
+	})
+}
+
+// Creates, updates, reads and deletes of several models in one run, each with its own outcome.
+func TestMixedOperations(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		ids := fill(server, 3)
+		type fields = map[string]any
+		resources := windrow.Resources{
+			"article": windrow.ResourceOf[draft, article](articlesOf(client)),
+			"author":  windrow.ResourceOf[fields, fields](datocms.NewItems[fields, fields](client, authorModel)),
+		}
+		lost := false
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if r.Method == http.MethodPost && !lost { // the answer to a create
+				lost = true
+				return &datocmstest.Fault{Cut: true}
+			}
+			return nil
+		})
+		res, _ := windrow.Execute(t.Context(), resources, []windrow.Operation{
+			{Kind: windrow.OpCreate, Resource: "author", Data: fields{"name": "Ann"}},
+			{Kind: windrow.OpUpdate, Resource: "article", ID: ids[0], Data: draft{Title: "new"}},
+			{Kind: windrow.OpGet, Resource: "article", ID: ids[0]},
+			{Kind: windrow.OpDelete, Resource: "article", ID: ids[1]},
+			{Kind: windrow.OpDelete, Resource: "article", ID: datocms.NewID()},
+			{Kind: windrow.OpUpdate, Resource: "article", ID: ids[2], Data: draft{Slug: "slug-0"}},
+		})
+		check(t, "ends", []string{"succeeded", "succeeded", "succeeded", "succeeded", "skipped not_found", "failed"}, ends(res))
+		check(t, "read after the update", "new", res.At(2).Value.(article).Title)
+		check(t, "records", 3, server.Len(""))
 	})
 }
