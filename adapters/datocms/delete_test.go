@@ -310,3 +310,16 @@ func indexes[In, Out any](res *windrow.BulkResult[In, Out]) []int {
 	}
 	return all
 }
+
+// A refusal after a lost answer is one: that a status stands for "exists already" elsewhere means nothing here.
+func TestPublishRefusedAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		id := fill(server, 1)[0]
+		server.Refuse("publish", "UNPUBLISHED_LINK", id)
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault { return &datocmstest.Fault{Lose: r.N == 1} })
+		res, _ := articlesOf(client).PublishProcessor().Run(t.Context(), []string{id})
+		check(t, "ends", []string{"failed"}, ends(res))
+	})
+}

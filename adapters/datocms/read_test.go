@@ -336,3 +336,26 @@ func TestRecordsOfAnyType(t *testing.T) {
 		}
 	})
 }
+
+// A list that grows in front while it is read brings records again. No id comes twice.
+func TestIDsOfAListThatGrows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		ids := fill(server, 30)
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if r.N > 1 {
+				server.Add(articleModel, map[string]any{"title": fmt.Sprintf("ZZ %d", r.N)}, false)
+			}
+			return nil
+		})
+		got, err := articlesOf(client).IDs(t.Context(), datocms.Query{PageSize: 10, Values: url.Values{"order_by": {"title_DESC"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "requests", true, server.Count(http.MethodGet, "/items?") > 3)
+		slices.Sort(got)
+		slices.Sort(ids)
+		check(t, "ids", ids, got)
+	})
+}

@@ -1,6 +1,7 @@
 package datocms_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -435,5 +436,27 @@ func TestBucketError(t *testing.T) {
 		if want := `step "put the bytes": datocms: put the file into the bucket: status 403 (AccessDenied)`; !ok || res.At(0).Err.Error() != want {
 			t.Errorf("%+v, error %v", e, res.At(0).Err)
 		}
+	})
+}
+
+// Until the asset is created nothing was: what is cancelled before may be sent again blindly.
+func TestCancelWhileTheBytesArePut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if strings.HasPrefix(r.Path, bucket) {
+				return &datocmstest.Fault{Delay: time.Minute}
+			}
+			return nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
+		u.Add(named("a.png"))
+		res, _ := u.Process(ctx)
+		check(t, "ends", []string{"not_attempted"}, ends(res))
+		check(t, "assets", 0, len(server.Assets()))
+		time.Sleep(time.Minute) // until the server has seen that nobody is there
 	})
 }
