@@ -196,6 +196,7 @@ func TestNoCredentialIsShown(t *testing.T) {
 			_, err = items.IDs(t.Context(), datocms.Query{}.Where("title", "eq", content))
 			note(err)
 			u := datocms.NewUploader(uploads, options...)
+			u.SkipExisting = upload.Never
 			u.Add(upload.FromBytes("a.png", []byte(content)))
 			res, err := u.Process(t.Context())
 			note(err, res.At(0).Input, *res)

@@ -429,7 +429,7 @@ func TestBucketError(t *testing.T) {
 			}
 			return nil
 		})
-		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
+		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client), windrow.Concurrency(1))
 		res := process(t, u, named("a.png"), named("b.png"))
 		check(t, "ends", []string{"failed", "failed"}, ends(res)) // one file's place is no reason to stop
 		e, ok := errors.AsType[*datocms.BucketError](res.Err())
