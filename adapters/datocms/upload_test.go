@@ -65,9 +65,13 @@ func TestA51_A58_AnUploadOnTheWire(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server, client := start(t, datocmstest.Config{})
 			var bodies []string
+			var put http.Header
 			server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
 				if r.Method == http.MethodPost {
 					bodies = append(bodies, string(r.Body))
+				}
+				if strings.HasPrefix(r.Path, bucket) {
+					put = r.Header
 				}
 				return nil
 			})
@@ -86,6 +90,9 @@ func TestA51_A58_AnUploadOnTheWire(t *testing.T) {
 			check(t, "requests", []string{
 				"GET /uploads 200", "POST /upload-requests 200", "PUT " + bucket + " 200", "POST /uploads 202", "GET /job-results/ 404", "GET /job-results/ 200",
 			}, steps(server))
+			put.Del("User-Agent")
+			put.Del("Accept-Encoding")
+			check(t, "header of the bucket", http.Header{"Content-Length": {"20"}, "Content-Type": {"image/png"}, "X-Amz-Acl": {"public-read"}}, put)
 			check(t, "value", []any{"image.png", int64(20), "image"}, []any{value.Filename, value.Size, value.Basename})
 		})
 	}

@@ -13,6 +13,8 @@ type Request struct {
 	Method, Path string
 	// Query is that of the request.
 	Query url.Values
+	// Header is that of the request.
+	Header http.Header
 	// Body is what was sent.
 	Body []byte
 	// N counts the requests with this method and path, from 1.
@@ -62,7 +64,7 @@ func (s *Server) faultOf(r *http.Request, content []byte) *Fault {
 	if fault == nil {
 		return nil
 	}
-	return fault(Request{Method: r.Method, Path: path, Query: r.URL.Query(), Body: content, N: n})
+	return fault(Request{Method: r.Method, Path: path, Query: r.URL.Query(), Header: r.Header, Body: content, N: n})
 }
 
 // answer is what a fault answers with.
