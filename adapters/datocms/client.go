@@ -3,7 +3,6 @@ package datocms
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -36,106 +35,39 @@ func NewLimiter(opts ...windrow.Option) *windrow.Limiter {
 // Client makes requests to one project, in one environment. Make one with [New]. It may be used from many goroutines.
 // Printing it does not show the token.
 type Client struct {
-	rest    *rest.Client
-	limiter *windrow.Limiter // that requests ask; nil when that is the run's
-	poll    windrow.PollPolicy
-	bucket  *http.Client // for the files themselves, which go elsewhere
+	// Poll says how often and how long the server's jobs are asked for. The zero value is that of [windrow.PollPolicy]:
+	// 10 minutes at most. Set it before the first request.
+	Poll windrow.PollPolicy
+
+	rest   *rest.Client
+	bucket *http.Client // for the files themselves, which go elsewhere
 }
 
-// Option is a choice for a [Client]. Of several for one thing the last counts.
-type Option interface{ apply(*config) }
-
-type optionFunc func(*config)
-
-func (f optionFunc) apply(c *config) { f(c) }
-
-type config struct {
-	base        string
-	environment string
-	http        *http.Client
-	limiter     *windrow.Limiter
-	poll        windrow.PollPolicy
-	errs        []error
-}
-
-func (c *config) refuse(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("datocms: "+format, args...))
-}
-
-// WithBaseURL is where the API is. Defaults to [BaseURL].
-func WithBaseURL(url string) Option { return optionFunc(func(c *config) { c.base = url }) }
-
-// WithEnvironment is the environment of the project that requests are about, which is sent as X-Environment. Without it
-// that is the primary one.
-func WithEnvironment(name string) Option {
-	return optionFunc(func(c *config) {
-		if name == "" {
-			c.refuse("WithEnvironment must name an environment: leave it out for the primary one")
-		}
-		c.environment = name
-	})
-}
-
-// WithHTTPClient makes the requests with that client, whose transport, timeout and cookies are used as with
-// [rest.WithHTTPClient]. Without it there is one that keeps enough connections.
-func WithHTTPClient(h *http.Client) Option {
-	return optionFunc(func(c *config) {
-		if h == nil {
-			c.refuse("WithHTTPClient (nil) must be a client")
-		}
-		c.http = h
-	})
-}
-
-// WithLimiter makes every request ask the limiter first, and teach it; files that are put into the bucket do not count.
-// Give the same one to the runs. Without it requests count against the limiter of the run that makes them.
-func WithLimiter(l *windrow.Limiter) Option {
-	return optionFunc(func(c *config) {
-		if l == nil {
-			c.refuse("WithLimiter (nil) must be a limiter")
-		}
-		c.limiter = l
-	})
-}
-
-// WithPoll says how often and how long the server's jobs are asked for. Defaults to the zero [windrow.PollPolicy]: 10
-// minutes at most.
-func WithPoll(policy windrow.PollPolicy) Option {
-	return optionFunc(func(c *config) {
-		if policy.First < 0 || policy.Longest < 0 || policy.Deadline < 0 {
-			c.refuse("WithPoll (%+v) must not hold a negative time", policy)
-		}
-		c.poll = policy
-	})
-}
-
-// New returns a client with an API token. The error says what is wrong with the arguments; nothing is sent.
-func New(token string, opts ...Option) (*Client, error) {
-	cfg := &config{base: BaseURL}
-	if token == "" {
-		cfg.refuse("the token is empty: make one in the project's settings")
+// WithEnvironment is the environment of the project that requests are about, which is sent as X-Environment. Without it,
+// or with "", that is the primary one.
+func WithEnvironment(name string) rest.Option {
+	if name == "" {
+		return withVersion // which is sent in any case
 	}
-	for i, opt := range opts {
-		if opt == nil {
-			cfg.refuse("option %d is nil: remove it", i)
-			continue
-		}
-		opt.apply(cfg)
-	}
-	if err := errors.Join(cfg.errs...); err != nil {
-		return nil, err
-	}
+	return rest.WithHeader("X-Environment", name)
+}
+
+var withVersion = rest.WithHeader("X-Api-Version", apiVersion)
+
+// New returns a client with an API token. An empty baseURL means [BaseURL], and a nil httpClient one of its own; the
+// options of package rest may follow, other than rest.WithHTTPClient and rest.WithClassifier. With rest.WithLimiter every
+// request asks the limiter first, and teaches it, while files that are put into the bucket do not count; give the same one
+// to the runs. Without it requests count against the limiter of the run that makes them. The error says what is wrong
+// with the arguments; nothing is sent.
+func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	// No idempotency key: DatoCMS does not know it, and records have their ids.
-	transport := &rest.Transport{KeyHeader: "-", Dialect: rest.DialectDeltaSeconds, Window: limitWindow, Limiter: cfg.limiter}
+	transport := &rest.Transport{KeyHeader: "-", Dialect: rest.DialectDeltaSeconds, Window: limitWindow}
 	api := &http.Client{}
-	if cfg.http != nil {
-		*api = *cfg.http
-		transport.Base = cfg.http.Transport
-		if given, ok := cfg.http.Transport.(*rest.Transport); ok {
-			if given.Limiter != nil && cfg.limiter != nil && given.Limiter != cfg.limiter {
-				return nil, errors.New("datocms: WithLimiter and the transport of WithHTTPClient have two limiters: requests would count twice; give one of them")
-			}
-			transport.Base, transport.Limiter = given.Base, cmp.Or(cfg.limiter, given.Limiter)
+	if httpClient != nil {
+		*api = *httpClient
+		transport.Base = httpClient.Transport
+		if given, ok := httpClient.Transport.(*rest.Transport); ok {
+			transport.Base, transport.Limiter = given.Base, given.Limiter
 		}
 	}
 	if transport.Base == nil {
@@ -146,17 +78,12 @@ func New(token string, opts ...Option) (*Client, error) {
 	bucket.Jar = nil
 	bucket.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	api.Transport = transport
-	options := []rest.Option{
-		rest.WithToken(token), rest.WithHTTPClient(api), rest.WithHeader("X-Api-Version", apiVersion), rest.WithClassifier(classify),
-	}
-	if cfg.environment != "" {
-		options = append(options, rest.WithHeader("X-Environment", cfg.environment))
-	}
-	client, err := rest.New(cfg.base, options...)
+	all := slices.Concat([]rest.Option{rest.WithToken(token), withVersion}, opts, []rest.Option{rest.WithHTTPClient(api), rest.WithClassifier(classify)})
+	client, err := rest.New(cmp.Or(baseURL, BaseURL), all...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("datocms: %w", err)
 	}
-	return &Client{rest: client, limiter: transport.Limiter, poll: cfg.poll, bucket: &bucket}, nil
+	return &Client{rest: client, bucket: &bucket}, nil
 }
 
 // CloseIdleConnections closes the connections that no request uses.
@@ -164,15 +91,15 @@ func (c *Client) CloseIdleConnections() { c.rest.CloseIdleConnections() }
 
 // runOptions are those of a run by the client itself.
 func (c *Client) runOptions() []windrow.Option {
-	if c.limiter == nil {
-		return nil
+	if limiter := c.rest.Limiter(); limiter != nil {
+		return []windrow.Option{windrow.WithLimiter(limiter)}
 	}
-	return []windrow.Option{windrow.WithLimiter(c.limiter)}
+	return nil
 }
 
 // ask makes one request, and returns its answer as it is: a job has only begun then.
 func (c *Client) ask(ctx context.Context, r rest.Request) (*document, error) {
-	if attempt, ok := windrow.AttemptFrom(ctx); ok && c.limiter == nil {
+	if attempt, ok := windrow.AttemptFrom(ctx); ok && c.rest.Limiter() == nil {
 		// The attempt has paid for one request. The others count, too.
 		attempt.Engage()
 		if err := attempt.Limiter().Wait(ctx, 1); err != nil {

@@ -16,34 +16,31 @@ import (
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	limited := &http.Client{Transport: &rest.Transport{Limiter: &windrow.Limiter{}}}
-	for want, opts := range map[string][]datocms.Option{
-		"WithHTTPClient (nil)":                 {datocms.WithHTTPClient(nil)},
-		"WithLimiter (nil)":                    {datocms.WithLimiter(nil)},
-		"WithEnvironment must name":            {datocms.WithEnvironment("")},
-		"WithPoll":                             {datocms.WithPoll(windrow.PollPolicy{First: -1})},
-		"option 1 is nil":                      {datocms.WithEnvironment("a"), nil},
-		"the base URL":                         {datocms.WithBaseURL("ftp://x")},
-		"the base URL is empty":                {datocms.WithBaseURL("")},
-		"two limiters":                         {datocms.WithHTTPClient(limited), datocms.WithLimiter(&windrow.Limiter{})},
-		"characters that no header can":        {datocms.WithEnvironment("a\nb")},
-		"holds a user name: use WithHeader or": {datocms.WithBaseURL("https://me:pass@site-api.datocms.com")},
+	for want, tt := range map[string]struct {
+		url, token string
+		http       *http.Client
+		opts       []rest.Option
+	}{
+		"the token is empty":                {"", "", nil, nil},
+		"holds characters that no header":   {"", "to\nken", nil, nil},
+		"WithLimiter (nil)":                 {"", "token", nil, []rest.Option{rest.WithLimiter(nil)}},
+		"option 3 is nil":                   {"", "token", nil, []rest.Option{datocms.WithEnvironment(""), nil}},
+		`must begin with https:// or http`:  {"ftp://x", "token", nil, nil},
+		"two limiters":                      {"", "token", limited, []rest.Option{rest.WithLimiter(&windrow.Limiter{})}},
+		`WithHeader ("X-Environment")`:      {"", "token", nil, []rest.Option{datocms.WithEnvironment("a\nb")}},
+		"holds a user name: use WithHeader": {"https://me:pass@site-api.datocms.com", "token", nil, nil},
 	} {
-		if c, err := datocms.New("token", opts...); c != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pass") {
+		if c, err := datocms.New(tt.url, tt.token, tt.http, tt.opts...); c != nil || err == nil || !strings.HasPrefix(err.Error(), "datocms: ") ||
+			!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "pass") || strings.Contains(err.Error(), "ken\"") {
 			t.Errorf("want an error with %q: %v", want, err)
 		}
-	}
-	if _, err := datocms.New(""); err == nil {
-		t.Error("no error of an empty token")
-	}
-	if _, err := datocms.New("to\nken"); err == nil || strings.Contains(err.Error(), "ken\"") {
-		t.Errorf("error %v", err)
 	}
 }
 
 // What is wrong with a resource stops a run before anything is sent.
 func TestBadResources(t *testing.T) {
 	t.Parallel()
-	client, err := datocms.New("token")
+	client, err := datocms.New("", "token", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +75,7 @@ func TestATransportOfWindrows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter := windrow.NewLimiter(windrow.Rate(1, time.Second))
 		server, _ := start(t, datocmstest.Config{})
-		client, err := datocms.New(server.Token(), datocms.WithHTTPClient(&http.Client{Transport: &rest.Transport{Base: server.Client().Transport, Limiter: limiter}}))
+		client, err := datocms.New("", server.Token(), &http.Client{Transport: &rest.Transport{Base: server.Client().Transport, Limiter: limiter}})
 		if err != nil {
 			t.Fatal(err)
 		}

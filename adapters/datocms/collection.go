@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -171,13 +172,43 @@ func (c *collection) bulkNamed(ctx context.Context, operation string, attributes
 		Successful *int `json:"successful"`
 		Failed     *int `json:"failed"`
 	}
-	succeeded, failed := 0, len(ids) // it does not say
-	if json.Unmarshal(doc.meta, &counts) == nil && counts.Successful != nil && counts.Failed != nil {
+	told := json.Unmarshal(doc.meta, &counts) == nil && counts.Successful != nil && counts.Failed != nil
+	succeeded, failed := 0, len(ids) // when it does not say
+	if told {
 		succeeded, failed = *counts.Successful, *counts.Failed
 	}
-	return windrow.MatchByCount[struct{}](len(ids), succeeded, failed, func() ([]bool, error) {
-		return c.find(ctx, ids, applied)
+	var done []bool
+	out, err := windrow.MatchByCount[struct{}](len(ids), succeeded, failed, func() (_ []bool, err error) {
+		done, err = c.find(ctx, ids, applied)
+		return done, err
 	})
+	if told && operation == destroy && err == nil {
+		tellMissing(out, done, succeeded)
+	}
+	return out, err
+}
+
+// tellMissing says of ids that are gone that they were not there before, as far as the count of those that were deleted
+// tells.
+func tellMissing(out []windrow.Outcome[struct{}], gone []bool, deleted int) {
+	n := 0
+	for _, is := range gone {
+		if is {
+			n++
+		}
+	}
+	if n <= deleted {
+		return
+	}
+	for k, is := range gone {
+		switch {
+		case !is:
+		case deleted == 0:
+			out[k].Err = windrow.Permanent(windrow.ErrNotFound)
+		default:
+			out[k].Warnings = append(out[k].Warnings, fmt.Sprintf("DatoCMS deleted %d of the %d ids of one request that are gone now: the others were not there before", deleted, n))
+		}
+	}
 }
 
 // named does something for the ids that check lets pass, and puts the errors of the others in their places.
@@ -202,6 +233,9 @@ func named[Out any](ids []string, check func(id string) error, do func(ids []str
 	}
 	return out, nil
 }
+
+// destroy is the bulk operation that deletes.
+const destroy = "destroy"
 
 // isGone reports whether a record is not there.
 func isGone(e *entity) bool { return e == nil }

@@ -126,8 +126,8 @@ func TestBulkDestroyWithoutCounts(t *testing.T) {
 	})
 }
 
-// Ids that do not exist: alone they are Skipped. In bulk the server counts them as failures; they are gone, which is what
-// was wanted.
+// Ids that do not exist: alone they are Skipped, and in bulk when none of them exists. Otherwise the server only counts how
+// many failed: they are gone, which is what was wanted, and a warning says so.
 func TestA46_MissingIDs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -144,6 +144,30 @@ func TestA46_MissingIDs(t *testing.T) {
 		if err == nil || res.At(4).Kind != windrow.KindValidation {
 			t.Errorf("error %v", err)
 		}
+		check(t, "warnings", []string{"DatoCMS deleted 3 of the 4 ids of one request that are gone now: the others were not there before"}, res.At(0).Warnings)
+		if res, err = windrow.DeleteMany(t.Context(), items, ids[:4]); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "all missing", []string{"skipped not_found", "skipped not_found", "skipped not_found", "skipped not_found"}, ends(res))
+	})
+}
+
+// The answer to a bulk operation is lost after it was carried out. The next attempt finds nothing: that was this run's
+// doing.
+func TestBulkDestroyWhoseAnswerIsLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{JobTime: time.Millisecond})
+		ids := fill(server, 5)
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			return &datocmstest.Fault{Cut: r.Method == http.MethodPost && r.N == 1}
+		})
+		res, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, "succeeded", 5, res.Stats().Succeeded)
+		check(t, "bulk operations", 2, server.Count(http.MethodPost, "/items/bulk/destroy"))
 	})
 }
 

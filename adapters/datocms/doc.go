@@ -1,7 +1,7 @@
 // Package datocms is a client for the Content Management API of DatoCMS, for bulk work with windrow.
 //
 //	limiter := datocms.NewLimiter()
-//	client, err := datocms.New(token, datocms.WithLimiter(limiter))
+//	client, err := datocms.New("", token, nil, rest.WithLimiter(limiter))
 //	articles := datocms.NewItems[Draft, Article](client, "UZyfjdBES8y2W2ruMEHSoA") // the id of the model
 //	res, err := windrow.CreateMany(ctx, articles, drafts, windrow.WithLimiter(limiter))
 //
@@ -18,7 +18,7 @@
 //
 // # Jobs
 //
-// Deletes, everything in bulk and new assets are jobs of the server. Each method waits for its job ([WithPoll]), and what
+// Deletes, everything in bulk and new assets are jobs of the server. Each method waits for its job ([Client.Poll]), and what
 // it returns is what the job came to: an answer with the status 200 that holds a failed job is an error. The questions
 // count against the limiter like any request. When the end of a job cannot be found out, a retry goes on asking, and
 // does not start another.

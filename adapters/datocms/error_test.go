@@ -106,7 +106,7 @@ func TestARefusedTokenStopsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := start(t, datocmstest.Config{})
-		client, err := datocms.New("wrong", datocms.WithHTTPClient(server.Client()))
+		client, err := datocms.New("", "wrong", server.Client())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestThrottles(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &windrow.Limiter{}
-		server, client := start(t, datocmstest.Config{Requests: 5}, datocms.WithLimiter(limiter))
+		server, client := start(t, datocmstest.Config{Requests: 5}, rest.WithLimiter(limiter))
 		time.Sleep(1300 * time.Millisecond)
 		for range 5 {
 			if _, err := articlesOf(client).Get(t.Context(), "1"); !errors.Is(err, windrow.ErrNotFound) {
@@ -164,7 +164,7 @@ func TestNoCredentialIsShown(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var log strings.Builder
 			server, _ := start(t, datocmstest.Config{Token: token, Environments: []string{"sandbox"}})
-			client, err := datocms.New(token, datocms.WithHTTPClient(server.Client()), datocms.WithEnvironment("sandbox"))
+			client, err := datocms.New("", token, server.Client(), datocms.WithEnvironment("sandbox"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/plan"
 	"github.com/windrow-go/windrow/upload"
 )
@@ -38,7 +39,7 @@ func project(n int) *datocmstest.Server {
 // connect is what an application does, but for the HTTP client, which leads to the examples' server.
 func connect(server *datocmstest.Server) (*datocms.Client, *windrow.Limiter) {
 	limiter := &windrow.Limiter{}
-	client, err := datocms.New(server.Token(), datocms.WithLimiter(limiter), datocms.WithHTTPClient(server.Client()))
+	client, err := datocms.New("", server.Token(), server.Client(), rest.WithLimiter(limiter))
 	if err != nil {
 		panic(err)
 	}

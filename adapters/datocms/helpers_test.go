@@ -15,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 )
 
 const (
@@ -48,7 +49,7 @@ type article struct {
 }
 
 // start runs a server until the test ends, and returns it with a client. Without a word of limits it has none.
-func start(t *testing.T, config datocmstest.Config, opts ...datocms.Option) (*datocmstest.Server, *datocms.Client) {
+func start(t *testing.T, config datocmstest.Config, opts ...rest.Option) (*datocmstest.Server, *datocms.Client) {
 	t.Helper()
 	if config.Models == nil {
 		config.Models = models()
@@ -61,9 +62,9 @@ func start(t *testing.T, config datocmstest.Config, opts ...datocms.Option) (*da
 	return server, clientOf(t, server, opts...)
 }
 
-func clientOf(t *testing.T, server *datocmstest.Server, opts ...datocms.Option) *datocms.Client {
+func clientOf(t *testing.T, server *datocmstest.Server, opts ...rest.Option) *datocms.Client {
 	t.Helper()
-	client, err := datocms.New(server.Token(), append([]datocms.Option{datocms.WithHTTPClient(server.Client())}, opts...)...)
+	client, err := datocms.New("", server.Token(), server.Client(), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,9 +154,9 @@ func bodyOf(t *testing.T, text []byte) map[string]any {
 }
 
 // handled returns a client whose requests a function answers.
-func handled(t *testing.T, handler http.HandlerFunc, opts ...datocms.Option) *datocms.Client {
+func handled(t *testing.T, handler http.HandlerFunc, opts ...rest.Option) *datocms.Client {
 	t.Helper()
-	client, err := datocms.New("token", append([]datocms.Option{datocms.WithHTTPClient(&http.Client{Transport: direct(handler)})}, opts...)...)
+	client, err := datocms.New("", "token", &http.Client{Transport: direct(handler)}, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,9 +165,9 @@ func (s *Items[In, Out]) Delete(ctx context.Context, id string) error { return s
 
 // DeleteBatch implements [windrow.BatchDeleter]. When DatoCMS counts failures the records are read again, and those that
 // are still there end as too large a chunk: a run deletes them one by one, and each has its own error. An id that there
-// never was may count as deleted.
+// never was counts as deleted, with a warning, unless none of the request was there.
 func (s *Items[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
-	return s.bulk(ctx, "destroy", nil, ids, isGone)
+	return s.bulk(ctx, destroy, nil, ids, isGone)
 }
 
 // transition is a change of the state of records, for one or for many.

@@ -20,7 +20,7 @@ type ended struct {
 // that has begun a job only that is asked for. There is one job in an attempt.
 func (c *Client) request(ctx context.Context, r rest.Request) (*document, error) {
 	var direct *document
-	out, err := windrow.SubmitAndPoll(ctx, c.poll, func(ctx context.Context) (string, error) {
+	out, err := windrow.SubmitAndPoll(ctx, c.Poll, func(ctx context.Context) (string, error) {
 		doc, err := c.ask(ctx, r)
 		if err != nil {
 			return "", err

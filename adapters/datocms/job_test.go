@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 )
 
 // The answer to the question for a job is a 200, whatever came of the job: its own status counts.
@@ -61,7 +62,8 @@ func TestA77_TheStatusOfTheJobCounts(t *testing.T) {
 func TestF22_AJobThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server, client := start(t, datocmstest.Config{}, datocms.WithPoll(windrow.PollPolicy{First: time.Second, Longest: 4 * time.Second, Deadline: time.Minute}))
+		server, client := start(t, datocmstest.Config{})
+		client.Poll = windrow.PollPolicy{First: time.Second, Longest: 4 * time.Second, Deadline: time.Minute}
 		ids := fill(server, 300)
 		server.FailJobs(func(datocmstest.Job) *datocmstest.JobFault { return &datocmstest.JobFault{Never: true} })
 		began := time.Now()
@@ -148,9 +150,9 @@ func TestQuestionsCountAgainstTheLimit(t *testing.T) {
 	for _, ofClient := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			limiter := windrow.NewLimiter(windrow.Rate(10, time.Second), windrow.Burst(1))
-			var opts []datocms.Option
+			var opts []rest.Option
 			if ofClient {
-				opts = append(opts, datocms.WithLimiter(limiter))
+				opts = append(opts, rest.WithLimiter(limiter))
 			}
 			server, client := start(t, datocmstest.Config{JobTime: 1500 * time.Millisecond}, opts...)
 			ids := fill(server, 20)

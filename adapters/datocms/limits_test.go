@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 )
 
 // work is what came of many creates against the limit of 60 requests in 3 seconds.
@@ -57,7 +58,7 @@ func TestA1A69TheLimitIsFound(t *testing.T) {
 	for _, phase := range phases {
 		w := creates(t, n, phase, func(t *testing.T, server *datocmstest.Server) error {
 			limiter := &windrow.Limiter{}
-			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
+			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, rest.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
 			accounts(t, n, res)
 			return err
 		})
@@ -92,7 +93,7 @@ func TestA69ThePreset(t *testing.T) {
 	for _, phase := range []time.Duration{13 * time.Millisecond, 1913 * time.Millisecond} {
 		w := creates(t, n, phase, func(t *testing.T, server *datocmstest.Server) error {
 			limiter := datocms.NewLimiter()
-			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
+			res, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, rest.WithLimiter(limiter))), drafts(n), windrow.WithLimiter(limiter))
 			accounts(t, n, res)
 			return err
 		})

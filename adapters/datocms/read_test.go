@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -209,7 +210,7 @@ func TestPagesAreAskedForAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		limiter := &windrow.Limiter{}
-		server, client := start(t, datocmstest.Config{}, datocms.WithLimiter(limiter))
+		server, client := start(t, datocmstest.Config{}, rest.WithLimiter(limiter))
 		ids := fill(server, 1200)
 		faults := []datocmstest.Fault{{Status: 429}, {Lose: true}, {}, {Status: 500}, {Status: 200, HTML: true}, {Status: 422, Transient: true}, {}, {Cut: true}}
 		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
@@ -281,7 +282,7 @@ func TestA66_A68_A74_AStreamOfRecords(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		limiter := windrow.NewLimiter(windrow.Concurrency(8))
-		server, client := start(t, datocmstest.Config{Latency: latency}, datocms.WithLimiter(limiter))
+		server, client := start(t, datocmstest.Config{Latency: latency}, rest.WithLimiter(limiter))
 		fill(server, 1200)
 		items := articlesOf(client)
 		p := windrow.NewBatchProcessor(func(_ context.Context, a article) (int, error) {

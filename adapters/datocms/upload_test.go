@@ -292,7 +292,8 @@ func TestAnUploadJobThatFails(t *testing.T) {
 func TestAStoredUploadGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server, client := start(t, datocmstest.Config{JobTime: time.Hour}, datocms.WithPoll(windrow.PollPolicy{Deadline: time.Minute}))
+		server, client := start(t, datocmstest.Config{JobTime: time.Hour})
+		client.Poll = windrow.PollPolicy{Deadline: time.Minute}
 		path := filepath.Join(t.TempDir(), "a.png")
 		if err := os.WriteFile(path, []byte("pixels"), 0o600); err != nil {
 			t.Fatal(err)

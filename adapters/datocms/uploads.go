@@ -176,7 +176,7 @@ func (s *Uploads[Out]) await(ctx context.Context, b *begun) (end, error) {
 	if b.Job == "" {
 		return end{Data: b.Data}, nil
 	}
-	out, err := windrow.Poll(ctx, s.client.poll, func(ctx context.Context) (ended, error) {
+	out, err := windrow.Poll(ctx, s.client.Poll, func(ctx context.Context) (ended, error) {
 		return s.client.jobResult(ctx, b.Job, rest.Request{Method: http.MethodPost, Path: s.path})
 	})
 	if job, ok := errors.AsType[*windrow.JobError](err); ok {
@@ -257,7 +257,7 @@ func (s *Uploads[Out]) Delete(ctx context.Context, id string) error { return s.d
 
 // DeleteBatch implements [windrow.BatchDeleter]. See [Items.DeleteBatch].
 func (s *Uploads[Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
-	return s.bulk(ctx, "destroy", nil, ids, isGone)
+	return s.bulk(ctx, destroy, nil, ids, isGone)
 }
 
 var (

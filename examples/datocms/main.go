@@ -21,6 +21,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 )
 
 // articleModel is the id of the model of articles. The guide names the model by its API key, in a field that records do
@@ -87,7 +88,7 @@ func demonstrate(ctx context.Context, stdout io.Writer) (err error) {
 	defer server.Close()
 
 	limiter := &windrow.Limiter{}
-	client, err := datocms.New(server.Token(), datocms.WithLimiter(limiter), datocms.WithHTTPClient(server.Client()))
+	client, err := datocms.New("", server.Token(), server.Client(), rest.WithLimiter(limiter))
 	if err != nil {
 		return err
 	}

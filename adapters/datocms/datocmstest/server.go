@@ -2,7 +2,7 @@
 //
 //	server := datocmstest.New(datocmstest.Config{Models: []datocmstest.Model{{ID: "UZyfjdBES8y2W2ruMEHSoA", APIKey: "article"}}})
 //	defer server.Close()
-//	client, err := datocms.New(server.Token(), datocms.WithHTTPClient(server.Client()))
+//	client, err := datocms.New("", server.Token(), server.Client())
 //
 // It is as strict as the real one about headers, parameters, bodies and the sizes of requests, counts requests against the
 // documented limit, works in jobs, and only counts what came of bulk operations. [Server.Fault], [Server.Refuse] and
