@@ -17,7 +17,7 @@ const (
 	Bytes  Metric = "bytes/item"
 )
 
-// BestPeer, as the baseline of a goal, is the peer with the lowest median wall time.
+// BestPeer is, as the baseline of a goal, the peer with the lowest median wall time.
 const BestPeer = "best peer"
 
 // Goal bounds the median of a metric of a case.
