@@ -16,7 +16,6 @@
 //	go run ./internal/bench/soak               # millions of records, to a server that misbehaves
 //	go run ./internal/bench/limits             # the limiter against servers that tell it nothing
 //	go run ./internal/bench/headtohead         # through a real nginx, and a real PocketBase, that limit
-//	go run ./internal/bench/rate -check        # a known rate, kept in real time
 //	go test -run='^$' -bench=. ./internal/bench/...
 //
 // It is a module of its own, so that what it compares with never becomes a
