@@ -225,7 +225,7 @@ func TestEveryResultShape(t *testing.T) {
 								return "", err
 							}
 							return out[0].Value, out[0].Err
-						}))
+						}), windrow.Concurrency(1)) // the server is asked by one at a time
 						p.Batch = func(ctx context.Context, ids []string) ([]windrow.Outcome[string], error) {
 							return shape.batch(s, ctx, ids)
 						}
