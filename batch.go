@@ -460,7 +460,7 @@ func (a Attempt) Key() string {
 }
 
 // Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
-// one tells it of throttles only, and of what headers say.
+// one tells it what each request was answered: that is counted with the attempt, but opens a shut gate at once.
 func (a Attempt) Limiter() *Limiter {
 	if a.attempt == nil {
 		return nil
