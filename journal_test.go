@@ -355,6 +355,33 @@ func TestJournalReplaysChunks(t *testing.T) {
 	}
 }
 
+// A single item of a client with batches was begun under a key of its own. In a batch, where it would stand when more
+// items have come, it would have another: it is sent alone again.
+func TestJournalReplaysASingleItemOfABatchClient(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []bool{false, true} {
+		caps := windrow.Capabilities{MaxItems: 2, IdempotencyKeys: true}
+		j := newMemory()
+		var left *memory
+		f := newFake(t, func(*call) error { left = j.copy(); return nil })
+		if _, err := results(t, journaled(f, j, caps, true), stream, ids(1)); err != nil {
+			t.Fatal(err)
+		}
+		key := f.calls[0].attempt.IdempotencyKey()
+		f = newFake(t, nil)
+		all, _ := results(t, journaled(f, left, caps, true, windrow.Concurrency(1)), stream, ids(3))
+		if stream { // which cannot hold back the others for it
+			if diff := cmp.Diff([]windrow.State{windrow.Unknown, windrow.Succeeded, windrow.Succeeded}, statesOf(all)); diff != "" {
+				t.Errorf("stream: states (-want +got):\n%s", diff)
+			}
+			continue
+		}
+		if diff := cmp.Diff([][]string{{"i0"}, {"i1", "i2"}}, f.requests()); diff != "" || f.calls[0].attempt.IdempotencyKey() != key {
+			t.Errorf("requests (-want +got):\n%s the key was %q and is %q", diff, key, f.calls[0].attempt.IdempotencyKey())
+		}
+	}
+}
+
 // A job that the server had begun is asked for, not submitted again.
 func TestJournalKeepsHandles(t *testing.T) {
 	t.Parallel()

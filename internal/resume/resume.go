@@ -206,7 +206,7 @@ func (r *Resumption) mayReplay(intent Intent, items []int) bool {
 	if intent.Handle != "" {
 		return true
 	}
-	return len(items) > 1 && len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
+	return len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
 }
 
 // mayTakeUp reports whether something can be done for an item that an earlier run has begun.
