@@ -47,7 +47,8 @@ type BatchProcessor[In, Out any] struct {
 	// and those of one id are kept in their order.
 	Key func(in In) string
 	// ResultID names what the server made of an item, such as the id of the record: see [Result.ID]. It is what a [Journal]
-	// stores. Nil means that nothing is stored but how the item ended.
+	// stores. Nil means that nothing is stored but how the item ended. A panic names nothing, and stops a run with a
+	// journal.
 	ResultID func(out Out) string
 	// Fingerprint is a short text that changes with the content of an item, such as a checksum. A [Journal] stores it, and
 	// an item that was done under the same Key with another content is refused. Nil means that nobody looks.
@@ -656,44 +657,54 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 		res.recount()
 		return res, res.Err()
 	}
-	ctx, end := p.begin(ctx, res.Len())
+	ctx, end, err := p.begin(ctx, res.Len())
 	res.idOf = p.ResultID
-	res.cause = p.perform(ctx, res, pending, doubtful, costs)
+	if res.cause = p.stopped(err); err == nil {
+		res.cause = p.perform(ctx, res, pending, doubtful, costs)
+	}
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
 	err = res.Err()
-	end(res.stats, err)
+	if late := end(res.stats, err); late != nil && res.cause == nil {
+		res.cause = p.stopped(late)
+		err = res.Err()
+	}
 	return res, err
 }
 
 // begin tells the observer and the logger that a run begins, and returns its context and what tells them that it ended.
-// items is -1 when their number is not known.
-func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (context.Context, func(RunStats, error)) {
+// items is -1 when their number is not known. The errors are their panics.
+func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ context.Context, end func(RunStats, error) error, err error) {
+	observer, logger := p.opts.observer, p.opts.logger
 	tell := func(RunStats, error) {}
-	if p.opts.observer != nil {
-		watched, end := p.opts.observer.StartRun(ctx, p.op, items)
-		if watched != nil {
-			ctx = watched
+	err = guarded(func() error {
+		if observer != nil {
+			watched, end := observer.StartRun(ctx, p.op, items)
+			ctx = cmp.Or(watched, ctx)
+			if end != nil {
+				tell = end
+			}
 		}
-		if end != nil {
-			tell = end
+		if logger != nil {
+			logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
 		}
-	}
-	logger := p.opts.logger
-	if logger == nil {
-		return ctx, tell
-	}
-	logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
-	return ctx, func(s RunStats, err error) {
-		level := slog.LevelInfo
-		if err != nil {
-			level = slog.LevelWarn
-		}
-		logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
-			"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
-			"throttled", s.Throttled, "elapsed", s.Elapsed)
-		tell(s, err)
-	}
+		return nil
+	})
+	return ctx, func(s RunStats, err error) error {
+		return guarded(func() error {
+			if logger != nil {
+				level := slog.LevelInfo
+				if err != nil {
+					level = slog.LevelWarn
+				}
+				logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
+					"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
+					"throttled", s.Throttled, "elapsed", s.Elapsed)
+			}
+			tell(s, err)
+			return nil
+		})
+	}, err
 }
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
@@ -1175,6 +1186,10 @@ type JournalEntry struct {
 // The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
 // a result is named by [BatchProcessor.ResultID].
 //
+// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
+// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
+// refused, not Skipped, when it has the old one.
+//
 // Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
 // with its error, and returns all it knows. A dry run takes no notice of it.
 func WithJournal(j Journal) Option {
@@ -1190,25 +1205,38 @@ var (
 )
 
 // book is a journal as the mechanics see it.
-type book struct{ Journal }
+type book struct{ journal Journal }
 
-func (b book) Find(key string) (resume.Entry, error) {
-	e, err := b.Journal.Find(key)
-	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
+func (b book) Find(key string) (found resume.Entry, _ error) {
+	return found, guarded(func() error {
+		e, err := b.journal.Find(key)
+		found = resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
+		return err
+	})
 }
 
 func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
 	return func(yield func(resume.Intent, error) bool) {
-		for intent, err := range b.Journal.Unfinished() {
-			if !yield(resume.Intent(intent), err) {
-				return
+		more := true
+		if err := guarded(func() error {
+			for intent, err := range b.journal.Unfinished() {
+				if more = yield(resume.Intent(intent), err); !more {
+					break
+				}
 			}
+			return nil
+		}); err != nil && more {
+			yield(resume.Intent{}, err)
 		}
 	}
 }
 
 func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return b.Journal.Intend(ctx, JournalIntent(intent))
+	return guarded(func() error { return b.journal.Intend(ctx, JournalIntent(intent)) })
+}
+
+func (b book) Save(ctx context.Context, idempotencyKey, handle string) error {
+	return guarded(func() error { return b.journal.Save(ctx, idempotencyKey, handle) })
 }
 
 func (b book) Record(entries []resume.Entry) error {
@@ -1216,8 +1244,10 @@ func (b book) Record(entries []resume.Entry) error {
 	for k, e := range entries {
 		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
 	}
-	return b.Journal.Record(out...)
+	return guarded(func() error { return b.journal.Record(out...) })
 }
+
+func (b book) Sync() error { return guarded(b.journal.Sync) }
 
 // resumption begins with the journal of a run that fills res, nil when there is none to be kept.
 func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
@@ -1225,11 +1255,11 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.
 	if j == nil || p.opts.dryRun {
 		return nil, nil
 	}
-	if err := j.Begin(p.op); err != nil {
+	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
 		return nil, fmt.Errorf("windrow: the journal: %w", err)
 	}
 	r := &resume.Resumption{
-		Journal: book{j}, Table: res.table, Key: res.key, ID: func(i int) string { return res.At(i).ID },
+		Journal: book{j}, Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
@@ -1238,6 +1268,14 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.
 		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
 	}
 	return r, nil
+}
+
+// recordOf is what the journal is to remember of the record of an item that has ended.
+func (r *BulkResult[In, Out]) recordOf(item int) string {
+	if s := r.table.At(item); s.State == engine.Succeeded || s.State == engine.Skipped {
+		return r.id(item&r.mask, Reason(s.Reason))
+	}
+	return ""
 }
 
 // keepJournal has the engine tell the journal what it begins and ends.

@@ -232,7 +232,9 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	}
 	if res.State == Succeeded || res.State == Skipped {
 		res.Value = r.values[at]
-		res.ID = r.id(at, res.Reason)
+		if r.idOf != nil || r.ids != nil {
+			_ = guarded(func() error { res.ID = r.id(at, res.Reason); return nil }) // who reads a result is not to blame
+		}
 	}
 	if s.HasDetail() {
 		detail := r.table.Detail(index)
@@ -243,7 +245,7 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	}
 }
 
-// id is what the server calls the record of an item that needs nothing more.
+// id is what the server calls the record of an item that needs nothing more. It panics when ResultID does.
 func (r *BulkResult[In, Out]) id(at int, reason Reason) string {
 	switch {
 	case r.ids != nil && r.ids[at] != "":
