@@ -669,3 +669,27 @@ func TestRerunWithJournal(t *testing.T) {
 		t.Errorf("%+v, %d calls, error %v", res.Stats(), len(f.calls), err)
 	}
 }
+
+// What the journal said of an item in an earlier run, a Rerun keeps.
+func TestRerunKeepsTheIDs(t *testing.T) {
+	t.Parallel()
+	j := newMemory()
+	if _, err := journaled(newFake(t, nil), j, windrow.Capabilities{}, false).Run(t.Context(), ids(1)); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t, func(c *call) error {
+		if c.attempt.Number == 1 {
+			return errServer
+		}
+		return nil
+	})
+	p := journaled(f, j, windrow.Capabilities{}, false)
+	res, err := p.Run(t.Context(), ids(2))
+	if err == nil {
+		t.Fatal("item 1 did not fail")
+	}
+	want := res.At(0).ID
+	if res, _ = p.Rerun(t.Context(), res); want == "" || res.At(0).ID != want {
+		t.Errorf("the id was %q and is %q", want, res.At(0).ID)
+	}
+}

@@ -194,10 +194,18 @@ func isNil(client any) bool {
 	return false
 }
 
-// textOf returns an id as text.
+// textOf returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
+// with spaces elsewhere.
 func textOf[ID comparable](id ID) string {
-	if s, ok := any(id).(string); ok {
-		return s
+	switch v := any(id).(type) {
+	case string:
+		return v
+	case fmt.Stringer:
+		return v.String()
+	}
+	switch reflect.ValueOf(id).Kind() {
+	case reflect.Struct, reflect.Array, reflect.Interface:
+		return fmt.Sprintf("%#v", id)
 	}
 	return fmt.Sprint(id)
 }
@@ -866,6 +874,9 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 			if err != nil {
 				return nil, nil, err
 			}
+			for i, id := range res.ids { // of an earlier result
+				known.IDs[i] = cmp.Or(known.IDs[i], id)
+			}
 			past, res.ids = known, known.IDs
 			return past.Pending, past.Doubtful, nil
 		}
@@ -898,6 +909,11 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		first, second := plan.Twice[0], plan.Twice[1]
 		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
 	}
+	if policy != KeepAllInOrder {
+		if err := res.sentBefore(plan.Keys, pending); err != nil {
+			return nil, err
+		}
+	}
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
@@ -920,6 +936,27 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		plan.Schedule = schedule.Schedule{}
 	}
 	return &prepared{Plan: plan, settled: settled, replay: past.Replay}, nil
+}
+
+// sentBefore says whether an item that is pending has the key of one that an earlier run has sent: [BulkResult.Correct]
+// can give it that.
+func (r *BulkResult[In, Out]) sentBefore(keys []string, pending []bool) error {
+	if keys == nil || len(r.revisions) == 0 {
+		return nil
+	}
+	sent := map[string]int{}
+	for i, key := range keys {
+		s := r.table.Slots[i]
+		if key != "" && !pending[i] && (s.State == engine.Succeeded || s.State == engine.Unknown || s.State == engine.Skipped && s.Reason != engine.Duplicate) {
+			sent[key] = i
+		}
+	}
+	for i, key := range keys {
+		if first, ok := sent[key]; ok && pending[i] {
+			return &DuplicateKeyError{Key: key, First: first, Second: i}
+		}
+	}
+	return nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.

@@ -357,7 +357,8 @@ func Retry(p RetryPolicy) Option {
 }
 
 // AttemptTimeout bounds each call, from its start until its whole answer is read. Without it only the run's context
-// does. The error of an attempt that takes longer is [ErrAttemptTimeout]; a result that comes late still counts.
+// does. The error of an attempt that takes longer is [ErrAttemptTimeout], unless the function makes one
+// of its own of the end of its context; a result that comes late still counts.
 func AttemptTimeout(d time.Duration) Option {
 	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
 }

@@ -14,7 +14,7 @@ var (
 	// ErrChanged is matched by the error of a record, or of a whole plan, that is not carried out because somebody else
 	// has changed or deleted the record since the plan was made. Make the plan again.
 	ErrChanged = errors.New("plan: the record has changed since the plan was made")
-	// ErrCancelled is matched by the errors of the items of a plan that Confirm did not agree to.
+	// ErrCancelled is matched by what [windrow.BulkResult.Err] returns of a plan that Confirm did not agree to.
 	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
 )
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // ErrLost is matched by the error of a file whose answer was lost and which was not found afterwards: it may still come
@@ -102,9 +103,7 @@ func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task,
 	if err == nil || ctx == nil {
 		return processor.Run(ctx, tasks)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(err) // nothing is sent
-	return processor.Run(ctx, tasks)
+	return processor.Run(refusal.Context(ctx, err), tasks)
 }
 
 // Rerun uploads again what may be uploaded again of an earlier result, each file from the step at which it failed, and
@@ -118,9 +117,7 @@ func (u *Uploader[Out]) Rerun(ctx context.Context, earlier *windrow.BulkResult[*
 	if err == nil || ctx == nil {
 		return processor.Rerun(ctx, earlier)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(err)
-	return processor.Rerun(ctx, earlier)
+	return processor.Rerun(refusal.Context(ctx, err), earlier)
 }
 
 // processor returns what uploads the tasks.
