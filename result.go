@@ -396,8 +396,9 @@ func (e *BulkError) Error() string {
 	if len(counts) > 0 {
 		parts = append(parts, fmt.Sprintf("of %d items %s", s.Total, strings.Join(counts, ", ")))
 	}
-	if items := e.Items(); len(items) > 0 && items[0].Err != ErrNotAttempted {
-		parts = append(parts, "first: "+items[0].Error())
+	items := e.Items()
+	if first := slices.IndexFunc(items, func(i *ItemError) bool { return i.Err != ErrNotAttempted }); first >= 0 {
+		parts = append(parts, "first: "+items[first].Error())
 	}
 	return "windrow: " + strings.Join(parts, "; ")
 }

@@ -66,7 +66,11 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	return apply(ctx, p, windrow.NewUpdateProcessor(client, opts...), items)
+	processor := windrow.NewUpdateProcessor(client, opts...)
+	if client == nil {
+		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
+	}
+	return apply(ctx, p, processor, items)
 }
 
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
@@ -74,6 +78,9 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, opts...)
 	items := make([]windrow.Update[ID, Patch], p.Len())
+	if client == nil {
+		return run(ctx, processor, items)
+	}
 	for i, c := range p.Changes {
 		patch, err := c.Patch()
 		if err != nil {

@@ -126,6 +126,11 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	r.finder, _ = u.client.(Finder[Out])
 	for _, t := range tasks {
 		t.notify = u.OnTransfer
+		if r.matchOf(t) > SameSHA256 {
+			return windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...), &windrow.OptionError{
+				Option: "SkipExisting", Value: r.matchOf(t), Problem: "must be one of the matches, such as SameMD5",
+			}
+		}
 		if r.finder == nil && r.matchOf(t) != Never {
 			return windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...), &windrow.OptionError{
 				Option: "SkipExisting", Value: r.matchOf(t), Problem: "needs a client that is a Finder",
@@ -137,6 +142,7 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	}
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...)
 	p.Key = func(t *Task) string { return t.key() }
+	p.Validate = func(t *Task) error { return t.check() }
 	p.Reconcile, p.OnResult, p.ResultID = r.resolve, u.OnResult, u.ResultID
 	if d, ok := u.client.(windrow.Describer); ok {
 		p.Capabilities = d.Capabilities()
