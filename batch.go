@@ -672,7 +672,7 @@ func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool
 		case err != nil:
 			out[k].Err = Ambiguous(fmt.Errorf("the answer says that %d of %d items failed, and which could not be found out: %w", failed, n, err))
 		case !applied[k]:
-			out[k].Err = TooLarge(fmt.Errorf("it is one of the %d of %d items that failed", failed, n), 1)
+			out[k].Err = TooLarge(fmt.Errorf("it is one of the items of which the answer says that %d of %d succeeded", succeeded, n), 1)
 		}
 	}
 	return out, nil

@@ -599,7 +599,8 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 // Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
 // indexes they had: items that were NotAttempted; those that Failed without having been refused, such as when their
 // attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless or
-// there is a Reconcile, which is asked first. The others keep their outcome. Attempts and the counts of requests add
+// there is a Reconcile, which is asked first. To repeat is not harmless for a client with batches whose creates only an
+// idempotency key protects: the key belongs to the request, and the items are not sent together again. The others keep their outcome. Attempts and the counts of requests add
 // up. The earlier result, which must be of the same operation and may come from its JSON form, is not changed.
 func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult[In, Out]) (*BulkResult[In, Out], error) {
 	if earlier == nil || earlier.table == nil {

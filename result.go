@@ -140,7 +140,7 @@ type Result[In, Out any] struct {
 	State    State         // how it ended
 	Err      error         // nil when Succeeded or Skipped
 	Kind     ErrorKind     // of Err
-	Attempts int           // charged attempts; a throttled one is not charged
+	Attempts int           // charged attempts; one that was throttled, or is made again in smaller parts, is not
 	Key      string        // or the id of an update, delete or read; "" without either
 	ID       string        // what [BatchProcessor.ResultID] named of Value, in this run or, as a [Journal] says, an earlier one
 	Reason   Reason        // why it was Skipped

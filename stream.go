@@ -610,7 +610,8 @@ func newPager[T any](name string, route pages.Route, hasFetch bool, fetch func(c
 
 // OffsetPager pages by offset and limit. A page with fewer than size records is the last, unless its Total says that
 // there are more: servers cap the limit without a word, and then the list goes on behind what came. A list that ends
-// with a full page costs one more request, for an empty one. A page with more than size records is an error.
+// with a full page costs one more request, for an empty one. An empty page ends the list whatever its Total says, which may
+// count records that the caller must not see. A page with more than size records is an error.
 func OffsetPager[T any](size int, fetch func(ctx context.Context, offset, limit int) (Page[T], error)) *Pager[T] {
 	p := newPager("OffsetPager", pages.Offset(size), fetch != nil, func(ctx context.Context, at pages.Position) (Page[T], error) {
 		return fetch(ctx, at.Offset, size)
