@@ -80,7 +80,7 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 	}
 	c.turn <- struct{}{}
 	c.Issues, c.Todos, c.UserTodos, c.Goals = &Issues{c}, &Todos{c}, &UserTodos{c}, &Goals{c}
-	c.Meetings = &Meetings{client: c, made: map[string]int{}}
+	c.Meetings = &Meetings{client: c, half: newHalfMade()}
 	return c, nil
 }
 
