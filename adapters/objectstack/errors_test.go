@@ -87,7 +87,7 @@ func TestC25_ErrorInASuccess(t *testing.T) {
 	} {
 		w := start(t, &objectstacktest.Server{})
 		w.always("/batch", reply(200, body))
-		_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: make([]objectstack.BatchRecord, 1)})
+		_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: []objectstack.BatchRecord{{Data: account{}}}})
 		got := windrow.Classify(err)
 		if errorOf(t, err).Code == "" || got.Class != want.Class || got.After != want.After || got.MaxItems != want.MaxItems {
 			t.Errorf("%s is %+v: %v", body, got, err)
