@@ -49,6 +49,7 @@ func TestC25_C_n12_ErrorsOfRequests(t *testing.T) {
 			"CONCURRENT_MODIFICATION", windrow.Classification{Class: windrow.ClassTransient, After: 500 * time.Millisecond, Kind: windrow.KindValidation}},
 		{"a server error, retryable: it may have written", 500, `{"error":"m","code":"INTERNAL_ERROR","retryable":true}`, "INTERNAL_ERROR", windrow.Classification{Class: windrow.ClassAmbiguous}},
 		{"forbidden", 403, `{"error":"m","code":"PERMISSION_DENIED","retryable":true}`, "PERMISSION_DENIED", windrow.Classification{Class: windrow.ClassFatal, Kind: windrow.KindResource}},
+		{"what records are told, of a request", 400, `{"error":"m","code":"ROLLED_BACK"}`, "ROLLED_BACK", windrow.Classification{Kind: windrow.KindValidation}},
 		{"not found", 404, `{"error":"m","code":"OBJECT_NOT_FOUND"}`, "OBJECT_NOT_FOUND", windrow.Classification{Kind: windrow.KindResource}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,6 +68,9 @@ func TestC25_C_n12_ErrorsOfRequests(t *testing.T) {
 			check(t, "class", tt.want.Class, got.Class)
 			check(t, "after", tt.want.After, got.After)
 			check(t, "max", tt.want.MaxItems, got.MaxItems)
+			if errors.Is(err, windrow.ErrRolledBack) {
+				t.Errorf("error %v says that the whole request may be sent again", err)
+			}
 			if _, ok := errors.AsType[*rest.Error](err); !ok {
 				t.Errorf("error %v does not unwrap to a *rest.Error", err)
 			}
@@ -127,6 +131,7 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 		{`{"code":"TIMEOUT"}`, ambiguous, 0, windrow.KindTimeout, nil},
 		{`{"code":"X","httpStatus":504}`, ambiguous, 0, windrow.KindSystem, nil},
 		{`{"code":"EXPIRED_TOKEN","category":"authentication"}`, fatal, 0, windrow.KindResource, nil},
+		{`{"code":"X","httpStatus":401}`, fatal, 0, windrow.KindResource, nil},
 		{`{"code":"rolled_back"}`, transient, 0, windrow.KindSystem, windrow.ErrRolledBack},
 		{`{"code":"NOT_ATTEMPTED"}`, transient, 0, windrow.KindSystem, windrow.ErrRolledBack},
 		{`{}`, permanent, 0, windrow.KindSystem, nil},

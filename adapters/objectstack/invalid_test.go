@@ -106,6 +106,8 @@ func TestC20_C31_C32_InvalidRequestsAreNotSent(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	check(t, "requests", 2, len(w.http.Requests()))
+	check(t, "the resource's own choice, which is less", 200, w.accounts.Capabilities().MaxItems)
+	check(t, "what the server said, which is less", 300, big.Capabilities().MaxItems)
 	// What a resource was told counts, too: of this one a run of 250 records is one request.
 	if res, err := windrow.CreateMany(ctx, big, make([]account, 250)); err != nil || res.Stats().Requests != 1 {
 		t.Errorf("%+v, %v", res.Stats(), err)
