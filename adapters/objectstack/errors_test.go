@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 // C10, C25, C-n12, wire 6.2: both envelopes, codes in either case, and what follows from the error of a request.
@@ -209,6 +210,22 @@ func TestNoSecretsAnywhere(t *testing.T) {
 			if strings.Contains(text, token) || strings.Contains(text, "hidden content") {
 				t.Errorf("a secret shows in %s", text)
 			}
+		}
+	})
+}
+
+// Behind a windrowtest.Server the fake misbehaves by script.
+func TestFaultsByScript(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &objectstacktest.Server{})
+		w.http.On(windrowtest.Is("POST", "/api/v1/data/account/batch"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
+		began := time.Now()
+		res, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 4), windrow.BatchSize(2), windrow.PreserveOrder(), quick)
+		check(t, "states", []windrow.State{lost, lost, ok, ok}, states(t, res))
+		check(t, "accounts", 4, len(w.fake.Records("account")))
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("took %v", took)
 		}
 	})
 }
