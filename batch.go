@@ -459,6 +459,14 @@ func (a Attempt) Key() string {
 	return ownerOf(a.attempt).keyOf(a.Index)
 }
 
+// RunID returns a name of the run, which no other one has but a [BatchProcessor.Rerun] of its result; "" outside a run.
+func (a Attempt) RunID() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return ownerOf(a.attempt).runID
+}
+
 // Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
 // one tells it what each request was answered: that is counted with the attempt, but opens a shut gate at once.
 func (a Attempt) Limiter() *Limiter {
