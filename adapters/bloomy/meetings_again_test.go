@@ -2,9 +2,12 @@ package bloomy_test
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
@@ -146,4 +149,31 @@ func TestD12_DeletedHalfway(t *testing.T) {
 			check(t, tt.name, []bloomytest.Meeting{{ID: 101, Name: "Week 1", Attendees: []int{123, 456, 789}}}, w.created())
 		})
 	}
+}
+
+// D12: a meeting that another call is at is not taken from it.
+func TestD12_TheSameAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		week := bloomy.NewMeeting{Title: "Week 1", Attendees: []int{456, 789}}
+		w.script("POST /L10/100/attendees/456", func(rw http.ResponseWriter, req *http.Request) {
+			time.Sleep(time.Minute)
+			w.api.Pass(rw, req)
+		})
+		done := make(chan error)
+		go func() {
+			_, err := w.client.Meetings.Create(t.Context(), week)
+			done <- err
+		}()
+		synctest.Wait()
+		_, err := w.client.Meetings.Create(t.Context(), week)
+		if err := errors.Join(err, <-done); err != nil {
+			t.Error(err)
+		}
+		for _, m := range w.created() {
+			check(t, "attendees", []int{123, 456, 789}, m.Attendees)
+		}
+		check(t, "meetings", 2, len(w.created()))
+	})
 }
