@@ -60,7 +60,7 @@ func (c *config) refuse(format string, args ...any) {
 }
 
 // WithLimiter makes every request ask the limiter first, and teach it. Give the same one to the runs. Without it
-// nothing is limited but what the runs limit.
+// nothing is limited but what the runs limit, whose own limiters learn from the answers.
 func WithLimiter(l *windrow.Limiter) Option {
 	return optionFunc(func(c *config) {
 		if l == nil {

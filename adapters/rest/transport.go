@@ -25,14 +25,16 @@ import (
 //
 // In both cases the limiter learns from the answer. A 429, and a 503 with Retry-After, throttle it for everybody
 // (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4). What headers such as RateLimit and X-RateLimit-Remaining
-// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]).
+// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]). A Transport without a limiter teaches that
+// of the run whose request it makes, but asks none.
 //
 // Its errors are those of the base and of [windrow.Limiter.Wait]. It never changes the request that it is given.
 type Transport struct {
 	// Base makes the requests. Nil means one like that of [NewBase], with as many connections as the limiter allows
 	// calls, 64 or more. A Base that does not honour [net/http/httptrace] is taken to have sent what it fails with.
 	Base http.RoundTripper
-	// Limiter is asked before each request, and learns from each answer. Nil means none.
+	// Limiter is asked before each request, and learns from each answer. Nil means that none is asked, and that answers
+	// teach the limiter of the run that makes the request.
 	Limiter *windrow.Limiter
 	// KeyHeader is the header that carries the idempotency key. "" means "Idempotency-Key", and "-" that none is sent.
 	KeyHeader string
@@ -89,14 +91,12 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	} else {
 		r.answered(res.StatusCode, said.throttled)
 	}
-	if t.Limiter == nil {
-		return res, err
-	}
 	// The run tells its own limiter what became of the attempt; but what an SDK is refused and tries again by itself,
 	// the run never sees, and headers neither.
-	own := attempt.Limiter() == t.Limiter
+	learner := cmp.Or(t.Limiter, attempt.Limiter())
+	own := attempt.Limiter() == learner
 	if !own || said.throttled || len(said.quotas) > 0 {
-		t.Limiter.Observe(windrow.Feedback{
+		learner.Observe(windrow.Feedback{
 			Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas,
 			Failed: tellsNothing(res, err) || own && !said.throttled,
 		})
