@@ -41,6 +41,7 @@ func TestNewRefuses(t *testing.T) {
 		{good, []Option{WithConnections(0)}, "WithConnections (0)"},
 		{good, []Option{WithConnections(8), WithHTTPClient(&http.Client{Transport: NewBase(1)})}, "WithConnections does not go"},
 		{good, []Option{WithToken("")}, "WithToken"},
+		{good, []Option{WithTokenSource(noToken), WithToken("")}, "WithToken"},
 		{good, []Option{WithToken("secret\r\nX: y")}, "WithToken"},
 		{good, []Option{WithTokenSource(nil)}, "WithTokenSource (nil)"},
 		{good, []Option{WithAuthScheme("two words")}, `WithAuthScheme ("two words")`},
