@@ -75,7 +75,8 @@ func WithLimiter(l *windrow.Limiter) Option {
 }
 
 // WithHTTPClient makes the requests with a copy of that client: its transport becomes the Base of a [Transport] unless
-// it is one, and its redirect policy is only asked about reads. Without it there is a client with a transport of
+// it is one, its redirect policy is only asked about reads, and its Timeout bounds each exchange from when the limiter lets
+// it pass until the answer is read; the time that it waits for the limiter does not count. Without it there is a client with a transport of
 // [NewBase] and without a timeout.
 func WithHTTPClient(h *http.Client) Option {
 	return optionFunc(func(c *config) {
