@@ -306,6 +306,28 @@ func TestPublishUnpublishMove(t *testing.T) {
 	})
 }
 
+// A record that was changed since it was published is "updated", which is not unpublished.
+func TestUnpublishOfAnUpdatedRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		items := articlesOf(client)
+		var ids []string
+		for k := range 3 {
+			id := server.Add(articleModel, map[string]any{"title": "old", "slug": fmt.Sprint(k)}, true)
+			if _, err := items.Update(t.Context(), id, draft{Title: "new"}); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		server.Refuse("unpublish", "LINKED_FROM_PUBLISHED_ITEMS", ids[1])
+		check(t, "state before", "updated", server.Status(ids[1]))
+		res, _ := items.UnpublishProcessor().Run(t.Context(), ids)
+		check(t, "ends", []string{"succeeded", "failed", "succeeded"}, ends(res))
+		check(t, "state", "updated", server.Status(ids[1]))
+	})
+}
+
 // One record alone is changed with a request of its own, which has no body; a lost answer is asked for again.
 func TestPublishAlone(t *testing.T) {
 	t.Parallel()
