@@ -486,8 +486,8 @@ func (a Attempt) Handle() string {
 }
 
 // SetHandle leaves something for the next attempt, such as the name of a job that the server has begun: the same items
-// go on together, and the next attempt asks for the job instead of starting another. So does a run that is started again
-// with the same [Journal]. It is forgotten when the items get an answer.
+// go on together, and the next attempt asks for the job instead of starting another. So does a [BatchProcessor.Rerun] of
+// what ended as Unknown, and a run that is started again with the same [Journal]. It is forgotten when the items get an answer.
 func (a Attempt) SetHandle(handle string) {
 	if a.attempt == nil {
 		return
@@ -692,7 +692,9 @@ type PollPolicy struct {
 	First time.Duration
 	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
 	Longest time.Duration
-	// Deadline is how long the job is waited for in one attempt. Defaults to 10 minutes.
+	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
+	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [AttemptTimeout], is
+	// followed by one that goes on asking. Defaults to 10 minutes.
 	Deadline time.Duration
 }
 
@@ -723,7 +725,8 @@ func (e *JobError) Unwrap() error { return e.Err }
 // Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
 // [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
 // asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
-// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous]: for a write, nobody knows.
+// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous], and after which a run makes no
+// further attempt: for a write, nobody knows.
 func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
 	policy = PollPolicy{
 		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
@@ -744,7 +747,12 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 			return none, err
 		}
 		wait := max(pause, c.After)
-		if c.Class == ClassFatal || time.Now().Add(wait).After(end) {
+		if time.Now().Add(wait).After(end) {
+			last := Classification{Class: ClassAmbiguous}
+			last.more.Final = true // or each attempt would wait as long
+			return none, Classified(&JobError{Err: err}, last)
+		}
+		if c.Class == ClassFatal {
 			return none, Ambiguous(&JobError{Err: err})
 		}
 		if err := pollAgain(ctx, wait); err != nil {
@@ -775,7 +783,7 @@ func pollAgain(ctx context.Context, wait time.Duration) error {
 
 // SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
 // job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
-// goes on asking and does not submit again.
+// goes on asking and does not submit again, and neither does a [BatchProcessor.Rerun] of items that ended as Unknown.
 func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
 	a, _ := AttemptFrom(ctx)
 	handle := a.Handle()

@@ -228,8 +228,8 @@ func TestPoll(t *testing.T) {
 	})
 }
 
-// F22: a job that does not end leaves its items Unknown, with its name; it is never submitted twice, and the next attempt
-// goes on asking for it.
+// F22: a job that does not end in time leaves its items Unknown, with its name: it is waited for once, never submitted
+// twice.
 func TestF22_JobThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	policy := windrow.PollPolicy{Deadline: 10 * time.Second}
@@ -242,12 +242,12 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 		submits int
 	}{
 		{"in time", createVerb, 5 * time.Second, nil, windrow.Succeeded, 1},
-		{"in the second attempt", createVerb, 15 * time.Second, nil, windrow.Succeeded, 1},
-		{"in the second attempt", deleteVerb, 15 * time.Second, nil, windrow.Succeeded, 1},
+		{"too late", createVerb, 15 * time.Second, nil, windrow.Unknown, 1},
+		{"too late", deleteVerb, 15 * time.Second, nil, windrow.Unknown, 1},
 		{"never", createVerb, time.Hour, nil, windrow.Unknown, 1},
 		{"never", deleteVerb, time.Hour, nil, windrow.Unknown, 1},
 		{"never", getVerb, time.Hour, nil, windrow.Failed, 1},
-		{"badly", createVerb, 15 * time.Second, errServer, windrow.Failed, 1},
+		{"badly", createVerb, 5 * time.Second, errServer, windrow.Failed, 1},
 	} {
 		for _, bulk := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%s/bulk %t", tt.verb.name, tt.name, bulk), func(t *testing.T) {
@@ -281,13 +281,70 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 					if diff := cmp.Diff(repeat(len(items), tt.state), s.states); diff != "" || submits != tt.submits {
 						t.Errorf("states (-want +got):\n%s %d submits, want %d", diff, submits, tt.submits)
 					}
-					if job, ok := errors.AsType[*windrow.JobError](s.err); (tt.ends == time.Hour) != ok || ok && (job.Handle != "job-1" || !strings.Contains(s.err.Error(), `the end of the job "job-1" is not known`)) {
+					took, late := time.Since(start), tt.ends > policy.Deadline
+					if took > policy.Deadline {
+						t.Errorf("it took %v, with a deadline of %v", took, policy.Deadline)
+					}
+					if job, ok := errors.AsType[*windrow.JobError](s.err); late != ok || ok && (job.Handle != "job-1" || !strings.Contains(s.err.Error(), `the end of the job "job-1" is not known`)) {
 						t.Errorf("error %v", s.err)
 					}
 				})
 			})
 		}
 	}
+}
+
+// F22: a Rerun goes on asking for the jobs whose end is not known, each with exactly its items, although these may not be
+// sent twice.
+func TestF22_RerunGoesOnWithTheJob(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var asked []string
+		p := windrow.NewBatchProcessor[int, int](nil, windrow.Concurrency(1))
+		p.Capabilities.MaxItems = 3
+		p.Batch = func(ctx context.Context, items []int) ([]windrow.Outcome[int], error) {
+			call := fmt.Sprint(items)
+			defer func() { asked = append(asked, call) }()
+			return windrow.SubmitAndPoll(ctx, windrow.PollPolicy{Deadline: 10 * time.Second}, func(context.Context) (string, error) {
+				call += " submitted"
+				return fmt.Sprint("job of ", items[0]), nil
+			}, func(_ context.Context, handle string) ([]windrow.Outcome[int], error) {
+				if handle != fmt.Sprint("job of ", items[0]) {
+					t.Errorf("%v: asked for %q", items, handle)
+				}
+				if time.Since(start) < time.Duration(items[0])*time.Minute { // the first one ends at once
+					return nil, windrow.Pending(0)
+				}
+				return make([]windrow.Outcome[int], len(items)), nil
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		res, err := p.Run(ctx, []int{0, 10, 20, 1, 2, 30, 4, 5}) // the last job is waited for when the run ends
+		checkAccounts(t, 8, res, err)
+		states := func() (all string) {
+			for r := range res.All() {
+				all += r.State.String()[:1]
+			}
+			return all
+		}
+		first := states()
+		time.Sleep(time.Minute)
+		res, err = p.Rerun(t.Context(), res)
+		checkAccounts(t, 8, res, err)
+		second := states()
+		time.Sleep(10 * time.Minute)
+		res, err = p.Rerun(t.Context(), res)
+		checkAccounts(t, 8, res, err)
+		if diff := cmp.Diff([]string{"sssuuuuu", "ssssssuu", "ssssssss"}, []string{first, second, states()}); diff != "" {
+			t.Errorf("states (-want +got):\n%s", diff)
+		}
+		want := []string{"[0 10 20] submitted", "[1 2 30] submitted", "[4 5] submitted", "[1 2 30]", "[4 5]", "[4 5]"}
+		if diff := cmp.Diff(want, asked); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // Questions for a job count against the limit, as everything else does.

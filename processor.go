@@ -593,14 +593,15 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: idem.RunID(), inputs: items, values: make([]Out, n), table: engine.NewTable(n), mask: -1,
 	}
-	return p.run(ctx, res, nil, nil)
+	return p.run(ctx, res, nil, nil, nil)
 }
 
 // Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
 // indexes they had: items that were NotAttempted; those that Failed without having been refused, such as when their
-// attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless or
-// there is a Reconcile, which is asked first. To repeat is not harmless for a client with batches whose creates only an
-// idempotency key protects: the key belongs to the request, and the items are not sent together again. The others keep their outcome. Attempts and the counts of requests add
+// attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless, when
+// there is a Reconcile, which is asked first, or when they left a job on the server ([Attempt.SetHandle]), which is asked
+// for. To repeat is not harmless for a client with batches whose creates only an idempotency key protects: the key belongs
+// to the request, and the items are not sent together again. The others keep their outcome. Attempts and the counts of requests add
 // up. The earlier result, which must be of the same operation and may come from its JSON form, is not changed.
 func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult[In, Out]) (*BulkResult[In, Out], error) {
 	if earlier == nil || earlier.table == nil {
@@ -642,7 +643,18 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 			res.revisions[i]++
 		}
 	}
-	_, err := p.run(ctx, res, pending, doubtful)
+	replay := p.openOf(earlier, pending)
+	for _, open := range replay {
+		for _, i := range open.Items {
+			pending[i], doubtful[i] = false, false // the schedule is of what is sent anew
+		}
+	}
+	_, err := p.run(ctx, res, pending, doubtful, replay)
+	for _, open := range replay {
+		for _, i := range open.Items {
+			pending[i] = true
+		}
+	}
 	for i := range pending {
 		now, before := &res.table.Slots[i], earlier.table.Slots[i]
 		switch {
@@ -657,8 +669,33 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 	return res, err
 }
 
-// run fills res: for all items, or for those that are pending.
-func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool) (*BulkResult[In, Out], error) {
+// openOf returns the requests of an earlier run that ended as Unknown and left something to go on with, such as a job on
+// the server. A journal knows them by itself, and a dry run sends nothing.
+func (p *BatchProcessor[In, Out]) openOf(earlier *BulkResult[In, Out], pending []bool) (all []engine.Replay) {
+	if p.opts.journal != nil || p.opts.dryRun {
+		return nil
+	}
+	anew := map[string]bool{} // keys of the items that are sent again from the start
+	known := map[*engine.Replay]bool{}
+	for i := range earlier.slots() {
+		if open := earlier.table.Detail(i).Open; open != nil {
+			known[open] = true
+		} else if pending[i] && earlier.keys != nil {
+			anew[earlier.keys[i]] = true
+		}
+	}
+	for open := range known {
+		// Those that share a key with one that is sent anew go one after the other.
+		if !slices.ContainsFunc(open.Items, func(i int) bool { return earlier.keys != nil && anew[earlier.keys[i]] }) {
+			all = append(all, *open)
+		}
+	}
+	slices.SortFunc(all, func(a, b engine.Replay) int { return cmp.Compare(a.Items[0], b.Items[0]) })
+	return all
+}
+
+// run fills res: for all items, or for those that are pending and for the requests that are to be gone on with.
+func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay) (*BulkResult[In, Out], error) {
 	began := time.Now()
 	costs, err := p.check(ctx)
 	if err != nil {
@@ -669,7 +706,7 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 	ctx, end, err := p.begin(ctx, res.Len())
 	res.idOf = p.ResultID
 	if res.cause = p.stopped(err); err == nil {
-		res.cause = p.perform(ctx, res, pending, doubtful, costs)
+		res.cause = p.perform(ctx, res, pending, doubtful, replay, costs)
 	}
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
@@ -717,14 +754,14 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 }
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int) error {
+func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int) error {
 	l := listeners{tell: func(int) {}, broken: make(chan error, 2)}
 	told := func() {}
 	if p.OnResult != nil {
 		s := sink.New(func(i int) { p.OnResult(res.At(i)) }, l.lost)
 		l.tell, told = s.Put, s.Close
 	}
-	err := p.send(ctx, res, pending, doubtful, costs, l)
+	err := p.send(ctx, res, pending, doubtful, replay, costs, l)
 	told()
 	select {
 	case late := <-l.broken:
@@ -745,11 +782,11 @@ type listeners struct {
 func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack) }
 
 // send prepares the items, runs the engine, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, costs []int, l listeners) error {
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int, l listeners) error {
 	journal, err := p.resumption(res)
 	var plan *prepared
 	if err == nil {
-		plan, err = p.prepare(ctx, res, pending, doubtful, journal)
+		plan, err = p.prepare(ctx, res, pending, doubtful, replay, journal)
 	}
 	if err != nil {
 		for i := range res.slots() {
@@ -855,7 +892,7 @@ type prepared struct {
 }
 
 // prepare calls the hooks that look at every item, before anything is sent.
-func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, journal *resume.Resumption) (*prepared, error) {
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, journal *resume.Resumption) (*prepared, error) {
 	if ctx.Err() != nil {
 		return nil, gate.Ended(ctx)
 	}
@@ -864,7 +901,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
 	}
-	past := &resume.Past{}
+	past := &resume.Past{Replay: replay}
 	if journal != nil {
 		if policy == KeepAllInOrder {
 			policy = RejectDuplicates // the journal knows an item by nothing but its key

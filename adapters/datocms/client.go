@@ -55,7 +55,8 @@ func WithEnvironment(name string) rest.Option {
 var withVersion = rest.WithHeader("X-Api-Version", apiVersion)
 
 // New returns a client with an API token. An empty baseURL means [BaseURL], and a nil httpClient one of its own; the
-// options of package rest may follow, other than rest.WithHTTPClient and rest.WithClassifier. With rest.WithLimiter every
+// options of package rest may follow, other than rest.WithHTTPClient and rest.WithClassifier: rest.WithTokenSource takes the
+// place of the token. With rest.WithLimiter every
 // request asks the limiter first, and teaches it, while files that are put into the bucket do not count; give the same one
 // to the runs. Without it requests count against the limiter of the run that makes them. The error says what is wrong
 // with the arguments; nothing is sent.

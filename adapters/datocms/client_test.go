@@ -1,6 +1,7 @@
 package datocms_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,6 +36,21 @@ func TestBadArguments(t *testing.T) {
 			t.Errorf("want an error with %q: %v", want, err)
 		}
 	}
+}
+
+// A source of tokens takes the place of the argument of New.
+func TestTokenSource(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := start(t, datocmstest.Config{})
+		client, err := datocms.New("", "", server.Client(), rest.WithTokenSource(func(context.Context) (string, error) { return server.Token(), nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := articlesOf(client).Create(t.Context(), draft{Title: "a"}); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // What is wrong with a resource stops a run before anything is sent.

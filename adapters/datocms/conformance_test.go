@@ -34,7 +34,7 @@ func refusalBody(status int) windrowtest.Answer {
 	return windrowtest.JSON(status, `{"data":[{"id":"6b1","type":"api_error","attributes":{"code":"SOMETHING","details":{}}}]}`)
 }
 
-// Records, with ids of the caller's. Those that the client makes are the run's own, and tested with runs.
+// Records, with ids of the caller's.
 func TestConformanceOfItems(t *testing.T) {
 	t.Parallel()
 	windrowtest.TestClient(t, windrowtest.ClientTest[string, article, article]{
@@ -60,7 +60,8 @@ func TestConformanceOfItems(t *testing.T) {
 	})
 }
 
-// Assets, but for their creation, which is for package upload.
+// Assets, but for their creation, which takes several requests: a lost answer to the first is no doubt, where the suite wants
+// one.
 func TestConformanceOfUploads(t *testing.T) {
 	t.Parallel()
 	windrowtest.TestClient(t, windrowtest.ClientTest[string, datocms.Attributes, datocms.Asset]{

@@ -32,6 +32,10 @@ func TestA77_ClassesOfErrors(t *testing.T) {
 		"422, stale":           {datocmstest.Fault{Status: 422, Code: "STALE_ITEM_VERSION"}, windrow.ClassPermanent, windrow.KindValidation},
 		"422, transient":       {datocmstest.Fault{Status: 422, Code: "BATCH_DATA_VALIDATION_IN_PROGRESS", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
 		"400, transient":       {datocmstest.Fault{Status: 400, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
+		"401, transient":       {datocmstest.Fault{Status: 401, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
+		"404, transient":       {datocmstest.Fault{Status: 404, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
+		"413, transient":       {datocmstest.Fault{Status: 413, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
+		"429, transient":       {datocmstest.Fault{Status: 429, Code: "X", Transient: true}, windrow.ClassThrottled, windrow.KindSystem},
 		"403, transient":       {datocmstest.Fault{Status: 403, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
 		"500, transient":       {datocmstest.Fault{Status: 500, Code: "X", Transient: true}, windrow.ClassTransient, windrow.KindSystem},
 		"413":                  {datocmstest.Fault{Status: 413}, windrow.ClassTooLarge, windrow.KindValidation},
@@ -98,6 +102,21 @@ func TestErrorEnvelope(t *testing.T) {
 		if _, err := articlesOf(client).Get(t.Context(), "1"); err == nil || err.Error() != "datocms: GET /items/1: status 400" {
 			t.Errorf("%s: error %v", body, err)
 		}
+	}
+}
+
+// X-RateLimit-Reset is in seconds from now, and what is no number of seconds says nothing.
+func TestResetIsInSeconds(t *testing.T) {
+	t.Parallel()
+	for reset, want := range map[string]time.Duration{"3": 3 * time.Second, "6m30s": 0, "2200-01-01T00:00:00Z": 0} {
+		client := handled(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-RateLimit-Limit", "60")
+			w.Header().Set("X-RateLimit-Remaining", "0")
+			w.Header().Set("X-RateLimit-Reset", reset)
+			w.WriteHeader(http.StatusTooManyRequests)
+		})
+		_, err := articlesOf(client).Get(t.Context(), "1")
+		check(t, reset, want, windrow.Classify(err).After)
 	}
 }
 

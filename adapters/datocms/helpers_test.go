@@ -169,7 +169,12 @@ type direct http.HandlerFunc
 // RoundTrip implements [http.RoundTripper].
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
-	d(w, r)
+	asked := r
+	if r.Body == nil { // a server's request always has one
+		asked = r.WithContext(r.Context())
+		asked.Body = http.NoBody
+	}
+	d(w, asked)
 	res := w.Result()
 	res.Request = r
 	return res, nil

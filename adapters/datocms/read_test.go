@@ -237,16 +237,18 @@ func TestA36_IDsAreReadBeforeTheWrites(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
-		for k := range 1200 {
+		for k := range 120 {
 			server.Add(authorModel, map[string]any{"state": "old", "n": k}, false)
 		}
 		authors := datocms.NewItems[map[string]any, datocms.Record](client, authorModel)
 		old := datocms.Query{}.Where("state", "eq", "old")
-		ids, err := authors.IDs(t.Context(), old)
+		inPages := old
+		inPages.PageSize = 50
+		ids, err := authors.IDs(t.Context(), inPages)
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ids", 1200, len(ids))
+		check(t, "ids", 120, len(ids))
 		if _, err := windrow.UpdateMany(t.Context(), authors, updatesOf(ids, map[string]any{"state": "new"})); err != nil {
 			t.Fatal(err)
 		}
@@ -255,8 +257,20 @@ func TestA36_IDsAreReadBeforeTheWrites(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+		seen := server.Seen()
+		check(t, "ids on a page", "500", pageSize(t, seen[len(seen)-1].Target))
 		check(t, "one request for ids in three pages and an empty list", 4, server.Count(http.MethodGet, "/items?"))
 	})
+}
+
+// pageSize returns what a request asks for.
+func pageSize(t *testing.T, target string) string {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query().Get("page[limit]")
 }
 
 // MaxItems of the guide's conditional update: no more is mapped or read.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +21,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/upload"
 )
 
@@ -96,6 +99,63 @@ func TestA51_A58_AnUploadOnTheWire(t *testing.T) {
 			check(t, "value", []any{"image.png", int64(20), "image"}, []any{value.Filename, value.Size, value.Basename})
 		})
 	}
+}
+
+// The bucket is no part of DatoCMS: what its headers tell of limits is not DatoCMS's, and no cookie goes there.
+func TestTheBucketIsSomebodyElses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := datocmstest.New(datocmstest.Config{Token: "token", Requests: -1})
+		t.Cleanup(server.Close)
+		jar, err := cookiejar.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []string{bucket, "site-api.datocms.com"} {
+			jar.SetCookies(&url.URL{Scheme: "https", Host: host}, []*http.Cookie{{Name: "session", Value: "secret"}})
+		}
+		puts := 0
+		client, err := datocms.New("", "token", &http.Client{Jar: jar, Transport: direct(func(w http.ResponseWriter, r *http.Request) {
+			cookies := 1
+			if r.Host == bucket {
+				puts++
+				cookies = 0
+				w.Header().Set("X-RateLimit-Limit", "30")
+				w.Header().Set("X-RateLimit-Remaining", "0")
+				w.Header().Set("X-RateLimit-Reset", "600")
+			}
+			check(t, "cookies for "+r.Host, cookies, len(r.Cookies()))
+			server.ServeHTTP(w, r)
+		})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a"), named("b"), named("c"), named("d"), named("e"))
+		check(t, "files", 5, puts)
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// The limiter of the client is the uploader's, too: files take its slots.
+func TestTheUploaderTakesTheLimiterOfTheClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := windrow.NewLimiter(windrow.Concurrency(2))
+		server, client := start(t, datocmstest.Config{Latency: func() time.Duration { return time.Second }}, rest.WithLimiter(limiter))
+		most := 0
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if strings.HasPrefix(r.Path, bucket) {
+				most = max(most, limiter.Stats().InFlight)
+				return &datocmstest.Fault{Delay: time.Second}
+			}
+			return nil
+		})
+		process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a"), named("b"), named("c"), named("d"))
+		check(t, "files at once", 2, most)
+	})
 }
 
 // More than the metadata, and none.

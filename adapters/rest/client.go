@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/windrow-go/windrow"
 )
@@ -17,7 +18,8 @@ type Client struct {
 	base      string // escaped path, without a slash at its end
 	root      url.URL
 	cfg       *config
-	http      *http.Client
+	http      *http.Client // without a Timeout
+	timeout   time.Duration
 	transport *Transport
 	tokens    *tokens // nil without a source
 }
@@ -34,6 +36,8 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	policy := redirectPolicy(nil)
 	if cfg.http != nil {
 		*c.http = *cfg.http
+		// Within its own Timeout net/http counts the time that the transport waits for the limiter.
+		c.timeout, c.http.Timeout = c.http.Timeout, 0
 		policy = redirectPolicy(cfg.http.CheckRedirect)
 	}
 	if c.transport, err = cfg.transport(c.http.Transport); err != nil {

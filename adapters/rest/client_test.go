@@ -41,6 +41,7 @@ func TestNewRefuses(t *testing.T) {
 		{good, []Option{WithConnections(0)}, "WithConnections (0)"},
 		{good, []Option{WithConnections(8), WithHTTPClient(&http.Client{Transport: NewBase(1)})}, "WithConnections does not go"},
 		{good, []Option{WithToken("")}, "WithToken"},
+		{good, []Option{WithTokenSource(noToken), WithToken("")}, "WithToken"},
 		{good, []Option{WithToken("secret\r\nX: y")}, "WithToken"},
 		{good, []Option{WithTokenSource(nil)}, "WithTokenSource (nil)"},
 		{good, []Option{WithAuthScheme("two words")}, `WithAuthScheme ("two words")`},
@@ -202,7 +203,7 @@ func TestWithHTTPClient(t *testing.T) {
 		if given.Transport != s.base {
 			t.Error("the caller's client was changed")
 		}
-		check(t, "timeout", time.Hour, c.http.Timeout)
+		check(t, "timeout", time.Hour, c.timeout)
 		if _, err := articlesOf(c).Get(t.Context(), "1"); !errors.Is(err, refused) {
 			t.Errorf("error %v does not match that of the policy", err)
 		}
@@ -251,6 +252,6 @@ func TestWithHTTPClientOfATransport(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, "connections", test.want, c.transport.Base.(*http.Transport).MaxIdleConnsPerHost)
-		check(t, "timeout", 0, c.http.Timeout)
+		check(t, "timeout", 0, c.timeout)
 	}
 }

@@ -15,7 +15,8 @@ import (
 
 // Error is an answer that is no success, or one that says so and cannot be read. Its text holds the method, the path,
 // the status and the server's code. It never holds what may show an item's content or a secret: the body, the query,
-// the header, the server's message.
+// the header, the server's message. Nor does it show Header and Body in any other form, with %#v or as JSON: servers are
+// known that send back what they were sent, credentials included.
 //
 // It matches [windrow.ErrNotFound] for the status 404 and 410, and [windrow.ErrAlreadyExists] for a POST with status
 // 409. [windrow.FieldErrors] finds its Fields.
@@ -29,9 +30,9 @@ type Error struct {
 	// Fields are the fields that the server names, at most 100.
 	Fields []*windrow.FieldError
 	// Header is that of the answer.
-	Header http.Header
+	Header http.Header `json:"-"`
 	// Body is the beginning of the answer, at most 64 KiB.
-	Body []byte
+	Body []byte `json:"-"`
 	// Err is why an answer with a status from 200 to 299 cannot be used. Nil for others.
 	Err error
 
@@ -61,6 +62,21 @@ func (e *Error) Error() string {
 		b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "rest: "))
 	}
 	return b.String()
+}
+
+// Format implements [fmt.Formatter]: %#v shows the fields other than Header and Body, and every other verb the text. It is
+// a method of the value, so that one that is no pointer is printed in the same way.
+func (e Error) Format(s fmt.State, verb rune) {
+	if verb != 'v' || !s.Flag('#') {
+		_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error()) // whoever prints has no error to give
+		return
+	}
+	fields := make([]string, len(e.Fields))
+	for k, field := range e.Fields {
+		fields[k] = field.Field
+	}
+	_, _ = fmt.Fprintf(s, "&rest.Error{Method:%q, Path:%q, Status:%d, Code:%q, Fields:%q, Header:(%d fields), Body:(%d bytes), Err:%v}",
+		e.Method, e.Path, e.Status, e.Code, fields, len(e.Header), len(e.Body), e.Err)
 }
 
 // StatusCode returns the HTTP status, for [windrow.Classify].

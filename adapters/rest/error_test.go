@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -266,6 +268,44 @@ func TestReadEnvelope(t *testing.T) {
 	many := bytes.Repeat([]byte(`{"field":"f"},`), 200)
 	_, found := readEnvelope([]byte(`{"errors":[`+string(many)+`{}]}`), 422)
 	check(t, "fields of many", maxFields, len(found))
+}
+
+// A server that sends back the credential: the error keeps what it sent for those who look, and shows it in no form.
+func TestErrorShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const token = "s3cr3t-t0k3n"
+		s := serve(t, func(w http.ResponseWriter, req *http.Request) {
+			given := req.Header.Get("Authorization")
+			w.Header().Set("X-You-Sent", given)
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = io.WriteString(w, given)
+		})
+		_, err := articlesOf(s.client(t, WithToken(token))).Get(t.Context(), "1")
+		e, ok := errors.AsType[*Error](err)
+		if !ok || !strings.Contains(e.Header.Get("X-You-Sent"), token) || !strings.Contains(string(e.Body), token) {
+			t.Fatalf("error %v", err)
+		}
+		inJSON, jsonErr := json.Marshal(map[string]any{"pointer": e, "value": *e, "error": err})
+		if jsonErr != nil {
+			t.Error(jsonErr)
+		}
+		texts := []string{string(inJSON)}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			for _, value := range []any{e, *e, err, []error{err}, struct{ Err error }{err}, struct{ E Error }{*e}, fmt.Errorf("wrapped: %w", err)} {
+				texts = append(texts, fmt.Sprintf(verb, value))
+			}
+		}
+		for _, text := range texts {
+			if hidden := []string{token, fmt.Sprintf("%x", token), fmt.Sprintf("%d", []byte(token)), base64.StdEncoding.EncodeToString([]byte("Bearer " + token))}; slices.ContainsFunc(hidden, func(secret string) bool {
+				return strings.Contains(text, strings.Trim(secret, "[]"))
+			}) {
+				t.Errorf("it shows the token: %s", text)
+			}
+		}
+		check(t, "%#v", `&rest.Error{Method:"GET", Path:"/api/articles/1", Status:422, Code:"", Fields:[], Header:(4 fields), Body:(19 bytes), Err:<nil>}`, fmt.Sprintf("%#v", e))
+		check(t, "%-40s", "rest: GET /api/articles/1: status 422   |", fmt.Sprintf("%-40s|", e))
+	})
 }
 
 // The server's fields come out of a run as validation errors do.

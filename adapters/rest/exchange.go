@@ -39,6 +39,9 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL, body []byte, t
 	failed := func(err error) error {
 		return &transportError{method: r.Method, path: u.EscapedPath(), err: withoutQuery(err, u)}
 	}
+	if c.timeout > 0 {
+		ctx = context.WithValue(ctx, timeoutKey{}, c.timeout)
+	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), reader)
 	if err != nil {
 		return nil, invalid(failed(err))

@@ -36,6 +36,45 @@ func TestTransportTakesTokensInsideARun(t *testing.T) {
 	})
 }
 
+// A transport without a limiter asks none, and teaches that of the run, for which it is the only one that sees headers.
+func TestTransportWithoutALimiterTeachesTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := &windrow.Limiter{}
+		status := http.StatusOK
+		transport := &Transport{Base: roundTripper(func(*http.Request) (*http.Response, error) {
+			res := reply(status)
+			res.Header.Set("X-RateLimit-Limit", "60")
+			res.Header.Set("X-RateLimit-Remaining", "30")
+			res.Header.Set("X-RateLimit-Reset", "10")
+			return res, nil
+		})}
+		ask := func(ctx context.Context) error {
+			req, _ := request(ctx, http.MethodGet, "http://cms.test")
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				return err
+			}
+			return res.Body.Close()
+		}
+		for range 2 {
+			if _, err := inRun(t, ask, windrow.WithLimiter(limiter)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := limiter.Stats(); s.Rate > 6 {
+			t.Errorf("%v requests a second, with 30 for the next 10 seconds: %s", s.Rate, s.Why)
+		}
+		status = http.StatusTooManyRequests
+		if _, err := inRun(t, ask, windrow.WithLimiter(limiter)); err != nil { // nobody tells the run of it
+			t.Fatal(err)
+		}
+		if s := limiter.Stats(); s.Throttled != 1 {
+			t.Errorf("%d throttles, want that which an SDK keeps to itself", s.Throttled)
+		}
+	})
+}
+
 // Outside a run each request takes a slot and a token until its headers come.
 func TestTransportTakesSlotsOutsideARun(t *testing.T) {
 	t.Parallel()

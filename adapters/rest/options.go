@@ -29,6 +29,7 @@ type config struct {
 	connections int
 	source      func(context.Context) (string, error)
 	token       string
+	fixed       bool // token is what is sent
 	scheme      string
 	header      http.Header
 	maxBody     int64
@@ -48,6 +49,9 @@ func newConfig(opts []Option) (*config, error) {
 			continue
 		}
 		opt.apply(c)
+	}
+	if c.fixed && (c.token == "" || !isFieldValue(c.token)) { // of the one that counts
+		c.refuse("WithToken: the token is empty, or holds characters that no header can")
 	}
 	if c.connections > 0 && c.http != nil && c.http.Transport != nil {
 		c.refuse("WithConnections does not go with the transport of WithHTTPClient, which has its own: give one of them")
@@ -71,7 +75,8 @@ func WithLimiter(l *windrow.Limiter) Option {
 }
 
 // WithHTTPClient makes the requests with a copy of that client: its transport becomes the Base of a [Transport] unless
-// it is one, and its redirect policy is only asked about reads. Without it there is a client with a transport of
+// it is one, its redirect policy is only asked about reads, and its Timeout bounds each exchange from when the limiter lets
+// it pass until the answer is read; the time that it waits for the limiter does not count. Without it there is a client with a transport of
 // [NewBase] and without a timeout.
 func WithHTTPClient(h *http.Client) Option {
 	return optionFunc(func(c *config) {
@@ -106,23 +111,20 @@ func WithConnections(n int) Option {
 // WithToken sends a token with each request, in the header Authorization. See [WithAuthScheme] for its form.
 func WithToken(token string) Option {
 	return optionFunc(func(c *config) {
-		if token == "" || !isFieldValue(token) {
-			c.refuse("WithToken: the token is empty, or holds characters that no header can")
-		}
-		c.token, c.source = token, nil
+		c.token, c.fixed, c.source = token, true, nil
 	})
 }
 
 // WithTokenSource asks a function for the token, at the first request and once more after an answer with status 401.
 // The request is then made once more, too; a second 401 is its error. Of many calls that need a token at once one asks,
 // and the others wait for it. Its context is that of the request that asks. It must not use this client, nor its
-// transport.
+// transport. It takes the place of an earlier [WithToken], which may be empty then.
 func WithTokenSource(source func(ctx context.Context) (string, error)) Option {
 	return optionFunc(func(c *config) {
 		if source == nil {
 			c.refuse("WithTokenSource (nil) must be a function")
 		}
-		c.token, c.source = "", source
+		c.token, c.fixed, c.source = "", false, source
 	})
 }
 

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -52,15 +51,15 @@ func (r *record) answered(status int, throttled bool) {
 	r.attempt.Answered(status, r.changes)
 }
 
-// failed records that there is no answer. That the request never left is only claimed when it is certain.
-func (r *record) failed(ctx context.Context, base http.RoundTripper) {
+// failed records that there is no answer, and whether the request's context had ended. That the request never left is only claimed when it is certain.
+func (r *record) failed(ended bool, base http.RoundTripper) {
 	if !r.changes {
 		return
 	}
 	_, tells := base.(*http.Transport)
 	tells = tells || r.traced.Load()
 	// On HTTP/2 a cancelled request may still be on its way out when RoundTrip returns.
-	leaving := r.connected.Load() && ctx.Err() != nil
+	leaving := r.connected.Load() && ended
 	if !tells || leaving {
 		r.sending()
 	}

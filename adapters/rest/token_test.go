@@ -28,6 +28,21 @@ func guard(token string, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
+func noToken(context.Context) (string, error) { return "", nil }
+
+// A source takes the place of a token that was given before, whatever that is; so constructors with an argument for the
+// token can pass it on.
+func TestTokenSourceInPlaceOfAToken(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"", "a\nb", "old"} {
+		s := serve(t, guard("good", good))
+		c := s.client(t, WithToken(token), WithTokenSource(func(context.Context) (string, error) { return "good", nil }))
+		if _, err := articlesOf(c).Create(t.Context(), draft{}); err != nil {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+}
+
 // F16: credentials that are refused stop the run once; a thousand items do not fail one by one.
 func TestF16RefusedCredentials(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,11 @@ import (
 //
 // In both cases the limiter learns from the answer. A 429, and a 503 with Retry-After, throttle it for everybody
 // (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4). What headers such as RateLimit and X-RateLimit-Remaining
-// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]).
+// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]). A Transport without a limiter teaches that
+// of the run whose request it makes, but asks none.
+//
+// The Timeout of an [http.Client] counts the time that its transport waits, too, which net/http knows nothing of: leave it
+// out for an SDK that makes many requests at once. (A [Client] takes care of that.)
 //
 // Its errors are those of the base and of [windrow.Limiter.Wait]. It never changes the request that it is given.
 type Transport struct {
@@ -68,7 +72,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case t.Limiter != nil:
 		return t.alone(req)
 	default:
-		return t.base().RoundTrip(req)
+		timed, watch := startWatch(req)
+		return watch.end(t.base().RoundTrip(timed))
 	}
 }
 
@@ -82,10 +87,13 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	}
 	sent := time.Now()
 	r := record{attempt: attempt, changes: changes(req.Method)}
-	res, err := t.base().RoundTrip(t.withKey(attempt, r.watch(req)))
+	timed, watch := startWatch(req)
+	res, err := t.base().RoundTrip(t.withKey(attempt, r.watch(timed)))
+	ended := timed.Context().Err() != nil
+	res, err = watch.end(res, err)
 	said := t.limits(res, err)
 	if err != nil {
-		r.failed(req.Context(), t.base())
+		r.failed(ended, t.base())
 	} else {
 		r.answered(res.StatusCode, said.throttled)
 	}
@@ -105,7 +113,8 @@ func (t *Transport) alone(req *http.Request) (res *http.Response, err error) {
 	refused := t.Limiter.Do(req.Context(), 1, func(context.Context) error {
 		asked = true
 		sent := time.Now()
-		res, err = t.base().RoundTrip(req)
+		timed, watch := startWatch(req)
+		res, err = watch.end(t.base().RoundTrip(timed))
 		said := t.limits(res, err)
 		if len(said.quotas) > 0 { // what became of the request, Do tells
 			t.Limiter.Observe(windrow.Feedback{Sent: sent, Failed: true, Quotas: said.quotas})

@@ -101,6 +101,7 @@ type Detail struct {
 	Kind     Kind
 	Resend   bool // failed without having been refused: the same item may succeed another time
 	Warnings []string
+	Open     *Replay // the request that the attempt left for the next one, of an item that ended as Unknown
 }
 
 // Table holds the outcomes of a run: one slot for each item, or a ring of slots for a stream.

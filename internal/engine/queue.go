@@ -23,6 +23,7 @@ type job struct {
 	last     Judgement       // of the last attempt
 	err      error           // of the last attempt
 	warnings []string        // of the last answer
+	open     *Replay         // what the last attempt left for the next one
 	began    time.Time       // when it was first sent
 	ended    time.Time       // when the last answer came
 }

@@ -135,7 +135,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 // settle decides what becomes of the jobs of a unit that was sent.
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	for _, j := range u.jobs {
-		j.sent, j.ended = true, re.at
+		j.sent, j.ended, j.open = true, re.at, nil
 	}
 	u.handle = re.handle
 	switch {
@@ -252,6 +252,11 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 // settleHandle deals with the error of an attempt that left something for the next one, such as the handle of a job on
 // the server: the unit goes on as a whole, whether it may be sent twice or not, since nothing is.
 func (r *Run) settleHandle(u *unit, by Judgement) {
+	open := &Replay{Handle: u.handle}
+	for _, j := range u.jobs {
+		open.Items = append(open.Items, j.item)
+		j.open = open
+	}
 	for _, j := range u.jobs {
 		if int(j.charged) >= r.cfg.Policy.MaxAttempts || by.Final {
 			for _, j := range u.jobs {
@@ -506,7 +511,11 @@ func (r *Run) write(j *job, s State, reason Reason, resend bool) {
 	slot := Slot{State: s, Reason: reason, Attempts: Attempts(j.charged), Elapsed: j.ended.Sub(j.began)}
 	switch {
 	case s != Succeeded && s != Skipped:
-		r.cfg.Table.Put(j.item, slot, Detail{Err: j.err, Kind: j.last.Kind, Resend: resend, Warnings: j.warnings})
+		d := Detail{Err: j.err, Kind: j.last.Kind, Resend: resend, Warnings: j.warnings}
+		if s == Unknown {
+			d.Open = j.open
+		}
+		r.cfg.Table.Put(j.item, slot, d)
 	case len(j.warnings) > 0:
 		r.cfg.Table.Put(j.item, slot, Detail{Warnings: j.warnings})
 	default:
