@@ -46,7 +46,7 @@ func TestBadFiles(t *testing.T) {
 func TestFilesThatAreIncomplete(t *testing.T) {
 	t.Parallel()
 	s := steps{finding{&server{}}}
-	res, err := upload.Files[asset](t.Context(), s, []upload.File{
+	res, _ := upload.Files[asset](t.Context(), s, []upload.File{
 		{Path: "somewhere"}, {Name: "nothing"}, {Name: "short", Path: "somewhere", Size: -1},
 	})
 	if res.Stats().Failed != 3 || len(s.log) != 0 {
@@ -60,7 +60,7 @@ func TestFilesThatAreIncomplete(t *testing.T) {
 	u := upload.New[asset](s)
 	u.SkipExisting = upload.SameSHA256 + 1
 	u.Add(files("a")...)
-	if _, err = u.Process(t.Context()); err == nil || !strings.Contains(err.Error(), "SkipExisting") || len(s.log) != 0 {
+	if _, err := u.Process(t.Context()); err == nil || !strings.Contains(err.Error(), "SkipExisting") || len(s.log) != 0 {
 		t.Errorf("error %v after the calls %v", err, s.log)
 	}
 }
