@@ -459,8 +459,16 @@ func (a Attempt) Key() string {
 	return ownerOf(a.attempt).keyOf(a.Index)
 }
 
+// RunID returns a name of the run, which no other one has but a [BatchProcessor.Rerun] of its result; "" outside a run.
+func (a Attempt) RunID() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return ownerOf(a.attempt).runID
+}
+
 // Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
-// one tells it of throttles only, and of what headers say.
+// one tells it what each request was answered: that is counted with the attempt, but opens a shut gate at once.
 func (a Attempt) Limiter() *Limiter {
 	if a.attempt == nil {
 		return nil
@@ -672,7 +680,7 @@ func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool
 		case err != nil:
 			out[k].Err = Ambiguous(fmt.Errorf("the answer says that %d of %d items failed, and which could not be found out: %w", failed, n, err))
 		case !applied[k]:
-			out[k].Err = TooLarge(fmt.Errorf("it is one of the %d of %d items that failed", failed, n), 1)
+			out[k].Err = TooLarge(fmt.Errorf("it is one of the items of which the answer says that %d of %d succeeded", succeeded, n), 1)
 		}
 	}
 	return out, nil

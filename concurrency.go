@@ -45,7 +45,8 @@ func Burst(n int) Option {
 
 // OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
 // is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that
-// saw the evidence, several at once if need be; it may use the limiter, and should return soon.
+// saw the evidence, several at once if need be; it may use the limiter, and should return soon. When it panics the call is
+// lost, and nothing else.
 func OnAdjust(f func(LimiterStats)) Option {
 	return option("OnAdjust", f != nil, "nil", "must be a function", func(o *options) { o.onAdjust = f })
 }
@@ -115,7 +116,9 @@ func (l *Limiter) start() *gate.Gate {
 		}
 		l.gate = gate.New(start, ceiling, gate.NewAdaptive())
 		if l.onAdjust != nil {
-			l.gate.OnAdjust(func() { l.onAdjust(l.Stats()) })
+			l.gate.OnAdjust(func() {
+				_ = guarded(func() error { l.onAdjust(l.Stats()); return nil }) // it stands in the way of nobody's work
+			})
 		}
 	})
 	return l.gate

@@ -355,6 +355,33 @@ func TestJournalReplaysChunks(t *testing.T) {
 	}
 }
 
+// A single item of a client with batches was begun under a key of its own. In a batch, where it would stand when more
+// items have come, it would have another: it is sent alone again.
+func TestJournalReplaysASingleItemOfABatchClient(t *testing.T) {
+	t.Parallel()
+	for _, stream := range []bool{false, true} {
+		caps := windrow.Capabilities{MaxItems: 2, IdempotencyKeys: true}
+		j := newMemory()
+		var left *memory
+		f := newFake(t, func(*call) error { left = j.copy(); return nil })
+		if _, err := results(t, journaled(f, j, caps, true), stream, ids(1)); err != nil {
+			t.Fatal(err)
+		}
+		key := f.calls[0].attempt.IdempotencyKey()
+		f = newFake(t, nil)
+		all, _ := results(t, journaled(f, left, caps, true, windrow.Concurrency(1)), stream, ids(3))
+		if stream { // which cannot hold back the others for it
+			if diff := cmp.Diff([]windrow.State{windrow.Unknown, windrow.Succeeded, windrow.Succeeded}, statesOf(all)); diff != "" {
+				t.Errorf("stream: states (-want +got):\n%s", diff)
+			}
+			continue
+		}
+		if diff := cmp.Diff([][]string{{"i0"}, {"i1", "i2"}}, f.requests()); diff != "" || f.calls[0].attempt.IdempotencyKey() != key {
+			t.Errorf("requests (-want +got):\n%s the key was %q and is %q", diff, key, f.calls[0].attempt.IdempotencyKey())
+		}
+	}
+}
+
 // A job that the server had begun is asked for, not submitted again.
 func TestJournalKeepsHandles(t *testing.T) {
 	t.Parallel()
@@ -474,7 +501,8 @@ func TestJournalNeedsKeys(t *testing.T) {
 	}
 }
 
-// Two items of a stream with one key: the second is not sent, whenever it comes.
+// Two items of a stream with one key: the second is not sent, whenever it comes. While the first is under way it is an
+// error, as in a run; afterwards the journal knows the key.
 func TestJournalOfAStreamWithOneKeyTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -493,11 +521,11 @@ func TestJournalOfAStreamWithOneKeyTwice(t *testing.T) {
 		var got []string
 		for r, err := range p.Stream(t.Context(), source).All() {
 			got = append(got, fmt.Sprint(r.State, " ", r.Reason))
-			if err != nil {
-				t.Error(err)
+			if twice, ok := errors.AsType[*windrow.DuplicateKeyError](err); ok != (r.Index == 1) || ok && (twice.First != 0 || twice.Second != 1) {
+				t.Errorf("item %d: %v", r.Index, err)
 			}
 		}
-		want := []string{"succeeded ", "skipped duplicate", "succeeded ", "skipped done_before"}
+		want := []string{"succeeded ", "failed ", "succeeded ", "skipped done_before"}
 		if diff := cmp.Diff(want, got); diff != "" || len(f.calls) != 2 {
 			t.Errorf("(-want +got):\n%s %d calls", diff, len(f.calls))
 		}
@@ -639,5 +667,29 @@ func TestRerunWithJournal(t *testing.T) {
 	checkAccounts(t, 4, res, err)
 	if err != nil || res.Stats().Succeeded != 4 || len(f.calls) != 5 {
 		t.Errorf("%+v, %d calls, error %v", res.Stats(), len(f.calls), err)
+	}
+}
+
+// What the journal said of an item in an earlier run, a Rerun keeps.
+func TestRerunKeepsTheIDs(t *testing.T) {
+	t.Parallel()
+	j := newMemory()
+	if _, err := journaled(newFake(t, nil), j, windrow.Capabilities{}, false).Run(t.Context(), ids(1)); err != nil {
+		t.Fatal(err)
+	}
+	f := newFake(t, func(c *call) error {
+		if c.attempt.Number == 1 {
+			return errServer
+		}
+		return nil
+	})
+	p := journaled(f, j, windrow.Capabilities{}, false)
+	res, err := p.Run(t.Context(), ids(2))
+	if err == nil {
+		t.Fatal("item 1 did not fail")
+	}
+	want := res.At(0).ID
+	if res, _ = p.Rerun(t.Context(), res); want == "" || res.At(0).ID != want {
+		t.Errorf("the id was %q and is %q", want, res.At(0).ID)
 	}
 }

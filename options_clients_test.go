@@ -152,12 +152,30 @@ func TestAClientMayBeAnyValue(t *testing.T) {
 func TestNoAttempt(t *testing.T) {
 	t.Parallel()
 	a, ok := windrow.AttemptFrom(t.Context())
-	if ok || a.Key() != "" || a.IdempotencyKey() != "" || a.IdempotencyKeyFor("x") != "" || a.Limiter() != nil {
+	if ok || a.Key() != "" || a.IdempotencyKey() != "" || a.IdempotencyKeyFor("x") != "" || a.RunID() != "" || a.Limiter() != nil {
 		t.Errorf("%+v, %t, want nothing", a, ok)
 	}
 	a.Engage()
 	a.Sending()
 	a.Answered(200, true)
+}
+
+// The name of a run is that of its Rerun, and of no other.
+func TestRunID(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	p := windrow.NewBatchProcessor(func(ctx context.Context, in int) (int, error) {
+		a, _ := windrow.AttemptFrom(ctx)
+		seen = append(seen, a.RunID())
+		return 0, errors.New("refused")
+	}, windrow.PreserveOrder())
+	res, _ := p.Run(t.Context(), []int{1, 2})
+	res.Correct(0, 3)
+	_, _ = p.Rerun(t.Context(), res)
+	_, _ = p.Run(t.Context(), []int{1})
+	if len(seen) != 4 || seen[0] == "" || seen[0] != seen[1] || seen[0] != seen[2] || seen[0] == seen[3] {
+		t.Errorf("the runs are %q", seen)
+	}
 }
 
 // sdk is what a typical SDK looks like.

@@ -534,3 +534,48 @@ func TestHooksThatPanic(t *testing.T) {
 		})
 	}
 }
+
+// Correct may give an item the key of another one. That one was sent: Rerun refuses to send a second.
+func TestRerunRefusesAKeyThatWasSent(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	p := windrow.NewCreateProcessor(client{fake: f})
+	p.Key = byItself
+	p.Validate = func(in string) error {
+		if in == "bad" {
+			return errors.New("bad")
+		}
+		return nil
+	}
+	res, _ := p.Run(t.Context(), []string{"a", "bad", "b"})
+	if !res.Correct(1, "a") {
+		t.Fatal("not corrected")
+	}
+	again, err := p.Rerun(t.Context(), res)
+	twice, ok := errors.AsType[*windrow.DuplicateKeyError](err)
+	if !ok || twice.First != 0 || twice.Second != 1 || len(f.calls) != 2 {
+		t.Fatalf("error %v after %d calls", err, len(f.calls))
+	}
+	if !again.Correct(1, "c") {
+		t.Fatal("not corrected")
+	}
+	if again, err = p.Rerun(t.Context(), again); err != nil || again.Stats().Succeeded != 3 || len(f.calls) != 3 {
+		t.Errorf("error %v after %d calls, %+v", err, len(f.calls), again.Stats())
+	}
+}
+
+// Ids that differ have different keys, also where fmt prints the same.
+func TestIDsThatPrintAlike(t *testing.T) {
+	t.Parallel()
+	type id struct{ Org, Name string }
+	var deleted []id
+	remove := windrow.DeleteFunc(func(_ context.Context, id id) error { deleted = append(deleted, id); return nil })
+	in := []id{{"a b", "c"}, {"a", "b c"}, {"a", "b c"}}
+	res, err := windrow.DeleteMany(t.Context(), remove, in, windrow.Concurrency(1), windrow.Duplicates(windrow.KeepFirst))
+	if err != nil || res.Stats().Succeeded != 2 {
+		t.Errorf("error %v, %+v", err, res.Stats())
+	}
+	if diff := cmp.Diff(in[:2], deleted); diff != "" {
+		t.Errorf("deleted (-want +got):\n%s", diff)
+	}
+}

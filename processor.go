@@ -47,7 +47,8 @@ type BatchProcessor[In, Out any] struct {
 	// and those of one id are kept in their order.
 	Key func(in In) string
 	// ResultID names what the server made of an item, such as the id of the record: see [Result.ID]. It is what a [Journal]
-	// stores. Nil means that nothing is stored but how the item ended.
+	// stores. Nil means that nothing is stored but how the item ended. A panic names nothing, and stops a run with a
+	// journal.
 	ResultID func(out Out) string
 	// Fingerprint is a short text that changes with the content of an item, such as a checksum. A [Journal] stores it, and
 	// an item that was done under the same Key with another content is refused. Nil means that nobody looks.
@@ -193,10 +194,18 @@ func isNil(client any) bool {
 	return false
 }
 
-// textOf returns an id as text.
+// textOf returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
+// with spaces elsewhere.
 func textOf[ID comparable](id ID) string {
-	if s, ok := any(id).(string); ok {
-		return s
+	switch v := any(id).(type) {
+	case string:
+		return v
+	case fmt.Stringer:
+		return v.String()
+	}
+	switch reflect.ValueOf(id).Kind() {
+	case reflect.Struct, reflect.Array, reflect.Interface:
+		return fmt.Sprintf("%#v", id)
 	}
 	return fmt.Sprint(id)
 }
@@ -591,7 +600,8 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 // indexes they had: items that were NotAttempted; those that Failed without having been refused, such as when their
 // attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless, when
 // there is a Reconcile, which is asked first, or when they left a job on the server ([Attempt.SetHandle]), which is asked
-// for. The others keep their outcome. Attempts and the counts of requests add
+// for. To repeat is not harmless for a client with batches whose creates only an idempotency key protects: the key belongs
+// to the request, and the items are not sent together again. The others keep their outcome. Attempts and the counts of requests add
 // up. The earlier result, which must be of the same operation and may come from its JSON form, is not changed.
 func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult[In, Out]) (*BulkResult[In, Out], error) {
 	if earlier == nil || earlier.table == nil {
@@ -693,44 +703,54 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 		res.recount()
 		return res, res.Err()
 	}
-	ctx, end := p.begin(ctx, res.Len())
+	ctx, end, err := p.begin(ctx, res.Len())
 	res.idOf = p.ResultID
-	res.cause = p.perform(ctx, res, pending, doubtful, replay, costs)
+	if res.cause = p.stopped(err); err == nil {
+		res.cause = p.perform(ctx, res, pending, doubtful, replay, costs)
+	}
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
 	err = res.Err()
-	end(res.stats, err)
+	if late := end(res.stats, err); late != nil && res.cause == nil {
+		res.cause = p.stopped(late)
+		err = res.Err()
+	}
 	return res, err
 }
 
 // begin tells the observer and the logger that a run begins, and returns its context and what tells them that it ended.
-// items is -1 when their number is not known.
-func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (context.Context, func(RunStats, error)) {
+// items is -1 when their number is not known. The errors are their panics.
+func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ context.Context, end func(RunStats, error) error, err error) {
+	observer, logger := p.opts.observer, p.opts.logger
 	tell := func(RunStats, error) {}
-	if p.opts.observer != nil {
-		watched, end := p.opts.observer.StartRun(ctx, p.op, items)
-		if watched != nil {
-			ctx = watched
+	err = guarded(func() error {
+		if observer != nil {
+			watched, end := observer.StartRun(ctx, p.op, items)
+			ctx = cmp.Or(watched, ctx)
+			if end != nil {
+				tell = end
+			}
 		}
-		if end != nil {
-			tell = end
+		if logger != nil {
+			logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
 		}
-	}
-	logger := p.opts.logger
-	if logger == nil {
-		return ctx, tell
-	}
-	logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
-	return ctx, func(s RunStats, err error) {
-		level := slog.LevelInfo
-		if err != nil {
-			level = slog.LevelWarn
-		}
-		logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
-			"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
-			"throttled", s.Throttled, "elapsed", s.Elapsed)
-		tell(s, err)
-	}
+		return nil
+	})
+	return ctx, func(s RunStats, err error) error {
+		return guarded(func() error {
+			if logger != nil {
+				level := slog.LevelInfo
+				if err != nil {
+					level = slog.LevelWarn
+				}
+				logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
+					"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
+					"throttled", s.Throttled, "elapsed", s.Elapsed)
+			}
+			tell(s, err)
+			return nil
+		})
+	}, err
 }
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
@@ -892,6 +912,9 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 			if err != nil {
 				return nil, nil, err
 			}
+			for i, id := range res.ids { // of an earlier result
+				known.IDs[i] = cmp.Or(known.IDs[i], id)
+			}
 			past, res.ids = known, known.IDs
 			return past.Pending, past.Doubtful, nil
 		}
@@ -924,6 +947,11 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		first, second := plan.Twice[0], plan.Twice[1]
 		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
 	}
+	if policy != KeepAllInOrder {
+		if err := res.sentBefore(plan.Keys, pending); err != nil {
+			return nil, err
+		}
+	}
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
@@ -946,6 +974,27 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		plan.Schedule = schedule.Schedule{}
 	}
 	return &prepared{Plan: plan, settled: settled, replay: past.Replay}, nil
+}
+
+// sentBefore says whether an item that is pending has the key of one that an earlier run has sent: [BulkResult.Correct]
+// can give it that.
+func (r *BulkResult[In, Out]) sentBefore(keys []string, pending []bool) error {
+	if keys == nil || len(r.revisions) == 0 {
+		return nil
+	}
+	sent := map[string]int{}
+	for i, key := range keys {
+		s := r.table.Slots[i]
+		if key != "" && !pending[i] && (s.State == engine.Succeeded || s.State == engine.Unknown || s.State == engine.Skipped && s.Reason != engine.Duplicate) {
+			sent[key] = i
+		}
+	}
+	for i, key := range keys {
+		if first, ok := sent[key]; ok && pending[i] {
+			return &DuplicateKeyError{Key: key, First: first, Second: i}
+		}
+	}
+	return nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.
@@ -1212,6 +1261,10 @@ type JournalEntry struct {
 // The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
 // a result is named by [BatchProcessor.ResultID].
 //
+// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
+// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
+// refused, not Skipped, when it has the old one.
+//
 // Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
 // with its error, and returns all it knows. A dry run takes no notice of it.
 func WithJournal(j Journal) Option {
@@ -1227,25 +1280,38 @@ var (
 )
 
 // book is a journal as the mechanics see it.
-type book struct{ Journal }
+type book struct{ journal Journal }
 
-func (b book) Find(key string) (resume.Entry, error) {
-	e, err := b.Journal.Find(key)
-	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
+func (b book) Find(key string) (found resume.Entry, _ error) {
+	return found, guarded(func() error {
+		e, err := b.journal.Find(key)
+		found = resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
+		return err
+	})
 }
 
 func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
 	return func(yield func(resume.Intent, error) bool) {
-		for intent, err := range b.Journal.Unfinished() {
-			if !yield(resume.Intent(intent), err) {
-				return
+		more := true
+		if err := guarded(func() error {
+			for intent, err := range b.journal.Unfinished() {
+				if more = yield(resume.Intent(intent), err); !more {
+					break
+				}
 			}
+			return nil
+		}); err != nil && more {
+			yield(resume.Intent{}, err)
 		}
 	}
 }
 
 func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return b.Journal.Intend(ctx, JournalIntent(intent))
+	return guarded(func() error { return b.journal.Intend(ctx, JournalIntent(intent)) })
+}
+
+func (b book) Save(ctx context.Context, idempotencyKey, handle string) error {
+	return guarded(func() error { return b.journal.Save(ctx, idempotencyKey, handle) })
 }
 
 func (b book) Record(entries []resume.Entry) error {
@@ -1253,8 +1319,10 @@ func (b book) Record(entries []resume.Entry) error {
 	for k, e := range entries {
 		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
 	}
-	return b.Journal.Record(out...)
+	return guarded(func() error { return b.journal.Record(out...) })
 }
+
+func (b book) Sync() error { return guarded(b.journal.Sync) }
 
 // resumption begins with the journal of a run that fills res, nil when there is none to be kept.
 func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
@@ -1262,11 +1330,11 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.
 	if j == nil || p.opts.dryRun {
 		return nil, nil
 	}
-	if err := j.Begin(p.op); err != nil {
+	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
 		return nil, fmt.Errorf("windrow: the journal: %w", err)
 	}
 	r := &resume.Resumption{
-		Journal: book{j}, Table: res.table, Key: res.key, ID: func(i int) string { return res.At(i).ID },
+		Journal: book{j}, Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
@@ -1275,6 +1343,14 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.
 		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
 	}
 	return r, nil
+}
+
+// recordOf is what the journal is to remember of the record of an item that has ended.
+func (r *BulkResult[In, Out]) recordOf(item int) string {
+	if s := r.table.At(item); s.State == engine.Succeeded || s.State == engine.Skipped {
+		return r.id(item&r.mask, Reason(s.Reason))
+	}
+	return ""
 }
 
 // keepJournal has the engine tell the journal what it begins and ends.

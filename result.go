@@ -140,7 +140,7 @@ type Result[In, Out any] struct {
 	State    State         // how it ended
 	Err      error         // nil when Succeeded or Skipped
 	Kind     ErrorKind     // of Err
-	Attempts int           // charged attempts; a throttled one is not charged
+	Attempts int           // charged attempts; one that was throttled, or is made again in smaller parts, is not
 	Key      string        // or the id of an update, delete or read; "" without either
 	ID       string        // what [BatchProcessor.ResultID] named of Value, in this run or, as a [Journal] says, an earlier one
 	Reason   Reason        // why it was Skipped
@@ -232,7 +232,9 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	}
 	if res.State == Succeeded || res.State == Skipped {
 		res.Value = r.values[at]
-		res.ID = r.id(at, res.Reason)
+		if r.idOf != nil || r.ids != nil {
+			_ = guarded(func() error { res.ID = r.id(at, res.Reason); return nil }) // who reads a result is not to blame
+		}
 	}
 	if s.HasDetail() {
 		detail := r.table.Detail(index)
@@ -243,7 +245,7 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	}
 }
 
-// id is what the server calls the record of an item that needs nothing more.
+// id is what the server calls the record of an item that needs nothing more. It panics when ResultID does.
 func (r *BulkResult[In, Out]) id(at int, reason Reason) string {
 	switch {
 	case r.ids != nil && r.ids[at] != "":
@@ -394,8 +396,9 @@ func (e *BulkError) Error() string {
 	if len(counts) > 0 {
 		parts = append(parts, fmt.Sprintf("of %d items %s", s.Total, strings.Join(counts, ", ")))
 	}
-	if items := e.Items(); len(items) > 0 && items[0].Err != ErrNotAttempted {
-		parts = append(parts, "first: "+items[0].Error())
+	items := e.Items()
+	if first := slices.IndexFunc(items, func(i *ItemError) bool { return i.Err != ErrNotAttempted }); first >= 0 {
+		parts = append(parts, "first: "+items[first].Error())
 	}
 	return "windrow: " + strings.Join(parts, "; ")
 }

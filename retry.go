@@ -214,7 +214,7 @@ type Strategy func() backoff.BackOff
 // Immediate sends again without a delay.
 func Immediate() Strategy { return func() backoff.BackOff { return &backoff.ZeroBackOff{} } }
 
-// Constant sends again after the same delay each time.
+// Constant sends again after the same delay each time. A negative one is none.
 func Constant(d time.Duration) Strategy {
 	return func() backoff.BackOff { return backoff.NewConstantBackOff(max(0, d)) }
 }
@@ -240,8 +240,11 @@ func Exponential(initial, limit time.Duration) Strategy {
 }
 
 // Custom asks delay how long to wait before the n-th repetition of an item, counted from 1. A negative answer ends
-// the item's attempts. delay is called from many goroutines at once.
+// the item's attempts. delay is called from many goroutines at once. A nil delay means the default strategy.
 func Custom(delay func(n int) time.Duration) Strategy {
+	if delay == nil {
+		return nil
+	}
 	return func() backoff.BackOff { return &custom{delay: delay} }
 }
 
@@ -357,14 +360,15 @@ func Retry(p RetryPolicy) Option {
 }
 
 // AttemptTimeout bounds each call, from its start until its whole answer is read. Without it only the run's context
-// does. The error of an attempt that takes longer is [ErrAttemptTimeout]; a result that comes late still counts.
+// does. The error of an attempt that takes longer is [ErrAttemptTimeout], unless the function makes one
+// of its own of the end of its context; a result that comes late still counts.
 func AttemptTimeout(d time.Duration) Option {
 	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
 }
 
 // StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and
-// count; the rest ends as NotAttempted. When Validate refuses an item nothing is sent at all. Without it an error never
-// stops the others.
+// count; the rest ends as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
+// Without it an error never stops the others.
 func StopOnError() Option {
 	return option("StopOnError", true, nil, "", func(o *options) { o.maxFailures = 0 })
 }

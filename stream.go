@@ -125,7 +125,8 @@ func (s *ResultStream[In, Out]) Stats() RunStats {
 //
 // Breaking out of the loop cancels the calls in flight and waits for them: when the range statement ends nothing of
 // the run is still running, but for a source that is in the middle of producing an item. That one ends when it has.
-// A panic of the source goes on to the caller, as a [*PanicError], when what was pulled before is handed over.
+// A panic of the source goes on to the caller, as a [*PanicError], when what was pulled before is handed over, and so
+// does one of an [Observer] that is told of the end.
 func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 	return func(yield func(Result[In, Out], error) bool) {
 		var none Result[In, Out]
@@ -144,16 +145,21 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			yield(none, &StopError{Cause: cause})
 			return
 		}
-		ctx, end := s.p.begin(s.ctx, -1)
-		f, err := newFlow(ctx, s, costs)
+		ctx, end, err := s.p.begin(s.ctx, -1)
+		var f *flow[In, Out]
+		if err == nil {
+			f, err = newFlow(ctx, s, costs)
+		}
 		if err != nil {
+			_ = end(s.Stats(), err)
 			yield(none, &StopError{Cause: err})
-			end(s.Stats(), err)
 			return
 		}
 		defer func() {
 			f.join()
-			end(s.Stats(), f.cause)
+			if err := end(s.Stats(), f.cause); err != nil {
+				panic(err) // there is nobody else left to be told
+			}
 		}()
 		f.start()
 		if !f.deliver(yield) {
@@ -310,8 +316,8 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 		}
 	}
 	if f.journal != nil {
-		if !f.run.Claim(n) {
-			*f.ring.table.At(n) = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
+		if first := f.run.Claim(n); first != n {
+			f.ring.invalid(n, &DuplicateKeyError{Key: f.ring.keys[at], First: first, Second: n})
 			return nil
 		}
 		if fresh, err := f.recall(n); err != nil || !fresh {
@@ -604,7 +610,8 @@ func newPager[T any](name string, route pages.Route, hasFetch bool, fetch func(c
 
 // OffsetPager pages by offset and limit. A page with fewer than size records is the last, unless its Total says that
 // there are more: servers cap the limit without a word, and then the list goes on behind what came. A list that ends
-// with a full page costs one more request, for an empty one. A page with more than size records is an error.
+// with a full page costs one more request, for an empty one. An empty page ends the list whatever its Total says, which may
+// count records that the caller must not see. A page with more than size records is an error.
 func OffsetPager[T any](size int, fetch func(ctx context.Context, offset, limit int) (Page[T], error)) *Pager[T] {
 	p := newPager("OffsetPager", pages.Offset(size), fetch != nil, func(ctx context.Context, at pages.Position) (Page[T], error) {
 		return fetch(ctx, at.Offset, size)

@@ -14,7 +14,7 @@ var (
 	// ErrChanged is matched by the error of a record, or of a whole plan, that is not carried out because somebody else
 	// has changed or deleted the record since the plan was made. Make the plan again.
 	ErrChanged = errors.New("plan: the record has changed since the plan was made")
-	// ErrCancelled is matched by the errors of the items of a plan that Confirm did not agree to.
+	// ErrCancelled is matched by what [windrow.BulkResult.Err] returns of a plan that Confirm did not agree to.
 	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
 )
 
@@ -66,7 +66,11 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	return apply(ctx, p, windrow.NewUpdateProcessor(client, opts...), items)
+	processor := windrow.NewUpdateProcessor(client, opts...)
+	if client == nil {
+		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
+	}
+	return apply(ctx, p, processor, items)
 }
 
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
@@ -74,6 +78,9 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, opts...)
 	items := make([]windrow.Update[ID, Patch], p.Len())
+	if client == nil {
+		return run(ctx, processor, items)
+	}
 	for i, c := range p.Changes {
 		patch, err := c.Patch()
 		if err != nil {

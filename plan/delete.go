@@ -89,8 +89,8 @@ func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID
 	for i := range p.Items {
 		ids[i] = p.Items[i].ID
 	}
-	if ctx == nil {
-		return run(ctx, processor, ids)
+	if ctx == nil || client == nil {
+		return run(ctx, processor, ids) // which says so, before anybody is asked to confirm
 	}
 	p.step(Found)
 	if len(ids) == 0 {

@@ -215,7 +215,7 @@ func TestA42_ConfirmSaysNo(t *testing.T) {
 	p.Confirm = func(context.Context, *plan.DeletePlan[string, article]) (bool, error) { return false, nil }
 	p.Backup = func(context.Context, []article) error { panic("a backup of what is not deleted") }
 	res, err := p.Apply(t.Context(), s)
-	if err != nil || !res.Cancelled || res.Stats().NotAttempted != 3 || !errors.Is(res.Err(), plan.ErrCancelled) {
+	if err != nil || !res.Cancelled || res.Stats().NotAttempted != 3 || !errors.Is(res.Err(), plan.ErrCancelled) || errors.Is(res.Err(), context.Canceled) {
 		t.Errorf("cancelled %t, stats %+v, error %v", res.Cancelled, res.Stats(), err)
 	}
 	boom := errors.New("boom")

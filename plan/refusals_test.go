@@ -93,3 +93,28 @@ func TestPlanRefusesBadJSON(t *testing.T) {
 		t.Errorf("a large number came back as %v", got)
 	}
 }
+
+// Without a client nobody is asked to confirm, and nothing is backed up.
+func TestNoClient(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, 3)
+	updates, err := plan.Updates(t.Context(), s.source(t.Context()), articleID, withPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	updates.Confirm = func(context.Context, *plan.UpdatePlan[string, article]) (bool, error) {
+		t.Error("Confirm was asked")
+		return true, nil
+	}
+	if _, err := plan.Apply[string, article, article](t.Context(), updates, nil); !errors.Is(err, windrow.ErrNilClient) {
+		t.Errorf("Apply: %v", err)
+	}
+	if _, err := plan.ApplyPatches[string, article, article](t.Context(), updates, nil); !errors.Is(err, windrow.ErrNilClient) {
+		t.Errorf("ApplyPatches: %v", err)
+	}
+	deletes := deletion(t, s)
+	deletes.Backup = func(context.Context, []article) error { t.Error("a backup was made"); return nil }
+	if _, err := deletes.Apply(t.Context(), nil); !errors.Is(err, windrow.ErrNilClient) {
+		t.Errorf("DeletePlan.Apply: %v", err)
+	}
+}

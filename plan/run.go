@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // run sends the items.
@@ -17,7 +18,5 @@ func refuse[In, Out any](ctx context.Context, processor *windrow.BatchProcessor[
 	if ctx == nil {
 		return run(ctx, processor, items)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(cause)
-	return run(ctx, processor, items)
+	return run(refusal.Context(ctx, cause), processor, items)
 }

@@ -13,7 +13,7 @@ import (
 // File is something to upload. Make them with [FromFiles] or [FromBytes], or by hand from anything that can be opened
 // several times.
 type File struct {
-	// Name is the name that the file is to have on the server.
+	// Name is the name that the file is to have on the server. A file without one is refused.
 	Name string `json:"name"`
 	// Path says where it comes from, and names it in errors. Defaults to the Name.
 	Path string `json:"path,omitempty"`
@@ -65,6 +65,19 @@ func (f *File) ContentType() string {
 		return t
 	}
 	return "application/octet-stream"
+}
+
+// check says what is wrong with the file before anything is sent of it.
+func (f *File) check() error {
+	switch {
+	case f.Name == "":
+		return errors.New("upload: the file has no name for the server: set its Name")
+	case f.Path == "" && f.Open == nil:
+		return errors.New("upload: the file cannot be opened: set its Path, or Open")
+	case f.Size < 0:
+		return errors.New("upload: the file's Size is negative: set its length, or 0 where it is not known")
+	}
+	return nil
 }
 
 // open opens the file.

@@ -42,6 +42,29 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// A file that nobody could send, or know on the server, fails before its first request.
+func TestFilesThatAreIncomplete(t *testing.T) {
+	t.Parallel()
+	s := steps{finding{&server{}}}
+	res, err := upload.Files[asset](t.Context(), s, []upload.File{
+		{Path: "somewhere"}, {Name: "nothing"}, {Name: "short", Path: "somewhere", Size: -1},
+	})
+	if res.Stats().Failed != 3 || len(s.log) != 0 {
+		t.Errorf("%+v after the calls %v", res.Stats(), s.log)
+	}
+	for i, want := range []string{"set its Name", "set its Path, or Open", "set its length"} {
+		if r := res.At(i); r.Kind != windrow.KindValidation || !strings.Contains(r.Err.Error(), want) {
+			t.Errorf("file %d: %v (%v), want a hint to %q", i, r.Err, r.Kind, want)
+		}
+	}
+	u := upload.New[asset](s)
+	u.SkipExisting = upload.SameSHA256 + 1
+	u.Add(files("a")...)
+	if _, err = u.Process(t.Context()); err == nil || !strings.Contains(err.Error(), "SkipExisting") || len(s.log) != 0 {
+		t.Errorf("error %v after the calls %v", err, s.log)
+	}
+}
+
 func TestSkipExistingNeedsAFinder(t *testing.T) {
 	t.Parallel()
 	s := &server{}

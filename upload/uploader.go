@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // ErrLost is matched by the error of a file whose answer was lost and which was not found afterwards: it may still come
@@ -102,9 +103,7 @@ func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task,
 	if err == nil || ctx == nil {
 		return processor.Run(ctx, tasks)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(err) // nothing is sent
-	return processor.Run(ctx, tasks)
+	return processor.Run(refusal.Context(ctx, err), tasks)
 }
 
 // Rerun uploads again what may be uploaded again of an earlier result, each file from the step at which it failed, and
@@ -118,9 +117,7 @@ func (u *Uploader[Out]) Rerun(ctx context.Context, earlier *windrow.BulkResult[*
 	if err == nil || ctx == nil {
 		return processor.Rerun(ctx, earlier)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	cancel(err)
-	return processor.Rerun(ctx, earlier)
+	return processor.Rerun(refusal.Context(ctx, err), earlier)
 }
 
 // processor returns what uploads the tasks.
@@ -129,6 +126,11 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	r.finder, _ = u.client.(Finder[Out])
 	for _, t := range tasks {
 		t.notify = u.OnTransfer
+		if r.matchOf(t) > SameSHA256 {
+			return windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...), &windrow.OptionError{
+				Option: "SkipExisting", Value: r.matchOf(t), Problem: "must be one of the matches, such as SameMD5",
+			}
+		}
 		if r.finder == nil && r.matchOf(t) != Never {
 			return windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...), &windrow.OptionError{
 				Option: "SkipExisting", Value: r.matchOf(t), Problem: "needs a client that is a Finder",
@@ -140,6 +142,7 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	}
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...)
 	p.Key = func(t *Task) string { return t.key() }
+	p.Validate = func(t *Task) error { return t.check() }
 	p.Reconcile, p.OnResult, p.ResultID = r.resolve, u.OnResult, u.ResultID
 	if d, ok := u.client.(windrow.Describer); ok {
 		p.Capabilities = d.Capabilities()

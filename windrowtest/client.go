@@ -25,6 +25,10 @@ type ClientTest[ID comparable, In, Out any] struct {
 	// Batches are what it does with many items in one request: that it implements [windrow.BatchCreator] for OpCreate,
 	// and so on.
 	Batches []windrow.OpKind
+	// Operation returns an operation of a client that is a [windrow.Executor]: Batches are then the kinds that it carries
+	// out, each tested alone and together with the others, and Out is what its values are, any if they differ. id is zero
+	// for a create and an upsert, and in for a delete and a read. Required for such a client.
+	Operation func(op windrow.OpKind, id ID, in In) windrow.Operation
 	// Input returns a good input; another one, for another record, for each n. It is called from many goroutines.
 	// Required for creates, updates and upserts, and for a Put.
 	Input func(n int) In
@@ -52,7 +56,7 @@ type ClientTest[ID comparable, In, Out any] struct {
 	DeletesMissing bool
 }
 
-// TestClient checks what runs rely on in a client. For each verb and batch that it has:
+// TestClient checks what runs rely on in a client. For each verb, batch and kind of operation that it has:
 //
 //   - values come back as they were sent, those of a batch in its order and one for each item;
 //   - an error has the class that follows from the status, and the wait that the server asks for; lost answers, pages of
@@ -83,6 +87,7 @@ func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, O
 		{"Capabilities", (*run).capabilities, true},
 		{"Round trip", (*run).roundTrip, true},
 		{"Batch round trip", (*run).batchRoundTrip, len(c.Batches) > 0},
+		{"Operations of all kinds", (*run).mixed, c.Operation != nil && len(c.Batches) > 0},
 		{"Batches of many sizes", (*run).batchSizes, len(c.Batches) > 0},
 		{"Statuses", (*run).statuses, true},
 		{"Lost answers", (*run).lostAnswers, true},

@@ -21,6 +21,9 @@ func interfaceOf(op windrow.OpKind) string {
 
 // batchOf returns a request of that kind for items with those ids and inputs, of which it needs one or the other, or both.
 func (r *clientRun[ID, In, Out]) batchOf(op windrow.OpKind, ids []ID, inputs []In) batchCall[Out] {
+	if e := r.executor(); e != nil {
+		return r.execution(e, r.operations(op, ids, inputs))
+	}
 	switch c := r.client; op {
 	case windrow.OpCreate:
 		if c, ok := c.(windrow.BatchCreator[In, Out]); ok {

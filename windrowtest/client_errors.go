@@ -125,7 +125,7 @@ func (r *clientRun[ID, In, Out]) lostAnswers() {
 		for _, c := range calls {
 			what := c.name + " when " + test.name
 			for _, err := range r.once(what, c) {
-				if c.op == windrow.OpDelete && err == nil && test.step.Ending == CutBody {
+				if r.returnsNothing(c) && err == nil && test.step.Ending == CutBody {
 					continue // the status says it all
 				}
 				if c.op == windrow.OpGet && err != nil && test.step.Ending == Whole {
@@ -136,6 +136,12 @@ func (r *clientRun[ID, In, Out]) lostAnswers() {
 			}
 		}
 	}
+}
+
+// returnsNothing reports whether a call has no value that would have to be read.
+func (r *clientRun[ID, In, Out]) returnsNothing(c call) bool {
+	_, nothing := any(*new(Out)).(struct{})
+	return c.op == windrow.OpDelete || nothing && !c.batch
 }
 
 // refusedConnection: nothing was sent, and the run may know.
@@ -166,7 +172,7 @@ func (r *clientRun[ID, In, Out]) cancel() {
 		r.server.Reset()
 		r.server.Always(nil, test.step)
 		for _, c := range calls {
-			if c.op == windrow.OpDelete && test.step.Ending == StallBody {
+			if r.returnsNothing(c) && test.step.Ending == StallBody {
 				continue // it may have seen enough
 			}
 			what := c.name + " that is cancelled " + test.name

@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"", "atomic", "ids of the client"} {
+	for _, kind := range []string{"", "atomic", "ids of the client", "executes"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			windrowtest.TestClient(t, conformance(kind))
@@ -64,6 +64,11 @@ var defects = []struct{ defect, test, says string }{
 	{"is said to be atomic", "Bad_item_in_a_batch", "and item 0 succeeded"},
 	{"is said not to be atomic", "Bad_item_in_a_batch", "is no concern of the others"},
 	{"a verb that is not listed", "Implements", "it is not tested"},
+	{"executes and sorts the answer", "Operations_of_all_kinds", "is not that of operation"},
+	{"executes without values", "Operations_of_all_kinds", "is not that of operation"},
+	{"executes into other values", "Batch_round_trip", "which is no Out of the test"},
+	{"executes and does not say how", "Implements", "is a windrow.Executor, and Operation is not set"},
+	{"said to execute", "Implements", "is no windrow.Executor"},
 	{"hides what it can", "Implements", "is no windrow.BatchCreator"},
 }
 

@@ -23,6 +23,13 @@ func (r *clientRun[ID, In, Out]) implements() {
 	_, upsertsMany := c.(windrow.BatchUpserter[In, Out])
 	_, deletesMany := c.(windrow.BatchDeleter[ID])
 	_, getsMany := c.(windrow.BatchGetter[ID, Out])
+	_, executes := c.(windrow.Executor)
+	switch {
+	case executes && r.Operation == nil:
+		r.Errorf("%T is a windrow.Executor, and Operation is not set: it is not tested", c)
+	case !executes && r.Operation != nil:
+		r.Errorf("Operation is set, and %T is no windrow.Executor", c)
+	}
 	for op, is := range []struct{ one, many bool }{
 		windrow.OpCreate: {creates, createsMany}, windrow.OpUpdate: {updates, updatesMany}, windrow.OpUpsert: {upserts, upsertsMany},
 		windrow.OpDelete: {deletes, deletesMany}, windrow.OpGet: {gets, getsMany},
@@ -36,6 +43,7 @@ func (r *clientRun[ID, In, Out]) implements() {
 		} {
 			name := "windrow." + v.prefix + interfaceOf(windrow.OpKind(op))
 			switch {
+			case executes && v.prefix != "": // Batches are what Execute does
 			case v.declared && !v.is:
 				r.Errorf("%s lists %v, and %T is no %s with the types of the test", v.field, windrow.OpKind(op), c, name)
 			case v.is && !v.declared:

@@ -364,7 +364,32 @@ func conformance(defect string) windrowtest.ClientTest[string, note, note] {
 		Count:   func(api http.Handler) int { return api.(*windrowtest.Records).Len(notes) },
 		Secrets: []string{secret},
 	}
+	if strings.HasPrefix(defect, "executes") {
+		c.Verbs = nil
+		c.New = func(_ testing.TB, url string, hc *http.Client) any {
+			return notesExecutor{newNotes(url, hc, defect, can)}
+		}
+		c.Operation = func(op windrow.OpKind, id string, in note) windrow.Operation {
+			o := windrow.Operation{Kind: op, ID: id, Data: in}
+			if op == windrow.OpUpsert {
+				o.ID = in.Key
+			}
+			return o
+		}
+		c.Put = func(tb testing.TB, api http.Handler, in note) string {
+			server := windrowtest.NewServer(tb, api)
+			out, err := newNotes(server.URL, server.Client(), "", can).Create(tb.Context(), in)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return out.ID
+		}
+	}
 	switch defect {
+	case "executes and does not say how":
+		c.Operation = nil
+	case "said to execute":
+		c.Operation = func(windrow.OpKind, string, note) windrow.Operation { return windrow.Operation{} }
 	case "a verb that is not listed":
 		c.Verbs = c.Verbs[:4]
 	case "a secret that is not sent":

@@ -266,6 +266,27 @@ func TestE11_E12_E14_PartialWithStatus200(t *testing.T) {
 	}
 }
 
+// E13, E14: outside a run, too, what a result does not tell is left open, and results that do not fit the operations are those
+// of none.
+func TestE13_E14_UnclearResults(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{}`, `{"success":null}`, `{"success":{},"error":{"code":"X"}}`} {
+		w := start(t, &apperytest.Server{})
+		w.always("/batch", reply(200, `[`+text+`]`))
+		out, err := w.client.Execute(t.Context(), documented()[:1])
+		if err != nil || windrow.Classify(out[0].Err).Class != windrow.ClassAmbiguous {
+			t.Errorf("%s is %+v, %v", text, out, err)
+		}
+	}
+	for _, text := range []string{`[]`, `[{"success":{}}]`, `[{"success":{}},{"success":{}},{"success":{}}]`} {
+		w := start(t, &apperytest.Server{})
+		w.always("/batch", reply(200, text))
+		if out, err := w.client.Execute(t.Context(), documented()[:2]); out != nil || !errors.Is(err, windrow.ErrProtocol) {
+			t.Errorf("%s is %+v, %v", text, out, err)
+		}
+	}
+}
+
 // E13: what is refused before sending does not shift the results.
 func TestE13_PositionsWithInvalidOperations(t *testing.T) {
 	t.Parallel()

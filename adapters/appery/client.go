@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/jsonform"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -22,11 +23,28 @@ const (
 	masterHeader   = "X-Appery-Master-Key"
 )
 
-// WithSessionToken sends the token of a user who has logged in: for databases with permissions for each object.
-func WithSessionToken(token string) rest.Option { return rest.WithHeader(sessionHeader, token) }
+// WithSessionToken sends the token of a user who has logged in: for databases with permissions for each object. It must not
+// be empty.
+func WithSessionToken(token string) rest.Option {
+	return credential("WithSessionToken", sessionHeader, token)
+}
 
-// WithMasterKey sends the master key, with which every object can be read, changed and deleted.
-func WithMasterKey(key string) rest.Option { return rest.WithHeader(masterHeader, key) }
+// WithMasterKey sends the master key, with which every object can be read, changed and deleted. It must not be empty.
+func WithMasterKey(key string) rest.Option { return credential("WithMasterKey", masterHeader, key) }
+
+// credential returns the option that sends a credential.
+func credential(option, header, value string) rest.Option {
+	if value == "" {
+		return noCredential{rest.WithHeader(header, value), option}
+	}
+	return rest.WithHeader(header, value)
+}
+
+// noCredential is an option that New refuses.
+type noCredential struct {
+	rest.Option
+	name string
+}
 
 // Client makes requests to one database. Make one with [New]. It may be used from many goroutines. It is a
 // [windrow.Executor].
@@ -48,6 +66,11 @@ func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Optio
 	}
 	if databaseID == "" {
 		return nil, errors.New("appery: the database id is empty: it is the API key in the settings of the database")
+	}
+	for _, opt := range opts {
+		if empty, ok := opt.(noCredential); ok {
+			return nil, fmt.Errorf("appery: %s: it is empty: give a credential, or leave the option out", empty.name)
+		}
 	}
 	all := []rest.Option{rest.WithHeader(databaseHeader, databaseID)}
 	if httpClient != nil {
@@ -142,13 +165,36 @@ func check(o windrow.Operation) error {
 		return &windrow.FieldError{Field: "Kind", Message: "must be create, update, delete or get: the server knows no upsert"}
 	}
 	err := o.Validate()
-	if o.Resource == "" {
+	switch o.Resource {
+	case "":
 		err = errors.Join(err, &windrow.FieldError{Field: "Resource", Message: "is required: the name of the collection"})
+	case ".", "..":
+		err = errors.Join(err, &windrow.FieldError{Field: "Resource", Message: "must be the name of a collection, and no dot segment"})
+	}
+	if o.ID == "." || o.ID == ".." {
+		err = errors.Join(err, errID)
+	}
+	if (o.Kind == windrow.OpCreate || o.Kind == windrow.OpUpdate) && o.Data != nil {
+		err = errors.Join(err, checkData(o.Data, o.Kind))
 	}
 	if o.Kind == windrow.OpCreate && o.ID != "" {
 		err = errors.Join(err, &windrow.FieldError{Field: "ID", Message: "must be empty: the server chooses the _id"})
 	}
 	return err
+}
+
+// errID is the error of an id that names no object.
+var errID = &windrow.FieldError{Field: "ID", Message: "is required, and no dot segment"}
+
+// checkData says why the data of a create or an update is no object.
+func checkData(data any, kind windrow.OpKind) error {
+	switch jsonform.Of(data) {
+	case jsonform.Object:
+		return nil
+	case jsonform.Null:
+		return &windrow.FieldError{Field: "Data", Message: "is required for " + kind.String()}
+	}
+	return &windrow.FieldError{Field: "Data", Message: "must be something whose JSON is an object, such as a struct or a map"}
 }
 
 // read returns the success or the error of an operation.
@@ -214,7 +260,7 @@ func path(collection string, id ...string) (string, error) {
 	for _, id := range id {
 		switch id {
 		case "", ".", "..":
-			return "", invalid(&windrow.FieldError{Field: "ID", Message: "is required, and no dot segment"})
+			return "", invalid(errID)
 		}
 		parts = append(parts, url.PathEscape(id))
 	}

@@ -52,6 +52,11 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
+	for want, opt := range map[string]rest.Option{"WithSessionToken: it is empty": appery.WithSessionToken(""), "WithMasterKey: it is empty": appery.WithMasterKey("")} {
+		if _, err := appery.New("", databaseID, nil, opt); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 	if c, err := appery.New("", databaseID, nil); err != nil || c.Limiter() != nil {
 		t.Errorf("%v", err)
 	}

@@ -49,11 +49,17 @@ func (c *Collection[In, Out]) Capabilities() windrow.Capabilities {
 
 // Create creates one object with POST /collections/{name}.
 func (c *Collection[In, Out]) Create(ctx context.Context, in In) (Created, error) {
+	if err := c.sendable(in, windrow.OpCreate); err != nil {
+		return Created{}, err
+	}
 	return one[Created](ctx, c.client, http.MethodPost, c.ready, in, c.name)
 }
 
 // Update changes columns of one object with PUT /collections/{name}/{id}.
 func (c *Collection[In, Out]) Update(ctx context.Context, id string, in In) (Updated, error) {
+	if err := c.sendable(in, windrow.OpUpdate); err != nil {
+		return Updated{}, err
+	}
 	return one[Updated](ctx, c.client, http.MethodPut, c.ready, in, c.name, id)
 }
 
@@ -66,6 +72,17 @@ func (c *Collection[In, Out]) Get(ctx context.Context, id string) (Out, error) {
 func (c *Collection[In, Out]) Delete(ctx context.Context, id string) error {
 	_, err := one[struct{}](ctx, c.client, http.MethodDelete, c.ready, nil, c.name, id)
 	return err
+}
+
+// sendable says why the data of a single call is not to be sent.
+func (c *Collection[In, Out]) sendable(in In, kind windrow.OpKind) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
+	if err := checkData(in, kind); err != nil {
+		return invalid(err)
+	}
+	return nil
 }
 
 // one makes a single call.

@@ -1,6 +1,7 @@
 package appery_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -62,5 +63,39 @@ func TestConformance(t *testing.T) {
 	t.Run("read", func(t *testing.T) {
 		t.Parallel()
 		windrowtest.TestClient(t, conforms(func(l label) string { return l.ID }, func(in, out label) bool { return in.Name == out.Name }, windrow.OpGet))
+	})
+}
+
+// Client is tested with operations of all kinds, whose values have different types.
+func TestConformanceOfClient(t *testing.T) {
+	t.Parallel()
+	of := conforms[label](nil, nil)
+	windrowtest.TestClient(t, windrowtest.ClientTest[string, label, any]{
+		API: of.API,
+		New: func(tb testing.TB, url string, hc *http.Client) any {
+			c, err := appery.New(url+"/rest/1/db", databaseID, hc, appery.WithSessionToken("session-secret"))
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return c
+		},
+		Batches: []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate, windrow.OpDelete, windrow.OpGet},
+		Operation: func(op windrow.OpKind, id string, in label) windrow.Operation {
+			return windrow.Operation{Kind: op, Resource: "Labels", ID: id, Data: in}
+		},
+		Input: of.Input,
+		Same: func(in label, out any) bool {
+			switch v := out.(type) {
+			case appery.Created:
+				return v.ID != "" && !v.CreatedAt.IsZero()
+			case appery.Updated:
+				return !v.UpdatedAt.IsZero()
+			case json.RawMessage:
+				var got label
+				return json.Unmarshal(v, &got) == nil && got.Name == in.Name
+			}
+			return false
+		},
+		Put: of.Put, Missing: of.Missing, Bad: of.Bad, Count: of.Count, Secrets: of.Secrets,
 	})
 }

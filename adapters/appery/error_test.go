@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 // E15, E20: errors of operations, of requests and of single calls, in both shapes.
@@ -132,4 +133,20 @@ func TestE21_Times(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// Behind a windrowtest.Server the fake misbehaves by script.
+func TestFaultsByScript(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &apperytest.Server{})
+		w.http.On(windrowtest.Is("POST", "/rest/1/db/batch"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
+		began := time.Now()
+		res, _ := windrow.CreateMany(t.Context(), w.labels, make([]label, 4), windrow.BatchSize(2), windrow.PreserveOrder(), quick)
+		check(t, "states", []windrow.State{lost, lost, ok, ok}, states(t, res))
+		check(t, "objects", 4, len(w.fake.Objects("Labels")))
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }

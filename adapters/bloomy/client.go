@@ -64,7 +64,7 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 		baseURL = BaseURL
 	}
 	if httpClient == nil {
-		httpClient = &http.Client{Timeout: requestTimeout}
+		httpClient = newHTTPClient()
 	}
 	all := append([]rest.Option{
 		rest.WithToken(apiKey), rest.WithHTTPClient(httpClient),
@@ -80,9 +80,12 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 	}
 	c.turn <- struct{}{}
 	c.Issues, c.Todos, c.UserTodos, c.Goals = &Issues{c}, &Todos{c}, &UserTodos{c}, &Goals{c}
-	c.Meetings = &Meetings{client: c, made: map[string]int{}}
+	c.Meetings = &Meetings{client: c, half: newHalfMade()}
 	return c, nil
 }
+
+// newHTTPClient returns what makes the requests of a client that was given nothing for that.
+func newHTTPClient() *http.Client { return &http.Client{Timeout: requestTimeout} }
 
 // Limiter returns the limiter of the client.
 func (c *Client) Limiter() *windrow.Limiter { return c.limiter }

@@ -16,8 +16,10 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
+	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 func todos(n int) []bloomy.NewTodo {
@@ -300,4 +302,23 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := bloomy.New("", "key", nil, rest.WithLimiter(nil)); err == nil {
 		t.Error("a nil limiter was taken")
 	}
+}
+
+// Wire 6.4: the client's own patience is that of the vendor's.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := windrowtest.NewServer(t, &bloomytest.Server{Latency: time.Hour})
+		h := bloomy.NewHTTPClient()
+		h.Transport = server.Transport()
+		c, err := bloomy.New(server.URL+"/api/v1", apiKey, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := c.UserID(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		check(t, "took", 30*time.Second, time.Since(began))
+	})
 }

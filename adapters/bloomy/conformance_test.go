@@ -50,7 +50,6 @@ func put[In any](create func(ctx context.Context, c *bloomy.Client) (int, error)
 
 func title(n int) string { return fmt.Sprint("title ", n) }
 
-// The updates of goals return nothing, so that there is no value whose loss a test could see.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	const create, update, get, remove = windrow.OpCreate, windrow.OpUpdate, windrow.OpGet, windrow.OpDelete
@@ -96,6 +95,19 @@ func TestConformance(t *testing.T) {
 		"goals": func(t *testing.T) {
 			windrowtest.TestClient(t, conforms(func(c *bloomy.Client) any { return c.Goals }, func(n int) bloomy.NewGoal { return bloomy.NewGoal{MeetingID: 50, Title: title(n), UserID: 456} },
 				func(in bloomy.NewGoal, out bloomy.Goal) bool { return in.Title == out.Title }, func(g bloomy.Goal) int { return g.ID }, create, remove))
+		},
+		// The API answers with nothing.
+		"changes of goals": func(t *testing.T) {
+			c := conforms(nil, func(n int) bloomy.GoalChange { return bloomy.GoalChange{Title: new(title(n)), UserID: 456} },
+				func(bloomy.GoalChange, struct{}) bool { return true }, nil, update)
+			c.New = func(tb testing.TB, url string, hc *http.Client) any {
+				return windrow.UpdateFunc(client(tb, url, hc).Goals.Update)
+			}
+			c.Put = put[bloomy.GoalChange](func(ctx context.Context, c *bloomy.Client) (int, error) {
+				g, err := c.Goals.Create(ctx, bloomy.NewGoal{MeetingID: 50, Title: "old", UserID: 456})
+				return g.ID, err
+			})
+			windrowtest.TestClient(t, c)
 		},
 		"meetings": func(t *testing.T) {
 			windrowtest.TestClient(t, conforms(func(c *bloomy.Client) any { return c.Meetings }, func(n int) bloomy.NewMeeting { return bloomy.NewMeeting{Title: title(n), Attendees: []int{456, 789}} },

@@ -5,10 +5,12 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 // D15: when one of the five calls fails, so does the meeting: there is no half of one.
@@ -114,4 +116,20 @@ func TestCreateWhoseAnswerIsUnreadable(t *testing.T) {
 			check(t, "calls", 4, len(w.calls()))
 		})
 	}
+}
+
+// Behind a windrowtest.Server the fake misbehaves by script.
+func TestFaultsByScript(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		w.http.On(windrowtest.Is("POST", "/api/v1/L10/456/todos"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
+		began := time.Now()
+		res, _ := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), quick)
+		check(t, "states", []windrow.State{lost, ok, ok}, states(t, res))
+		check(t, "todos", 3, w.fake.Count("todo"))
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }

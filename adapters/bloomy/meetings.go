@@ -1,13 +1,13 @@
 package bloomy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
-	"sync"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -17,9 +17,18 @@ import (
 // reads see [Meetings.Details].
 //
 // To create one takes a call for the meeting and one for each attendee. When a call for an attendee fails, the meeting is
-// there, and the item's error is an [*IncompleteMeetingError] that tells its id. The client remembers the meeting: another
-// attempt, and a [windrow.BatchProcessor.Rerun] of the same result, look who is missing and add those. An input that is
-// corrected must be told which meeting it is about: see [IncompleteMeetingError.Resume].
+// there, and the item's error is an [*IncompleteMeetingError] that tells its id. The client remembers the meeting until it
+// is complete. Whoever asks for the same again, in another attempt, a [windrow.BatchProcessor.Rerun], another run or a call
+// of Create, has those added who are missing, and no second meeting is made. The same is an input
+//
+//   - with the same Key, in runs whose processor has one ([windrow.BatchProcessor.Key]), whatever else it holds;
+//   - with the same Title, the same WithoutSelf and the same Attendees, in any order, in runs whose processor has none, and in
+//     calls outside a run.
+//
+// Inputs of one run are about a meeting each, also when they are the same. To ask for what is complete is to ask for another
+// meeting. So it is after a Delete of the incomplete one, and after a call that did not find it any more. An input that is
+// corrected must be told which meeting it is about: see [IncompleteMeetingError.Resume]. Another client, such as that of the
+// next process, knows nothing of it: there, too, Resume tells.
 type Meetings struct {
 	// UniqueTitles says that no two meetings of the current user have the same title. Then a meeting whose answer was
 	// lost is looked for by its title, if the user attends it, and not made a second time. Set it before the first use.
@@ -27,9 +36,7 @@ type Meetings struct {
 	UniqueTitles bool
 
 	client *Client
-
-	mu   sync.Mutex
-	made map[string]int // meetings that lack attendees, by the idempotency key of the item
+	half   *halfMade
 }
 
 // NewMeeting is a meeting to be created.
@@ -81,7 +88,10 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 		return Meeting{}, invalid(err)
 	}
 	attempt, _ := windrow.AttemptFrom(ctx)
-	meeting := s.begun(attempt, in)
+	meeting := in.MeetingID
+	if meeting == 0 {
+		meeting = s.half.take(attempt, in)
+	}
 	if meeting == 0 {
 		var answer struct{ MeetingID int }
 		err := s.client.post(ctx, "/L10/create", struct {
@@ -94,12 +104,16 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 		if answer.MeetingID == 0 {
 			return Meeting{}, windrow.Ambiguous(errUnreadable)
 		}
-		s.remember(attempt, answer.MeetingID)
+		s.half.begin(attempt, in, answer.MeetingID)
+		defer s.half.leave(answer.MeetingID)
 		return s.invite(ctx, attempt, in, answer.MeetingID, nil)
 	}
-	s.remember(attempt, meeting)
+	defer s.half.leave(meeting)
 	has, err := s.attendees(ctx, meeting)
 	if err != nil {
+		if errors.Is(err, windrow.ErrNotFound) {
+			s.half.gone(meeting)
+		}
 		return Meeting{}, halfway(&IncompleteMeetingError{Meeting{ID: meeting, Title: in.Title}, in.Attendees, err})
 	}
 	return s.invite(ctx, attempt, in, meeting, has)
@@ -132,7 +146,7 @@ func (s *Meetings) invite(ctx context.Context, attempt windrow.Attempt, in NewMe
 		lacks.Meeting = out
 		return Meeting{}, halfway(lacks)
 	}
-	s.forget(attempt)
+	s.half.forget(attempt, meeting)
 	return out, nil
 }
 
@@ -155,31 +169,6 @@ func halfway(e *IncompleteMeetingError) error {
 	return windrow.Classified(e, windrow.Classification{Class: c.Class, After: c.After, Kind: c.Kind})
 }
 
-// begun returns the meeting that an input is about, 0 when there is none yet.
-func (s *Meetings) begun(attempt windrow.Attempt, in NewMeeting) int {
-	if in.MeetingID != 0 {
-		return in.MeetingID
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.made[attempt.IdempotencyKey()]
-}
-
-// remember keeps which meeting an item is about: for the next attempt, and for the next run.
-func (s *Meetings) remember(attempt windrow.Attempt, meeting int) {
-	if key := attempt.IdempotencyKey(); key != "" { // "" outside a run
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.made[key] = meeting
-	}
-}
-
-func (s *Meetings) forget(attempt windrow.Attempt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.made, attempt.IdempotencyKey())
-}
-
 // attendees returns the ids of those who attend a meeting.
 func (s *Meetings) attendees(ctx context.Context, meeting int) ([]int, error) {
 	return list(ctx, s.client, at("/L10/", meeting, "/attendees"), nil, func(p person) int { return p.ID })
@@ -194,7 +183,7 @@ var (
 // Reconcile implements [windrow.Reconciler]: it finds out whether a meeting was created, and whether it is complete.
 func (s *Meetings) Reconcile(ctx context.Context, in NewMeeting) (Meeting, bool, error) {
 	attempt, _ := windrow.AttemptFrom(ctx)
-	meeting := s.begun(attempt, in)
+	meeting := cmp.Or(in.MeetingID, s.half.own(attempt))
 	if meeting == 0 {
 		if !s.UniqueTitles || in.WithoutSelf {
 			return Meeting{}, false, windrow.Permanent(errNoLookUp)
@@ -215,7 +204,8 @@ func (s *Meetings) Reconcile(ctx context.Context, in NewMeeting) (Meeting, bool,
 		if meeting == 0 {
 			return Meeting{}, false, nil
 		}
-		s.remember(attempt, meeting)
+		s.half.begin(attempt, in, meeting)
+		defer s.half.leave(meeting)
 	}
 	has, err := s.attendees(ctx, meeting)
 	if err != nil {
@@ -226,13 +216,17 @@ func (s *Meetings) Reconcile(ctx context.Context, in NewMeeting) (Meeting, bool,
 			return Meeting{}, false, nil // the next attempt finds the meeting by its key
 		}
 	}
-	s.forget(attempt)
+	s.half.forget(attempt, meeting)
 	return Meeting{ID: meeting, Title: in.Title, Attendees: in.Attendees}, true, nil
 }
 
 // Delete deletes a meeting.
 func (s *Meetings) Delete(ctx context.Context, id int) error {
-	return s.client.remove(ctx, at("/L10/", id))
+	err := s.client.remove(ctx, at("/L10/", id))
+	if err == nil || errors.Is(err, windrow.ErrNotFound) {
+		s.half.gone(id)
+	}
+	return err
 }
 
 // List returns the meetings that the current user attends, without their attendees. The API has no pages.

@@ -241,7 +241,7 @@ func TestD12_CompleteMeetingsAreForgotten(t *testing.T) {
 	})
 }
 
-// Outside a run there is no memory, and the error tells how to go on.
+// Outside a run the error tells how to go on, too.
 func TestD12_SingleCall(t *testing.T) {
 	t.Parallel()
 	w := start(t)

@@ -75,7 +75,7 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 		transport.Base = rest.NewBase(64)
 	}
 	bucket := *api
-	bucket.Transport = &rest.Transport{KeyHeader: "-", Dialect: rest.DialectOff, Base: transport.Base}
+	bucket.Transport = &rest.Transport{KeyHeader: "-", Dialect: rest.DialectOff, Base: transport.Base, Limiter: &windrow.Limiter{}}
 	bucket.Jar = nil
 	bucket.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	api.Transport = transport
@@ -100,13 +100,6 @@ func (c *Client) runOptions() []windrow.Option {
 
 // ask makes one request, and returns its answer as it is: a job has only begun then.
 func (c *Client) ask(ctx context.Context, r rest.Request) (*document, error) {
-	if attempt, ok := windrow.AttemptFrom(ctx); ok && c.rest.Limiter() == nil {
-		// The attempt has paid for one request. The others count, too.
-		attempt.Engage()
-		if err := attempt.Limiter().Wait(ctx, 1); err != nil {
-			return nil, err
-		}
-	}
 	doc := &document{method: cmp.Or(r.Method, http.MethodGet), path: r.Path}
 	answer, err := c.rest.Do(ctx, r, doc)
 	if err != nil {

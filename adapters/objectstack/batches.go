@@ -146,15 +146,15 @@ func send[Out any](ctx context.Context, c *Client, object string, operation Batc
 func (c *Client) send(ctx context.Context, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) (BatchUpdateResponse, error) {
 	switch {
 	case operation == OperationUpdate:
-		return c.UpdateMany(ctx, object, UpdateManyRequest{Records: records, Options: options})
+		return c.updateMany(ctx, object, UpdateManyRequest{Records: records, Options: options})
 	case operation == OperationDelete:
 		ids := make([]string, len(records))
 		for i, r := range records {
 			ids[i] = r.ID
 		}
-		return c.DeleteMany(ctx, object, DeleteManyRequest{IDs: ids, Options: options})
+		return c.deleteMany(ctx, object, DeleteManyRequest{IDs: ids, Options: options})
 	}
-	return c.Batch(ctx, object, BatchUpdateRequest{Operation: operation, Records: records, Options: options})
+	return c.batch(ctx, object, BatchUpdateRequest{Operation: operation, Records: records, Options: options})
 }
 
 // row is what an answer says of one record.
@@ -259,21 +259,33 @@ func (i *Inserter[In, Out]) Create(ctx context.Context, in In) (Out, error) {
 	return i.resource.Create(ctx, in)
 }
 
-// CreateBatch creates all of the records or none.
+// CreateBatch creates all of the records or none. When one of them is not valid none is sent, and the others have an error
+// that matches [windrow.ErrRolledBack].
 func (i *Inserter[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
 	r := i.resource
 	if err := r.ready(); err != nil {
 		return nil, err
 	}
-	records := make([]any, len(in))
+	records, out := make([]any, len(in)), make([]windrow.Outcome[Out], len(in))
+	refused := false
 	for k := range in {
 		records[k] = in[k]
+		if err := (BatchRecord{Data: in[k]}).validateData(OperationCreate); err != nil {
+			refused, out[k].Err = true, invalid(err)
+		}
 	}
-	created, err := r.client.CreateMany(ctx, r.object, records)
+	if refused {
+		for k := range out {
+			if out[k].Err == nil {
+				out[k].Err = errWhole
+			}
+		}
+		return out, nil
+	}
+	created, err := r.client.createMany(ctx, r.object, records)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]windrow.Outcome[Out], len(in))
 	for k, record := range created {
 		var id struct {
 			ID string `json:"id"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,7 +102,7 @@ func TestC6_C20_C_n5_CapIsLearned(t *testing.T) {
 				t.Error(err)
 			}
 			check(t, "requests of the next run", []int{30, 30}, sizes()[5:])
-			_, err = w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: make([]objectstack.BatchRecord, 31)})
+			_, err = w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: slices.Repeat([]objectstack.BatchRecord{{Data: account{}}}, 31)})
 			if c := windrow.Classify(err); c.Class != windrow.ClassTooLarge || c.MaxItems != 30 {
 				t.Errorf("%v is %+v", err, c)
 			}

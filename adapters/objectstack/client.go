@@ -1,6 +1,7 @@
 package objectstack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,26 +69,57 @@ func (c *Client) maxRecords(chosen int) int {
 }
 
 // Batch carries out one operation on many records of an object with POST /data/{object}/batch. A request without records
-// is answered here. The error is that of the request; those of the records are in the answer.
+// is answered here, and one that is not valid, or that holds more records than the server takes, is not sent: that is
+// DefaultMaxRecords until a refusal has told another number. (A [Resource] may be told, see [WithMaxRecords].) The error is
+// that of the request; those of the records are in the answer.
 func (c *Client) Batch(ctx context.Context, object string, request BatchUpdateRequest) (BatchUpdateResponse, error) {
-	if err := request.Operation.Validate(); err != nil {
-		return BatchUpdateResponse{}, invalid(err)
+	if err := c.check(len(request.Records), request.validate()); err != nil {
+		return BatchUpdateResponse{}, err
 	}
-	return c.batch(ctx, object, "batch", request.Operation, len(request.Records), request.Options, request)
+	return c.batch(ctx, object, request)
 }
 
 // UpdateMany updates many records of an object with POST /data/{object}/updateMany, as [Client.Batch] does.
 func (c *Client) UpdateMany(ctx context.Context, object string, request UpdateManyRequest) (BatchUpdateResponse, error) {
-	return c.batch(ctx, object, "updateMany", OperationUpdate, len(request.Records), request.Options, request)
+	if err := c.check(len(request.Records), request.validate()); err != nil {
+		return BatchUpdateResponse{}, err
+	}
+	return c.updateMany(ctx, object, request)
 }
 
 // DeleteMany deletes many records of an object with POST /data/{object}/deleteMany, as [Client.Batch] does.
 func (c *Client) DeleteMany(ctx context.Context, object string, request DeleteManyRequest) (BatchUpdateResponse, error) {
-	return c.batch(ctx, object, "deleteMany", OperationDelete, len(request.IDs), request.Options, request)
+	if err := c.check(len(request.IDs), request.validate()); err != nil {
+		return BatchUpdateResponse{}, err
+	}
+	return c.deleteMany(ctx, object, request)
 }
 
-// batch makes a request to one of the endpoints that answer with a result for each record.
-func (c *Client) batch(ctx context.Context, object, endpoint string, operation BatchOperationType, n int, options BatchOptions, body any) (BatchUpdateResponse, error) {
+// check returns the error of a request that is not to be sent: for what is wrong with its n records, or for their number.
+func (c *Client) check(n int, wrong error) error {
+	if wrong != nil {
+		return invalid(wrong)
+	}
+	config := BatchConfig{Enabled: true, MaxRecordsPerBatch: cmp.Or(int(c.max.Load()), DefaultMaxRecords)}
+	return windrow.Classified(config.Admits(n), windrow.Classification{
+		Class: windrow.ClassTooLarge, MaxItems: config.MaxRecordsPerBatch, Kind: windrow.KindValidation,
+	})
+}
+
+func (c *Client) batch(ctx context.Context, object string, request BatchUpdateRequest) (BatchUpdateResponse, error) {
+	return c.request(ctx, object, "batch", request.Operation, len(request.Records), request.Options, request)
+}
+
+func (c *Client) updateMany(ctx context.Context, object string, request UpdateManyRequest) (BatchUpdateResponse, error) {
+	return c.request(ctx, object, "updateMany", OperationUpdate, len(request.Records), request.Options, request)
+}
+
+func (c *Client) deleteMany(ctx context.Context, object string, request DeleteManyRequest) (BatchUpdateResponse, error) {
+	return c.request(ctx, object, "deleteMany", OperationDelete, len(request.IDs), request.Options, request)
+}
+
+// request makes a request to one of the endpoints that answer with a result for each record.
+func (c *Client) request(ctx context.Context, object, endpoint string, operation BatchOperationType, n int, options BatchOptions, body any) (BatchUpdateResponse, error) {
 	none := BatchUpdateResponse{Success: true, Operation: operation}
 	path, err := dataPath(object, endpoint)
 	if err != nil || n == 0 {
@@ -121,8 +153,19 @@ func (c *Client) post(ctx context.Context, path string, body any) (answer BatchU
 }
 
 // CreateMany creates many records of an object with POST /data/{object}/createMany: all or none. It returns them as the
-// server does, in their order.
+// server does, in their order. What is not valid, or too much, is not sent: see [Client.Batch].
 func (c *Client) CreateMany(ctx context.Context, object string, records []any) ([]json.RawMessage, error) {
+	var errs []error
+	for i, record := range records {
+		errs = append(errs, under(fmt.Sprintf("records[%d]", i), BatchRecord{Data: record}.validateData(OperationCreate)))
+	}
+	if err := c.check(len(records), errors.Join(errs...)); err != nil {
+		return nil, err
+	}
+	return c.createMany(ctx, object, records)
+}
+
+func (c *Client) createMany(ctx context.Context, object string, records []any) ([]json.RawMessage, error) {
 	path, err := dataPath(object, "createMany")
 	if err != nil || len(records) == 0 {
 		return nil, err

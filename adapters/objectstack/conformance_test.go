@@ -1,6 +1,7 @@
 package objectstack_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -56,5 +57,33 @@ func TestConformance(t *testing.T) {
 		c := conforms(false, func(r *objectstack.Resource[account, account]) any { return r.Inserter() })
 		c.Verbs, c.Batches = []windrow.OpKind{windrow.OpCreate}, []windrow.OpKind{windrow.OpCreate}
 		windrowtest.TestClient(t, c)
+	})
+	t.Run("Transaction", func(t *testing.T) {
+		t.Parallel()
+		of := conforms(false, nil)
+		windrowtest.TestClient(t, windrowtest.ClientTest[string, account, any]{
+			API: of.API,
+			New: func(tb testing.TB, url string, hc *http.Client) any {
+				c, err := objectstack.New(url+"/api/v1", token, hc)
+				if err != nil {
+					tb.Fatal(err)
+				}
+				return c.Transaction()
+			},
+			Batches: []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate, windrow.OpDelete},
+			Operation: func(op windrow.OpKind, id string, in account) windrow.Operation {
+				return windrow.Operation{Kind: op, Resource: "account", ID: id, Data: in}
+			},
+			Input: of.Input,
+			Same: func(in account, out any) bool {
+				var got account
+				record, _ := out.(json.RawMessage)
+				return json.Unmarshal(record, &got) == nil && got.Name == in.Name && got.ID != ""
+			},
+			Put: func(_ testing.TB, api http.Handler, in account) string {
+				return api.(*objectstacktest.Server).Add("account", objectstacktest.Record{"name": in.Name})
+			},
+			Missing: of.Missing, Bad: of.Bad, Count: of.Count, Secrets: of.Secrets, Classes: of.Classes,
+		})
 	})
 }

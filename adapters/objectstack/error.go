@@ -271,7 +271,7 @@ func (e *Error) kind() windrow.ErrorKind {
 	switch {
 	case e.Code == "TIMEOUT":
 		return windrow.KindTimeout
-	case e.HTTPStatus == http.StatusForbidden || e.HTTPStatus == http.StatusNotFound || e.HTTPStatus == http.StatusConflict:
+	case e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden || e.HTTPStatus == http.StatusNotFound || e.HTTPStatus == http.StatusConflict:
 		return windrow.KindResource
 	case e.HTTPStatus >= 400 && e.HTTPStatus < 500:
 		return windrow.KindValidation

@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/windrowtest"
 )
 
 // C10, C25, C-n12, wire 6.2: both envelopes, codes in either case, and what follows from the error of a request.
@@ -49,6 +50,7 @@ func TestC25_C_n12_ErrorsOfRequests(t *testing.T) {
 			"CONCURRENT_MODIFICATION", windrow.Classification{Class: windrow.ClassTransient, After: 500 * time.Millisecond, Kind: windrow.KindValidation}},
 		{"a server error, retryable: it may have written", 500, `{"error":"m","code":"INTERNAL_ERROR","retryable":true}`, "INTERNAL_ERROR", windrow.Classification{Class: windrow.ClassAmbiguous}},
 		{"forbidden", 403, `{"error":"m","code":"PERMISSION_DENIED","retryable":true}`, "PERMISSION_DENIED", windrow.Classification{Class: windrow.ClassFatal, Kind: windrow.KindResource}},
+		{"what records are told, of a request", 400, `{"error":"m","code":"ROLLED_BACK"}`, "ROLLED_BACK", windrow.Classification{Kind: windrow.KindValidation}},
 		{"not found", 404, `{"error":"m","code":"OBJECT_NOT_FOUND"}`, "OBJECT_NOT_FOUND", windrow.Classification{Kind: windrow.KindResource}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,6 +69,9 @@ func TestC25_C_n12_ErrorsOfRequests(t *testing.T) {
 			check(t, "class", tt.want.Class, got.Class)
 			check(t, "after", tt.want.After, got.After)
 			check(t, "max", tt.want.MaxItems, got.MaxItems)
+			if errors.Is(err, windrow.ErrRolledBack) {
+				t.Errorf("error %v says that the whole request may be sent again", err)
+			}
 			if _, ok := errors.AsType[*rest.Error](err); !ok {
 				t.Errorf("error %v does not unwrap to a *rest.Error", err)
 			}
@@ -87,7 +92,7 @@ func TestC25_ErrorInASuccess(t *testing.T) {
 	} {
 		w := start(t, &objectstacktest.Server{})
 		w.always("/batch", reply(200, body))
-		_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: make([]objectstack.BatchRecord, 1)})
+		_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: []objectstack.BatchRecord{{Data: account{}}}})
 		got := windrow.Classify(err)
 		if errorOf(t, err).Code == "" || got.Class != want.Class || got.After != want.After || got.MaxItems != want.MaxItems {
 			t.Errorf("%s is %+v: %v", body, got, err)
@@ -127,6 +132,7 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 		{`{"code":"TIMEOUT"}`, ambiguous, 0, windrow.KindTimeout, nil},
 		{`{"code":"X","httpStatus":504}`, ambiguous, 0, windrow.KindSystem, nil},
 		{`{"code":"EXPIRED_TOKEN","category":"authentication"}`, fatal, 0, windrow.KindResource, nil},
+		{`{"code":"X","httpStatus":401}`, fatal, 0, windrow.KindResource, nil},
 		{`{"code":"rolled_back"}`, transient, 0, windrow.KindSystem, windrow.ErrRolledBack},
 		{`{"code":"NOT_ATTEMPTED"}`, transient, 0, windrow.KindSystem, windrow.ErrRolledBack},
 		{`{}`, permanent, 0, windrow.KindSystem, nil},
@@ -204,6 +210,22 @@ func TestNoSecretsAnywhere(t *testing.T) {
 			if strings.Contains(text, token) || strings.Contains(text, "hidden content") {
 				t.Errorf("a secret shows in %s", text)
 			}
+		}
+	})
+}
+
+// Behind a windrowtest.Server the fake misbehaves by script.
+func TestFaultsByScript(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, &objectstacktest.Server{})
+		w.http.On(windrowtest.Is("POST", "/api/v1/data/account/batch"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
+		began := time.Now()
+		res, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 4), windrow.BatchSize(2), windrow.PreserveOrder(), quick)
+		check(t, "states", []windrow.State{lost, lost, ok, ok}, states(t, res))
+		check(t, "accounts", 4, len(w.fake.Records("account")))
+		if took := time.Since(began); took < 2*time.Second {
+			t.Errorf("took %v", took)
 		}
 	})
 }

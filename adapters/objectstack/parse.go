@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/jsonform"
 )
 
 // Type is one of the types of the batch protocol.
@@ -150,29 +151,23 @@ func (r BatchRecord) Validate(operation BatchOperationType) error {
 	return errors.Join(errs...)
 }
 
+// validateData says why the data is no record.
 func (r BatchRecord) validateData(operation BatchOperationType) error {
-	v := reflect.ValueOf(r.Data)
-	for v.Kind() == reflect.Pointer && !v.IsNil() {
-		v = v.Elem()
-	}
-	switch v.Kind() {
-	case reflect.Struct:
+	switch jsonform.Of(r.Data) {
+	case jsonform.Object:
 		return nil
-	case reflect.Map, reflect.Pointer, reflect.Invalid:
-		if v.Kind() == reflect.Map && !v.IsNil() {
-			return nil
-		}
+	case jsonform.Null:
 		return refuse("data", "is required for %s", operation)
-	}
-	if _, own := r.Data.(json.Marshaler); own {
-		return nil // it knows what it is
 	}
 	return refuse("data", "must be an object")
 }
 
+// admits says why a deployment that chose nothing does not take a batch with so many records.
+func admits(records int) error { return DefaultConfig().Admits(records) }
+
 // validateRecords says what is wrong with the records of a batch.
 func validateRecords(records []BatchRecord, operation BatchOperationType) error {
-	errs := []error{DefaultConfig().Admits(len(records))}
+	var errs []error
 	for i, r := range records {
 		errs = append(errs, under(fmt.Sprintf("records[%d]", i), r.Validate(operation)))
 	}
@@ -181,6 +176,11 @@ func validateRecords(records []BatchRecord, operation BatchOperationType) error 
 
 // Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
 func (r BatchUpdateRequest) Validate() error {
+	return errors.Join(admits(len(r.Records)), r.validate())
+}
+
+// validate is Validate for a deployment of which nothing is known.
+func (r BatchUpdateRequest) validate() error {
 	if err := r.Operation.Validate(); err != nil {
 		return err
 	}
@@ -188,11 +188,19 @@ func (r BatchUpdateRequest) Validate() error {
 }
 
 // Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
-func (r UpdateManyRequest) Validate() error { return validateRecords(r.Records, OperationUpdate) }
+func (r UpdateManyRequest) Validate() error {
+	return errors.Join(admits(len(r.Records)), r.validate())
+}
+
+func (r UpdateManyRequest) validate() error { return validateRecords(r.Records, OperationUpdate) }
 
 // Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
 func (r DeleteManyRequest) Validate() error {
-	errs := []error{DefaultConfig().Admits(len(r.IDs))}
+	return errors.Join(admits(len(r.IDs)), r.validate())
+}
+
+func (r DeleteManyRequest) validate() error {
+	var errs []error
 	for i, id := range r.IDs {
 		if id == "" {
 			errs = append(errs, refuse(fmt.Sprintf("ids[%d]", i), "is empty"))

@@ -93,12 +93,12 @@ func (r *Resource[In, Out]) Capabilities() windrow.Capabilities {
 
 // Create creates one record with POST /data/{object}.
 func (r *Resource[In, Out]) Create(ctx context.Context, in In) (Out, error) {
-	return r.one(ctx, http.MethodPost, "", in)
+	return r.write(ctx, http.MethodPost, "", OperationCreate, in)
 }
 
 // Update changes fields of one record with PATCH /data/{object}/{id}.
 func (r *Resource[In, Out]) Update(ctx context.Context, id string, in In) (Out, error) {
-	return r.one(ctx, http.MethodPatch, id, in)
+	return r.write(ctx, http.MethodPatch, id, OperationUpdate, in)
 }
 
 // Upsert creates or updates one record by its ExternalID or its ID. There is no endpoint for one: it is a batch.
@@ -140,6 +140,17 @@ func (r *Resource[In, Out]) ready() error {
 		return windrow.Fatal(errors.New("objectstack: the Resource is empty: make one with NewResource"))
 	}
 	return r.err
+}
+
+// write sends a record, unless it is none.
+func (r *Resource[In, Out]) write(ctx context.Context, method, id string, operation BatchOperationType, in In) (out Out, err error) {
+	if err := r.ready(); err != nil {
+		return out, err
+	}
+	if err := (BatchRecord{Data: in}).validateData(operation); err != nil {
+		return out, invalid(err)
+	}
+	return r.one(ctx, method, id, in)
 }
 
 // one makes a request whose answer is {"object", "id", "record"}.

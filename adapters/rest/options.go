@@ -64,7 +64,7 @@ func (c *config) refuse(format string, args ...any) {
 }
 
 // WithLimiter makes every request ask the limiter first, and teach it. Give the same one to the runs. Without it
-// nothing is limited but what the runs limit, whose own limiters learn from the answers.
+// the requests of a run ask and teach the run's limiter, and others none.
 func WithLimiter(l *windrow.Limiter) Option {
 	return optionFunc(func(c *config) {
 		if l == nil {

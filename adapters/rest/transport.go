@@ -36,8 +36,8 @@ type Transport struct {
 	// Base makes the requests. Nil means one like that of [NewBase], with as many connections as the limiter allows
 	// calls, 64 or more. A Base that does not honour [net/http/httptrace] is taken to have sent what it fails with.
 	Base http.RoundTripper
-	// Limiter is asked before each request, and learns from each answer. Nil means that none is asked, and that answers
-	// teach the limiter of the run that makes the request.
+	// Limiter is asked before each request, and learns from each answer. Nil means that of the run for the requests that
+	// a run makes, and none for others.
 	Limiter *windrow.Limiter
 	// KeyHeader is the header that carries the idempotency key. "" means "Idempotency-Key", and "-" that none is sent.
 	KeyHeader string
@@ -80,11 +80,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // within makes a request of an attempt.
 func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Response, error) {
 	attempt.Engage()
-	if t.Limiter != nil {
-		if err := t.Limiter.Wait(req.Context(), 1); err != nil {
-			closeBody(req)
-			return nil, err
-		}
+	limiter := cmp.Or(t.Limiter, attempt.Limiter())
+	if err := limiter.Wait(req.Context(), 1); err != nil {
+		closeBody(req)
+		return nil, err
 	}
 	sent := time.Now()
 	r := record{attempt: attempt, changes: changes(req.Method)}
@@ -98,14 +97,11 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	} else {
 		r.answered(res.StatusCode, said.throttled)
 	}
-	// The run tells its own limiter what became of the attempt; but what an SDK is refused and tries again by itself,
-	// the run never sees, and headers neither.
-	learner := cmp.Or(t.Limiter, attempt.Limiter())
-	own := attempt.Limiter() == learner
-	if !own || said.throttled || len(said.quotas) > 0 {
-		learner.Observe(windrow.Feedback{
-			Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas,
-			Failed: tellsNothing(res, err) || own && !said.throttled,
+	// The run counts what became of the attempt, but only at its end. What an SDK is refused and tries again by itself the
+	// run never sees, nor headers; and an attempt of many requests must not keep shut what one of them has opened.
+	if failed := tellsNothing(res, err); !failed || said.throttled || len(said.quotas) > 0 {
+		limiter.Observe(windrow.Feedback{
+			Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas, Failed: failed,
 		})
 	}
 	return res, err

@@ -164,17 +164,18 @@ func (r *Run) chain(item int) {
 	r.live[key] = item
 }
 
-// Claim says that an item of a stream is the one with its key. It reports false when another one is in the stream; the
-// item is fed all the same, with a slot that says so. It is for runs in which no key may be sent twice (KeysOnce).
-func (r *Run) Claim(item int) bool {
+// Claim says that an item of a stream is the one with its key, and returns it. It returns another one that is in the
+// stream already; then the item is fed all the same, with a slot that says so. It is for runs in which no key may be sent
+// twice (KeysOnce).
+func (r *Run) Claim(item int) int {
 	key := r.cfg.KeyOf(item)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, taken := r.live[key]; taken {
-		return false
+	if first, taken := r.live[key]; taken {
+		return first
 	}
 	r.live[key] = item
-	return true
+	return item
 }
 
 // release lets the item go that waits for one that has ended.

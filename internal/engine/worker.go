@@ -388,12 +388,12 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 	return err
 }
 
-// intend has somebody remember that items are about to be sent, if they must not be sent twice. It reports false when
-// that failed: then nothing may leave.
+// intend has somebody remember that items are about to be sent, if they must not be sent twice, or only with the same
+// members. It reports false when that failed: then nothing may leave.
 func (r *Run) intend(a *Attempt, items []int) bool {
 	if !slices.ContainsFunc(items, func(i int) bool {
 		t := r.traits(i)
-		return !t.Read && (!t.Repeatable || t.WholeOnly && len(items) > 1)
+		return !t.Read && (!t.Repeatable || t.WholeOnly)
 	}) {
 		return true
 	}

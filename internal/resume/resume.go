@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 
@@ -96,7 +97,13 @@ func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool
 		return entry, false, failed(err)
 	}
 	fresh := entry.State == engine.NotAttempted || entry.State == engine.Failed
-	if !fresh && r.Fingerprint != nil && entry.Fingerprint != "" && r.Fingerprint(item) != entry.Fingerprint {
+	now := entry.Fingerprint
+	if !fresh && r.Fingerprint != nil && now != "" {
+		if err := r.ask("Fingerprint", func() { now = r.Fingerprint(item) }); err != nil {
+			return entry, false, err
+		}
+	}
+	if now != entry.Fingerprint {
 		r.Table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: ErrContentChanged, Kind: engine.Validation})
 		return entry, false, nil
 	}
@@ -206,7 +213,7 @@ func (r *Resumption) mayReplay(intent Intent, items []int) bool {
 	if intent.Handle != "" {
 		return true
 	}
-	return len(items) > 1 && len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
+	return len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
 }
 
 // mayTakeUp reports whether something can be done for an item that an earlier run has begun.
@@ -221,7 +228,11 @@ func (r *Resumption) Keep(hooks *engine.Hooks, stop func(error)) {
 	hooks.Settled = func(lo, hi int) {
 		entries := make([]Entry, 0, hi-lo)
 		for i := lo; i < hi; i++ {
-			entries = append(entries, r.entry(i))
+			e, err := r.entry(i)
+			if err != nil {
+				stop(err)
+			}
+			entries = append(entries, e)
 		}
 		if err := r.Journal.Record(entries); err != nil {
 			stop(failed(err))
@@ -237,16 +248,27 @@ func (r *Resumption) intent(a *engine.Attempt, items []int) Intent {
 	return Intent{Keys: keys, IdempotencyKey: r.KeyFor(items), Attempt: a.Number()}
 }
 
-// entry is what the journal is to remember of an item that has ended.
-func (r *Resumption) entry(item int) Entry {
+// entry is what the journal is to remember of an item that has ended. That is true even when a hook panics, which the
+// error names.
+func (r *Resumption) entry(item int) (Entry, error) {
 	slot := r.Table.At(item)
-	e := Entry{Key: r.Key(item), State: slot.State, Reason: slot.Reason, ID: r.ID(item)}
+	e := Entry{Key: r.Key(item), State: slot.State, Reason: slot.Reason}
+	err := r.ask("ResultID", func() { e.ID = r.ID(item) })
 	if r.Fingerprint != nil {
-		if _, _, ok := parallel.Call(func() { e.Fingerprint = r.Fingerprint(item) }); !ok {
-			e.Fingerprint = "" // it was good enough when the item was looked up
-		}
+		err = errors.Join(err, r.ask("Fingerprint", func() { e.Fingerprint = r.Fingerprint(item) }))
 	}
-	return e
+	return e, err
+}
+
+// ask calls a hook and makes an error of its panic.
+func (r *Resumption) ask(hook string, f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("windrow: %s: %w", hook, r.Lost(v, debug.Stack()))
+		}
+	}()
+	f()
+	return nil
 }
 
 // SaveHandle has the journal remember the handle of a job that an attempt has begun.

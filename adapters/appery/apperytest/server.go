@@ -1,5 +1,11 @@
 // Package apperytest is a fake of the database API of Appery.io for tests. It is strict about headers and bodies, so that a
 // client that is not fails here before it fails elsewhere.
+//
+// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
+// cuts, delays and more:
+//
+//	server := windrowtest.NewServer(t, &apperytest.Server{})
+//	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 package apperytest
 
 import (

@@ -36,7 +36,21 @@ func (s *Server) create(c *call, kind string, meeting int, title, user any, more
 	}
 	maps.Copy(r, more)
 	s.records[kind][id] = r
-	return shown(r), 0, ""
+	answer := record{}
+	for _, name := range answered[kind] {
+		answer[name] = r[name]
+	}
+	if kind == "rock" {
+		answer["Owner"] = record{"Name": owner["Name"]}
+	}
+	return answer, 0, ""
+}
+
+// answered are the fields that the answer to a create has. A read tells more.
+var answered = map[string][]string{
+	"issue": {"Id", "Name", "OriginId", "Origin", "Owner", "DetailsUrl"},
+	"todo":  {"Id", "Name", "DetailsUrl", "DueDate", "CreateTime"},
+	"rock":  {"Id", "Owner", "Origins", "CreateTime", "Completion"},
 }
 
 // shown is a record without what the server keeps for itself.

@@ -1,5 +1,11 @@
 // Package bloomytest is a fake of Bloom Growth's API for tests. It is strict about headers, about the casing of paths and of
 // fields, which is mixed, and about what it does not know, so that a client that is not fails here before it fails elsewhere.
+//
+// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
+// cuts, delays and more:
+//
+//	server := windrowtest.NewServer(t, &bloomytest.Server{})
+//	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 package bloomytest
 
 import (

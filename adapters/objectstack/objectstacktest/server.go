@@ -1,5 +1,11 @@
 // Package objectstacktest is a fake ObjectStack server for tests: the data API with its batches, of both generations. It
 // is strict about headers, bodies and options, so that a client that is not fails here before it fails elsewhere.
+//
+// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
+// cuts, delays and more:
+//
+//	server := windrowtest.NewServer(t, &objectstacktest.Server{})
+//	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 package objectstacktest
 
 import (

@@ -1,0 +1,21 @@
+// Package refusal lets a run end before it begins.
+package refusal
+
+import "context"
+
+// Context returns a context that has ended because of err: a run with it sends nothing, and err is its cause. Unlike one
+// that was cancelled with a cause it does not match [context.Canceled], since nobody cancelled anything.
+func Context(parent context.Context, err error) context.Context {
+	done := make(chan struct{})
+	close(done)
+	return refused{parent, done, err}
+}
+
+type refused struct {
+	context.Context
+	done chan struct{}
+	err  error
+}
+
+func (r refused) Done() <-chan struct{} { return r.done }
+func (r refused) Err() error            { return r.err }
