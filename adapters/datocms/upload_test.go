@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,11 +115,11 @@ func TestTheBucketIsSomebodyElses(t *testing.T) {
 		for _, host := range []string{bucket, "site-api.datocms.com"} {
 			jar.SetCookies(&url.URL{Scheme: "https", Host: host}, []*http.Cookie{{Name: "session", Value: "secret"}})
 		}
-		puts := 0
+		var puts atomic.Int32
 		client, err := datocms.New("", "token", &http.Client{Jar: jar, Transport: direct(func(w http.ResponseWriter, r *http.Request) {
 			cookies := 1
 			if r.Host == bucket {
-				puts++
+				puts.Add(1)
 				cookies = 0
 				w.Header().Set("X-RateLimit-Limit", "30")
 				w.Header().Set("X-RateLimit-Remaining", "0")
@@ -132,7 +133,7 @@ func TestTheBucketIsSomebodyElses(t *testing.T) {
 		}
 		began := time.Now()
 		process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a"), named("b"), named("c"), named("d"), named("e"))
-		check(t, "files", 5, puts)
+		check(t, "files", 5, puts.Load())
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}

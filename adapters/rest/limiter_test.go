@@ -36,7 +36,7 @@ func TestTransportTakesTokensInsideARun(t *testing.T) {
 	})
 }
 
-// A transport without a limiter asks none, and teaches that of the run, for which it is the only one that sees headers.
+// A transport without a limiter teaches that of the run, for which it is the only one that sees headers.
 func TestTransportWithoutALimiterTeachesTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -25,8 +25,7 @@ import (
 //
 // In both cases the limiter learns from the answer. A 429, and a 503 with Retry-After, throttle it for everybody
 // (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4). What headers such as RateLimit and X-RateLimit-Remaining
-// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]). A Transport without a limiter teaches that
-// of the run whose request it makes, but asks none.
+// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]).
 //
 // The Timeout of an [http.Client] counts the time that its transport waits, too, which net/http knows nothing of: leave it
 // out for an SDK that makes many requests at once. (A [Client] takes care of that.)
