@@ -267,7 +267,7 @@ func TestA54_A59_RetriesOfAnUpload(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server, client := start(t, datocmstest.Config{JobTime: time.Millisecond})
+				server, client := start(t, datocmstest.Config{JobTime: time.Nanosecond}) // it has ended when somebody looks
 				failed := false
 				server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
 					if !failed && strings.HasPrefix(r.Path, tt.path) && r.Method != http.MethodGet || !failed && strings.HasPrefix(r.Path, "/job-results/") && tt.path == "/job-results/" {

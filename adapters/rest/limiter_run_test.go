@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +20,9 @@ func TestARequestOpensTheLimiterOfItsRun(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			requests := 0
+			var requests atomic.Int64
 			s := windrowtest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				if requests++; requests == 7 {
+				if requests.Add(1) == 7 {
 					w.Header().Set("Retry-After", "60")
 					w.WriteHeader(http.StatusTooManyRequests)
 					return
@@ -62,8 +64,11 @@ func TestHeadersTeachTheLimiterOfTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const limit, window, n = 10, 2 * time.Second, 100
+		var mu sync.Mutex
 		began, used, current, throttled := time.Now(), 0, 0, 0
 		s := windrowtest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
 			into := time.Since(began)
 			if k := int(into / window); k != current {
 				current, used = k, 0
@@ -82,7 +87,6 @@ func TestHeadersTeachTheLimiterOfTheRun(t *testing.T) {
 				w.WriteHeader(http.StatusTooManyRequests)
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte(`{}`))
