@@ -249,6 +249,10 @@ func TestF58_BegunAndNotEnded(t *testing.T) {
 		for _, stream := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/stream %t", tt.name, stream), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
+					opts := []windrow.Option{windrow.Concurrency(1)}
+					if stream {
+						opts = append(opts, windrow.Linger(time.Second)) // so that chunks are full
+					}
 					j := newMemory()
 					var left *memory
 					var key string
@@ -259,7 +263,7 @@ func TestF58_BegunAndNotEnded(t *testing.T) {
 						return nil
 					})
 					f.batch = func(c *call) ([]windrow.Outcome[string], error) { return outcomes(c.ids), f.script(c) }
-					if _, err := results(t, journaled(f, j, tt.caps, tt.bulk, windrow.Concurrency(1)), stream, ids(3)); err != nil {
+					if _, err := results(t, journaled(f, j, tt.caps, tt.bulk, opts...), stream, ids(3)); err != nil {
 						t.Fatal(err)
 					}
 					if left.entries["i0"].State == windrow.Unknown != tt.intent {
@@ -280,7 +284,7 @@ func TestF58_BegunAndNotEnded(t *testing.T) {
 						return nil
 					}
 					f.batch = func(c *call) ([]windrow.Outcome[string], error) { return outcomes(c.ids), f.script(c) }
-					p := journaled(f, left, tt.caps, tt.bulk, windrow.Concurrency(1))
+					p := journaled(f, left, tt.caps, tt.bulk, opts...)
 					if tt.look != nil {
 						p.Reconcile = f.find
 					}
