@@ -283,30 +283,36 @@ func TestF28_AServerThatThrottlesForEver(t *testing.T) {
 	}
 }
 
-// F44: two clients with a limiter each share one quota. Neither knows of the other; both get on, and most of the quota is used.
+// F44: two clients with a limiter each share one quota. Neither knows of the other; both get on, and most of the quota is
+// used. Which of them gets what is left of it is chance, so that the middle one of five runs counts.
 func TestF44_TwoLimitersShareOneQuota(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const items = 1000
-		s := newBucketServer(20, 20)
-		began := time.Now()
-		var wg sync.WaitGroup
-		for range 2 {
-			wg.Go(func() {
-				p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { return 0, s.call() })
-				if res, err := p.Run(t.Context(), make([]int, items)); err != nil || res.Stats().Succeeded != items {
-					t.Errorf("%d of %d succeeded: %v", res.Stats().Succeeded, items, err)
-				}
-			})
-		}
-		wg.Wait()
-		if took, ideal := time.Since(began), 99*time.Second; took > ideal*3/2 {
-			t.Errorf("took %v, want little more than the %v that the server needs", took, ideal)
-		}
-		if share := float64(s.throttled) / float64(len(s.requests)); share > 0.15 {
-			t.Errorf("%.0f %% of the requests were refused", 100*share)
-		}
-	})
+	const runs, items = 5, 1000
+	var times []time.Duration
+	for range runs {
+		synctest.Test(t, func(t *testing.T) {
+			s := newBucketServer(20, 20)
+			began := time.Now()
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() {
+					p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { return 0, s.call() })
+					if res, err := p.Run(t.Context(), make([]int, items)); err != nil || res.Stats().Succeeded != items {
+						t.Errorf("%d of %d succeeded: %v", res.Stats().Succeeded, items, err)
+					}
+				})
+			}
+			wg.Wait()
+			times = append(times, time.Since(began))
+			if share := float64(s.throttled) / float64(len(s.requests)); share > 0.15 {
+				t.Errorf("%.0f %% of the requests were refused", 100*share)
+			}
+		})
+	}
+	slices.Sort(times)
+	if took, ideal := times[runs/2], 99*time.Second; took > ideal*5/4 {
+		t.Errorf("took %v, want little more than the %v that the server needs", took, ideal)
+	}
 }
 
 // What the caller allows is a ceiling for all that the limiter learns.
