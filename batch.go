@@ -592,14 +592,21 @@ func (o *owner) keyOf(item int) string {
 	return o.keys[item&o.mask]
 }
 
+// ownKey returns the key that the caller gave an item and no other one, "" when there is none.
+func (o *owner) ownKey(item int) string {
+	if !o.unique {
+		return ""
+	}
+	return o.keyOf(item)
+}
+
+// plain reports whether an item is known by its index alone.
+func (o *owner) plain(item int) bool { return o.ownKey(item) == "" && o.revisions[item] == 0 }
+
 // itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
 // of the first one; nor must a second update of one record, today's or tomorrow's.
 func (o *owner) itemKey(item int) string {
-	var key string
-	if o.unique {
-		key = o.keyOf(item)
-	}
-	revision := o.revisions[item]
+	key, revision := o.ownKey(item), o.revisions[item]
 	if revision == 0 && idem.Fits(key) {
 		return key
 	}
@@ -616,17 +623,26 @@ func (o *owner) idempotencyKey(a *engine.Attempt) string {
 	return o.itemKey(a.Item())
 }
 
-// keyFor returns the idempotency key of a request for exactly these items.
+// keyFor returns the idempotency key of a request for exactly these items. Those without a key of their own that follow
+// each other in the run are one part of it, since there may be many.
 func (o *owner) keyFor(items []int) string {
 	if len(items) == 1 {
 		return o.itemKey(items[0])
 	}
-	parts := make([]string, 0, len(items)+1)
-	parts = append(parts, o.op.String())
-	for _, item := range items {
-		parts = append(parts, o.itemKey(item))
+	d := idem.NewDigest()
+	d.Add(o.op.String())
+	for k := 0; k < len(items); k++ {
+		first := items[k]
+		if !o.plain(first) {
+			d.Add(o.itemKey(first))
+			continue
+		}
+		for k+1 < len(items) && items[k+1] == items[k]+1 && o.plain(items[k+1]) {
+			k++
+		}
+		d.Add(fmt.Sprint(o.runID, "/", first, "-", items[k]))
 	}
-	return idem.Hash(parts...)
+	return d.Key()
 }
 
 // MatchByID puts the results of a batch that come with ids, in any order, into the order of the items: ids are those of

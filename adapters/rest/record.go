@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -19,17 +21,13 @@ type record struct {
 	sent      atomic.Bool // the request has begun to leave
 }
 
-// watch returns the request with a context in which the base tells what it does. A trace that the caller has set is
-// served too.
-func (r *record) watch(req *http.Request) *http.Request {
-	if !r.changes {
-		return req
-	}
-	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+// watch returns a context in which the base tells what it does. A trace that the caller has set is served too.
+func (r *record) watch(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { r.traced.Store(true) },
 		GotConn:      func(httptrace.GotConnInfo) { r.connected.Store(true) },
 		WroteHeaders: r.sending,
-	}))
+	})
 }
 
 // sending records, once, that the request has begun to leave.
@@ -70,28 +68,30 @@ const (
 	noKeyHeader      = "-"
 )
 
-// withKey returns the request with the attempt's idempotency key, if it takes one.
-func (t *Transport) withKey(attempt windrow.Attempt, req *http.Request) *http.Request {
+// outgoing returns the request as it leaves: one that may change something is watched, and has the attempt's idempotency
+// key if it takes one.
+func (t *Transport) outgoing(r *record, req *http.Request) *http.Request {
+	if !r.changes {
+		return req
+	}
+	out := req.WithContext(r.watch(req.Context())) // a copy, whose header is still the caller's
 	name := t.KeyHeader
 	if name == "" {
 		name = defaultKeyHeader
 	}
 	if name == noKeyHeader || req.Method != http.MethodPost && req.Method != http.MethodPatch || has(req.Header, name) {
-		return req
+		return out
 	}
-	key := attempt.IdempotencyKeyFor(req.Method + " " + req.URL.String())
+	key := r.attempt.IdempotencyKeyFor(req.Method + " " + req.URL.String())
 	if t.QuoteKey {
 		key = `"` + key + `"`
 	}
-	keyed := req.WithContext(req.Context()) // a copy
-	keyed.Header = req.Header.Clone()
-	if keyed.Header == nil {
-		keyed.Header = http.Header{}
-	}
+	out.Header = make(http.Header, len(req.Header)+1)
+	maps.Copy(out.Header, req.Header)
 	// In lower case on purpose: a request with an "Idempotency-Key" net/http sends again by itself when a kept
 	// connection breaks. Not every server honours the key, and only the run knows.
-	keyed.Header[strings.ToLower(name)] = []string{key}
-	return keyed
+	out.Header[strings.ToLower(name)] = []string{key}
+	return out
 }
 
 // has reports whether a header field is there, however its name is written.

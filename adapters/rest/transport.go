@@ -87,7 +87,7 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	sent := time.Now()
 	r := record{attempt: attempt, changes: changes(req.Method)}
 	timed, watch := startWatch(req)
-	res, err := t.base().RoundTrip(t.withKey(attempt, r.watch(timed)))
+	res, err := t.base().RoundTrip(t.outgoing(&r, timed))
 	ended := timed.Context().Err() != nil
 	res, err = watch.end(res, err)
 	said := t.limits(res, err)

@@ -185,7 +185,7 @@ func (r Reading) Hint() (time.Duration, bool) {
 // those with a positive Age (section 7.3). Points in time are compared with the Date of the response if there is one, so
 // that the local clock does not matter; this costs another second of granularity.
 func Parse(h http.Header, now time.Time, pin Pin) (Reading, bool) {
-	if pin >= Off || fromCache(h["Age"]) {
+	if pin >= Off || !mentionsLimit(h) || fromCache(h["Age"]) {
 		return Reading{}, false
 	}
 	c := clock{now: now}
@@ -203,6 +203,17 @@ func Parse(h http.Header, now time.Time, pin Pin) (Reading, bool) {
 		policies = append(policies, shopify(h)...)
 	}
 	return Reading{Policies: policies}, len(policies) > 0
+}
+
+// mentionsLimit reports whether there is a field that may be read: they all have Limit in their names, in this case or
+// another. Most responses have none, and looking for each takes long.
+func mentionsLimit(h http.Header) bool {
+	for name := range h {
+		if strings.Contains(name, "limit") || strings.Contains(name, "Limit") {
+			return true
+		}
+	}
+	return false
 }
 
 // paces reports whether requests can be paced by a policy.

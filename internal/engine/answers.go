@@ -66,6 +66,35 @@ func state(reason Reason) State {
 	return Succeeded
 }
 
+// allWell reports whether the items of a unit are fresh and have all succeeded at once.
+func (r *Run) allWell(u *unit, re reply) bool {
+	return re.err == nil && len(u.fresh) > 0 && re.got == len(u.fresh) && len(re.answers) == re.got && !r.cfg.Atomic && !r.cfg.Together &&
+		!slices.ContainsFunc(re.answers, func(a Answer) bool { return a.Err != nil })
+}
+
+// settleFresh ends items all of which have succeeded at once. It is the short way of chunks.
+func (r *Run) settleFresh(u *unit, re reply) {
+	var ended [States]int
+	for k, item := range u.fresh {
+		answer := &re.answers[k]
+		slot := Slot{State: state(answer.Reason), Reason: answer.Reason, Attempts: 1, Elapsed: re.at.Sub(re.sent)}
+		if len(answer.Warnings) > 0 {
+			r.cfg.Table.Put(item, slot, Detail{Warnings: answer.Warnings})
+		} else {
+			*r.cfg.Table.At(item) = slot
+		}
+		r.settled(item, item+1)
+		r.announce(item)
+		ended[slot.State]++
+	}
+	for s, n := range ended {
+		if n > 0 {
+			r.tally(State(s), n)
+		}
+	}
+	r.report(re, gate.Signal{Answered: 1})
+}
+
 // settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
 func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	bad, succeeded := r.readAnswers(u, a, re)

@@ -41,14 +41,41 @@ func (r *Run) jobFor(item int) *job {
 	return j
 }
 
-// unit is what is sent in one request: jobs that wait for their next attempt.
+// unit is what is sent in one request: jobs that wait for their next attempt, or fresh items, of which jobs are made when
+// they do not all succeed at once.
 type unit struct {
 	jobs   []*job
+	fresh  []int
 	at     time.Time // not before
 	probed int       // throttled in a row although each time it was the first request of a fresh window
 	handle string    // what an attempt left for the next one; "" when it left nothing
 
 	intended bool // somebody remembers that it is about to be sent
+}
+
+// size is how many items the unit has.
+func (u *unit) size() int { return len(u.fresh) + len(u.jobs) }
+
+// items returns the items of the unit, which nobody may change.
+func (u *unit) items() []int {
+	if u.fresh != nil {
+		return u.fresh
+	}
+	items := make([]int, len(u.jobs))
+	for k, j := range u.jobs {
+		items[k] = j.item
+	}
+	return items
+}
+
+// makeJobs makes jobs of the fresh items of a unit, which was sent at that time, or was not.
+func (r *Run) makeJobs(u *unit, sent time.Time) {
+	for _, item := range u.fresh {
+		j := r.jobFor(item)
+		j.began = sent
+		u.jobs = append(u.jobs, j)
+	}
+	u.fresh = nil
 }
 
 // whole reports whether the unit may be sent again as it is only, with all its jobs.
@@ -296,8 +323,8 @@ func (r *Run) fresh(size int) span {
 // size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends before the
 // second item with one key, unless the server carries them out in their order. The lock is held.
 func (r *Run) freshChunk() []int {
-	c := chunk{run: r}
 	pos, open := r.front.Load(), r.openTo.Load()
+	c := chunk{run: r, items: make([]int, 0, max(0, min(int64(r.chunkCap), open-pos, maxSpan)))}
 	for ; pos < open; pos++ {
 		item := r.item(int(pos))
 		if r.cfg.InOrder && !c.mayFollow(item) {
@@ -321,14 +348,13 @@ func (r *Run) freshChunk() []int {
 
 // unitOf makes a unit of fresh items, nil when none of them is to be sent now.
 func (r *Run) unitOf(items []int) *unit {
-	u := &unit{}
-	for _, item := range items {
-		if !r.passed(item) {
-			u.jobs = append(u.jobs, r.jobFor(item))
-		}
-	}
-	if len(u.jobs) == 0 {
+	items = slices.DeleteFunc(items, r.passed)
+	if len(items) == 0 {
 		return nil
+	}
+	u := &unit{fresh: items}
+	if slices.ContainsFunc(items, func(item int) bool { return r.cfg.Table.At(item).State == Unknown }) {
+		r.makeJobs(u, time.Time{})
 	}
 	return u
 }

@@ -119,11 +119,7 @@ func chunksOf(cfg *Config) [][]int {
 		if u == nil {
 			break
 		}
-		var items []int
-		for _, j := range u.jobs {
-			items = append(items, j.item)
-		}
-		chunks = append(chunks, items)
+		chunks = append(chunks, u.items())
 	}
 	return chunks
 }

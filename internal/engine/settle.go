@@ -132,8 +132,13 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	}
 }
 
-// settle decides what becomes of the jobs of a unit that was sent.
+// settle decides what becomes of the items of a unit that was sent.
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
+	if r.allWell(u, re) {
+		r.settleFresh(u, re)
+		return
+	}
+	r.makeJobs(u, re.sent)
 	for _, j := range u.jobs {
 		j.sent, j.ended, j.open = true, re.at, nil
 	}

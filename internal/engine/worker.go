@@ -31,6 +31,7 @@ type worker struct {
 	size     int  // fresh items to take at once
 	leased   bool // the last permit was
 	scouting bool // it is the one that takes the next fresh items of a stream
+	answers  []Answer
 
 	// Of the span at hand:
 	began  time.Time
@@ -128,7 +129,7 @@ func (w *worker) claim(probe bool) int {
 	}
 	switch {
 	case w.unit != nil:
-		return w.run.cost(len(w.unit.jobs))
+		return w.run.cost(w.unit.size())
 	case w.busy():
 		return w.run.cost(1)
 	default:
@@ -146,6 +147,7 @@ func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
 func (w *worker) refused(err error) {
 	r := w.run
 	if w.unit != nil {
+		r.makeJobs(w.unit, time.Time{})
 		r.mu.Lock()
 		r.ready = append([]*unit{w.unit}, r.ready...)
 		r.extra.Add(1)
@@ -408,35 +410,39 @@ func (r *Run) intend(a *Attempt, items []int) bool {
 	return true
 }
 
+// putBack puts a unit that was not sent where workers find it: what is left at the end is abandoned in one place.
+func (r *Run) putBack(u *unit) {
+	r.makeJobs(u, time.Time{})
+	r.mu.Lock()
+	r.ready = append(r.ready, u)
+	r.mu.Unlock()
+}
+
 // send makes the request of a unit.
 func (w *worker) send(u *unit) {
 	r := w.run
 	if r.ending() {
-		r.mu.Lock()
-		r.ready = append(r.ready, u) // what is left at the end is abandoned in one place
-		r.mu.Unlock()
+		r.putBack(u)
 		return
 	}
-	first := u.jobs[0]
-	a := r.newAttempt(first.item, first.charged+1)
+	items, number, lookUp, sent := u.items(), uint32(1), false, false
+	if u.fresh == nil {
+		first := u.jobs[0]
+		number, lookUp, sent = first.charged+1, first.lookUp, first.sent
+	}
+	a := r.newAttempt(items[0], number)
 	if w.permit.Probe() {
 		a.write().probe.Store(true)
 	}
 	if u.handle != "" {
 		a.SetHandle(u.handle)
 	}
-	items := make([]int, len(u.jobs))
-	for k, j := range u.jobs {
-		items[k] = j.item
-	}
 	switch {
-	case r.cfg.Hooks.Intend == nil || first.lookUp:
+	case r.cfg.Hooks.Intend == nil || lookUp:
 	case u.intended:
 		a.write().intended.Store(true)
 	case !r.intend(a, items):
-		r.mu.Lock()
-		r.ready = append(r.ready, u)
-		r.mu.Unlock()
+		r.putBack(u)
 		return
 	default:
 		u.intended = a.Intended()
@@ -448,33 +454,42 @@ func (w *worker) send(u *unit) {
 		}
 		re.at = time.Now()
 		r.requests.Add(1)
-		if first.sent {
+		if sent {
 			r.retries.Add(1)
 		}
 		re.handle = a.Handle()
 		r.settle(u, a, re)
 	}()
-	if !first.sent {
+	if !sent {
 		for _, j := range u.jobs {
 			j.began = re.sent
 		}
 	}
 	switch {
-	case first.lookUp:
+	case lookUp:
 		re.lookedUp = true
 		re.err = r.watched(a, func(ctx context.Context) (err error) {
-			re.found, err = r.cfg.Reconcile(ctx, first.item)
+			re.found, err = r.cfg.Reconcile(ctx, items[0])
 			return err
 		})
-	case r.cfg.Batch != nil && (len(u.jobs) > 1 || r.cfg.Call == nil):
+	case r.cfg.Batch != nil && (len(items) > 1 || r.cfg.Call == nil):
 		a.write().items = items
-		answers := make([]Answer, len(u.jobs))
+		answers := w.room(len(items))
 		re.err = r.watched(a, func(ctx context.Context) (err error) {
 			re.got, err = r.cfg.Batch(ctx, items, answers)
 			return err
 		})
 		re.answers = answers
 	default:
-		re.err = r.single(a, first.item)
+		re.err = r.single(a, items[0])
 	}
+}
+
+// room returns room for n answers, until the next call.
+func (w *worker) room(n int) []Answer {
+	if cap(w.answers) < n {
+		w.answers = make([]Answer, n)
+	}
+	clear(w.answers)
+	return w.answers[:n]
 }

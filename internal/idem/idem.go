@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
+	"hash"
 )
 
 // maxHeader is how long a key may be: Stripe's limit, the shortest known.
@@ -36,13 +36,55 @@ func Fits(key string) bool {
 // Hash derives a key from the parts: the same parts always give the same key, in the form of a UUID of version 8
 // (RFC 9562 section 5.8).
 func Hash(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts { // lengths first, so that no two lists of parts read the same
-		_ = binary.Write(h, binary.BigEndian, uint64(len(part)))
-		h.Write([]byte(part))
+	data := make([]byte, 0, 256)
+	for _, part := range parts {
+		data = appendPart(data, part)
 	}
-	u := h.Sum(nil)[:16]
+	return form(sha256.Sum256(data))
+}
+
+// Digest derives a key as [Hash] does, from any number of parts that come one by one.
+type Digest struct {
+	hash hash.Hash
+	data []byte // not hashed yet
+}
+
+// NewDigest returns a digest of no parts.
+func NewDigest() *Digest { return &Digest{hash: sha256.New(), data: make([]byte, 0, 1024)} }
+
+// Add takes the next part.
+func (d *Digest) Add(part string) {
+	if d.data = appendPart(d.data, part); len(d.data) > cap(d.data)/2 {
+		d.hash.Write(d.data)
+		d.data = d.data[:0]
+	}
+}
+
+// Key returns the key of the parts so far.
+func (d *Digest) Key() string {
+	d.hash.Write(d.data)
+	d.data = d.data[:0]
+	return form([sha256.Size]byte(d.hash.Sum(nil)))
+}
+
+// appendPart appends a part after its length, so that no two lists of parts read the same.
+func appendPart(data []byte, part string) []byte {
+	data = binary.BigEndian.AppendUint64(data, uint64(len(part)))
+	return append(data, part...)
+}
+
+// form writes a hash as a UUID.
+func form(u [sha256.Size]byte) string {
 	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+	var key [36]byte
+	at := 0
+	for _, group := range [][]byte{u[:4], u[4:6], u[6:8], u[8:10], u[10:16]} {
+		if at > 0 {
+			key[at] = '-'
+			at++
+		}
+		at += hex.Encode(key[at:], group)
+	}
+	return string(key[:])
 }

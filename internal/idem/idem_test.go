@@ -78,3 +78,22 @@ func TestHash(t *testing.T) {
 		seen[key] = parts
 	}
 }
+
+func TestADigestIsTheHashOfItsParts(t *testing.T) {
+	t.Parallel()
+	d := NewDigest()
+	var parts []string
+	for n := range 300 { // short parts, long ones, and empty ones
+		part := strings.Repeat("x", n*n%1700)
+		parts = append(parts, part)
+		d.Add(part)
+		if n%50 == 0 {
+			if got, want := d.Key(), Hash(parts...); got != want {
+				t.Fatalf("the key of %d parts is %s, want %s", len(parts), got, want)
+			}
+		}
+	}
+	if got, want := d.Key(), Hash(parts...); got != want {
+		t.Errorf("the key of all parts is %s, want %s", got, want)
+	}
+}
