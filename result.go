@@ -679,8 +679,14 @@ func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 // recount counts the states from the slots.
 func (r *BulkResult[In, Out]) recount() {
 	var counts [engine.States]int
-	for i := range r.slots() {
-		counts[r.slots()[i].State]++
+	slots := r.slots()
+	for first := 0; first < len(slots); { // neighbours mostly ended alike
+		state, end := slots[first].State, first+1
+		for end < len(slots) && slots[end].State == state {
+			end++
+		}
+		counts[state] += end - first
+		first = end
 	}
 	r.stats.Total = len(r.slots())
 	for s, n := range counts {

@@ -79,7 +79,9 @@ type ResultStream[In, Out any] struct {
 	src  iter.Seq2[In, error]
 	used atomic.Bool
 
+	_       [64]byte                    // what the consumer changes with each item stands on a cache line of its own
 	ended   [engine.States]atomic.Int64 // items by state, of those that count
+	_       [64]byte
 	mu      sync.Mutex
 	run     *engine.Run // nil before the range statement
 	began   time.Time
@@ -195,8 +197,15 @@ type flow[In, Out any] struct {
 	cause      error       // what ended the stream early
 	pulled     int
 	sizes      []int // of the items in the ring, nil when only their number counts
-	next       int   // ordered: the next item to hand over
+	plain      bool  // nothing is to be done for an item before it is sent
 	joined     bool
+
+	// What the source and the consumer change with each item, on cache lines of their own.
+	_    [64]byte
+	fed  int // how many items were fed to the run
+	_    [64]byte
+	next int // ordered: the next item to hand over
+	_    [64]byte
 }
 
 func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs []int) (*flow[In, Out], error) {
@@ -237,6 +246,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 		f.ring.ids, cfg.KeysOnce = make([]string, n), true
 		keepJournal(f.journal, cfg, func(err error) { f.run.Stop(err) })
 	}
+	f.plain = f.ring.keys == nil && f.sizes == nil && f.journal == nil && p.Validate == nil && !p.opts.dryRun
 	f.run = engine.New(ctx, cfg)
 	s.mu.Lock()
 	s.run, s.began = f.run, time.Now()
@@ -271,7 +281,7 @@ func (f *flow[In, Out]) ended(err error) {
 
 // pull feeds the run with what the source yields.
 func (f *flow[In, Out]) pull() {
-	n, returned := 0, false
+	returned := false
 	defer func() {
 		if !returned {
 			value := recover()
@@ -281,20 +291,20 @@ func (f *flow[In, Out]) pull() {
 			}
 		}
 		f.sourceEnds.Store(true)
-		f.run.EndFeed(n)
+		f.run.EndFeed(f.fed)
 	}()
 	for in, err := range f.s.src {
 		if err != nil {
 			f.sourceErr = err
 			break
 		}
-		if !f.win.Wait(n, f.stop) {
+		if !f.win.Wait(f.fed, f.stop) {
 			break
 		}
-		if f.sourceErr = f.admit(n, in); f.sourceErr != nil || !f.run.Feed(n) {
+		if f.sourceErr = f.admit(f.fed, in); f.sourceErr != nil || !f.run.Feed(f.fed) {
 			break
 		}
-		n++
+		f.fed++
 	}
 	returned = true
 }
@@ -305,6 +315,9 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 	var none Out
 	f.ring.inputs[at], f.ring.values[at] = in, none
 	*f.ring.table.At(n) = engine.Slot{}
+	if f.plain {
+		return nil
+	}
 	if f.ring.keys != nil {
 		if err := guarded(func() error { f.ring.keys[at] = p.keyOf()(in); return nil }); err != nil {
 			return fmt.Errorf("windrow: Key: %w", err)
@@ -374,16 +387,20 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 			}
 		}
 	} else {
+		var results [window.AtOnce]Result[In, Out] // to copy a result right after it was written would stall
 		for {
 			first, n := f.win.Next(f.over)
 			if n == 0 {
 				break
 			}
-			for f.next = first; f.next < first+n; {
+			f.next = first
+			for k := range results[:n] {
+				results[k] = Result[In, Out]{}
+				f.ring.fill(&results[k], first+k)
+			}
+			for k := range results[:n] {
 				f.next++
-				var res Result[In, Out]
-				f.ring.fill(&res, f.next-1)
-				if !f.hand(&res, yield) {
+				if !f.hand(&results[k], yield) {
 					return false
 				}
 			}

@@ -128,6 +128,18 @@ func (t *Table) Clone() *Table {
 // At returns the slot of an item.
 func (t *Table) At(item int) *Slot { return &t.Slots[item&t.mask] }
 
+// Fill sets the outcome of the items from lo to hi-1, which have no details.
+func (t *Table) Fill(lo, hi int, s Slot) {
+	for lo < hi {
+		at := lo & t.mask
+		part := t.Slots[at:min(at+hi-lo, len(t.Slots))] // a ring ends, and begins again
+		for k := range part {
+			part[k] = s
+		}
+		lo += len(part)
+	}
+}
+
 // Put sets the outcome of an item and its detail.
 func (t *Table) Put(item int, s Slot, d Detail) {
 	t.mu.Lock()

@@ -126,9 +126,10 @@ type Stats struct {
 
 // Run is a run under way.
 type Run struct {
-	cfg   *Config
-	ctx   context.Context // of the calls
-	group errgroup.Group
+	cfg     *Config
+	ctx     context.Context // of the calls
+	endable bool            // ctx may end
+	group   errgroup.Group
 
 	waiting    context.Context // of the waits of our own: ends with ctx, and when the run stops
 	cancelWait context.CancelFunc
@@ -242,7 +243,7 @@ func (e *FatalError) Unwrap() error { return e.Err }
 
 // New prepares a run.
 func New(ctx context.Context, cfg *Config) *Run {
-	r := &Run{cfg: cfg, ctx: ctx, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
+	r := &Run{cfg: cfg, ctx: ctx, endable: ctx.Done() != nil, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
 	r.lookTimer = time.AfterFunc(forever, func() {
 		r.looking.Store(false)

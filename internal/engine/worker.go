@@ -188,48 +188,48 @@ func (w *worker) serve() {
 
 // ending reports whether no call may begin any more. The run's own flag follows the end of its context only a moment
 // later.
-func (r *Run) ending() bool { return r.stopped.Load() || r.ctx.Err() != nil }
+func (r *Run) ending() bool { return r.stopped.Load() || r.endable && r.ctx.Err() != nil }
 
 // callSpan makes the calls of the span, one after the other. It returns true at the end of the span, when the permit
 // has to come back, when the run was stopped, or when the calls turn out to be slow; false after a panic.
 func (w *worker) callSpan() (end bool) {
-	r := w.run
+	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
+	single, block := r.single, w.block
 	defer w.recoverCall()
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
-		item := r.item(w.span.lo)
-		w.span.lo++
-		if stream && r.passed(item) {
-			w.missed = append(w.missed, w.span.lo-1)
+		pos := w.span.lo
+		item := r.item(pos)
+		w.span.lo = pos + 1
+		if stream && table.At(item).State != NotAttempted && r.passed(item) {
+			w.missed = append(w.missed, pos)
 			continue
 		}
-		attempt := w.block.attempt(w.span.lo - 1 - w.first)
+		attempt := block.attempt(pos - w.first)
 		if intend && !r.intend(attempt, []int{item}) {
-			w.span.lo-- // it is not sent
+			w.span.lo = pos // it is not sent
 			return true
 		}
 		w.calls++
 		w.inCall = true
-		err := r.single(attempt, item)
+		err := single(attempt, item)
 		w.inCall = false
 		if err != nil {
 			w.miss(err)
 		}
-		if w.slow() {
+		if (w.calls%clockEvery == 0 || r.looks.Load() != w.looks) && w.slow() {
 			break
 		}
 	}
 	return true
 }
 
-// slow reports whether the calls of the span turn out to be slow.
+// slow reads the clock, and reports whether the calls of the span turn out to be slow.
 func (w *worker) slow() bool {
 	r := w.run
 	if looks := r.looks.Load(); looks != w.looks {
 		w.looks = looks
 		r.lookSoon()
-	} else if w.calls%clockEvery != 0 {
-		return false
 	}
 	return time.Since(w.began) > time.Duration(w.calls)*fastCall
 }
@@ -286,14 +286,15 @@ func (w *worker) settleSpan() {
 	now := time.Now()
 	mean := now.Sub(w.began) / time.Duration(max(1, w.calls))
 	succeeded := w.span.lo - w.first - len(w.missed)
-	missed := w.missed
-	table, slot := r.cfg.Table, Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
-	for pos := w.first; pos < w.span.lo; pos++ {
-		if len(missed) > 0 && missed[0] == pos {
-			missed = missed[1:]
+	slot := Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
+	for from, to := range w.succeeded {
+		if r.cfg.Order == nil {
+			r.cfg.Table.Fill(from, to, slot)
 			continue
 		}
-		*table.At(r.item(pos)) = slot
+		for pos := from; pos < to; pos++ {
+			*r.cfg.Table.At(r.item(pos)) = slot
+		}
 	}
 	r.requests.Add(int64(w.calls))
 	if succeeded > 0 {
@@ -316,16 +317,22 @@ func (w *worker) announceSpan() {
 	if r.cfg.Hooks.Final == nil && r.cfg.Hooks.Settled == nil && r.cfg.Follower == nil && r.live == nil {
 		return
 	}
-	from, missed := w.first, w.missed
-	for from < w.span.lo {
-		to := w.span.lo
-		if len(missed) > 0 {
-			to, missed = missed[0], missed[1:]
+	for from, to := range w.succeeded {
+		r.announceAll(from, to)
+	}
+}
+
+// succeeded yields the ranges of positions of the span whose calls succeeded.
+func (w *worker) succeeded(yield func(from, to int) bool) {
+	from := w.first
+	for _, missed := range w.missed {
+		if from < missed && !yield(from, missed) {
+			return
 		}
-		if from < to {
-			r.announceAll(from, to)
-		}
-		from = to + 1
+		from = missed + 1
+	}
+	if from < w.span.lo {
+		yield(from, w.span.lo)
 	}
 }
 

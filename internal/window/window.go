@@ -8,15 +8,17 @@ package window
 
 import (
 	"math/bits"
+	"runtime"
 	"sync/atomic"
 )
 
 const (
 	nobody  = -1
 	anybody = -2
-	// takeAtOnce is how many items the consumer takes before it says so to the source.
-	takeAtOnce = 16
 )
+
+// AtOnce is how many items [Window.Next] returns at most.
+const AtOnce = 16
 
 // Window is the ring's bookkeeping: which items have ended, and which were taken.
 type Window struct {
@@ -129,7 +131,7 @@ func (w *Window) park(wanted int64, over <-chan struct{}, ended func() bool) boo
 func (w *Window) run(at int64) int {
 	bit := uint(at % 64)
 	word := w.done[at&w.mask/64].Load() >> bit
-	return min(takeAtOnce, bits.TrailingZeros64(^word), int(64-bit))
+	return min(AtOnce, bits.TrailingZeros64(^word), int(64-bit))
 }
 
 // Take says that the consumer has taken the items from first on, which are at the tail.
@@ -143,21 +145,24 @@ func (w *Window) Take(first, n int) {
 func (w *Window) advance(tail int64) {
 	w.owed += tail - w.tail.Load()
 	w.tail.Store(tail)
-	if w.owed >= w.worth {
-		w.wake()
+	if w.owed >= w.worth && w.wake() {
+		// The source would be next on this processor, from where others do not take it for long: let them take the
+		// consumer instead.
+		runtime.Gosched()
 	}
 }
 
 // wake wakes a source that waits for room. That takes long, so it is done when there is room for many items, or when
 // the consumer has nothing else to do.
-func (w *Window) wake() {
+func (w *Window) wake() (woken bool) {
 	w.owed = 0
-	if w.full.CompareAndSwap(true, false) {
+	if woken = w.full.CompareAndSwap(true, false); woken {
 		select {
 		case w.room <- struct{}{}:
 		default:
 		}
 	}
+	return woken
 }
 
 // NextAny waits for any item that has ended and was not taken. It returns false when over was closed and there is
