@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"maps"
 	"reflect"
@@ -21,7 +20,6 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
-	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
@@ -324,20 +322,6 @@ func option(name string, good bool, value any, problem string, set func(*options
 	})
 }
 
-var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
-
-// foreignTo returns the names of options that were given and are not in the list.
-func (o *options) foreignTo(list []string) []string {
-	var foreign []string
-	for name := range o.given {
-		if !slices.Contains(list, name) {
-			foreign = append(foreign, name)
-		}
-	}
-	slices.Sort(foreign)
-	return foreign
-}
-
 // Options joins several options into one that can be named and shared. A later option overrides an earlier one, and a
 // nil one says nothing.
 func Options(opts ...Option) Option {
@@ -348,25 +332,6 @@ func Options(opts ...Option) Option {
 			}
 		}
 	})
-}
-
-// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
-// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
-// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
-func BatchSize(n int) Option {
-	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
-}
-
-// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
-// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
-func BatchDelay(d time.Duration) Option {
-	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
-}
-
-// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
-// else is sent. The run goes on after an error. Without it only results are in order.
-func PreserveOrder() Option {
-	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
 }
 
 // Atomic makes the run all or nothing: all items go in one request, which the server applies as a whole or not at all.
@@ -409,12 +374,6 @@ func (p DuplicatePolicy) String() string { return nameOf("policy", policyNames[:
 // Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
-}
-
-// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
-// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
-func OnProgress(f func(Progress)) Option {
-	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
 }
 
 // WithLogger makes runs log their start and end, and that the server throttles. Nothing of the items is logged but
@@ -493,89 +452,9 @@ func (p *BatchProcessor[In, Out]) prime() {
 	}
 }
 
-const defaultMaxItems = 100
-
-// chunkItems is how many items one request holds at most; 1 for single calls.
-func (p *BatchProcessor[In, Out]) chunkItems() int {
-	if p.Batch == nil && !p.asksServer() {
-		return 1
-	}
-	n := cmp.Or(p.Capabilities.MaxItems, defaultMaxItems)
-	if p.op == OpGet {
-		n = cmp.Or(p.Capabilities.MaxReads, n)
-	}
-	if p.opts.batchSize > 0 {
-		n = min(n, p.opts.batchSize)
-	}
-	return n
-}
-
-// batchSize is how many items lie between two delays.
-func (p *BatchProcessor[In, Out]) batchSize() int {
-	switch {
-	case p.opts.batchSize > 0:
-		return p.opts.batchSize
-	case p.Batch != nil:
-		return p.chunkItems()
-	case p.op == OpCreate:
-		return 20
-	default:
-		return 10
-	}
-}
-
-// costs returns what requests for 1, 2 and more items cost; nil when each costs 1. The limiter needs to know while
-// others wait for it, which is no time to call a function of the caller's.
-func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
-	if p.Capabilities.Cost == nil {
-		return nil, nil
-	}
-	costs := make([]int, p.chunkItems())
-	if value, stack, ok := parallel.Call(func() {
-		for i := range costs {
-			costs[i] = max(1, p.Capabilities.Cost(i+1))
-		}
-	}); !ok {
-		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
-	}
-	return costs, nil
-}
-
 // asksServer reports whether a dry run asks the server.
 func (p *BatchProcessor[In, Out]) asksServer() bool {
 	return p.opts.dryRun && p.tryOut != nil && p.Capabilities.VerifiedDryRun
-}
-
-// traits is what a kind of operation is, by a client that can do so much.
-func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
-	if p.asksServer() {
-		return engine.Traits{Read: true}
-	}
-	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly()}
-	switch op {
-	case OpGet, OpDelete, OpUpdate, OpUpsert:
-		t.Repeatable = true
-	case OpCreate:
-		t.Repeatable = p.opts.repeatable || c.IdempotencyKeys || c.ClientIDs
-	default:
-		t.Repeatable = p.opts.repeatable
-	}
-	return t
-}
-
-// traitsFor is what the operation on an item is.
-func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
-	if p.traitsOf == nil {
-		return p.traits(p.op, p.Capabilities)
-	}
-	return p.traits(p.traitsOf(in))
-}
-
-// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
-// exactly those.
-func (p *BatchProcessor[In, Out]) wholeOnly() bool {
-	c := p.Capabilities
-	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
 }
 
 // Run runs the operation for every item, and returns the outcome of each, in their order. It never returns a nil
@@ -863,26 +742,6 @@ func (p *BatchProcessor[In, Out]) stopped(err error) error {
 	return causeOf(err)
 }
 
-// progressInterval is the time between two calls of OnProgress.
-const progressInterval = 100 * time.Millisecond
-
-// progressOf returns a function that tells OnProgress how far the run has come. before is how many items had ended
-// before anything was sent, and failed how many of those had failed.
-func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total, before, failed int) func() {
-	meter := progress.Meter{Start: time.Now()}
-	return func() {
-		now := time.Now()
-		lost := int(r.Count(engine.Failed) + r.Count(engine.Unknown))
-		sent := lost + int(r.Count(engine.Succeeded)+r.Count(engine.Skipped))
-		state := Progress{Done: before + sent, Total: total, Failed: failed + lost}
-		if until := g.Stats().Until; until.After(now) {
-			state.Paused = until.Sub(now)
-		}
-		state.Rate, state.ETA = meter.Read(now, sent, total-before, state.Paused)
-		p.opts.onProgress(state)
-	}
-}
-
 // prepared is what a run is going to do.
 type prepared struct {
 	*schedule.Plan
@@ -1043,19 +902,6 @@ func (r *BulkResult[In, Out]) invalid(item int, err error) {
 	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
 }
 
-// lost makes the error of a function that panicked or ended its goroutine.
-func lost(value any, stack []byte) error {
-	if value == nil {
-		return ErrGoexit
-	}
-	return &PanicError{Value: value, Stack: stack}
-}
-
-func isPanic(err error) bool {
-	_, panicked := err.(*PanicError)
-	return panicked || err == ErrGoexit
-}
-
 // sizeOf returns what measures items for MaxBytes, nil when only their number counts.
 func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	switch {
@@ -1196,169 +1042,5 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 			}
 		}
 		return len(out), nil
-	}
-}
-
-// A Journal remembers across restarts what runs have begun and ended, so that the same program, started again, goes on
-// where it was killed. Package journal keeps one in a file; those who keep theirs elsewhere, such as in a database,
-// check it with windrowtest.TestJournal.
-//
-// It knows items by their key. What it says of a key is what was said last: an item that is begun or ended again is
-// what it has become. Implementations must be safe for concurrent use, and must not keep or change the slices that they
-// are given. An error of Begin, Intend, Save, Record or Sync says that the journal does not remember; a run that gets
-// one sends nothing more.
-type Journal interface {
-	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
-	// journal that was begun with another operation.
-	Begin(op OpKind) error
-	// Find returns what is known of a key: State NotAttempted when it was never begun, or was proved not to have been
-	// applied; Unknown when it was begun and has not ended, or ended so; else how it ended, as it was recorded. The
-	// entry has the key in any case.
-	Find(key string) (JournalEntry, error)
-	// Unfinished yields the intents that have keys of which nobody knows how they ended: those for which nothing was
-	// recorded since, and those recorded as Unknown. It yields them in the order in which they were made, with all their
-	// keys, also those that have ended: what was sent together is sent again only together, with the same idempotency
-	// key, or is Unknown. A key that a later intent names too belongs to that one. Intents that are made while Unfinished
-	// is running need not be yielded. An error is the last pair.
-	Unfinished() iter.Seq2[JournalIntent, error]
-	// Intend makes it durable that items are about to be sent together, and returns when it is. Concurrent calls share
-	// the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
-	// stands is open until it is recorded how its items ended (NotAttempted, if nothing is known of them).
-	Intend(ctx context.Context, intent JournalIntent) error
-	// Save adds the handle of a job on the server to the last intent with that idempotency key, so that a run that is
-	// started again asks for the job instead of submitting it again. It is durable when Save returns; it is an error
-	// that no unfinished intent has that key.
-	Save(ctx context.Context, idempotencyKey, handle string) error
-	// Record notes how items ended; with State NotAttempted, that it was proved that they were not applied. It may keep
-	// that in memory for a while: to lose it costs a look-up or a harmless repetition. It returns without waiting as
-	// long as the journal keeps up.
-	Record(entries ...JournalEntry) error
-	// Sync makes durable what was recorded. A run calls it at its end.
-	Sync() error
-}
-
-// JournalIntent is what is about to be sent with one request: an item that must not be sent twice, or the members of a
-// native batch.
-type JournalIntent struct {
-	Keys           []string // of the items, at least one, none twice and none ""
-	IdempotencyKey string   // what the request is sent with, "" when it has none
-	Attempt        int      // number of the attempt, from 1
-	Handle         string   // of the job on the server that carries it out, "" as long as there is none
-}
-
-// JournalEntry is how an item ended.
-type JournalEntry struct {
-	Key         string // of the item, not ""
-	State       State  // how it ended
-	Reason      Reason // why it was Skipped
-	ID          string // what ResultID named of the result, "" for nothing
-	Fingerprint string // of the item's content, "" when none is wanted
-}
-
-// WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
-// where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
-// begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
-// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
-// a result is named by [BatchProcessor.ResultID].
-//
-// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
-// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
-// refused, not Skipped, when it has the old one.
-//
-// Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
-// with its error, and returns all it knows. A dry run takes no notice of it.
-func WithJournal(j Journal) Option {
-	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
-}
-
-var (
-	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
-	// answer was lost with that run, it must not be sent twice, and there is no way to look.
-	ErrBegun = resume.ErrBegun
-	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
-	ErrContentChanged = resume.ErrContentChanged
-)
-
-// book is a journal as the mechanics see it.
-type book struct{ journal Journal }
-
-func (b book) Find(key string) (found resume.Entry, _ error) {
-	return found, guarded(func() error {
-		e, err := b.journal.Find(key)
-		found = resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
-		return err
-	})
-}
-
-func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
-	return func(yield func(resume.Intent, error) bool) {
-		more := true
-		if err := guarded(func() error {
-			for intent, err := range b.journal.Unfinished() {
-				if more = yield(resume.Intent(intent), err); !more {
-					break
-				}
-			}
-			return nil
-		}); err != nil && more {
-			yield(resume.Intent{}, err)
-		}
-	}
-}
-
-func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return guarded(func() error { return b.journal.Intend(ctx, JournalIntent(intent)) })
-}
-
-func (b book) Save(ctx context.Context, idempotencyKey, handle string) error {
-	return guarded(func() error { return b.journal.Save(ctx, idempotencyKey, handle) })
-}
-
-func (b book) Record(entries []resume.Entry) error {
-	out := make([]JournalEntry, len(entries))
-	for k, e := range entries {
-		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
-	}
-	return guarded(func() error { return b.journal.Record(out...) })
-}
-
-func (b book) Sync() error { return guarded(b.journal.Sync) }
-
-// resumption begins with the journal of a run that fills res, nil when there is none to be kept.
-func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
-	j := p.opts.journal
-	if j == nil || p.opts.dryRun {
-		return nil, nil
-	}
-	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
-		return nil, fmt.Errorf("windrow: the journal: %w", err)
-	}
-	r := &resume.Resumption{
-		Journal: book{j}, Table: res.table, Key: res.key, ID: res.recordOf,
-		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
-		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
-		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
-	}
-	if p.Fingerprint != nil {
-		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
-	}
-	return r, nil
-}
-
-// recordOf is what the journal is to remember of the record of an item that has ended.
-func (r *BulkResult[In, Out]) recordOf(item int) string {
-	if s := r.table.At(item); s.State == engine.Succeeded || s.State == engine.Skipped {
-		return r.id(item&r.mask, Reason(s.Reason))
-	}
-	return ""
-}
-
-// keepJournal has the engine tell the journal what it begins and ends.
-func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
-	journal.Keep(&cfg.Hooks, stop)
-	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
-		if err := journal.SaveHandle(a, handle); err != nil {
-			stop(err)
-		}
 	}
 }

@@ -8,12 +8,16 @@ import (
 	"iter"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/resume"
 )
 
 // State is how an item ended. The zero State is [NotAttempted].
@@ -365,6 +369,14 @@ func (r *BulkResult[In, Out]) Err() error {
 // the Cause of the [BulkError].
 var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
 
+var (
+	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
+	// answer was lost with that run, it must not be sent twice, and there is no way to look.
+	ErrBegun = resume.ErrBegun
+	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
+	ErrContentChanged = resume.ErrContentChanged
+)
+
 // BulkError is the error of a run in which not every item Succeeded or was Skipped.
 type BulkError struct {
 	// Stats are the counts of the run.
@@ -523,6 +535,29 @@ func (e *PanicError) Error() string {
 
 // ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
 var ErrGoexit = errors.New("windrow: the function called runtime.Goexit")
+
+// lost makes the error of a function that panicked or ended its goroutine.
+func lost(value any, stack []byte) error {
+	if value == nil {
+		return ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: stack}
+}
+
+func isPanic(err error) bool {
+	_, panicked := err.(*PanicError)
+	return panicked || err == ErrGoexit
+}
+
+// guarded calls a caller's function and makes an error of its panic.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
 
 // summaryLimit is how many failures a summary lists.
 const summaryLimit = 100
@@ -707,4 +742,30 @@ func (p Progress) Percent() int {
 		return 100
 	}
 	return int(float64(p.Done)/float64(p.Total)*100 + 0.5)
+}
+
+// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
+// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
+func OnProgress(f func(Progress)) Option {
+	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
+}
+
+// progressInterval is the time between two calls of OnProgress.
+const progressInterval = 100 * time.Millisecond
+
+// progressOf returns a function that tells OnProgress how far the run has come. before is how many items had ended
+// before anything was sent, and failed how many of those had failed.
+func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total, before, failed int) func() {
+	meter := progress.Meter{Start: time.Now()}
+	return func() {
+		now := time.Now()
+		lost := int(r.Count(engine.Failed) + r.Count(engine.Unknown))
+		sent := lost + int(r.Count(engine.Succeeded)+r.Count(engine.Skipped))
+		state := Progress{Done: before + sent, Total: total, Failed: failed + lost}
+		if until := g.Stats().Until; until.After(now) {
+			state.Paused = until.Sub(now)
+		}
+		state.Rate, state.ETA = meter.Read(now, sent, total-before, state.Paused)
+		p.opts.onProgress(state)
+	}
 }

@@ -348,16 +348,6 @@ func (f *flow[In, Out]) recall(n int) (fresh bool, _ error) {
 	return fresh, err
 }
 
-// guarded calls a caller's function and makes an error of its panic.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
-
 // deliver hands the results over as they come. It reports false when the consumer wants no more.
 func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 	if f.s.p.opts.unordered {
