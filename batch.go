@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/idem"
+	"github.com/windrow-go/windrow/internal/inspect"
 )
 
 // Creator creates one record from an input.
@@ -266,7 +267,7 @@ type Resource struct {
 // [Deleter] and [Getter], with ids that are strings, which it has. [Operation.Data] must be an In.
 func ResourceOf[In, Out any](client any) Resource {
 	r := Resource{verbs: map[OpKind]func(context.Context, Operation) (any, error){}, types: map[OpKind]func(any) error{}}
-	if isNil(client) {
+	if inspect.IsNil(client) {
 		return r
 	}
 	data := func(o Operation) In { in, _ := o.Data.(In); return in } // of the right type: Execute looks first
@@ -544,7 +545,7 @@ func (a Attempt) Answered(status int, changes bool) {
 
 // WithObserver makes runs tell an observer of their attempts, as tracing needs it.
 func WithObserver(obs Observer) Option {
-	return option("WithObserver", !isNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
+	return option("WithObserver", !inspect.IsNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
 }
 
 // Observer watches runs. Its methods are called from many goroutines at once and must not block.

@@ -3,12 +3,10 @@ package windrow
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,9 +15,11 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
@@ -95,7 +95,7 @@ func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *B
 // NewUpdateProcessor returns the processor behind [UpdateMany].
 func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out], opts ...Option) *BatchProcessor[Update[ID, In], Out] {
 	p := newProcessor[Update[ID, In], Out](OpUpdate, client, opts)
-	p.identity = func(u Update[ID, In]) string { return textOf(u.ID) }
+	p.identity = func(u Update[ID, In]) string { return inspect.Text(u.ID) }
 	if p.clientOK == nil {
 		p.Do = func(ctx context.Context, u Update[ID, In]) (Out, error) { return client.Update(ctx, u.ID, u.Data) }
 		if b, ok := client.(BatchUpdater[ID, In, Out]); ok {
@@ -120,7 +120,7 @@ func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *
 // NewDeleteProcessor returns the processor behind [DeleteMany].
 func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *BatchProcessor[ID, struct{}] {
 	p := newProcessor[ID, struct{}](OpDelete, client, opts)
-	p.identity = textOf[ID]
+	p.identity = inspect.Text[ID]
 	if p.clientOK == nil {
 		p.Do = NoOutput(client.Delete)
 		if b, ok := client.(BatchDeleter[ID]); ok {
@@ -133,7 +133,7 @@ func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *Batc
 // NewGetProcessor returns the processor behind [GetMany].
 func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Option) *BatchProcessor[ID, Out] {
 	p := newProcessor[ID, Out](OpGet, client, opts)
-	p.identity = textOf[ID]
+	p.identity = inspect.Text[ID]
 	if p.clientOK == nil {
 		p.Do = client.Get
 		if b, ok := client.(BatchGetter[ID, Out]); ok {
@@ -163,7 +163,7 @@ func NewExecuteProcessor(client Executor, opts ...Option) *BatchProcessor[Operat
 
 func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
 	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
-	if isNil(client) {
+	if inspect.IsNil(client) {
 		p.clientOK = ErrNilClient
 		return p
 	}
@@ -177,35 +177,6 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 		p.tryOut = d.DryRun
 	}
 	return p
-}
-
-// isNil reports whether a client is nil, or a nil pointer or function in an interface.
-func isNil(client any) bool {
-	if client == nil {
-		return true
-	}
-	v := reflect.ValueOf(client)
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
-}
-
-// textOf returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
-// with spaces elsewhere.
-func textOf[ID comparable](id ID) string {
-	switch v := any(id).(type) {
-	case string:
-		return v
-	case fmt.Stringer:
-		return v.String()
-	}
-	switch reflect.ValueOf(id).Kind() {
-	case reflect.Struct, reflect.Array, reflect.Interface:
-		return fmt.Sprintf("%#v", id)
-	}
-	return fmt.Sprint(id)
 }
 
 var (
@@ -908,7 +879,7 @@ func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
 		return nil
 	case p.Size == nil:
-		return jsonSize[In]
+		return inspect.JSONSize[In]
 	}
 	return p.Size
 }
@@ -919,15 +890,6 @@ func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
 		return p.Key
 	}
 	return p.identity
-}
-
-// jsonSize is the default of [BatchProcessor.Size].
-func jsonSize[In any](in In) int {
-	data, err := json.Marshal(in)
-	if err != nil {
-		return 0 // the client will say what is wrong with it
-	}
-	return len(data) + 1
 }
 
 // engineConfig says to the engine what is to be done.
@@ -944,7 +906,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful, Replay: plan.replay,
 		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
-			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return &patience{strategy: retry.Strategy} }, MaxThrottleWait: retry.MaxThrottleWait,
+			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return delays.Guard(retry.Strategy, lost) }, MaxThrottleWait: retry.MaxThrottleWait,
 			Budget: engine.Budget(retry.Budget),
 		},
 		Workers: workers, InOrder: o.preserveOrder || o.atomic, Atomic: o.atomic, Together: p.together(),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
@@ -248,20 +249,8 @@ func Custom(delay func(n int) time.Duration) Strategy {
 	if delay == nil {
 		return nil
 	}
-	return func() backoff.BackOff { return &custom{delay: delay} }
+	return func() backoff.BackOff { return delays.Func(delay) }
 }
-
-type custom struct {
-	delay func(int) time.Duration
-	n     int
-}
-
-func (c *custom) NextBackOff() time.Duration {
-	c.n++
-	return max(backoff.Stop, c.delay(c.n))
-}
-
-func (c *custom) Reset() { c.n = 0 }
 
 // RetryPolicy says which items are sent again, when, and how often. The zero value is the default policy.
 //
@@ -488,37 +477,6 @@ func ask(classify Classifier, err error) (c Classification, failure error) {
 	}
 	return c, failure
 }
-
-// patience is a Strategy for one item. A strategy that does not return ends the item's attempts.
-type patience struct {
-	strategy Strategy
-	delays   backoff.BackOff
-	failure  error
-}
-
-// NextBackOff implements [backoff.BackOff].
-func (p *patience) NextBackOff() (d time.Duration) {
-	switch p.delays.(type) {
-	case *backoff.ExponentialBackOff, *backoff.ConstantBackOff, *backoff.ZeroBackOff:
-		return p.delays.NextBackOff()
-	}
-	if value, stack, ok := parallel.Call(func() {
-		if p.delays == nil {
-			p.delays = p.strategy()
-		}
-		d = p.delays.NextBackOff()
-	}); !ok {
-		p.failure = lost(value, stack)
-		return backoff.Stop
-	}
-	return d
-}
-
-// Reset implements [backoff.BackOff].
-func (p *patience) Reset() {}
-
-// Failure returns why the strategy did not return, nil as long as it does.
-func (p *patience) Failure() error { return p.failure }
 
 // causeOf gives what stopped the engine the names of this package.
 func causeOf(err error) error {
