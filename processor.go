@@ -443,7 +443,7 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: idem.RunID(), inputs: items, values: make([]Out, n), table: engine.NewTable(n), mask: -1,
 	}
-	return p.run(ctx, res, nil, nil, nil)
+	return p.run(ctx, res, &resume.Past{})
 }
 
 // Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
@@ -458,7 +458,6 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 		res := &BulkResult[In, Out]{op: p.op, cause: &OptionError{Option: "Rerun", Value: "nil", Problem: "needs the result of an earlier run"}}
 		return res, res.Err()
 	}
-	n := earlier.Len()
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: earlier.runID, inputs: earlier.inputs, keys: earlier.keys,
 		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats, ids: slices.Clone(earlier.ids),
@@ -472,80 +471,26 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 			Problem: "needs a processor of the same operation, not of " + p.op.String()}
 		return res, res.Err()
 	}
-	pending, doubtful := make([]bool, n), make([]bool, n)
-	for i := range earlier.slots() {
-		corrected := earlier.corrected[i]
-		switch State(earlier.table.Slots[i].State) {
-		case NotAttempted:
-			pending[i] = true
-		case Failed:
-			pending[i] = corrected || earlier.table.Detail(i).Resend
-		case Skipped:
-			pending[i] = corrected
-		case Unknown:
-			doubtful[i] = p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
-			pending[i] = doubtful[i]
-		}
-		if corrected && pending[i] {
-			if res.revisions == nil {
-				res.revisions = map[int]int{}
-			}
-			res.revisions[i]++
+	before := &resume.Earlier{Table: earlier.table, Keys: earlier.keys, Corrected: earlier.corrected, MayRepeat: func(i int) bool {
+		return p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
+	}}
+	mayReplay := p.opts.journal == nil && !p.opts.dryRun // a journal knows the requests by itself, and a dry run sends nothing
+	pending, past := before.Past(mayReplay)
+	for i := range earlier.corrected {
+		if pending[i] {
+			res.revise(i)
 		}
 	}
-	replay := p.openOf(earlier, pending)
-	for _, open := range replay {
-		for _, i := range open.Items {
-			pending[i], doubtful[i] = false, false // the schedule is of what is sent anew
-		}
-	}
-	_, err := p.run(ctx, res, pending, doubtful, replay)
-	for _, open := range replay {
-		for _, i := range open.Items {
-			pending[i] = true
-		}
-	}
-	for i := range pending {
-		now, before := &res.table.Slots[i], earlier.table.Slots[i]
-		switch {
-		case !pending[i]:
-		case *now != before:
-			now.Attempts = engine.Attempts(int(now.Attempts) + int(before.Attempts))
-		case earlier.corrected[i]: // the run was stopped before it was sent: the next one sends it
-			res.revisions[i]--
-			res.correct(i)
-		}
+	_, err := p.run(ctx, res, past)
+	for _, i := range before.Join(res.table, pending) { // the run was stopped before they were sent: the next one sends them
+		res.revisions[i]--
+		res.correct(i)
 	}
 	return res, err
 }
 
-// openOf returns the requests of an earlier run that ended as Unknown and left something to go on with, such as a job on
-// the server. A journal knows them by itself, and a dry run sends nothing.
-func (p *BatchProcessor[In, Out]) openOf(earlier *BulkResult[In, Out], pending []bool) (all []engine.Replay) {
-	if p.opts.journal != nil || p.opts.dryRun {
-		return nil
-	}
-	anew := map[string]bool{} // keys of the items that are sent again from the start
-	known := map[*engine.Replay]bool{}
-	for i := range earlier.slots() {
-		if open := earlier.table.Detail(i).Open; open != nil {
-			known[open] = true
-		} else if pending[i] && earlier.keys != nil {
-			anew[earlier.keys[i]] = true
-		}
-	}
-	for open := range known {
-		// Those that share a key with one that is sent anew go one after the other.
-		if !slices.ContainsFunc(open.Items, func(i int) bool { return earlier.keys != nil && anew[earlier.keys[i]] }) {
-			all = append(all, *open)
-		}
-	}
-	slices.SortFunc(all, func(a, b engine.Replay) int { return cmp.Compare(a.Items[0], b.Items[0]) })
-	return all
-}
-
-// run fills res: for all items, or for those that are pending and for the requests that are to be gone on with.
-func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay) (*BulkResult[In, Out], error) {
+// run fills res with what comes of the items that the past leaves to be sent.
+func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], past *resume.Past) (*BulkResult[In, Out], error) {
 	began := time.Now()
 	costs, err := p.check(ctx)
 	if err != nil {
@@ -556,7 +501,7 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 	ctx, end, err := p.begin(ctx, res.Len())
 	res.idOf = p.ResultID
 	if res.cause = p.stopped(err); err == nil {
-		res.cause = p.perform(ctx, res, pending, doubtful, replay, costs)
+		res.cause = p.perform(ctx, res, past, costs)
 	}
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
@@ -604,14 +549,14 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 }
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int) error {
+func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
 	l := listeners{tell: func(int) {}, broken: make(chan error, 2)}
 	told := func() {}
 	if p.OnResult != nil {
 		s := sink.New(func(i int) { p.OnResult(res.At(i)) }, l.lost)
 		l.tell, told = s.Put, s.Close
 	}
-	err := p.send(ctx, res, pending, doubtful, replay, costs, l)
+	err := p.send(ctx, res, past, costs, l)
 	told()
 	select {
 	case late := <-l.broken:
@@ -632,15 +577,15 @@ type listeners struct {
 func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack) }
 
 // send prepares the items, runs the engine, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int, l listeners) error {
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l listeners) error {
 	journal, err := p.resumption(res)
 	var plan *prepared
 	if err == nil {
-		plan, err = p.prepare(ctx, res, pending, doubtful, replay, journal)
+		plan, err = p.prepare(ctx, res, past, journal)
 	}
 	if err != nil {
 		for i := range res.slots() {
-			if pending == nil || pending[i] {
+			if past.Pending == nil || past.Pending[i] {
 				l.tell(i)
 			}
 		}
@@ -670,8 +615,8 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
 		failed := len(plan.Invalid)
-		for i := range pending {
-			if s := res.table.Slots[i].State; !pending[i] && (s == engine.Failed || s == engine.Unknown) {
+		for i, pending := range past.Pending {
+			if s := res.table.Slots[i].State; !pending && (s == engine.Failed || s == engine.Unknown) {
 				failed++ // in an earlier run
 			}
 		}
@@ -722,7 +667,7 @@ type prepared struct {
 }
 
 // prepare calls the hooks that look at every item, before anything is sent.
-func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, journal *resume.Resumption) (*prepared, error) {
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, journal *resume.Resumption) (*prepared, error) {
 	if ctx.Err() != nil {
 		return nil, gate.Ended(ctx)
 	}
@@ -731,22 +676,22 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
 	}
-	past := &resume.Past{Replay: replay}
+	known := past // or what the journal knows of it
 	if journal != nil {
 		if policy == KeepAllInOrder {
 			policy = RejectDuplicates // the journal knows an item by nothing but its key
 		}
 		hooks.Recall = func(keys []string, pending, doubtful []bool) ([]bool, []bool, error) {
 			res.keys = keys
-			known, err := journal.RecallAll(ctx, pending, doubtful)
-			if err != nil {
+			var err error
+			if known, err = journal.RecallAll(ctx, pending, doubtful); err != nil {
 				return nil, nil, err
 			}
 			for i, id := range res.ids { // of an earlier result
 				known.IDs[i] = cmp.Or(known.IDs[i], id)
 			}
-			past, res.ids = known, known.IDs
-			return past.Pending, past.Doubtful, nil
+			res.ids = known.IDs
+			return known.Pending, known.Doubtful, nil
 		}
 	}
 	if key != nil {
@@ -758,7 +703,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if size := p.sizeOf(); size != nil {
 		hooks.Size = func(i int) int { return size(res.inputs[i]) }
 	}
-	plan, err := schedule.Prepare(ctx, res.Len(), pending, doubtful, map[DuplicatePolicy]schedule.Policy{
+	plan, err := schedule.Prepare(ctx, res.Len(), past.Pending, past.Doubtful, map[DuplicatePolicy]schedule.Policy{
 		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder,
 	}[policy], p.opts.preserveOrder || p.opts.atomic, hooks)
 	if ctx.Err() != nil {
@@ -777,16 +722,16 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		first, second := plan.Twice[0], plan.Twice[1]
 		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
 	}
-	if policy != KeepAllInOrder {
-		if err := res.sentBefore(plan.Keys, pending); err != nil {
-			return nil, err
+	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
+		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
+			return nil, &DuplicateKeyError{Key: plan.Keys[second], First: first, Second: second}
 		}
 	}
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
-	settled := slices.Concat(plan.Invalid, plan.Losers, past.Settled)
-	for _, replay := range past.Replay {
+	settled := slices.Concat(plan.Invalid, plan.Losers, known.Settled)
+	for _, replay := range known.Replay {
 		plan.Todo += len(replay.Items)
 	}
 	if p.opts.atomic {
@@ -803,28 +748,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		}
 		plan.Schedule = schedule.Schedule{}
 	}
-	return &prepared{Plan: plan, settled: settled, replay: past.Replay}, nil
-}
-
-// sentBefore says whether an item that is pending has the key of one that an earlier run has sent: [BulkResult.Correct]
-// can give it that.
-func (r *BulkResult[In, Out]) sentBefore(keys []string, pending []bool) error {
-	if keys == nil || len(r.revisions) == 0 {
-		return nil
-	}
-	sent := map[string]int{}
-	for i, key := range keys {
-		s := r.table.Slots[i]
-		if key != "" && !pending[i] && (s.State == engine.Succeeded || s.State == engine.Unknown || s.State == engine.Skipped && s.Reason != engine.Duplicate) {
-			sent[key] = i
-		}
-	}
-	for i, key := range keys {
-		if first, ok := sent[key]; ok && pending[i] {
-			return &DuplicateKeyError{Key: key, First: first, Second: i}
-		}
-	}
-	return nil
+	return &prepared{Plan: plan, settled: settled, replay: known.Replay}, nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.

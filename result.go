@@ -348,6 +348,14 @@ func (r *BulkResult[In, Out]) correct(index int) {
 	r.corrected[index] = true
 }
 
+// revise notes that an item is sent with a corrected input.
+func (r *BulkResult[In, Out]) revise(index int) {
+	if r.revisions == nil {
+		r.revisions = map[int]int{}
+	}
+	r.revisions[index]++
+}
+
 // Err returns nil when every item Succeeded or was Skipped, otherwise a [*BulkError].
 func (r *BulkResult[In, Out]) Err() error {
 	s := r.stats

@@ -576,38 +576,25 @@ func WithJournal(j Journal) Option {
 }
 
 // book is a journal as the mechanics see it.
-type book struct{ journal Journal }
+type book struct{ Journal }
 
-func (b book) Find(key string) (found resume.Entry, _ error) {
-	return found, guarded(func() error {
-		e, err := b.journal.Find(key)
-		found = resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
-		return err
-	})
+func (b book) Find(key string) (resume.Entry, error) {
+	e, err := b.Journal.Find(key)
+	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
 }
 
 func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
 	return func(yield func(resume.Intent, error) bool) {
-		more := true
-		if err := guarded(func() error {
-			for intent, err := range b.journal.Unfinished() {
-				if more = yield(resume.Intent(intent), err); !more {
-					break
-				}
+		for intent, err := range b.Journal.Unfinished() {
+			if !yield(resume.Intent(intent), err) {
+				return
 			}
-			return nil
-		}); err != nil && more {
-			yield(resume.Intent{}, err)
 		}
 	}
 }
 
 func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return guarded(func() error { return b.journal.Intend(ctx, JournalIntent(intent)) })
-}
-
-func (b book) Save(ctx context.Context, idempotencyKey, handle string) error {
-	return guarded(func() error { return b.journal.Save(ctx, idempotencyKey, handle) })
+	return b.Journal.Intend(ctx, JournalIntent(intent))
 }
 
 func (b book) Record(entries []resume.Entry) error {
@@ -615,10 +602,8 @@ func (b book) Record(entries []resume.Entry) error {
 	for k, e := range entries {
 		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
 	}
-	return guarded(func() error { return b.journal.Record(out...) })
+	return b.Journal.Record(out...)
 }
-
-func (b book) Sync() error { return guarded(b.journal.Sync) }
 
 // resumption begins with the journal of a run that fills res, nil when there is none to be kept.
 func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
@@ -630,7 +615,7 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.
 		return nil, fmt.Errorf("windrow: the journal: %w", err)
 	}
 	r := &resume.Resumption{
-		Journal: book{j}, Table: res.table, Key: res.key, ID: res.recordOf,
+		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
