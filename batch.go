@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
 )
@@ -157,18 +158,16 @@ const (
 	OpExecute // a run of [Operation] values, each of which has a kind of its own
 )
 
-var opNames = [...]string{"do", "create", "update", "upsert", "delete", "get", "execute"}
+var opKinds = enum.New("operation", "do", "create", "update", "upsert", "delete", "get", "execute")
 
 // String returns the kind in lower case.
-func (k OpKind) String() string { return nameOf("operation", opNames[:], uint8(k)) }
+func (k OpKind) String() string { return opKinds.Name(uint8(k)) }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (k OpKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k OpKind) MarshalText() ([]byte, error) { return opKinds.Text(uint8(k)) }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (k *OpKind) UnmarshalText(text []byte) error {
-	return valueOf("operation", opNames[:], text, (*uint8)(k))
-}
+func (k *OpKind) UnmarshalText(text []byte) error { return opKinds.Read(text, (*uint8)(k)) }
 
 // CreateMany creates a record for each item. See [BatchProcessor.Run] for what it returns.
 func CreateMany[In, Out any](ctx context.Context, client Creator[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
@@ -337,10 +338,10 @@ const (
 	KeepAllInOrder
 )
 
-var policyNames = [...]string{"DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder"}
+var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder")
 
 // String returns the name of the policy.
-func (p DuplicatePolicy) String() string { return nameOf("policy", policyNames[:], uint8(p)) }
+func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
 // Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
 func Duplicates(policy DuplicatePolicy) Option {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/resume"
@@ -41,14 +42,10 @@ const (
 	ClassFatal
 )
 
+var classes = enum.New("class", "permanent", "transient", "throttled", "too large", "ambiguous", "fatal")
+
 // String returns the class in lower case.
-func (c Class) String() string {
-	names := [...]string{"permanent", "transient", "throttled", "too large", "ambiguous", "fatal"}
-	if int(c) < len(names) {
-		return names[c]
-	}
-	return fmt.Sprintf("class %d", uint8(c))
-}
+func (c Class) String() string { return classes.Name(uint8(c)) }
 
 // Classification is what a classifier makes of an error. The zero value is a permanent error of the system.
 type Classification struct {

@@ -28,9 +28,11 @@ func (f faulty) Unfinished() iter.Seq2[Intent, error] {
 		if !yield(Intent{Keys: []string{"a"}}, nil) {
 			return
 		}
-		if err := f.do(); err != nil || !yield(Intent{Keys: []string{"b"}}, nil) {
+		if err := f.do(); err != nil {
 			yield(Intent{}, err)
+			return
 		}
+		yield(Intent{Keys: []string{"b"}}, nil)
 	}
 }
 func (f faulty) Intend(context.Context, Intent) error       { return f.do() }
