@@ -551,34 +551,20 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
-	l := listeners{tell: func(int) {}, broken: make(chan error, 2)}
-	told := func() {}
+	var told func(item int)
 	if p.OnResult != nil {
-		s := sink.New(func(i int) { p.OnResult(res.At(i)) }, l.lost)
-		l.tell, told = s.Put, s.Close
+		told = func(i int) { p.OnResult(res.At(i)) }
 	}
+	l := sink.Listen(told, lost)
 	err := p.send(ctx, res, past, costs, l)
-	told()
-	select {
-	case late := <-l.broken:
-		if err == nil {
-			err = late
-		}
-	default:
+	if late := l.Close(); err == nil {
+		err = late
 	}
 	return p.stopped(err)
 }
 
-// listeners are functions of the caller's that are told what happens.
-type listeners struct {
-	tell   func(item int)
-	broken chan error // one of them did not return
-}
-
-func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack) }
-
 // send prepares the items, runs the engine, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l listeners) error {
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l *sink.Listeners) error {
 	journal, err := p.resumption(res)
 	var plan *prepared
 	if err == nil {
@@ -587,7 +573,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	if err != nil {
 		for i := range res.slots() {
 			if past.Pending == nil || past.Pending[i] {
-				l.tell(i)
+				l.Tell(i, i+1)
 			}
 		}
 		return err
@@ -597,18 +583,12 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	cfg := p.engineConfig(res, plan, g)
 	cfg.Owner = p.owner(res)
 	if p.OnResult != nil || o.onProgress != nil {
-		cfg.Broken = l.broken
+		cfg.Broken = l.Broken()
 	}
 	if p.OnResult != nil {
-		cfg.Hooks.Final = func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				l.tell(i)
-			}
-		}
+		cfg.Hooks.Final = l.Tell
 	}
-	for _, i := range plan.settled {
-		l.tell(i)
-	}
+	l.TellEach(plan.settled)
 	var r *engine.Run
 	if journal != nil {
 		keepJournal(journal, cfg, func(err error) { r.Stop(err) })
@@ -621,28 +601,22 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 				failed++ // in an earlier run
 			}
 		}
-		defer progress.Every(progressInterval, p.progressOf(r, g, res.Len(), res.Len()-plan.Todo, failed), l.lost)()
+		defer progress.Every(progressInterval, p.progressOf(r, g, res.Len(), res.Len()-plan.Todo, failed), l.Lost)()
 	}
 	shutBefore := g.Stats().ShutFor
 	err = r.Wait()
-	if journal != nil {
-		var left []int
-		for i := range res.slots() {
-			if res.table.Slots[i].State == engine.NotAttempted {
-				left = append(left, i)
-			}
+	var left []int
+	for i := range res.slots() {
+		if res.table.Slots[i].State == engine.NotAttempted && (journal != nil || p.OnResult != nil) {
+			left = append(left, i)
 		}
+	}
+	if journal != nil {
 		if late := journal.Close(left); err == nil {
 			err = late
 		}
 	}
-	if p.OnResult != nil {
-		for i := range res.slots() {
-			if res.table.Slots[i].State == engine.NotAttempted {
-				l.tell(i)
-			}
-		}
-	}
+	l.TellEach(left)
 	s := r.Stats()
 	res.stats.Requests += int(s.Requests)
 	res.stats.Retries += int(s.Retries)
