@@ -138,6 +138,19 @@ type Capabilities struct {
 	VerifiedDryRun bool
 }
 
+// check returns what is wrong with the bounds.
+func (c Capabilities) check() (errs []error) {
+	for _, bound := range []struct {
+		name string
+		n    int
+	}{{"MaxItems", c.MaxItems}, {"MaxReads", c.MaxReads}, {"MaxBytes", c.MaxBytes}} {
+		if bound.n < 0 {
+			errs = append(errs, &OptionError{Option: "Capabilities", Field: bound.name, Value: bound.n, Problem: "must not be negative"})
+		}
+	}
+	return errs
+}
+
 // Update is the input of an update: what is to be changed in which record.
 type Update[ID comparable, In any] struct {
 	ID   ID // of the record

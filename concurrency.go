@@ -15,6 +15,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
 )
@@ -93,6 +94,22 @@ func (o *options) foreignTo(list []string) []string {
 	}
 	slices.Sort(foreign)
 	return foreign
+}
+
+// checkLimiter returns what is wrong with the limiter that was given, or beside it.
+func (o *options) checkLimiter() (errs []error) {
+	if o.limiter == nil {
+		return nil
+	}
+	for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+		if o.given[name] {
+			errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
+		}
+	}
+	if o.limiter.err != nil {
+		errs = append(errs, o.limiter.err)
+	}
+	return errs
 }
 
 // Limiter bounds the calls to one account or API key: how many are in flight at once, how fast they start, and that
@@ -479,11 +496,23 @@ func (p *BatchProcessor[In, Out]) batchSize() int {
 	}
 }
 
-// costs returns what requests for 1, 2 and more items cost; nil when each costs 1. The limiter needs to know while
-// others wait for it, which is no time to call a function of the caller's.
+// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
+func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
+	switch {
+	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
+		return nil
+	case p.Size == nil:
+		return inspect.JSONSize[In]
+	}
+	return p.Size
+}
+
+// costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter
+// needs to know while others wait for it, which is no time to call a function of the caller's.
 func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
+	const source = "Capabilities.Cost"
 	if p.Capabilities.Cost == nil {
-		return nil, nil
+		return nil, p.limiter.admits(1, source)
 	}
 	costs := make([]int, p.chunkItems())
 	if value, stack, ok := parallel.Call(func() {
@@ -493,7 +522,7 @@ func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
 	}); !ok {
 		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
 	}
-	return costs, nil
+	return costs, p.limiter.admits(slices.Max(costs), source)
 }
 
 // PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.

@@ -21,7 +21,6 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
-	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/sink"
@@ -368,16 +367,7 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	case p.Do == nil && p.Batch == nil:
 		errs = append(errs, ErrNilClient)
 	}
-	if o.limiter != nil {
-		for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
-			if o.given[name] {
-				errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
-			}
-		}
-		if o.limiter.err != nil {
-			errs = append(errs, o.limiter.err)
-		}
-	}
+	errs = append(errs, o.checkLimiter()...)
 	if o.journal != nil && p.keyOf() == nil {
 		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
 	}
@@ -390,27 +380,10 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 			errs = append(errs, &OptionError{Option: "Atomic", Problem: "cannot go with Canary, which sends some items before the others"})
 		}
 	}
-	if c.MaxItems < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: c.MaxItems, Problem: "must not be negative"})
-	}
-	if c.MaxReads < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxReads", Value: c.MaxReads, Problem: "must not be negative"})
-	}
-	if c.MaxBytes < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxBytes", Value: c.MaxBytes, Problem: "must not be negative"})
-	}
-	if len(errs) > 0 {
+	if errs = append(errs, c.check()...); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	costs, err := p.costs()
-	if err != nil {
-		return nil, err
-	}
-	dearest := 1
-	if costs != nil {
-		dearest = slices.Max(costs)
-	}
-	return costs, p.limiter.admits(dearest, "Capabilities.Cost")
+	return p.costs()
 }
 
 // prime makes what all runs share.
@@ -601,7 +574,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 				failed++ // in an earlier run
 			}
 		}
-		defer progress.Every(progressInterval, p.progressOf(r, g, res.Len(), res.Len()-plan.Todo, failed), l.Lost)()
+		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
 	}
 	shutBefore := g.Stats().ShutFor
 	err = r.Wait()
@@ -737,18 +710,8 @@ func (p *BatchProcessor[In, Out]) fitsOne(plan *schedule.Plan, res *BulkResult[I
 	if most := p.chunkItems(); plan.Todo > most {
 		return refuse("one holds at most %d: send fewer at once, or leave Atomic out", most)
 	}
-	if bytes := 0; plan.Sizes != nil {
-		for _, i := range plan.Order {
-			bytes += plan.Sizes[i]
-		}
-		if plan.Order == nil {
-			for _, size := range plan.Sizes {
-				bytes += size
-			}
-		}
-		if most := p.Capabilities.MaxBytes; bytes > most {
-			return refuse("they have %d bytes where one holds at most %d: send fewer at once, or leave Atomic out", bytes, most)
-		}
+	if most, bytes := p.Capabilities.MaxBytes, plan.Bytes(); plan.Sizes != nil && bytes > most {
+		return refuse("they have %d bytes where one holds at most %d: send fewer at once, or leave Atomic out", bytes, most)
 	}
 	for first, second := range plan.Follower {
 		if !p.together() {
@@ -761,26 +724,6 @@ func (p *BatchProcessor[In, Out]) fitsOne(plan *schedule.Plan, res *BulkResult[I
 // together reports whether items with one key may share a request.
 func (p *BatchProcessor[In, Out]) together() bool {
 	return p.Capabilities.Ordered && !p.Capabilities.DistinctKeys
-}
-
-// invalid ends an item that Validate refuses, or for which it panicked.
-func (r *BulkResult[In, Out]) invalid(item int, err error) {
-	kind := KindValidation
-	if isPanic(err) {
-		kind = KindSystem
-	}
-	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
-}
-
-// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
-func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
-	switch {
-	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
-		return nil
-	case p.Size == nil:
-		return inspect.JSONSize[In]
-	}
-	return p.Size
 }
 
 // keyOf returns what names items: the Key, or the id of a verb that has one; nil when there is neither.

@@ -19,6 +19,7 @@ import (
 	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/saved"
+	"github.com/windrow-go/windrow/internal/sink"
 )
 
 // State is how an item ended. The zero State is [NotAttempted].
@@ -327,6 +328,15 @@ func (r *BulkResult[In, Out]) revise(index int) {
 		r.revisions = map[int]int{}
 	}
 	r.revisions[index]++
+}
+
+// invalid ends an item that Validate refuses, or for which it panicked.
+func (r *BulkResult[In, Out]) invalid(item int, err error) {
+	kind := KindValidation
+	if isPanic(err) {
+		kind = KindSystem
+	}
+	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
 }
 
 // Err returns nil when every item Succeeded or was Skipped, otherwise a [*BulkError].
@@ -664,19 +674,12 @@ func OnProgress(f func(Progress)) Option {
 // progressInterval is the time between two calls of OnProgress.
 const progressInterval = 100 * time.Millisecond
 
-// progressOf returns a function that tells OnProgress how far the run has come. before is how many items had ended
-// before anything was sent, and failed how many of those had failed.
-func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total, before, failed int) func() {
-	meter := progress.Meter{Start: time.Now()}
-	return func() {
-		now := time.Now()
-		lost := int(r.Count(engine.Failed) + r.Count(engine.Unknown))
-		sent := lost + int(r.Count(engine.Succeeded)+r.Count(engine.Skipped))
-		state := Progress{Done: before + sent, Total: total, Failed: failed + lost}
-		if until := g.Stats().Until; until.After(now) {
-			state.Paused = until.Sub(now)
-		}
-		state.Rate, state.ETA = meter.Read(now, sent, total-before, state.Paused)
-		p.opts.onProgress(state)
+// watch tells OnProgress how far a run has come, until the function it returns is called. before is how many items had
+// ended before anything was sent, and failed how many of those had failed.
+func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total, before, failed int) (stop func()) {
+	gauge := &progress.Gauge{
+		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Until: func() time.Time { return g.Stats().Until },
+		Total: total, Before: before, Failed: failed,
 	}
+	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, l.Lost)
 }

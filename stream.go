@@ -15,7 +15,6 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/pages"
-	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/sink"
@@ -245,7 +244,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
 		cfg.Broken = f.listeners.Broken()
-		f.stopTicker = progress.Every(progressInterval, p.progressOf(f.run, g, -1, 0, 0), f.listeners.Lost)
+		f.stopTicker = p.watch(f.run, g, f.listeners, -1, 0, 0)
 	}
 	return f, nil
 }
