@@ -361,6 +361,25 @@ func (r *BulkResult[In, Out]) Err() error {
 var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
 
 var (
+	// ErrNilClient is the Cause of a run whose client or function is nil.
+	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
+	// ErrNilContext is the Cause of a run whose context is nil.
+	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
+	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
+	ErrTooManyFailures = errors.New("windrow: too many failures")
+	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
+	// credentials, a bad certificate, a name that does not exist.
+	ErrFatal = errors.New("windrow: every further call would fail")
+	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
+	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
+	ErrThrottled = errors.New("windrow: the server throttles")
+	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
+	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
+	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
+	ErrDuplicateKey = errors.New("windrow: duplicate key")
+)
+
+var (
 	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
 	// answer was lost with that run, it must not be sent twice, and there is no way to look.
 	ErrBegun = resume.ErrBegun
