@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/parallel"
@@ -68,6 +69,48 @@ func BatchDelay(d time.Duration) Option {
 func PreserveOrder() Option {
 	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
 }
+
+// DuplicatePolicy says what is done with items whose keys are equal.
+type DuplicatePolicy uint8
+
+// The policies.
+const (
+	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
+	// KeepAllInOrder by their id.
+	DuplicatesDefault DuplicatePolicy = iota
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
+	RejectDuplicates
+	// KeepFirst sends the first item with a key; the others end as Skipped.
+	KeepFirst
+	// KeepLast sends the last item with a key; the others end as Skipped.
+	KeepLast
+	// KeepAllInOrder sends all of them, one after the other in the order of the input.
+	KeepAllInOrder
+)
+
+var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder")
+
+// String returns the name of the policy.
+func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
+
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
+func Duplicates(policy DuplicatePolicy) Option {
+	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
+}
+
+// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
+type DuplicateKeyError struct {
+	Key           string // the key that both have
+	First, Second int    // the indexes of the two items
+}
+
+// Error implements error.
+func (e *DuplicateKeyError) Error() string {
+	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
+}
+
+// Unwrap makes the error match [ErrDuplicateKey].
+func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
 
 // OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
 // is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that

@@ -17,7 +17,6 @@ import (
 
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
@@ -179,20 +178,6 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 	return p
 }
 
-// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
-type DuplicateKeyError struct {
-	Key           string // the key that both have
-	First, Second int    // the indexes of the two items
-}
-
-// Error implements error.
-func (e *DuplicateKeyError) Error() string {
-	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
-}
-
-// Unwrap makes the error match [ErrDuplicateKey].
-func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
-
 // OptionError says what is wrong with an option, a parameter, or a field of one. Nothing was sent.
 type OptionError struct {
 	Option  string // its name
@@ -298,34 +283,6 @@ func Atomic() Option {
 // [DryRunner] whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
 func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
-}
-
-// DuplicatePolicy says what is done with items whose keys are equal.
-type DuplicatePolicy uint8
-
-// The policies.
-const (
-	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
-	// KeepAllInOrder by their id.
-	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
-	RejectDuplicates
-	// KeepFirst sends the first item with a key; the others end as Skipped.
-	KeepFirst
-	// KeepLast sends the last item with a key; the others end as Skipped.
-	KeepLast
-	// KeepAllInOrder sends all of them, one after the other in the order of the input.
-	KeepAllInOrder
-)
-
-var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder")
-
-// String returns the name of the policy.
-func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
-
-// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
-func Duplicates(policy DuplicatePolicy) Option {
-	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
 }
 
 // WithLogger makes runs log their start and end, and that the server throttles. Nothing of the items is logged but

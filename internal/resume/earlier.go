@@ -89,8 +89,8 @@ func (e *Earlier) Join(now *engine.Table, pending []bool) (left []int) {
 	return left
 }
 
-// SentBefore returns the first pending item that has the key of one that an earlier run has sent, and that one, as
-// their slots in the table say. ok is false when there is none.
+// SentBefore returns the first pending item that has the key of one that an earlier run has sent, as the table says,
+// and that one. ok is false when there is none.
 func SentBefore(table *engine.Table, keys []string, pending []bool) (before, item int, ok bool) {
 	sent := map[string]int{}
 	for i, key := range keys {
