@@ -35,7 +35,7 @@ func TestGauge(t *testing.T) {
 		until = time.Now().Add(5 * time.Second)
 		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 25 * time.Second, Paused: 5 * time.Second})
 
-		until = time.Now()
+		until = time.Now().Add(-time.Second) // it is over
 		counts[engine.Succeeded] += 40
 		check(State{Done: 100, Total: 100, Failed: 7, Rate: 6})
 	})
