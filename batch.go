@@ -1,17 +1,16 @@
 package windrow
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
-	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/idem"
+	"github.com/windrow-go/windrow/internal/inspect"
 )
 
 // Creator creates one record from an input.
@@ -139,6 +138,19 @@ type Capabilities struct {
 	VerifiedDryRun bool
 }
 
+// check returns what is wrong with the bounds.
+func (c Capabilities) check() (errs []error) {
+	for _, bound := range []struct {
+		name string
+		n    int
+	}{{"MaxItems", c.MaxItems}, {"MaxReads", c.MaxReads}, {"MaxBytes", c.MaxBytes}} {
+		if bound.n < 0 {
+			errs = append(errs, &OptionError{Option: "Capabilities", Field: bound.name, Value: bound.n, Problem: "must not be negative"})
+		}
+	}
+	return errs
+}
+
 // Update is the input of an update: what is to be changed in which record.
 type Update[ID comparable, In any] struct {
 	ID   ID // of the record
@@ -159,18 +171,16 @@ const (
 	OpExecute // a run of [Operation] values, each of which has a kind of its own
 )
 
-var opNames = [...]string{"do", "create", "update", "upsert", "delete", "get", "execute"}
+var opKinds = enum.New("operation", "do", "create", "update", "upsert", "delete", "get", "execute")
 
 // String returns the kind in lower case.
-func (k OpKind) String() string { return nameOf("operation", opNames[:], uint8(k)) }
+func (k OpKind) String() string { return opKinds.Name(uint8(k)) }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (k OpKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k OpKind) MarshalText() ([]byte, error) { return opKinds.Text(uint8(k)) }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (k *OpKind) UnmarshalText(text []byte) error {
-	return valueOf("operation", opNames[:], text, (*uint8)(k))
-}
+func (k *OpKind) UnmarshalText(text []byte) error { return opKinds.Read(text, (*uint8)(k)) }
 
 // CreateMany creates a record for each item. See [BatchProcessor.Run] for what it returns.
 func CreateMany[In, Out any](ctx context.Context, client Creator[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {
@@ -269,7 +279,7 @@ type Resource struct {
 // [Deleter] and [Getter], with ids that are strings, which it has. [Operation.Data] must be an In.
 func ResourceOf[In, Out any](client any) Resource {
 	r := Resource{verbs: map[OpKind]func(context.Context, Operation) (any, error){}, types: map[OpKind]func(any) error{}}
-	if isNil(client) {
+	if inspect.IsNil(client) {
 		return r
 	}
 	data := func(o Operation) In { in, _ := o.Data.(In); return in } // of the right type: Execute looks first
@@ -547,7 +557,7 @@ func (a Attempt) Answered(status int, changes bool) {
 
 // WithObserver makes runs tell an observer of their attempts, as tracing needs it.
 func WithObserver(obs Observer) Option {
-	return option("WithObserver", !isNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
+	return option("WithObserver", !inspect.IsNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
 }
 
 // Observer watches runs. Its methods are called from many goroutines at once and must not block.
@@ -700,119 +710,4 @@ func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool
 		}
 	}
 	return out, nil
-}
-
-// PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
-type PollPolicy struct {
-	// First is the time between the first and the second question; it doubles from one to the next. Defaults to a second.
-	First time.Duration
-	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
-	Longest time.Duration
-	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
-	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [AttemptTimeout], is
-	// followed by one that goes on asking. Defaults to 10 minutes.
-	Deadline time.Duration
-}
-
-// ErrPending is matched by the error of a job that has not ended.
-var ErrPending = errors.New("windrow: the job has not ended")
-
-// Pending is what a function given to [Poll] returns while the job has not ended. after is how long the server asks to
-// wait before the next question, 0 when it does not say.
-func Pending(after time.Duration) error { return Throttled(ErrPending, after) }
-
-// JobError is the error of a job of the server of which it is not known how it ended.
-type JobError struct {
-	Handle string // the server's name for it; "" when it is not known here
-	Err    error  // the last answer, ErrPending as long as it has not ended
-}
-
-// Error implements error.
-func (e *JobError) Error() string {
-	if e.Handle == "" {
-		return "the end of the job is not known: " + plain(e.Err)
-	}
-	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, plain(e.Err))
-}
-
-// Unwrap returns the last answer.
-func (e *JobError) Unwrap() error { return e.Err }
-
-// Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
-// [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
-// asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
-// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous], and after which a run makes no
-// further attempt: for a write, nobody knows.
-func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
-	policy = PollPolicy{
-		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
-		Deadline: cmp.Or(max(0, policy.Deadline), 10*time.Minute),
-	}
-	var none T
-	end := time.Now().Add(policy.Deadline)
-	for pause := min(policy.First, policy.Longest); ; pause = min(2*pause, policy.Longest) {
-		out, err := ask(ctx)
-		if err == nil {
-			return out, nil
-		}
-		if ctx.Err() != nil {
-			return none, Ambiguous(&JobError{Err: err})
-		}
-		c := Classify(err)
-		if c.Class == ClassPermanent || c.Class == ClassTooLarge {
-			return none, err
-		}
-		wait := max(pause, c.After)
-		if time.Now().Add(wait).After(end) {
-			last := Classification{Class: ClassAmbiguous}
-			last.more.Final = true // or each attempt would wait as long
-			return none, Classified(&JobError{Err: err}, last)
-		}
-		if c.Class == ClassFatal {
-			return none, Ambiguous(&JobError{Err: err})
-		}
-		if err := pollAgain(ctx, wait); err != nil {
-			return none, Ambiguous(&JobError{Err: err})
-		}
-	}
-}
-
-// pollAgain waits until a job may be asked for again.
-func pollAgain(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return gate.Ended(ctx)
-	case <-timer.C:
-	}
-	a := engine.AttemptFrom(ctx)
-	if a == nil {
-		return nil
-	}
-	if err := ownerOf(a).limiter.start().Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
-		return limiterError(err)
-	}
-	a.Prepay(1) // a transport that has the same limiter does not take it once more
-	return nil
-}
-
-// SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
-// job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
-// goes on asking and does not submit again, and neither does a [BatchProcessor.Rerun] of items that ended as Unknown.
-func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
-	a, _ := AttemptFrom(ctx)
-	handle := a.Handle()
-	if handle == "" {
-		var err error
-		if handle, err = submit(ctx); err != nil {
-			return *new(T), err
-		}
-		a.SetHandle(handle)
-	}
-	out, err := Poll(ctx, policy, func(ctx context.Context) (T, error) { return ask(ctx, handle) })
-	if job, ok := errors.AsType[*JobError](err); ok {
-		job.Handle = handle
-	}
-	return out, err
 }

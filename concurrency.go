@@ -1,10 +1,12 @@
 package windrow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +14,11 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/schedule"
 )
 
 const (
@@ -21,6 +27,8 @@ const (
 	// burstTime is how much of the rate may leave at one instant by default: timers wake about a millisecond late.
 	burstTime = 10 * time.Millisecond
 )
+
+const defaultMaxItems = 100
 
 // Concurrency is how many calls may be in flight at once, at least 1. It is a ceiling: when the server throttles because
 // of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
@@ -43,6 +51,67 @@ func Burst(n int) Option {
 	return option("Burst", n >= 1, n, "must be at least 1", func(o *options) { o.burst = n })
 }
 
+// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
+// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
+// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
+func BatchSize(n int) Option {
+	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
+}
+
+// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
+// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
+func BatchDelay(d time.Duration) Option {
+	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
+}
+
+// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
+// else is sent. The run goes on after an error. Without it only results are in order.
+func PreserveOrder() Option {
+	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
+}
+
+// DuplicatePolicy says what is done with items whose keys are equal.
+type DuplicatePolicy uint8
+
+// The policies.
+const (
+	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
+	// KeepAllInOrder by their id.
+	DuplicatesDefault DuplicatePolicy = iota
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
+	RejectDuplicates
+	// KeepFirst sends the first item with a key; the others end as Skipped.
+	KeepFirst
+	// KeepLast sends the last item with a key; the others end as Skipped.
+	KeepLast
+	// KeepAllInOrder sends all of them, one after the other in the order of the input.
+	KeepAllInOrder
+)
+
+var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder")
+
+// String returns the name of the policy.
+func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
+
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
+func Duplicates(policy DuplicatePolicy) Option {
+	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
+}
+
+// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
+type DuplicateKeyError struct {
+	Key           string // the key that both have
+	First, Second int    // the indexes of the two items
+}
+
+// Error implements error.
+func (e *DuplicateKeyError) Error() string {
+	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
+}
+
+// Unwrap makes the error match [ErrDuplicateKey].
+func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
+
 // OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
 // is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that
 // saw the evidence, several at once if need be; it may use the limiter, and should return soon. When it panics the call is
@@ -54,6 +123,36 @@ func OnAdjust(f func(LimiterStats)) Option {
 // WithLimiter makes the processor share a limiter with others. Without it the processor has one of its own.
 func WithLimiter(l *Limiter) Option {
 	return option("WithLimiter", l != nil, "nil", "must be a limiter", func(o *options) { o.limiter = l })
+}
+
+var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
+
+// foreignTo returns the names of options that were given and are not in the list.
+func (o *options) foreignTo(list []string) []string {
+	var foreign []string
+	for name := range o.given {
+		if !slices.Contains(list, name) {
+			foreign = append(foreign, name)
+		}
+	}
+	slices.Sort(foreign)
+	return foreign
+}
+
+// checkLimiter returns what is wrong with the limiter that was given, or beside it.
+func (o *options) checkLimiter() (errs []error) {
+	if o.limiter == nil {
+		return nil
+	}
+	for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+		if o.given[name] {
+			errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
+		}
+	}
+	if o.limiter.err != nil {
+		errs = append(errs, o.limiter.err)
+	}
+	return errs
 }
 
 // Limiter bounds the calls to one account or API key: how many are in flight at once, how fast they start, and that
@@ -409,4 +508,177 @@ func (l *Limiter) Stats() LimiterStats {
 		stats.Rate = math.Inf(1)
 	}
 	return stats
+}
+
+// chunkItems is how many items one request holds at most; 1 for single calls.
+func (p *BatchProcessor[In, Out]) chunkItems() int {
+	if p.Batch == nil && !p.asksServer() {
+		return 1
+	}
+	n := cmp.Or(p.Capabilities.MaxItems, defaultMaxItems)
+	if p.op == OpGet {
+		n = cmp.Or(p.Capabilities.MaxReads, n)
+	}
+	if p.opts.batchSize > 0 {
+		n = min(n, p.opts.batchSize)
+	}
+	return n
+}
+
+// batchSize is how many items lie between two delays.
+func (p *BatchProcessor[In, Out]) batchSize() int {
+	switch {
+	case p.opts.batchSize > 0:
+		return p.opts.batchSize
+	case p.Batch != nil:
+		return p.chunkItems()
+	case p.op == OpCreate:
+		return 20
+	default:
+		return 10
+	}
+}
+
+// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
+func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
+	switch {
+	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
+		return nil
+	case p.Size == nil:
+		return inspect.JSONSize[In]
+	}
+	return p.Size
+}
+
+// costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter
+// needs to know while others wait for it, which is no time to call a function of the caller's.
+func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
+	const source = "Capabilities.Cost"
+	if p.Capabilities.Cost == nil {
+		return nil, p.limiter.admits(1, source)
+	}
+	costs := make([]int, p.chunkItems())
+	if value, stack, ok := parallel.Call(func() {
+		for i := range costs {
+			costs[i] = max(1, p.Capabilities.Cost(i+1))
+		}
+	}); !ok {
+		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
+	}
+	return costs, p.limiter.admits(slices.Max(costs), source)
+}
+
+// PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
+type PollPolicy struct {
+	// First is the time between the first and the second question; it doubles from one to the next. Defaults to a second.
+	First time.Duration
+	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
+	Longest time.Duration
+	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
+	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [AttemptTimeout], is
+	// followed by one that goes on asking. Defaults to 10 minutes.
+	Deadline time.Duration
+}
+
+// ErrPending is matched by the error of a job that has not ended.
+var ErrPending = errors.New("windrow: the job has not ended")
+
+// Pending is what a function given to [Poll] returns while the job has not ended. after is how long the server asks to
+// wait before the next question, 0 when it does not say.
+func Pending(after time.Duration) error { return Throttled(ErrPending, after) }
+
+// JobError is the error of a job of the server of which it is not known how it ended.
+type JobError struct {
+	Handle string // the server's name for it; "" when it is not known here
+	Err    error  // the last answer, ErrPending as long as it has not ended
+}
+
+// Error implements error.
+func (e *JobError) Error() string {
+	if e.Handle == "" {
+		return "the end of the job is not known: " + plain(e.Err)
+	}
+	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, plain(e.Err))
+}
+
+// Unwrap returns the last answer.
+func (e *JobError) Unwrap() error { return e.Err }
+
+// Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
+// [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
+// asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
+// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous], and after which a run makes no
+// further attempt: for a write, nobody knows.
+func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
+	policy = PollPolicy{
+		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
+		Deadline: cmp.Or(max(0, policy.Deadline), 10*time.Minute),
+	}
+	var none T
+	end := time.Now().Add(policy.Deadline)
+	for pause := min(policy.First, policy.Longest); ; pause = min(2*pause, policy.Longest) {
+		out, err := ask(ctx)
+		if err == nil {
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		c := Classify(err)
+		if c.Class == ClassPermanent || c.Class == ClassTooLarge {
+			return none, err
+		}
+		wait := max(pause, c.After)
+		if time.Now().Add(wait).After(end) {
+			last := Classification{Class: ClassAmbiguous}
+			last.more.Final = true // or each attempt would wait as long
+			return none, Classified(&JobError{Err: err}, last)
+		}
+		if c.Class == ClassFatal {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		if err := pollAgain(ctx, wait); err != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+	}
+}
+
+// pollAgain waits until a job may be asked for again.
+func pollAgain(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return gate.Ended(ctx)
+	case <-timer.C:
+	}
+	a := engine.AttemptFrom(ctx)
+	if a == nil {
+		return nil
+	}
+	if err := ownerOf(a).limiter.start().Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
+		return limiterError(err)
+	}
+	a.Prepay(1) // a transport that has the same limiter does not take it once more
+	return nil
+}
+
+// SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
+// job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
+// goes on asking and does not submit again, and neither does a [BatchProcessor.Rerun] of items that ended as Unknown.
+func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
+	a, _ := AttemptFrom(ctx)
+	handle := a.Handle()
+	if handle == "" {
+		var err error
+		if handle, err = submit(ctx); err != nil {
+			return *new(T), err
+		}
+		a.SetHandle(handle)
+	}
+	out, err := Poll(ctx, policy, func(ctx context.Context) (T, error) { return ask(ctx, handle) })
+	if job, ok := errors.AsType[*JobError](err); ok {
+		job.Handle = handle
+	}
+	return out, err
 }

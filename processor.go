@@ -3,13 +3,10 @@ package windrow
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -18,11 +15,11 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
-	"github.com/windrow-go/windrow/internal/parallel"
-	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/sink"
@@ -97,7 +94,7 @@ func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *B
 // NewUpdateProcessor returns the processor behind [UpdateMany].
 func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out], opts ...Option) *BatchProcessor[Update[ID, In], Out] {
 	p := newProcessor[Update[ID, In], Out](OpUpdate, client, opts)
-	p.identity = func(u Update[ID, In]) string { return textOf(u.ID) }
+	p.identity = func(u Update[ID, In]) string { return inspect.Text(u.ID) }
 	if p.clientOK == nil {
 		p.Do = func(ctx context.Context, u Update[ID, In]) (Out, error) { return client.Update(ctx, u.ID, u.Data) }
 		if b, ok := client.(BatchUpdater[ID, In, Out]); ok {
@@ -122,7 +119,7 @@ func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *
 // NewDeleteProcessor returns the processor behind [DeleteMany].
 func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *BatchProcessor[ID, struct{}] {
 	p := newProcessor[ID, struct{}](OpDelete, client, opts)
-	p.identity = textOf[ID]
+	p.identity = inspect.Text[ID]
 	if p.clientOK == nil {
 		p.Do = NoOutput(client.Delete)
 		if b, ok := client.(BatchDeleter[ID]); ok {
@@ -135,7 +132,7 @@ func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *Batc
 // NewGetProcessor returns the processor behind [GetMany].
 func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Option) *BatchProcessor[ID, Out] {
 	p := newProcessor[ID, Out](OpGet, client, opts)
-	p.identity = textOf[ID]
+	p.identity = inspect.Text[ID]
 	if p.clientOK == nil {
 		p.Do = client.Get
 		if b, ok := client.(BatchGetter[ID, Out]); ok {
@@ -165,7 +162,7 @@ func NewExecuteProcessor(client Executor, opts ...Option) *BatchProcessor[Operat
 
 func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
 	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
-	if isNil(client) {
+	if inspect.IsNil(client) {
 		p.clientOK = ErrNilClient
 		return p
 	}
@@ -180,68 +177,6 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 	}
 	return p
 }
-
-// isNil reports whether a client is nil, or a nil pointer or function in an interface.
-func isNil(client any) bool {
-	if client == nil {
-		return true
-	}
-	v := reflect.ValueOf(client)
-	switch v.Kind() {
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		return v.IsNil()
-	}
-	return false
-}
-
-// textOf returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
-// with spaces elsewhere.
-func textOf[ID comparable](id ID) string {
-	switch v := any(id).(type) {
-	case string:
-		return v
-	case fmt.Stringer:
-		return v.String()
-	}
-	switch reflect.ValueOf(id).Kind() {
-	case reflect.Struct, reflect.Array, reflect.Interface:
-		return fmt.Sprintf("%#v", id)
-	}
-	return fmt.Sprint(id)
-}
-
-var (
-	// ErrNilClient is the Cause of a run whose client or function is nil.
-	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
-	// ErrNilContext is the Cause of a run whose context is nil.
-	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
-	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
-	ErrTooManyFailures = errors.New("windrow: too many failures")
-	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
-	// credentials, a bad certificate, a name that does not exist.
-	ErrFatal = errors.New("windrow: every further call would fail")
-	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
-	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
-	ErrThrottled = errors.New("windrow: the server throttles")
-	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
-	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
-	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
-	ErrDuplicateKey = errors.New("windrow: duplicate key")
-)
-
-// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
-type DuplicateKeyError struct {
-	Key           string // the key that both have
-	First, Second int    // the indexes of the two items
-}
-
-// Error implements error.
-func (e *DuplicateKeyError) Error() string {
-	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
-}
-
-// Unwrap makes the error match [ErrDuplicateKey].
-func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
 
 // OptionError says what is wrong with an option, a parameter, or a field of one. Nothing was sent.
 type OptionError struct {
@@ -324,20 +259,6 @@ func option(name string, good bool, value any, problem string, set func(*options
 	})
 }
 
-var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
-
-// foreignTo returns the names of options that were given and are not in the list.
-func (o *options) foreignTo(list []string) []string {
-	var foreign []string
-	for name := range o.given {
-		if !slices.Contains(list, name) {
-			foreign = append(foreign, name)
-		}
-	}
-	slices.Sort(foreign)
-	return foreign
-}
-
 // Options joins several options into one that can be named and shared. A later option overrides an earlier one, and a
 // nil one says nothing.
 func Options(opts ...Option) Option {
@@ -348,25 +269,6 @@ func Options(opts ...Option) Option {
 			}
 		}
 	})
-}
-
-// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
-// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
-// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
-func BatchSize(n int) Option {
-	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
-}
-
-// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
-// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
-func BatchDelay(d time.Duration) Option {
-	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
-}
-
-// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
-// else is sent. The run goes on after an error. Without it only results are in order.
-func PreserveOrder() Option {
-	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
 }
 
 // Atomic makes the run all or nothing: all items go in one request, which the server applies as a whole or not at all.
@@ -381,40 +283,6 @@ func Atomic() Option {
 // [DryRunner] whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
 func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
-}
-
-// DuplicatePolicy says what is done with items whose keys are equal.
-type DuplicatePolicy uint8
-
-// The policies.
-const (
-	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
-	// KeepAllInOrder by their id.
-	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
-	RejectDuplicates
-	// KeepFirst sends the first item with a key; the others end as Skipped.
-	KeepFirst
-	// KeepLast sends the last item with a key; the others end as Skipped.
-	KeepLast
-	// KeepAllInOrder sends all of them, one after the other in the order of the input.
-	KeepAllInOrder
-)
-
-var policyNames = [...]string{"DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder"}
-
-// String returns the name of the policy.
-func (p DuplicatePolicy) String() string { return nameOf("policy", policyNames[:], uint8(p)) }
-
-// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
-func Duplicates(policy DuplicatePolicy) Option {
-	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
-}
-
-// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
-// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
-func OnProgress(f func(Progress)) Option {
-	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
 }
 
 // WithLogger makes runs log their start and end, and that the server throttles. Nothing of the items is logged but
@@ -437,16 +305,7 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	case p.Do == nil && p.Batch == nil:
 		errs = append(errs, ErrNilClient)
 	}
-	if o.limiter != nil {
-		for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
-			if o.given[name] {
-				errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
-			}
-		}
-		if o.limiter.err != nil {
-			errs = append(errs, o.limiter.err)
-		}
-	}
+	errs = append(errs, o.checkLimiter()...)
 	if o.journal != nil && p.keyOf() == nil {
 		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
 	}
@@ -459,27 +318,10 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 			errs = append(errs, &OptionError{Option: "Atomic", Problem: "cannot go with Canary, which sends some items before the others"})
 		}
 	}
-	if c.MaxItems < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: c.MaxItems, Problem: "must not be negative"})
-	}
-	if c.MaxReads < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxReads", Value: c.MaxReads, Problem: "must not be negative"})
-	}
-	if c.MaxBytes < 0 {
-		errs = append(errs, &OptionError{Option: "Capabilities", Field: "MaxBytes", Value: c.MaxBytes, Problem: "must not be negative"})
-	}
-	if len(errs) > 0 {
+	if errs = append(errs, c.check()...); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	costs, err := p.costs()
-	if err != nil {
-		return nil, err
-	}
-	dearest := 1
-	if costs != nil {
-		dearest = slices.Max(costs)
-	}
-	return costs, p.limiter.admits(dearest, "Capabilities.Cost")
+	return p.costs()
 }
 
 // prime makes what all runs share.
@@ -493,89 +335,9 @@ func (p *BatchProcessor[In, Out]) prime() {
 	}
 }
 
-const defaultMaxItems = 100
-
-// chunkItems is how many items one request holds at most; 1 for single calls.
-func (p *BatchProcessor[In, Out]) chunkItems() int {
-	if p.Batch == nil && !p.asksServer() {
-		return 1
-	}
-	n := cmp.Or(p.Capabilities.MaxItems, defaultMaxItems)
-	if p.op == OpGet {
-		n = cmp.Or(p.Capabilities.MaxReads, n)
-	}
-	if p.opts.batchSize > 0 {
-		n = min(n, p.opts.batchSize)
-	}
-	return n
-}
-
-// batchSize is how many items lie between two delays.
-func (p *BatchProcessor[In, Out]) batchSize() int {
-	switch {
-	case p.opts.batchSize > 0:
-		return p.opts.batchSize
-	case p.Batch != nil:
-		return p.chunkItems()
-	case p.op == OpCreate:
-		return 20
-	default:
-		return 10
-	}
-}
-
-// costs returns what requests for 1, 2 and more items cost; nil when each costs 1. The limiter needs to know while
-// others wait for it, which is no time to call a function of the caller's.
-func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
-	if p.Capabilities.Cost == nil {
-		return nil, nil
-	}
-	costs := make([]int, p.chunkItems())
-	if value, stack, ok := parallel.Call(func() {
-		for i := range costs {
-			costs[i] = max(1, p.Capabilities.Cost(i+1))
-		}
-	}); !ok {
-		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
-	}
-	return costs, nil
-}
-
 // asksServer reports whether a dry run asks the server.
 func (p *BatchProcessor[In, Out]) asksServer() bool {
 	return p.opts.dryRun && p.tryOut != nil && p.Capabilities.VerifiedDryRun
-}
-
-// traits is what a kind of operation is, by a client that can do so much.
-func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
-	if p.asksServer() {
-		return engine.Traits{Read: true}
-	}
-	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly()}
-	switch op {
-	case OpGet, OpDelete, OpUpdate, OpUpsert:
-		t.Repeatable = true
-	case OpCreate:
-		t.Repeatable = p.opts.repeatable || c.IdempotencyKeys || c.ClientIDs
-	default:
-		t.Repeatable = p.opts.repeatable
-	}
-	return t
-}
-
-// traitsFor is what the operation on an item is.
-func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
-	if p.traitsOf == nil {
-		return p.traits(p.op, p.Capabilities)
-	}
-	return p.traits(p.traitsOf(in))
-}
-
-// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
-// exactly those.
-func (p *BatchProcessor[In, Out]) wholeOnly() bool {
-	c := p.Capabilities
-	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
 }
 
 // Run runs the operation for every item, and returns the outcome of each, in their order. It never returns a nil
@@ -593,7 +355,7 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: idem.RunID(), inputs: items, values: make([]Out, n), table: engine.NewTable(n), mask: -1,
 	}
-	return p.run(ctx, res, nil, nil, nil)
+	return p.run(ctx, res, &resume.Past{})
 }
 
 // Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
@@ -608,7 +370,6 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 		res := &BulkResult[In, Out]{op: p.op, cause: &OptionError{Option: "Rerun", Value: "nil", Problem: "needs the result of an earlier run"}}
 		return res, res.Err()
 	}
-	n := earlier.Len()
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: earlier.runID, inputs: earlier.inputs, keys: earlier.keys,
 		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats, ids: slices.Clone(earlier.ids),
@@ -622,80 +383,26 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 			Problem: "needs a processor of the same operation, not of " + p.op.String()}
 		return res, res.Err()
 	}
-	pending, doubtful := make([]bool, n), make([]bool, n)
-	for i := range earlier.slots() {
-		corrected := earlier.corrected[i]
-		switch State(earlier.table.Slots[i].State) {
-		case NotAttempted:
-			pending[i] = true
-		case Failed:
-			pending[i] = corrected || earlier.table.Detail(i).Resend
-		case Skipped:
-			pending[i] = corrected
-		case Unknown:
-			doubtful[i] = p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
-			pending[i] = doubtful[i]
-		}
-		if corrected && pending[i] {
-			if res.revisions == nil {
-				res.revisions = map[int]int{}
-			}
-			res.revisions[i]++
+	before := &resume.Earlier{Table: earlier.table, Keys: earlier.keys, Corrected: earlier.corrected, MayRepeat: func(i int) bool {
+		return p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
+	}}
+	mayReplay := p.opts.journal == nil && !p.opts.dryRun // a journal knows the requests by itself, and a dry run sends nothing
+	pending, past := before.Past(mayReplay)
+	for i := range earlier.corrected {
+		if pending[i] {
+			res.revise(i)
 		}
 	}
-	replay := p.openOf(earlier, pending)
-	for _, open := range replay {
-		for _, i := range open.Items {
-			pending[i], doubtful[i] = false, false // the schedule is of what is sent anew
-		}
-	}
-	_, err := p.run(ctx, res, pending, doubtful, replay)
-	for _, open := range replay {
-		for _, i := range open.Items {
-			pending[i] = true
-		}
-	}
-	for i := range pending {
-		now, before := &res.table.Slots[i], earlier.table.Slots[i]
-		switch {
-		case !pending[i]:
-		case *now != before:
-			now.Attempts = engine.Attempts(int(now.Attempts) + int(before.Attempts))
-		case earlier.corrected[i]: // the run was stopped before it was sent: the next one sends it
-			res.revisions[i]--
-			res.correct(i)
-		}
+	_, err := p.run(ctx, res, past)
+	for _, i := range before.Join(res.table, pending) { // the run was stopped before they were sent: the next one sends them
+		res.revisions[i]--
+		res.correct(i)
 	}
 	return res, err
 }
 
-// openOf returns the requests of an earlier run that ended as Unknown and left something to go on with, such as a job on
-// the server. A journal knows them by itself, and a dry run sends nothing.
-func (p *BatchProcessor[In, Out]) openOf(earlier *BulkResult[In, Out], pending []bool) (all []engine.Replay) {
-	if p.opts.journal != nil || p.opts.dryRun {
-		return nil
-	}
-	anew := map[string]bool{} // keys of the items that are sent again from the start
-	known := map[*engine.Replay]bool{}
-	for i := range earlier.slots() {
-		if open := earlier.table.Detail(i).Open; open != nil {
-			known[open] = true
-		} else if pending[i] && earlier.keys != nil {
-			anew[earlier.keys[i]] = true
-		}
-	}
-	for open := range known {
-		// Those that share a key with one that is sent anew go one after the other.
-		if !slices.ContainsFunc(open.Items, func(i int) bool { return earlier.keys != nil && anew[earlier.keys[i]] }) {
-			all = append(all, *open)
-		}
-	}
-	slices.SortFunc(all, func(a, b engine.Replay) int { return cmp.Compare(a.Items[0], b.Items[0]) })
-	return all
-}
-
-// run fills res: for all items, or for those that are pending and for the requests that are to be gone on with.
-func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay) (*BulkResult[In, Out], error) {
+// run fills res with what comes of the items that the past leaves to be sent.
+func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, Out], past *resume.Past) (*BulkResult[In, Out], error) {
 	began := time.Now()
 	costs, err := p.check(ctx)
 	if err != nil {
@@ -706,7 +413,7 @@ func (p *BatchProcessor[In, Out]) run(ctx context.Context, res *BulkResult[In, O
 	ctx, end, err := p.begin(ctx, res.Len())
 	res.idOf = p.ResultID
 	if res.cause = p.stopped(err); err == nil {
-		res.cause = p.perform(ctx, res, pending, doubtful, replay, costs)
+		res.cause = p.perform(ctx, res, past, costs)
 	}
 	res.recount()
 	res.stats.Elapsed += time.Since(began)
@@ -754,44 +461,30 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 }
 
 // perform does the work of a run and tells those who listen, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int) error {
-	l := listeners{tell: func(int) {}, broken: make(chan error, 2)}
-	told := func() {}
+func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
+	var told func(item int)
 	if p.OnResult != nil {
-		s := sink.New(func(i int) { p.OnResult(res.At(i)) }, l.lost)
-		l.tell, told = s.Put, s.Close
+		told = func(i int) { p.OnResult(res.At(i)) }
 	}
-	err := p.send(ctx, res, pending, doubtful, replay, costs, l)
-	told()
-	select {
-	case late := <-l.broken:
-		if err == nil {
-			err = late
-		}
-	default:
+	l := sink.Listen(told, lost)
+	err := p.send(ctx, res, past, costs, l)
+	if late := l.Close(); err == nil {
+		err = late
 	}
 	return p.stopped(err)
 }
 
-// listeners are functions of the caller's that are told what happens.
-type listeners struct {
-	tell   func(item int)
-	broken chan error // one of them did not return
-}
-
-func (l listeners) lost(value any, stack []byte) { l.broken <- lost(value, stack) }
-
 // send prepares the items, runs the engine, and returns what stopped it.
-func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, costs []int, l listeners) error {
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l *sink.Listeners) error {
 	journal, err := p.resumption(res)
 	var plan *prepared
 	if err == nil {
-		plan, err = p.prepare(ctx, res, pending, doubtful, replay, journal)
+		plan, err = p.prepare(ctx, res, past, journal)
 	}
 	if err != nil {
 		for i := range res.slots() {
-			if pending == nil || pending[i] {
-				l.tell(i)
+			if past.Pending == nil || past.Pending[i] {
+				l.Tell(i, i+1)
 			}
 		}
 		return err
@@ -801,18 +494,12 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	cfg := p.engineConfig(res, plan, g)
 	cfg.Owner = p.owner(res)
 	if p.OnResult != nil || o.onProgress != nil {
-		cfg.Broken = l.broken
+		cfg.Broken = l.Broken()
 	}
 	if p.OnResult != nil {
-		cfg.Hooks.Final = func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				l.tell(i)
-			}
-		}
+		cfg.Hooks.Final = l.Tell
 	}
-	for _, i := range plan.settled {
-		l.tell(i)
-	}
+	l.TellEach(plan.settled)
 	var r *engine.Run
 	if journal != nil {
 		keepJournal(journal, cfg, func(err error) { r.Stop(err) })
@@ -820,33 +507,27 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
 		failed := len(plan.Invalid)
-		for i := range pending {
-			if s := res.table.Slots[i].State; !pending[i] && (s == engine.Failed || s == engine.Unknown) {
+		for i, pending := range past.Pending {
+			if s := res.table.Slots[i].State; !pending && (s == engine.Failed || s == engine.Unknown) {
 				failed++ // in an earlier run
 			}
 		}
-		defer progress.Every(progressInterval, p.progressOf(r, g, res.Len(), res.Len()-plan.Todo, failed), l.lost)()
+		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
 	}
 	shutBefore := g.Stats().ShutFor
 	err = r.Wait()
-	if journal != nil {
-		var left []int
-		for i := range res.slots() {
-			if res.table.Slots[i].State == engine.NotAttempted {
-				left = append(left, i)
-			}
+	var left []int
+	for i := range res.slots() {
+		if res.table.Slots[i].State == engine.NotAttempted && (journal != nil || p.OnResult != nil) {
+			left = append(left, i)
 		}
+	}
+	if journal != nil {
 		if late := journal.Close(left); err == nil {
 			err = late
 		}
 	}
-	if p.OnResult != nil {
-		for i := range res.slots() {
-			if res.table.Slots[i].State == engine.NotAttempted {
-				l.tell(i)
-			}
-		}
-	}
+	l.TellEach(left)
 	s := r.Stats()
 	res.stats.Requests += int(s.Requests)
 	res.stats.Retries += int(s.Retries)
@@ -863,26 +544,6 @@ func (p *BatchProcessor[In, Out]) stopped(err error) error {
 	return causeOf(err)
 }
 
-// progressInterval is the time between two calls of OnProgress.
-const progressInterval = 100 * time.Millisecond
-
-// progressOf returns a function that tells OnProgress how far the run has come. before is how many items had ended
-// before anything was sent, and failed how many of those had failed.
-func (p *BatchProcessor[In, Out]) progressOf(r *engine.Run, g *gate.Gate, total, before, failed int) func() {
-	meter := progress.Meter{Start: time.Now()}
-	return func() {
-		now := time.Now()
-		lost := int(r.Count(engine.Failed) + r.Count(engine.Unknown))
-		sent := lost + int(r.Count(engine.Succeeded)+r.Count(engine.Skipped))
-		state := Progress{Done: before + sent, Total: total, Failed: failed + lost}
-		if until := g.Stats().Until; until.After(now) {
-			state.Paused = until.Sub(now)
-		}
-		state.Rate, state.ETA = meter.Read(now, sent, total-before, state.Paused)
-		p.opts.onProgress(state)
-	}
-}
-
 // prepared is what a run is going to do.
 type prepared struct {
 	*schedule.Plan
@@ -892,7 +553,7 @@ type prepared struct {
 }
 
 // prepare calls the hooks that look at every item, before anything is sent.
-func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], pending, doubtful []bool, replay []engine.Replay, journal *resume.Resumption) (*prepared, error) {
+func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, journal *resume.Resumption) (*prepared, error) {
 	if ctx.Err() != nil {
 		return nil, gate.Ended(ctx)
 	}
@@ -901,22 +562,22 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
 	}
-	past := &resume.Past{Replay: replay}
+	known := past // or what the journal knows of it
 	if journal != nil {
 		if policy == KeepAllInOrder {
 			policy = RejectDuplicates // the journal knows an item by nothing but its key
 		}
 		hooks.Recall = func(keys []string, pending, doubtful []bool) ([]bool, []bool, error) {
 			res.keys = keys
-			known, err := journal.RecallAll(ctx, pending, doubtful)
-			if err != nil {
+			var err error
+			if known, err = journal.RecallAll(ctx, pending, doubtful); err != nil {
 				return nil, nil, err
 			}
 			for i, id := range res.ids { // of an earlier result
 				known.IDs[i] = cmp.Or(known.IDs[i], id)
 			}
-			past, res.ids = known, known.IDs
-			return past.Pending, past.Doubtful, nil
+			res.ids = known.IDs
+			return known.Pending, known.Doubtful, nil
 		}
 	}
 	if key != nil {
@@ -928,7 +589,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if size := p.sizeOf(); size != nil {
 		hooks.Size = func(i int) int { return size(res.inputs[i]) }
 	}
-	plan, err := schedule.Prepare(ctx, res.Len(), pending, doubtful, map[DuplicatePolicy]schedule.Policy{
+	plan, err := schedule.Prepare(ctx, res.Len(), past.Pending, past.Doubtful, map[DuplicatePolicy]schedule.Policy{
 		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder,
 	}[policy], p.opts.preserveOrder || p.opts.atomic, hooks)
 	if ctx.Err() != nil {
@@ -947,16 +608,16 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		first, second := plan.Twice[0], plan.Twice[1]
 		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
 	}
-	if policy != KeepAllInOrder {
-		if err := res.sentBefore(plan.Keys, pending); err != nil {
-			return nil, err
+	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
+		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
+			return nil, &DuplicateKeyError{Key: plan.Keys[second], First: first, Second: second}
 		}
 	}
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
-	settled := slices.Concat(plan.Invalid, plan.Losers, past.Settled)
-	for _, replay := range past.Replay {
+	settled := slices.Concat(plan.Invalid, plan.Losers, known.Settled)
+	for _, replay := range known.Replay {
 		plan.Todo += len(replay.Items)
 	}
 	if p.opts.atomic {
@@ -973,28 +634,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		}
 		plan.Schedule = schedule.Schedule{}
 	}
-	return &prepared{Plan: plan, settled: settled, replay: past.Replay}, nil
-}
-
-// sentBefore says whether an item that is pending has the key of one that an earlier run has sent: [BulkResult.Correct]
-// can give it that.
-func (r *BulkResult[In, Out]) sentBefore(keys []string, pending []bool) error {
-	if keys == nil || len(r.revisions) == 0 {
-		return nil
-	}
-	sent := map[string]int{}
-	for i, key := range keys {
-		s := r.table.Slots[i]
-		if key != "" && !pending[i] && (s.State == engine.Succeeded || s.State == engine.Unknown || s.State == engine.Skipped && s.Reason != engine.Duplicate) {
-			sent[key] = i
-		}
-	}
-	for i, key := range keys {
-		if first, ok := sent[key]; ok && pending[i] {
-			return &DuplicateKeyError{Key: key, First: first, Second: i}
-		}
-	}
-	return nil
+	return &prepared{Plan: plan, settled: settled, replay: known.Replay}, nil
 }
 
 // fitsOne says why the items cannot go in one request, if they cannot.
@@ -1008,18 +648,8 @@ func (p *BatchProcessor[In, Out]) fitsOne(plan *schedule.Plan, res *BulkResult[I
 	if most := p.chunkItems(); plan.Todo > most {
 		return refuse("one holds at most %d: send fewer at once, or leave Atomic out", most)
 	}
-	if bytes := 0; plan.Sizes != nil {
-		for _, i := range plan.Order {
-			bytes += plan.Sizes[i]
-		}
-		if plan.Order == nil {
-			for _, size := range plan.Sizes {
-				bytes += size
-			}
-		}
-		if most := p.Capabilities.MaxBytes; bytes > most {
-			return refuse("they have %d bytes where one holds at most %d: send fewer at once, or leave Atomic out", bytes, most)
-		}
+	if most, bytes := p.Capabilities.MaxBytes, plan.Bytes(); plan.Sizes != nil && bytes > most {
+		return refuse("they have %d bytes where one holds at most %d: send fewer at once, or leave Atomic out", bytes, most)
 	}
 	for first, second := range plan.Follower {
 		if !p.together() {
@@ -1034,54 +664,12 @@ func (p *BatchProcessor[In, Out]) together() bool {
 	return p.Capabilities.Ordered && !p.Capabilities.DistinctKeys
 }
 
-// invalid ends an item that Validate refuses, or for which it panicked.
-func (r *BulkResult[In, Out]) invalid(item int, err error) {
-	kind := KindValidation
-	if isPanic(err) {
-		kind = KindSystem
-	}
-	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
-}
-
-// lost makes the error of a function that panicked or ended its goroutine.
-func lost(value any, stack []byte) error {
-	if value == nil {
-		return ErrGoexit
-	}
-	return &PanicError{Value: value, Stack: stack}
-}
-
-func isPanic(err error) bool {
-	_, panicked := err.(*PanicError)
-	return panicked || err == ErrGoexit
-}
-
-// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
-func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
-	switch {
-	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
-		return nil
-	case p.Size == nil:
-		return jsonSize[In]
-	}
-	return p.Size
-}
-
 // keyOf returns what names items: the Key, or the id of a verb that has one; nil when there is neither.
 func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
 	if p.Key != nil {
 		return p.Key
 	}
 	return p.identity
-}
-
-// jsonSize is the default of [BatchProcessor.Size].
-func jsonSize[In any](in In) int {
-	data, err := json.Marshal(in)
-	if err != nil {
-		return 0 // the client will say what is wrong with it
-	}
-	return len(data) + 1
 }
 
 // engineConfig says to the engine what is to be done.
@@ -1098,7 +686,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful, Replay: plan.replay,
 		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
-			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return &patience{strategy: retry.Strategy} }, MaxThrottleWait: retry.MaxThrottleWait,
+			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return delays.Guard(retry.Strategy, lost) }, MaxThrottleWait: retry.MaxThrottleWait,
 			Budget: engine.Budget(retry.Budget),
 		},
 		Workers: workers, InOrder: o.preserveOrder || o.atomic, Atomic: o.atomic, Together: p.together(),
@@ -1196,169 +784,5 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 			}
 		}
 		return len(out), nil
-	}
-}
-
-// A Journal remembers across restarts what runs have begun and ended, so that the same program, started again, goes on
-// where it was killed. Package journal keeps one in a file; those who keep theirs elsewhere, such as in a database,
-// check it with windrowtest.TestJournal.
-//
-// It knows items by their key. What it says of a key is what was said last: an item that is begun or ended again is
-// what it has become. Implementations must be safe for concurrent use, and must not keep or change the slices that they
-// are given. An error of Begin, Intend, Save, Record or Sync says that the journal does not remember; a run that gets
-// one sends nothing more.
-type Journal interface {
-	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
-	// journal that was begun with another operation.
-	Begin(op OpKind) error
-	// Find returns what is known of a key: State NotAttempted when it was never begun, or was proved not to have been
-	// applied; Unknown when it was begun and has not ended, or ended so; else how it ended, as it was recorded. The
-	// entry has the key in any case.
-	Find(key string) (JournalEntry, error)
-	// Unfinished yields the intents that have keys of which nobody knows how they ended: those for which nothing was
-	// recorded since, and those recorded as Unknown. It yields them in the order in which they were made, with all their
-	// keys, also those that have ended: what was sent together is sent again only together, with the same idempotency
-	// key, or is Unknown. A key that a later intent names too belongs to that one. Intents that are made while Unfinished
-	// is running need not be yielded. An error is the last pair.
-	Unfinished() iter.Seq2[JournalIntent, error]
-	// Intend makes it durable that items are about to be sent together, and returns when it is. Concurrent calls share
-	// the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
-	// stands is open until it is recorded how its items ended (NotAttempted, if nothing is known of them).
-	Intend(ctx context.Context, intent JournalIntent) error
-	// Save adds the handle of a job on the server to the last intent with that idempotency key, so that a run that is
-	// started again asks for the job instead of submitting it again. It is durable when Save returns; it is an error
-	// that no unfinished intent has that key.
-	Save(ctx context.Context, idempotencyKey, handle string) error
-	// Record notes how items ended; with State NotAttempted, that it was proved that they were not applied. It may keep
-	// that in memory for a while: to lose it costs a look-up or a harmless repetition. It returns without waiting as
-	// long as the journal keeps up.
-	Record(entries ...JournalEntry) error
-	// Sync makes durable what was recorded. A run calls it at its end.
-	Sync() error
-}
-
-// JournalIntent is what is about to be sent with one request: an item that must not be sent twice, or the members of a
-// native batch.
-type JournalIntent struct {
-	Keys           []string // of the items, at least one, none twice and none ""
-	IdempotencyKey string   // what the request is sent with, "" when it has none
-	Attempt        int      // number of the attempt, from 1
-	Handle         string   // of the job on the server that carries it out, "" as long as there is none
-}
-
-// JournalEntry is how an item ended.
-type JournalEntry struct {
-	Key         string // of the item, not ""
-	State       State  // how it ended
-	Reason      Reason // why it was Skipped
-	ID          string // what ResultID named of the result, "" for nothing
-	Fingerprint string // of the item's content, "" when none is wanted
-}
-
-// WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
-// where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
-// begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
-// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
-// a result is named by [BatchProcessor.ResultID].
-//
-// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
-// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
-// refused, not Skipped, when it has the old one.
-//
-// Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
-// with its error, and returns all it knows. A dry run takes no notice of it.
-func WithJournal(j Journal) Option {
-	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
-}
-
-var (
-	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
-	// answer was lost with that run, it must not be sent twice, and there is no way to look.
-	ErrBegun = resume.ErrBegun
-	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
-	ErrContentChanged = resume.ErrContentChanged
-)
-
-// book is a journal as the mechanics see it.
-type book struct{ journal Journal }
-
-func (b book) Find(key string) (found resume.Entry, _ error) {
-	return found, guarded(func() error {
-		e, err := b.journal.Find(key)
-		found = resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
-		return err
-	})
-}
-
-func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
-	return func(yield func(resume.Intent, error) bool) {
-		more := true
-		if err := guarded(func() error {
-			for intent, err := range b.journal.Unfinished() {
-				if more = yield(resume.Intent(intent), err); !more {
-					break
-				}
-			}
-			return nil
-		}); err != nil && more {
-			yield(resume.Intent{}, err)
-		}
-	}
-}
-
-func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return guarded(func() error { return b.journal.Intend(ctx, JournalIntent(intent)) })
-}
-
-func (b book) Save(ctx context.Context, idempotencyKey, handle string) error {
-	return guarded(func() error { return b.journal.Save(ctx, idempotencyKey, handle) })
-}
-
-func (b book) Record(entries []resume.Entry) error {
-	out := make([]JournalEntry, len(entries))
-	for k, e := range entries {
-		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
-	}
-	return guarded(func() error { return b.journal.Record(out...) })
-}
-
-func (b book) Sync() error { return guarded(b.journal.Sync) }
-
-// resumption begins with the journal of a run that fills res, nil when there is none to be kept.
-func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
-	j := p.opts.journal
-	if j == nil || p.opts.dryRun {
-		return nil, nil
-	}
-	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
-		return nil, fmt.Errorf("windrow: the journal: %w", err)
-	}
-	r := &resume.Resumption{
-		Journal: book{j}, Table: res.table, Key: res.key, ID: res.recordOf,
-		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
-		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
-		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
-	}
-	if p.Fingerprint != nil {
-		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
-	}
-	return r, nil
-}
-
-// recordOf is what the journal is to remember of the record of an item that has ended.
-func (r *BulkResult[In, Out]) recordOf(item int) string {
-	if s := r.table.At(item); s.State == engine.Succeeded || s.State == engine.Skipped {
-		return r.id(item&r.mask, Reason(s.Reason))
-	}
-	return ""
-}
-
-// keepJournal has the engine tell the journal what it begins and ends.
-func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
-	journal.Keep(&cfg.Hooks, stop)
-	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
-		if err := journal.SaveHandle(a, handle); err != nil {
-			stop(err)
-		}
 	}
 }

@@ -6,14 +6,20 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"reflect"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/progress"
+	"github.com/windrow-go/windrow/internal/resume"
+	"github.com/windrow-go/windrow/internal/saved"
+	"github.com/windrow-go/windrow/internal/sink"
 )
 
 // State is how an item ended. The zero State is [NotAttempted].
@@ -36,18 +42,14 @@ const (
 	Unknown
 )
 
-var stateNames = [...]string{"not_attempted", "succeeded", "failed", "skipped", "unknown"}
-
 // String returns the state in lower case, words joined by an underscore.
-func (s State) String() string { return nameOf("state", stateNames[:], uint8(s)) }
+func (s State) String() string { return enum.States.Name(uint8(s)) }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s State) MarshalText() ([]byte, error) { return enum.States.Text(uint8(s)) }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (s *State) UnmarshalText(text []byte) error {
-	return valueOf("state", stateNames[:], text, (*uint8)(s))
-}
+func (s *State) UnmarshalText(text []byte) error { return enum.States.Read(text, (*uint8)(s)) }
 
 // Reason says why an item was Skipped. The zero Reason is for items in other states.
 type Reason uint8
@@ -63,18 +65,14 @@ const (
 	ReasonDuplicate            // another item with its key was sent in its place
 )
 
-var reasonNames = [...]string{"", "unchanged", "already_exists", "not_found", "done_before", "dry_run", "duplicate"}
-
 // String returns the reason in lower case, words joined by an underscore.
-func (r Reason) String() string { return nameOf("reason", reasonNames[:], uint8(r)) }
+func (r Reason) String() string { return enum.Reasons.Name(uint8(r)) }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+func (r Reason) MarshalText() ([]byte, error) { return enum.Reasons.Text(uint8(r)) }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (r *Reason) UnmarshalText(text []byte) error {
-	return valueOf("reason", reasonNames[:], text, (*uint8)(r))
-}
+func (r *Reason) UnmarshalText(text []byte) error { return enum.Reasons.Read(text, (*uint8)(r)) }
 
 // ErrorKind groups errors by what a person does about them. The zero ErrorKind is [KindSystem].
 type ErrorKind uint8
@@ -87,18 +85,14 @@ const (
 	KindTimeout                     // no answer in time
 )
 
-var kindNames = [...]string{"system", "validation", "resource", "timeout"}
-
 // String returns the kind in lower case.
-func (k ErrorKind) String() string { return nameOf("kind", kindNames[:], uint8(k)) }
+func (k ErrorKind) String() string { return enum.Kinds.Name(uint8(k)) }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (k ErrorKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+func (k ErrorKind) MarshalText() ([]byte, error) { return enum.Kinds.Text(uint8(k)) }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (k *ErrorKind) UnmarshalText(text []byte) error {
-	return valueOf("kind", kindNames[:], text, (*uint8)(k))
-}
+func (k *ErrorKind) UnmarshalText(text []byte) error { return enum.Kinds.Read(text, (*uint8)(k)) }
 
 // The engine's enums have the same values, in the same order. It does not compile otherwise.
 var (
@@ -106,22 +100,6 @@ var (
 	_ = [1]int{}[int(ReasonDuplicate)-int(engine.Duplicate)]
 	_ = [1]int{}[int(KindTimeout)-int(engine.Timeout)]
 )
-
-func nameOf(what string, names []string, v uint8) string {
-	if int(v) < len(names) {
-		return names[v]
-	}
-	return fmt.Sprintf("%s %d", what, v)
-}
-
-func valueOf(what string, names []string, text []byte, v *uint8) error {
-	i := slices.Index(names, string(text))
-	if i < 0 {
-		return fmt.Errorf("windrow: unknown %s, want one of %s", what, strings.Join(names, ", "))
-	}
-	*v = uint8(i)
-	return nil
-}
 
 // Outcome is what a native batch says of one item. Exactly one of these holds: Err is nil and the item succeeded;
 // Err is set; Reason is set, and there was nothing to do.
@@ -344,6 +322,23 @@ func (r *BulkResult[In, Out]) correct(index int) {
 	r.corrected[index] = true
 }
 
+// revise notes that an item is sent with a corrected input.
+func (r *BulkResult[In, Out]) revise(index int) {
+	if r.revisions == nil {
+		r.revisions = map[int]int{}
+	}
+	r.revisions[index]++
+}
+
+// invalid ends an item that Validate refuses, or for which it panicked.
+func (r *BulkResult[In, Out]) invalid(item int, err error) {
+	kind := KindValidation
+	if isPanic(err) {
+		kind = KindSystem
+	}
+	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
+}
+
 // Err returns nil when every item Succeeded or was Skipped, otherwise a [*BulkError].
 func (r *BulkResult[In, Out]) Err() error {
 	s := r.stats
@@ -364,6 +359,33 @@ func (r *BulkResult[In, Out]) Err() error {
 // ErrNotAttempted is the error of an item that was never sent because the run had been stopped. What stopped it is
 // the Cause of the [BulkError].
 var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
+
+var (
+	// ErrNilClient is the Cause of a run whose client or function is nil.
+	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
+	// ErrNilContext is the Cause of a run whose context is nil.
+	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
+	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
+	ErrTooManyFailures = errors.New("windrow: too many failures")
+	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
+	// credentials, a bad certificate, a name that does not exist.
+	ErrFatal = errors.New("windrow: every further call would fail")
+	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
+	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
+	ErrThrottled = errors.New("windrow: the server throttles")
+	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
+	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
+	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
+	ErrDuplicateKey = errors.New("windrow: duplicate key")
+)
+
+var (
+	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
+	// answer was lost with that run, it must not be sent twice, and there is no way to look.
+	ErrBegun = resume.ErrBegun
+	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
+	ErrContentChanged = resume.ErrContentChanged
+)
 
 // BulkError is the error of a run in which not every item Succeeded or was Skipped.
 type BulkError struct {
@@ -524,6 +546,29 @@ func (e *PanicError) Error() string {
 // ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
 var ErrGoexit = errors.New("windrow: the function called runtime.Goexit")
 
+// lost makes the error of a function that panicked or ended its goroutine.
+func lost(value any, stack []byte) error {
+	if value == nil {
+		return ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: stack}
+}
+
+func isPanic(err error) bool {
+	_, panicked := err.(*PanicError)
+	return panicked || err == ErrGoexit
+}
+
+// guarded calls a caller's function and makes an error of its panic.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
 // summaryLimit is how many failures a summary lists.
 const summaryLimit = 100
 
@@ -561,57 +606,26 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 	return err
 }
 
-// The JSON form of a result. Its field names are part of the contract.
-type (
-	bulkJSON[In, Out any] struct {
-		Operation OpKind              `json:"operation"`
-		RunID     string              `json:"run_id"`
-		Stats     RunStats            `json:"stats"`
-		Cause     string              `json:"cause,omitempty"`
-		Items     []itemJSON[In, Out] `json:"items"`
-	}
-	itemJSON[In, Out any] struct {
-		Index    int        `json:"index"`
-		Key      string     `json:"key,omitempty"`
-		ID       string     `json:"id,omitempty"`
-		State    State      `json:"state"`
-		Reason   Reason     `json:"reason,omitempty"`
-		Attempts int        `json:"attempts"`
-		Elapsed  int64      `json:"elapsed_ns"`
-		Error    *errorJSON `json:"error,omitempty"`
-		Warnings []string   `json:"warnings,omitempty"`
-		Revision int        `json:"revision,omitempty"`  // how often the input was corrected and sent
-		Corrects bool       `json:"corrected,omitempty"` // and that it was once more, and not sent since
-		Input    In         `json:"input"`
-		Value    *Out       `json:"value,omitempty"`
-	}
-	errorJSON struct {
-		Kind    ErrorKind `json:"kind"`
-		Message string    `json:"message"`
-		Resend  bool      `json:"resend"` // it was not refused: the same item may succeed another time
-	}
-)
+// bulkJSON is the JSON form of a result. Its field names are part of the contract, as are those of its items.
+type bulkJSON[In, Out any] struct {
+	Operation OpKind                `json:"operation"`
+	RunID     string                `json:"run_id"`
+	Stats     RunStats              `json:"stats"`
+	Cause     string                `json:"cause,omitempty"`
+	Items     []saved.Item[In, Out] `json:"items"`
+}
 
 // MarshalJSON implements [json.Marshaler]. The form is stable, holds the inputs and what the server returned, and can
 // be read back to be given to [BatchProcessor.Rerun]; errors come back as texts.
 func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
-	out := bulkJSON[In, Out]{Operation: r.op, RunID: r.runID, Stats: r.stats, Items: make([]itemJSON[In, Out], 0, r.Len())}
+	s := &saved.Result[In, Out]{
+		Inputs: r.inputs, Values: r.values, Table: r.table, Keys: r.keys, Corrected: r.corrected, Revisions: r.revisions,
+	}
+	out := bulkJSON[In, Out]{
+		Operation: r.op, RunID: r.runID, Stats: r.stats, Items: s.Items(func(i int) string { return r.At(i).ID }),
+	}
 	if r.cause != nil {
 		out.Cause = r.cause.Error()
-	}
-	for res := range r.All() {
-		item := itemJSON[In, Out]{
-			Index: res.Index, Key: res.Key, ID: res.ID, State: res.State, Reason: res.Reason, Attempts: res.Attempts,
-			Elapsed: int64(res.Elapsed), Warnings: res.Warnings, Input: res.Input,
-			Revision: r.revisions[res.Index], Corrects: r.corrected[res.Index],
-		}
-		if res.State == Succeeded || res.State == Skipped && !reflect.ValueOf(&res.Value).Elem().IsZero() {
-			item.Value = &res.Value
-		}
-		if detail := r.table.Detail(res.Index); detail.Err != nil {
-			item.Error = &errorJSON{Kind: res.Kind, Message: detail.Err.Error(), Resend: detail.Resend}
-		}
-		out.Items = append(out.Items, item)
 	}
 	return json.Marshal(out)
 }
@@ -622,57 +636,18 @@ func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	n := len(in.Items)
-	got := BulkResult[In, Out]{
-		op: in.Operation, runID: in.RunID, stats: in.Stats, ownInputs: true,
-		inputs: make([]In, n), values: make([]Out, n), table: engine.NewTable(n), mask: -1,
+	s, err := saved.Load(in.Items)
+	if err != nil {
+		return err
+	}
+	*r = BulkResult[In, Out]{
+		op: in.Operation, runID: in.RunID, stats: in.Stats, inputs: s.Inputs, ownInputs: true, values: s.Values,
+		table: s.Table, mask: -1, keys: s.Keys, ids: s.IDs, corrected: s.Corrected, revisions: s.Revisions,
 	}
 	if in.Cause != "" {
-		got.cause = errors.New(in.Cause)
+		r.cause = errors.New(in.Cause)
 	}
-	for i, item := range in.Items {
-		if item.Index != i {
-			return fmt.Errorf("windrow: item %d of the JSON has index %d", i, item.Index)
-		}
-		got.inputs[i] = item.Input
-		if item.Value != nil {
-			got.values[i] = *item.Value
-		}
-		if item.Key != "" {
-			if got.keys == nil {
-				got.keys = make([]string, n)
-			}
-			got.keys[i] = item.Key
-		}
-		if item.ID != "" {
-			if got.ids == nil {
-				got.ids = make([]string, n)
-			}
-			got.ids[i] = item.ID
-		}
-		if item.Revision > 0 {
-			if got.revisions == nil {
-				got.revisions = map[int]int{}
-			}
-			got.revisions[i] = item.Revision
-		}
-		if item.Corrects {
-			got.correct(i)
-		}
-		detail := engine.Detail{Warnings: item.Warnings}
-		switch {
-		case item.Error != nil:
-			detail.Err, detail.Kind, detail.Resend = errors.New(item.Error.Message), engine.Kind(item.Error.Kind), item.Error.Resend
-		case item.State == Failed || item.State == Unknown:
-			return fmt.Errorf("windrow: item %d of the JSON is %v and has no error", i, item.State)
-		}
-		got.table.Put(i, engine.Slot{
-			State: engine.State(item.State), Reason: engine.Reason(item.Reason),
-			Attempts: engine.Attempts(item.Attempts), Elapsed: time.Duration(item.Elapsed),
-		}, detail)
-	}
-	got.recount()
-	*r = got
+	r.recount()
 	return nil
 }
 
@@ -713,4 +688,23 @@ func (p Progress) Percent() int {
 		return 100
 	}
 	return int(float64(p.Done)/float64(p.Total)*100 + 0.5)
+}
+
+// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
+// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
+func OnProgress(f func(Progress)) Option {
+	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
+}
+
+// progressInterval is the time between two calls of OnProgress.
+const progressInterval = 100 * time.Millisecond
+
+// watch tells OnProgress how far a run has come, until the function it returns is called. before is how many items had
+// ended before anything was sent, and failed how many of those had failed.
+func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total, before, failed int) (stop func()) {
+	gauge := &progress.Gauge{
+		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Until: func() time.Time { return g.Stats().Until },
+		Total: total, Before: before, Failed: failed,
+	}
+	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, l.Lost)
 }

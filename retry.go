@@ -1,8 +1,10 @@
 package windrow
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"math"
 	"runtime/debug"
@@ -11,9 +13,12 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
@@ -37,14 +42,10 @@ const (
 	ClassFatal
 )
 
+var classes = enum.New("class", "permanent", "transient", "throttled", "too large", "ambiguous", "fatal")
+
 // String returns the class in lower case.
-func (c Class) String() string {
-	names := [...]string{"permanent", "transient", "throttled", "too large", "ambiguous", "fatal"}
-	if int(c) < len(names) {
-		return names[c]
-	}
-	return fmt.Sprintf("class %d", uint8(c))
-}
+func (c Class) String() string { return classes.Name(uint8(c)) }
 
 // Classification is what a classifier makes of an error. The zero value is a permanent error of the system.
 type Classification struct {
@@ -245,20 +246,8 @@ func Custom(delay func(n int) time.Duration) Strategy {
 	if delay == nil {
 		return nil
 	}
-	return func() backoff.BackOff { return &custom{delay: delay} }
+	return func() backoff.BackOff { return delays.Func(delay) }
 }
-
-type custom struct {
-	delay func(int) time.Duration
-	n     int
-}
-
-func (c *custom) NextBackOff() time.Duration {
-	c.n++
-	return max(backoff.Stop, c.delay(c.n))
-}
-
-func (c *custom) Reset() { c.n = 0 }
 
 // RetryPolicy says which items are sent again, when, and how often. The zero value is the default policy.
 //
@@ -400,6 +389,38 @@ func Repeatable() Option {
 	return option("Repeatable", true, nil, "", func(o *options) { o.repeatable = true })
 }
 
+// traits is what a kind of operation is, by a client that can do so much.
+func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
+	if p.asksServer() {
+		return engine.Traits{Read: true}
+	}
+	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly()}
+	switch op {
+	case OpGet, OpDelete, OpUpdate, OpUpsert:
+		t.Repeatable = true
+	case OpCreate:
+		t.Repeatable = p.opts.repeatable || c.IdempotencyKeys || c.ClientIDs
+	default:
+		t.Repeatable = p.opts.repeatable
+	}
+	return t
+}
+
+// traitsFor is what the operation on an item is.
+func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
+	if p.traitsOf == nil {
+		return p.traits(p.op, p.Capabilities)
+	}
+	return p.traits(p.traitsOf(in))
+}
+
+// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
+// exactly those.
+func (p *BatchProcessor[In, Out]) wholeOnly() bool {
+	c := p.Capabilities
+	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
+}
+
 // PropagatePanics lets a panic in a caller's function go on to the caller of the run, as a [*PanicError], after the
 // calls in flight have returned. Without it a panic is the error of its item, and the run goes on.
 func PropagatePanics() Option {
@@ -454,37 +475,6 @@ func ask(classify Classifier, err error) (c Classification, failure error) {
 	return c, failure
 }
 
-// patience is a Strategy for one item. A strategy that does not return ends the item's attempts.
-type patience struct {
-	strategy Strategy
-	delays   backoff.BackOff
-	failure  error
-}
-
-// NextBackOff implements [backoff.BackOff].
-func (p *patience) NextBackOff() (d time.Duration) {
-	switch p.delays.(type) {
-	case *backoff.ExponentialBackOff, *backoff.ConstantBackOff, *backoff.ZeroBackOff:
-		return p.delays.NextBackOff()
-	}
-	if value, stack, ok := parallel.Call(func() {
-		if p.delays == nil {
-			p.delays = p.strategy()
-		}
-		d = p.delays.NextBackOff()
-	}); !ok {
-		p.failure = lost(value, stack)
-		return backoff.Stop
-	}
-	return d
-}
-
-// Reset implements [backoff.BackOff].
-func (p *patience) Reset() {}
-
-// Failure returns why the strategy did not return, nil as long as it does.
-func (p *patience) Failure() error { return p.failure }
-
 // causeOf gives what stopped the engine the names of this package.
 func causeOf(err error) error {
 	switch e := err.(type) {
@@ -509,3 +499,144 @@ type namedError struct{ name, err error }
 
 func (e *namedError) Error() string   { return "windrow: " + e.err.Error() }
 func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }
+
+// A Journal remembers across restarts what runs have begun and ended, so that the same program, started again, goes on
+// where it was killed. Package journal keeps one in a file; those who keep theirs elsewhere, such as in a database,
+// check it with windrowtest.TestJournal.
+//
+// It knows items by their key. What it says of a key is what was said last: an item that is begun or ended again is
+// what it has become. Implementations must be safe for concurrent use, and must not keep or change the slices that they
+// are given. An error of Begin, Intend, Save, Record or Sync says that the journal does not remember; a run that gets
+// one sends nothing more.
+type Journal interface {
+	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
+	// journal that was begun with another operation.
+	Begin(op OpKind) error
+	// Find returns what is known of a key: State NotAttempted when it was never begun, or was proved not to have been
+	// applied; Unknown when it was begun and has not ended, or ended so; else how it ended, as it was recorded. The
+	// entry has the key in any case.
+	Find(key string) (JournalEntry, error)
+	// Unfinished yields the intents that have keys of which nobody knows how they ended: those for which nothing was
+	// recorded since, and those recorded as Unknown. It yields them in the order in which they were made, with all their
+	// keys, also those that have ended: what was sent together is sent again only together, with the same idempotency
+	// key, or is Unknown. A key that a later intent names too belongs to that one. Intents that are made while Unfinished
+	// is running need not be yielded. An error is the last pair.
+	Unfinished() iter.Seq2[JournalIntent, error]
+	// Intend makes it durable that items are about to be sent together, and returns when it is. Concurrent calls share
+	// the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
+	// stands is open until it is recorded how its items ended (NotAttempted, if nothing is known of them).
+	Intend(ctx context.Context, intent JournalIntent) error
+	// Save adds the handle of a job on the server to the last intent with that idempotency key, so that a run that is
+	// started again asks for the job instead of submitting it again. It is durable when Save returns; it is an error
+	// that no unfinished intent has that key.
+	Save(ctx context.Context, idempotencyKey, handle string) error
+	// Record notes how items ended; with State NotAttempted, that it was proved that they were not applied. It may keep
+	// that in memory for a while: to lose it costs a look-up or a harmless repetition. It returns without waiting as
+	// long as the journal keeps up.
+	Record(entries ...JournalEntry) error
+	// Sync makes durable what was recorded. A run calls it at its end.
+	Sync() error
+}
+
+// JournalIntent is what is about to be sent with one request: an item that must not be sent twice, or the members of a
+// native batch.
+type JournalIntent struct {
+	Keys           []string // of the items, at least one, none twice and none ""
+	IdempotencyKey string   // what the request is sent with, "" when it has none
+	Attempt        int      // number of the attempt, from 1
+	Handle         string   // of the job on the server that carries it out, "" as long as there is none
+}
+
+// JournalEntry is how an item ended.
+type JournalEntry struct {
+	Key         string // of the item, not ""
+	State       State  // how it ended
+	Reason      Reason // why it was Skipped
+	ID          string // what ResultID named of the result, "" for nothing
+	Fingerprint string // of the item's content, "" when none is wanted
+}
+
+// WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
+// where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
+// begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
+// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
+// a result is named by [BatchProcessor.ResultID].
+//
+// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
+// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
+// refused, not Skipped, when it has the old one.
+//
+// Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
+// with its error, and returns all it knows. A dry run takes no notice of it.
+func WithJournal(j Journal) Option {
+	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
+}
+
+// book is a journal as the mechanics see it.
+type book struct{ Journal }
+
+func (b book) Find(key string) (resume.Entry, error) {
+	e, err := b.Journal.Find(key)
+	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
+}
+
+func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
+	return func(yield func(resume.Intent, error) bool) {
+		for intent, err := range b.Journal.Unfinished() {
+			if !yield(resume.Intent(intent), err) {
+				return
+			}
+		}
+	}
+}
+
+func (b book) Intend(ctx context.Context, intent resume.Intent) error {
+	return b.Journal.Intend(ctx, JournalIntent(intent))
+}
+
+func (b book) Record(entries []resume.Entry) error {
+	out := make([]JournalEntry, len(entries))
+	for k, e := range entries {
+		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
+	}
+	return b.Journal.Record(out...)
+}
+
+// resumption begins with the journal of a run that fills res, nil when there is none to be kept.
+func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
+	j := p.opts.journal
+	if j == nil || p.opts.dryRun {
+		return nil, nil
+	}
+	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
+		return nil, fmt.Errorf("windrow: the journal: %w", err)
+	}
+	r := &resume.Resumption{
+		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
+		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
+		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
+		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
+	}
+	if p.Fingerprint != nil {
+		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
+	}
+	return r, nil
+}
+
+// recordOf is what the journal is to remember of the record of an item that has ended.
+func (r *BulkResult[In, Out]) recordOf(item int) string {
+	if s := r.table.At(item); s.State == engine.Succeeded || s.State == engine.Skipped {
+		return r.id(item&r.mask, Reason(s.Reason))
+	}
+	return ""
+}
+
+// keepJournal has the engine tell the journal what it begins and ends.
+func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
+	journal.Keep(&cfg.Hooks, stop)
+	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
+		if err := journal.SaveHandle(a, handle); err != nil {
+			stop(err)
+		}
+	}
+}

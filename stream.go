@@ -15,9 +15,9 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/pages"
-	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
+	"github.com/windrow-go/windrow/internal/sink"
 	"github.com/windrow-go/windrow/internal/window"
 )
 
@@ -188,7 +188,7 @@ type flow[In, Out any] struct {
 	stop       chan struct{} // closed when the source is to end
 	sourceDone chan struct{}
 	over       chan struct{} // closed when all calls have returned
-	listeners  listeners
+	listeners  *sink.Listeners
 	stopTicker func()
 
 	sourceEnds atomic.Bool // the source has ended, or is just ending
@@ -217,7 +217,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	n := win.Slots()
 	f := &flow[In, Out]{
 		s: s, win: win,
-		stop: make(chan struct{}), sourceDone: make(chan struct{}), over: make(chan struct{}), listeners: listeners{broken: make(chan error, 1)},
+		stop: make(chan struct{}), sourceDone: make(chan struct{}), over: make(chan struct{}), listeners: sink.Listen(nil, lost),
 		ring: &BulkResult[In, Out]{
 			op: p.op, runID: idem.RunID(), inputs: make([]In, n), values: make([]Out, n), table: engine.NewRing(n), mask: n - 1,
 			idOf: p.ResultID,
@@ -253,8 +253,8 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	s.mu.Unlock()
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
-		cfg.Broken = f.listeners.broken
-		f.stopTicker = progress.Every(progressInterval, p.progressOf(f.run, g, -1, 0, 0), f.listeners.lost)
+		cfg.Broken = f.listeners.Broken()
+		f.stopTicker = p.watch(f.run, g, f.listeners, -1, 0, 0)
 	}
 	return f, nil
 }
@@ -361,16 +361,6 @@ func (f *flow[In, Out]) recall(n int) (fresh bool, _ error) {
 	return fresh, err
 }
 
-// guarded calls a caller's function and makes an error of its panic.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
-
 // deliver hands the results over as they come. It reports false when the consumer wants no more.
 func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 	if f.s.p.opts.unordered {
@@ -472,12 +462,8 @@ func (f *flow[In, Out]) join() {
 	close(f.stop)
 	f.pulled = f.run.CloseFeed()
 	f.stopTicker()
-	select {
-	case err := <-f.listeners.broken:
-		if f.cause == nil {
-			f.ended(err)
-		}
-	default:
+	if err := f.listeners.Close(); err != nil && f.cause == nil {
+		f.ended(err)
 	}
 	if f.awaitSource() && f.panicked == nil && f.cause == nil {
 		f.panicked, _ = f.sourceErr.(*PanicError)

@@ -67,12 +67,12 @@ type Resumption struct {
 	Lost        func(value any, stack []byte) error // makes an error of a panic
 }
 
-// Past is what the journal says of the items of a run.
+// Past is what an earlier run left, as its result or the journal says.
 type Past struct {
-	Pending  []bool          // they are to be sent
-	Doubtful []bool          // of these, those that an earlier run may have applied
+	Pending  []bool          // they are to be sent anew; nil means all
+	Doubtful []bool          // of these, those that an earlier run may have applied; nil means none
 	Settled  []int           // items that need nothing, or for which nothing can be done
-	Replay   []engine.Replay // what is to be sent again as it was
+	Replay   []engine.Replay // what is to be sent again as it was; none of it is Pending
 	IDs      []string        // of what is done
 }
 

@@ -39,6 +39,22 @@ type Plan struct {
 	Panic   error    // the first panic of Validate
 }
 
+// Bytes is the size of the items in Order, 0 without Size.
+func (p *Plan) Bytes() (sum int) {
+	switch {
+	case p.Sizes == nil:
+	case p.Order == nil:
+		for _, size := range p.Sizes {
+			sum += size
+		}
+	default:
+		for _, i := range p.Order {
+			sum += p.Sizes[i]
+		}
+	}
+	return sum
+}
+
 // Prepare calls the hooks for the pending items and makes the schedule of those that are valid. The error is the
 // context's, or a [HookError].
 func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy, serial bool, h Hooks) (*Plan, error) {

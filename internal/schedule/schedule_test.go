@@ -139,6 +139,27 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
+func TestPlanBytes(t *testing.T) {
+	t.Parallel()
+	sizes := []int{1, 20, 300}
+	for _, test := range []struct {
+		name  string
+		order []int
+		sizes []int
+		want  int
+	}{
+		{"all", nil, sizes, 321},
+		{"some", []int{0, 2}, sizes, 301},
+		{"none", []int{}, sizes, 0},
+		{"not measured", []int{0, 2}, nil, 0},
+	} {
+		plan := &Plan{Schedule: Schedule{Order: test.order}, Sizes: test.sizes}
+		if got := plan.Bytes(); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
 func TestPrepareNothing(t *testing.T) {
 	t.Parallel()
 	plan, err := Prepare(t.Context(), 3, nil, nil, Reject, false, Hooks{})

@@ -1,0 +1,47 @@
+// Package inspect looks at values of which nothing is known but that they are there: clients, ids and items of the
+// caller's.
+package inspect
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// IsNil reports whether a client is nil, or a nil pointer or function in an interface.
+func IsNil(client any) bool {
+	if client == nil {
+		return true
+	}
+	v := reflect.ValueOf(client)
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
+		return v.IsNil()
+	}
+	return false
+}
+
+// Text returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
+// with spaces elsewhere.
+func Text[ID comparable](id ID) string {
+	switch v := any(id).(type) {
+	case string:
+		return v
+	case fmt.Stringer:
+		return v.String()
+	}
+	switch reflect.ValueOf(id).Kind() {
+	case reflect.Struct, reflect.Array, reflect.Interface:
+		return fmt.Sprintf("%#v", id)
+	}
+	return fmt.Sprint(id)
+}
+
+// JSONSize is the length of an item's JSON form and a separator, 0 when it has none.
+func JSONSize[In any](in In) int {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return 0 // the client will say what is wrong with it
+	}
+	return len(data) + 1
+}

@@ -1,0 +1,58 @@
+package progress
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/windrow-go/windrow/internal/engine"
+)
+
+func TestGauge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		counts := map[engine.State]int64{}
+		var until time.Time
+		g := &Gauge{
+			Meter: Meter{Start: start}, Count: func(s engine.State) int64 { return counts[s] },
+			Until: func() time.Time { return until }, Total: 100, Before: 40, Failed: 3,
+		}
+		check := func(want State) {
+			t.Helper()
+			if diff := cmp.Diff(want, g.Read()); diff != "" {
+				t.Errorf("after %v (-want +got):\n%s", time.Since(start), diff)
+			}
+		}
+		check(State{Done: 40, Total: 100, Failed: 3, ETA: -1})
+
+		time.Sleep(10 * time.Second)
+		counts = map[engine.State]int64{engine.Succeeded: 12, engine.Skipped: 4, engine.Failed: 3, engine.Unknown: 1, engine.NotAttempted: 50}
+		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 20 * time.Second})
+
+		until = time.Now().Add(5 * time.Second)
+		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 25 * time.Second, Paused: 5 * time.Second})
+
+		until = time.Now().Add(-time.Second) // it is over
+		counts[engine.Succeeded] += 40
+		check(State{Done: 100, Total: 100, Failed: 7, Rate: 6})
+	})
+}
+
+func TestGaugeWithoutATotal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gauge{
+			Meter: Meter{Start: time.Now()}, Count: func(s engine.State) int64 { return int64(s) },
+			Until: func() time.Time { return time.Time{} }, Total: -1,
+		}
+		time.Sleep(time.Second)
+		const done = int(engine.Succeeded + engine.Failed + engine.Skipped + engine.Unknown)
+		want := State{Done: done, Total: -1, Failed: int(engine.Failed + engine.Unknown), Rate: float64(done), ETA: -1}
+		if diff := cmp.Diff(want, g.Read()); diff != "" {
+			t.Errorf("state (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,66 @@
+package resume
+
+import (
+	"context"
+	"iter"
+	"runtime/debug"
+)
+
+// Guard returns the journal with its panics made errors by lost.
+func Guard(j Journal, lost func(value any, stack []byte) error) Journal { return guarded{j, lost} }
+
+type guarded struct {
+	journal Journal
+	lost    func(value any, stack []byte) error
+}
+
+// try calls f and makes an error of its panic.
+func (g guarded) try(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = g.lost(v, debug.Stack())
+		}
+	}()
+	return f()
+}
+
+// Find implements [Journal].
+func (g guarded) Find(key string) (e Entry, err error) {
+	err = g.try(func() error { e, err = g.journal.Find(key); return err })
+	return e, err
+}
+
+// Unfinished implements [Journal].
+func (g guarded) Unfinished() iter.Seq2[Intent, error] {
+	return func(yield func(Intent, error) bool) {
+		more := true
+		if err := g.try(func() error {
+			for intent, err := range g.journal.Unfinished() {
+				if more = yield(intent, err); !more {
+					break
+				}
+			}
+			return nil
+		}); err != nil && more {
+			yield(Intent{}, err)
+		}
+	}
+}
+
+// Intend implements [Journal].
+func (g guarded) Intend(ctx context.Context, intent Intent) error {
+	return g.try(func() error { return g.journal.Intend(ctx, intent) })
+}
+
+// Save implements [Journal].
+func (g guarded) Save(ctx context.Context, idempotencyKey, handle string) error {
+	return g.try(func() error { return g.journal.Save(ctx, idempotencyKey, handle) })
+}
+
+// Record implements [Journal].
+func (g guarded) Record(entries []Entry) error {
+	return g.try(func() error { return g.journal.Record(entries) })
+}
+
+// Sync implements [Journal].
+func (g guarded) Sync() error { return g.try(g.journal.Sync) }
