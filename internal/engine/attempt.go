@@ -20,37 +20,60 @@ const (
 
 // Attempt is one call of the caller's function, and the context that the function is given. There is one for each call,
 // never used again, since the function may keep its context. For fast calls its memory is what costs most, so that it
-// takes a single byte: its place in the block that it was allocated with. What only transports and chunks need is in a
+// takes a single byte: its place behind the block that it was allocated with. What only transports and chunks need is in a
 // record, made when it is needed.
 type Attempt struct{ place uint8 }
 
-// block is the attempts of a span in one allocation, or a single one.
+// block is what the attempts of a span have in common. They follow it in one allocation.
 type block struct {
-	run      *Run
-	first    int                    // position of the item of the first attempt
-	lone     bool                   // there is one attempt only, and first is its item
-	records  atomic.Pointer[record] // those that were needed so far, as a list
-	attempts [maxSpan]Attempt
+	run     *Run
+	first   int                    // position of the item of the first attempt
+	lone    bool                   // there is one attempt only, and first is its item
+	records atomic.Pointer[record] // those that were needed so far, as a list
 }
 
-// attempt returns the k-th attempt of a span.
-func (b *block) attempt(k int) *Attempt {
-	a := &b.attempts[uint8(k)]
+type (
+	// spanBlock is a block with the attempts of a span.
+	spanBlock struct {
+		block
+		attempts [maxSpan]Attempt
+	}
+	// loneBlock is a block with a single one.
+	loneBlock struct {
+		block
+		attempts [1]Attempt
+	}
+)
+
+// attempts are those that follow one block.
+type attempts []Attempt
+
+// newAttempts returns n attempts, at most maxSpan, the first of which is for the item at that position.
+func (r *Run) newAttempts(first, n int) attempts {
+	if n == 1 {
+		return (&loneBlock{block: block{run: r, first: first}}).attempts[:]
+	}
+	return (&spanBlock{block: block{run: r, first: first}}).attempts[:n]
+}
+
+// at returns the k-th attempt.
+func (s attempts) at(k int) *Attempt {
+	a := &s[k]
 	a.place = uint8(k)
 	return a
 }
 
 // newAttempt returns an attempt of its own.
 func (r *Run) newAttempt(item int, number uint32) *Attempt {
-	b := &block{run: r, first: item, lone: true}
-	a := b.attempt(0)
+	a := r.newAttempts(item, 1).at(0)
+	a.block().lone = true
 	a.write().number = number
 	return a
 }
 
-// block finds the block that the attempt is a part of: every attempt is, so that it needs no pointer to it.
+// block finds the block that the attempt follows: every attempt does, so that it needs no pointer to it.
 func (a *Attempt) block() *block {
-	before := unsafe.Offsetof(block{}.attempts) + uintptr(a.place)*unsafe.Sizeof(*a)
+	before := unsafe.Sizeof(block{}) + uintptr(a.place)*unsafe.Sizeof(*a)
 	return (*block)(unsafe.Add(unsafe.Pointer(a), -int(before)))
 }
 

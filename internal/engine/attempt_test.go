@@ -14,7 +14,7 @@ func TestAttemptIsTheContextOfItsRun(t *testing.T) {
 	type key struct{}
 	parent, cancel := context.WithDeadline(context.WithValue(t.Context(), key{}, "value"), time.Now().Add(time.Hour))
 	r := New(parent, &Config{Table: NewTable(3), Todo: 3, Owner: "owner", Policy: Policy{MaxThrottleWait: time.Minute}})
-	a, b := r.newAttempt(1, 4), (&block{run: r, first: 2}).attempt(0)
+	a, b := r.newAttempt(1, 4), r.newAttempts(2, maxSpan).at(0)
 	for _, ctx := range []context.Context{a, b} {
 		at, ok := ctx.Deadline()
 		if want, _ := parent.Deadline(); !ok || at != want {
@@ -56,10 +56,10 @@ func TestAttemptsOfABlock(t *testing.T) {
 		{"some items", Config{Table: NewTable(3000), Order: order, Todo: 1000}, func(pos int) int { return 3 * pos }},
 	} {
 		r := New(t.Context(), &test.cfg)
-		b := &block{run: r, first: 700}
-		seen := map[*Attempt]bool{}
+		all := r.newAttempts(700, maxSpan)
+		b, seen := all.at(0).block(), map[*Attempt]bool{}
 		for k := range maxSpan {
-			a := b.attempt(k)
+			a := all.at(k)
 			if seen[a] || a.block() != b || a.run() != r || a.Item() != test.item(700+k) || a.Number() != 1 || a.Items() != nil || AttemptFrom(a) != a {
 				t.Fatalf("%s: attempt %d: item %d, number %d", test.name, k, a.Item(), a.Number())
 			}
@@ -73,7 +73,7 @@ func TestAttemptsOfABlock(t *testing.T) {
 			if k%2 == 0 {
 				want = 200 + k
 			}
-			if got := b.attempts[k].Status(); got != want {
+			if got := all[k].Status(); got != want {
 				t.Errorf("%s: attempt %d was answered with %d, want %d", test.name, k, got, want)
 			}
 		}
@@ -83,17 +83,17 @@ func TestAttemptsOfABlock(t *testing.T) {
 // Attempts of one block are used at the same time, by calls that go on although their function has returned.
 func TestRecordsOfABlockAreSharedSafely(t *testing.T) {
 	t.Parallel()
-	b := &block{run: New(t.Context(), &Config{Table: NewTable(maxSpan)})}
+	all := New(t.Context(), &Config{Table: NewTable(maxSpan)}).newAttempts(0, maxSpan)
 	var wg sync.WaitGroup
 	for k := range maxSpan {
-		a := b.attempt(k)
+		a := all.at(k)
 		for range 2 {
 			wg.Go(func() { a.Sending() })
 		}
 	}
 	wg.Wait()
 	for k := range maxSpan {
-		if got := b.attempts[k].read().open.Load(); got != 2 {
+		if got := all[k].read().open.Load(); got != 2 {
 			t.Errorf("attempt %d has sent %d requests, want 2", k, got)
 		}
 	}

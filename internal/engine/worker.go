@@ -26,7 +26,8 @@ const (
 type worker struct {
 	run      *Run
 	permit   gate.Permit
-	unit     *unit // the work at hand: a unit, or a span of fresh items
+	ask      gate.Claim // what the gate asks for work: [worker.claim]
+	unit     *unit      // the work at hand: a unit, or a span of fresh items
 	span     span
 	size     int  // fresh items to take at once
 	leased   bool // the last permit was
@@ -35,17 +36,18 @@ type worker struct {
 
 	// Of the span at hand:
 	began  time.Time
-	first  int    // position of its first item
-	calls  int    // made so far
-	missed []int  // positions of the items that did not succeed at once
-	block  *block // of its attempts
-	inCall bool   // a call of it is being made
-	looks  uint32 // the clock was read since
+	first  int      // position of its first item
+	calls  int      // made so far
+	missed []int    // positions of the items that did not succeed at once
+	tries  attempts // for its calls
+	inCall bool     // a call of it is being made
+	looks  uint32   // the clock was read since
 }
 
 // work is the body of a worker.
 func (r *Run) work() error {
 	w := &worker{run: r, size: 1}
+	w.ask = w.claim
 	ended := false
 	defer func() {
 		r.cfg.Gate.Release(&w.permit)
@@ -63,16 +65,27 @@ func (r *Run) work() error {
 		}
 		for w.permit.Held() && w.busy() {
 			w.serve()
-			if w.permit.Held() && w.permit.Leased() && w.scout() {
-				w.gather()
-				w.take(w.size)
-				w.scouted()
-			}
+			w.goOn()
 		}
 		r.cfg.Gate.Release(&w.permit)
 	}
 	ended = true
 	return nil
+}
+
+// goOn takes more work after a call, if there is some and it may be done at once.
+func (w *worker) goOn() {
+	switch {
+	case w.permit.Held() && !w.permit.Leased() || !w.scout():
+		return
+	case w.permit.Held():
+		w.gather()
+		w.take(w.size)
+	default:
+		w.permit = w.run.cfg.Gate.TryAcquire(w.ask)
+		w.leased = w.permit.Leased()
+	}
+	w.scouted()
 }
 
 // acquire gets a permit and work for it. Of all the workers of a run only one stands in the gate's queue at a time, so
@@ -81,7 +94,7 @@ func (w *worker) acquire() (err error) {
 	r := w.run
 	select {
 	case r.turn <- struct{}{}:
-		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.claim)
+		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.ask)
 		<-r.turn
 		w.leased = w.permit.Leased()
 		return err
@@ -174,12 +187,12 @@ func (w *worker) serve() {
 		return
 	}
 	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
-	w.block = &block{run: w.run, first: w.first}
+	w.tries = w.run.newAttempts(w.first, w.span.hi-w.span.lo)
 	if w.span.hi-w.span.lo > 1 {
 		w.run.lookSoon()
 	}
 	if w.permit.Probe() {
-		w.block.attempt(0).write().probe.Store(true)
+		w.tries.at(0).write().probe.Store(true)
 	}
 	for !w.callSpan() {
 	}
@@ -195,7 +208,7 @@ func (r *Run) ending() bool { return r.stopped.Load() || r.endable && r.ctx.Err(
 func (w *worker) callSpan() (end bool) {
 	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
-	single, block := r.single, w.block
+	single, tries := r.single, w.tries
 	defer w.recoverCall()
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
 		pos := w.span.lo
@@ -205,7 +218,7 @@ func (w *worker) callSpan() (end bool) {
 			w.missed = append(w.missed, pos)
 			continue
 		}
-		attempt := block.attempt(pos - w.first)
+		attempt := tries.at(pos - w.first)
 		if intend && !r.intend(attempt, []int{item}) {
 			w.span.lo = pos // it is not sent
 			return true
@@ -275,7 +288,7 @@ func (r *Run) panicError(v any) error {
 func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
-	calling := &w.block.attempts[w.span.lo-1-w.first]
+	calling := &w.tries[w.span.lo-1-w.first]
 	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
 	w.run.settle(&unit{jobs: []*job{j}, intended: calling.Intended()}, calling, reply{err: err, handle: calling.Handle(), permit: &w.permit, sent: w.began, at: now})
 }

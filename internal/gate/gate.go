@@ -165,6 +165,25 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 	return g.acquire(ctx, patience, &waiter{claim: claim, slot: true})
 }
 
+// TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while somebody waits, while
+// the gate is not fully open, and under a rate.
+func (g *Gate) TryAcquire(claim Claim) (p Permit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
+		return Permit{}
+	}
+	now := time.Now()
+	if g.shut(now) || g.now.Hold.Until.After(now) {
+		return Permit{}
+	}
+	if cost := claim(false); cost > 0 {
+		p = Permit{gate: g, Sent: now, slot: true}
+		g.enter(&p, cost, false)
+	}
+	return p
+}
+
 // Wait waits for the gate and for tokens, but for no slot: it is for requests whose end the gate is not told of by a
 // permit. probing says that the request is part of a call that is the gate's probe already, and may pass while it is
 // half-open. Errors are as with [Gate.Acquire].

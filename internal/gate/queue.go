@@ -8,6 +8,9 @@ import (
 
 // advance lets through whoever may go, in order, and sets the timer for whoever may go next.
 func (g *Gate) advance() {
+	if g.drained == nil && g.loose.IsZero() && len(g.queue)+len(g.urgent) == 0 {
+		return // as most often
+	}
 	now := time.Now() // not an earlier time: x/time/rate would credit what lies between twice
 	if !g.loose.IsZero() && now.Sub(g.loose) >= g.looseWait {
 		g.endLoose()
@@ -118,15 +121,20 @@ func (g *Gate) grant(w *waiter, now time.Time) {
 			g.loose = now
 		}
 	}
-	if w.slot {
+	g.enter(&w.permit, w.cost, w.paced)
+	g.finish(w, nil)
+}
+
+// enter notes the call that a permit is for.
+func (g *Gate) enter(p *Permit, cost int, paced bool) {
+	if p.slot {
 		g.inFlight++
 	}
-	w.permit.entry = g.ledger.grant(now, w.cost, g.inFlight, w.paced)
-	w.permit.version = g.version.Load()
+	p.entry = g.ledger.grant(p.Sent, cost, g.inFlight, paced)
+	p.version = g.version.Load()
 	if g.now.Rate != rate.Inf || g.users > 1 || g.slow {
-		w.permit.version-- // never leased
+		p.version-- // never leased
 	}
-	g.finish(w, nil)
 }
 
 // finish takes the waiter out of the queue and wakes its caller.

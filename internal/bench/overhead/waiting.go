@@ -86,7 +86,7 @@ func slowCalls() workload {
 	return workload{
 		name:  "blocks",
 		about: "Run, calls that take 5 ms, concurrency 50",
-		items: 4_000,
+		items: 16_000,
 		contenders: []contender{
 			{"blocks of 1", false, of(func(j job) ratio.Work { return blocks(j, 1) })},
 			{"blocks of 64", false, of(func(j job) ratio.Work { return blocks(j, 64) })},
