@@ -70,6 +70,7 @@ func parseBase(baseURL string) (*url.URL, error) {
 	case root.RawQuery != "" || root.ForceQuery || root.Fragment != "":
 		problem = "has a query or a fragment: give these with each request"
 	default:
+		root.Host = strings.TrimSuffix(root.Host, ":") // an empty port
 		return root, nil
 	}
 	return nil, errors.New("rest: the base URL " + problem)

@@ -42,10 +42,11 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL, body []byte, t
 	if c.timeout > 0 {
 		ctx = context.WithValue(ctx, timeoutKey{}, c.timeout)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), reader)
+	req, err := http.NewRequestWithContext(ctx, r.Method, "", reader)
 	if err != nil {
 		return nil, invalid(failed(err))
 	}
+	req.URL, req.Host = u, u.Host // as it would be after writing and reading it
 	req.Header.Set("Accept", "application/json")
 	if reader != nil {
 		req.Header.Set("Content-Type", "application/json")
