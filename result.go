@@ -116,12 +116,12 @@ type Result[In, Out any] struct {
 	Input    In            // as it was given
 	Value    Out           // what the server returned, or has if it was Skipped; otherwise the zero value
 	State    State         // how it ended
-	Err      error         // nil when Succeeded or Skipped
+	Reason   Reason        // why it was Skipped
 	Kind     ErrorKind     // of Err
+	Err      error         // nil when Succeeded or Skipped
 	Attempts int           // charged attempts; one that was throttled, or is made again in smaller parts, is not
 	Key      string        // or the id of an update, delete or read; "" without either
 	ID       string        // what [BatchProcessor.ResultID] named of Value, in this run or, as a [Journal] says, an earlier one
-	Reason   Reason        // why it was Skipped
 	Warnings []string      // of the server, also about an item that succeeded
 	Elapsed  time.Duration // from its first call to its last answer; for calls of less than 10 µs a mean
 }

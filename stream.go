@@ -45,6 +45,8 @@ func Linger(d time.Duration) Option {
 	return option("Linger", d >= 0, d, "must not be negative", func(o *options) { o.linger = d })
 }
 
+var errSourceWentOn = errors.New("windrow: the source went on after it was told to stop")
+
 // FromSlice makes the input of a stream of a slice.
 func FromSlice[In any](items []In) iter.Seq2[In, error] {
 	return func(yield func(In, error) bool) {
@@ -202,7 +204,8 @@ type flow[In, Out any] struct {
 
 	// What the source and the consumer change with each item, on cache lines of their own.
 	_    [64]byte
-	fed  int // how many items were fed to the run
+	fed  int  // how many items were fed to the run
+	full bool // it takes no more
 	_    [64]byte
 	next int // ordered: the next item to hand over
 	_    [64]byte
@@ -293,20 +296,31 @@ func (f *flow[In, Out]) pull() {
 		f.sourceEnds.Store(true)
 		f.run.EndFeed(f.fed)
 	}()
-	for in, err := range f.s.src {
-		if err != nil {
-			f.sourceErr = err
-			break
-		}
-		if !f.win.Wait(f.fed, f.stop) {
-			break
-		}
-		if f.sourceErr = f.admit(f.fed, in); f.sourceErr != nil || !f.run.Feed(f.fed) {
-			break
-		}
-		f.fed++
-	}
+	f.s.src(f.take) // a range statement would keep its state next to that of the caller's
 	returned = true
+}
+
+// take feeds the run with one item of the source, and reports whether it takes more.
+func (f *flow[In, Out]) take(in In, err error) (more bool) {
+	if f.full {
+		panic(errSourceWentOn)
+	}
+	if err == nil && !f.win.Wait(f.fed, f.stop) {
+		f.full = true
+		return false
+	}
+	if err == nil {
+		err = f.admit(f.fed, in)
+	}
+	if err != nil {
+		f.sourceErr = err
+	}
+	if err != nil || !f.run.Feed(f.fed) {
+		f.full = true
+		return false
+	}
+	f.fed++
+	return true
 }
 
 // admit puts an item into its slot. The error says that a hook panicked without which nothing can be sent.
