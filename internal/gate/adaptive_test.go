@@ -267,6 +267,9 @@ func TestABlameIsTakenBack(t *testing.T) {
 		for range 4 { // whatever has fewer is answered
 			l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
 		}
+		// What has no answer, and what somebody else counts, is no evidence.
+		l.see(gate.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, Paced: true, Accepted: 200})
+		l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, Paced: true, Accepted: 200})
 		before := l.now
 		s := l.see(gate.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
 		switch {
@@ -292,6 +295,7 @@ func TestBurstOfALearnedRate(t *testing.T) {
 		{90, rate.Inf, 1, 1},
 		{900, rate.Inf, 20, 20},
 		{900, 100, 3, 3}, // the ceiling is lower
+		{900, 450, 1, 1}, // the ceiling is the same
 	} {
 		l := newLearner(8, 64)
 		l.ceiling.Rate, l.ceiling.Burst = tt.ceiling, tt.burst
