@@ -398,6 +398,15 @@ func TestHeadersAreForgotten(t *testing.T) {
 			t.Fatalf("after %d silent answers held is %v", k+1, held)
 		}
 	}
+	l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
+	for k := range 300 {
+		at := after(2 + float64(k))
+		s = l.see(gate.Signal{Sent: at, At: at, Answered: 1, InFlight: 1, Level: 1, Index: int64(k + 2), Granted: int64(k + 2), Quotas: quota("b")})
+	}
+	s = l.see(gate.Signal{Sent: after(400), At: after(400), Answered: 1, Outside: true, Index: 500, Granted: 500, Quotas: quota("a")})
+	if !strings.Contains(s.Why, `"a"`) {
+		t.Errorf("because %q: %q should be new again, after 300 answers that told of %q only", s.Why, "a", "b")
+	}
 	for k := range 40 {
 		s = l.see(gate.Signal{Sent: after(2), At: after(2), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(string(rune('a' + k)))})
 	}

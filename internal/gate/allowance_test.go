@@ -187,3 +187,21 @@ func TestLimitsOfAWindow(t *testing.T) {
 		}
 	}
 }
+
+// A throttle is no surprise if what the headers told of is used up by now, the refused call included.
+func TestWhatHeadersExplain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		left, since int64 // calls since the one that told
+		want        bool
+	}{
+		{0, 0, true}, {0, -5, true}, {1, 0, true}, {3, 2, true}, {3, 5, true},
+		{3, 1, false}, {2, 0, false}, {60, 10, false},
+	} {
+		a := &allowance{limit: 60, index: 100, left: tt.left, cycle: cycle{until: moment(1)}}
+		b := budget{limits: []*allowance{{limit: 60, left: 0}, a}} // the first is not steered by
+		if got := b.explains(Signal{Index: 100 + tt.since}); got != tt.want {
+			t.Errorf("%d left, %d calls later: %v, want %v", tt.left, tt.since, got, tt.want)
+		}
+	}
+}

@@ -59,7 +59,7 @@ func TestHold(t *testing.T) {
 		if want := "the server asks for a longer pause than allowed: 10s, at most 1s"; ok && pause.Error() != want {
 			t.Errorf("error %q, want %q", pause, want)
 		}
-		p, err := g.Acquire(t.Context(), 0, one)
+		p, err := g.Acquire(t.Context(), 10*time.Second, one) // just enough patience
 		if waited := time.Since(began); err != nil || waited != 10*time.Second {
 			t.Errorf("error %v after %v, want a permit after 10 s", err, waited)
 		}

@@ -227,6 +227,23 @@ func TestALowerConcurrencyLetsCallsInFlightGoOn(t *testing.T) {
 	})
 }
 
+// What may leave at one instant can be changed alone.
+func TestSetBurst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, 1, 1)
+		g.Set(func(s *gate.Setting) { s.Burst = 3 })
+		time.Sleep(time.Minute)
+		for range 3 {
+			g.Release(acquire(t, g))
+		}
+		began := time.Now()
+		if p, err := g.Acquire(t.Context(), 0, one); err != nil || !p.Held() || time.Since(began) != time.Second {
+			t.Errorf("the fourth after %v, %v, want it after 1 s", time.Since(began), err)
+		}
+	})
+}
+
 // Changing one bound leaves alone what was learned of the other.
 func TestSetKeepsWhatWasLearned(t *testing.T) {
 	t.Parallel()
@@ -313,6 +330,43 @@ func TestLeases(t *testing.T) {
 	})
 }
 
+// Leases are for fast calls: each of the others comes to the gate, which then knows when it left.
+func TestLeasesAreForFastCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(8, rate.Inf, 1)
+		g.Attach()
+		held := acquire(t, g)
+		report := func(latency time.Duration) {
+			p := acquire(t, g)
+			g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Latency: latency})
+		}
+		leased := func() bool {
+			p := acquire(t, g)
+			defer g.Release(p)
+			return p.Leased()
+		}
+		report(999 * time.Microsecond)
+		if !held.Leased() || !leased() {
+			t.Error("no lease although calls are fast")
+		}
+		report(time.Millisecond)
+		if held.Leased() || leased() {
+			t.Error("a lease although calls take a millisecond")
+		}
+		report(0) // says nothing
+		now := time.Now()
+		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1, Latency: time.Microsecond, Outside: true})
+		if leased() {
+			t.Error("a lease although nothing was heard of a fast call")
+		}
+		report(time.Microsecond)
+		if !leased() {
+			t.Error("no lease although calls are fast again")
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -382,6 +436,11 @@ func TestStats(t *testing.T) {
 		want.Paused, want.Until = true, time.Now().Add(time.Minute)
 		if diff := cmp.Diff(want, q.gate.Stats()); diff != "" {
 			t.Errorf("paused (-want +got):\n%s", diff)
+		}
+		go func() { _ = q.gate.Wait(t.Context(), 0, 1, false) }() // who needs no slot waits too
+		synctest.Wait()
+		if n := q.gate.Stats().Waiting; n != 2 {
+			t.Errorf("%d wait, want 2", n)
 		}
 		q.gate.Resume()
 	})
