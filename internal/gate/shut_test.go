@@ -73,6 +73,7 @@ func TestAHugeHintShutsTheGate(t *testing.T) {
 func TestPausesWithoutAHintGrow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		longer := 0 // first pauses after a success
 		for range 20 {
 			g := fixed(64, rate.Inf, 1)
 			p := acquire(t, g)
@@ -99,9 +100,16 @@ func TestPausesWithoutAHintGrow(t *testing.T) {
 				t.Fatal(err)
 			}
 			g.Release(&again)
-			if pause := time.Since(now); pause > 3*gate.MinPause {
+			pause := time.Since(now)
+			if pause > 3*gate.MinPause {
 				t.Fatalf("the first pause after a success lasted %v", pause)
 			}
+			if pause > gate.MinPause {
+				longer++
+			}
+		}
+		if longer < 10 {
+			t.Errorf("only %d of 20 first pauses after a success are longer than the shortest", longer)
 		}
 	})
 }
