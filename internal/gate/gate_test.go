@@ -277,6 +277,7 @@ func TestLeases(t *testing.T) {
 	}{
 		{"alone, without a rate", nil, func(*gate.Gate) {}, true},
 		{"with a rate", func() *gate.Gate { return fixed(8, 10, 1) }, func(*gate.Gate) {}, false},
+		{"with a rate, after a pause", func() *gate.Gate { return fixed(8, 10, 1) }, (*gate.Gate).Pause, false},
 		{"after a second user came", nil, (*gate.Gate).Attach, false},
 		{"after a pause", nil, (*gate.Gate).Pause, false},
 		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},

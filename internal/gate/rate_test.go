@@ -155,6 +155,22 @@ func TestCancelledWaitersLeaveNoDebt(t *testing.T) {
 	})
 }
 
+// Who gives up as the first in the queue leaves his token to whoever comes later.
+func TestACancelledHeadTakesNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, 1, 1)
+		g.Release(acquire(t, g))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(500*time.Millisecond, cancel)
+		if _, err := g.Acquire(ctx, 0, one); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
+		time.Sleep(time.Second) // 1.5 s after the first token
+		g.Release(acquire(t, g))
+	})
+}
+
 func TestTheNextInTheQueueTakesOverFromACancelledHead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

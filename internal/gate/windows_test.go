@@ -119,6 +119,10 @@ func TestWindowsAbout(t *testing.T) {
 	if got := w.about(); got != 4500*time.Millisecond {
 		t.Errorf("%v, want 4.5s", got)
 	}
+	w.cycle.longest += time.Millisecond // is not told to the microsecond
+	if got := w.about(); got != 4500*time.Millisecond {
+		t.Errorf("%v, want 4.5s", got)
+	}
 	w.cycle.period = 5 * time.Second
 	if got := w.about(); got != 5*time.Second {
 		t.Errorf("%v, want 5s", got)
