@@ -406,3 +406,25 @@ func TestWhatIsInFlight(t *testing.T) {
 	must(t, j.Save(t.Context(), "idem e", "job"))
 	must(t, j.Close())
 }
+
+// A buffer is used again, but one that had to hold many megabytes once is given back.
+func TestBuffersAreKeptWhileTheyAreSmall(t *testing.T) {
+	t.Parallel()
+	j := start(t, new(disktest.Disk))
+	spare := func() int {
+		must(t, j.Sync())
+		j.w.mu.Lock()
+		defer j.w.mu.Unlock()
+		return cap(j.w.spare)
+	}
+	must(t, j.Record(entry("a", succeeded)))
+	if size := spare(); size == 0 || size > groupKept {
+		t.Errorf("%d bytes are kept, want what a record takes", size)
+	}
+	big := windrow.JournalEntry{Key: "b", State: succeeded, ID: strings.Repeat("x", maxRecord/2)}
+	must(t, j.Record(big, big, big))
+	if size := spare(); size != 0 {
+		t.Errorf("%d bytes are kept, want none of so many", size)
+	}
+	must(t, j.Close())
+}
