@@ -336,6 +336,11 @@ func TestPatience(t *testing.T) {
 		if p, err := g.Acquire(t.Context(), 2*time.Minute, one); err != nil || !p.Held() {
 			t.Errorf("who has the patience got %v", err)
 		}
+		g = fixed(64, rate.Inf, 1)
+		g.PauseUntil(time.Now().Add(time.Minute))
+		if _, err := g.Acquire(t.Context(), time.Minute, one); err != nil {
+			t.Errorf("who has just the patience got %v", err)
+		}
 	})
 }
 

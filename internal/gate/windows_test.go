@@ -50,6 +50,33 @@ func TestAWindowBegins(t *testing.T) {
 	}
 }
 
+// Only an answer shows that a window has begun: not a call that failed without one, nor one that somebody else counts.
+func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		Signal
+		begins bool
+	}{
+		{"an answer", Signal{Answered: 1}, true},
+		{"no answer", Signal{}, false},
+		{"an answer that somebody else counts", Signal{Answered: 1, Outside: true}, false},
+		{"an answer of before the gate was shut", Signal{Answered: 1, Shut: true}, false},
+	} {
+		w := windows{limit: 60, base: 40, opened: moment(0), accepted: 41, interval: 1000}
+		w.cycle.fix(10 * time.Second)
+		w.cycle.begun = [2]time.Time{moment(0), moment(0.1)}
+		w.cycle.origin = w.cycle.begun
+		w.cycle.foresee()
+		s := tt.Signal
+		s.Sent, s.At, s.Index, s.Granted, s.Accepted = moment(10.5), moment(10.6), 101, 101, 101
+		w.learn(evidence{Signal: s, outage: &outage{}})
+		if begins := w.base == 100; begins != tt.begins {
+			t.Errorf("%s: base %d, begins %v, want %v", tt.name, w.base, begins, tt.begins)
+		}
+	}
+}
+
 // refuses lets the server take so many units, then refuse until ten seconds after it last opened; with probes, somebody
 // has seen that it refused for long.
 func (w *windows) refuses(k int, units int64, probes int) {
