@@ -69,6 +69,13 @@ func TestF53_EveryBitThatIsChanged(t *testing.T) {
 			if corrupt.Offset != int64(start) || corrupt.Line != uint64(line+1) || corrupt.Path != name {
 				t.Fatalf("bit %d of line %d, which begins at byte %d: %v", bit-start*8, line+1, start, err)
 			}
+			problem := errChecksum
+			if line == 0 {
+				problem = errBeginning
+			}
+			if corrupt.Problem != problem.Error() {
+				t.Fatalf("bit %d of line %d: %v, want that %v", bit-start*8, line+1, err, problem)
+			}
 			if _, err := inspect(name, d, hashOf); !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("Inspect of bit %d: %v", bit, err)
 			}

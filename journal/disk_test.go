@@ -277,6 +277,32 @@ func TestF59_OtherOrder(t *testing.T) {
 	must(t, j.Close())
 }
 
+// Keys that are looked up in the order in which they were recorded take few reads, and one that is asked for again none.
+func TestKeysInOrderTakeFewReads(t *testing.T) {
+	t.Parallel()
+	const n = 1000
+	d := new(disktest.Disk)
+	j := start(t, d)
+	for i := range n {
+		must(t, j.Record(entry(key(i), succeeded)))
+	}
+	must(t, j.Close())
+	j = start(t, d)
+	before := d.Count(disktest.Read)
+	for i := range n {
+		check(t, "state", succeeded, stateOf(t, j, key(i)))
+	}
+	reads := d.Count(disktest.Read) - before
+	if most := len(d.Bytes(name))/aheadBytes + 3; reads > most {
+		t.Errorf("%d reads, want at most %d", reads, most)
+	}
+	stateOf(t, j, key(7))
+	before = d.Count(disktest.Read)
+	check(t, "state", succeeded, stateOf(t, j, key(7)))
+	check(t, "reads for the same key", 0, d.Count(disktest.Read)-before)
+	must(t, j.Close())
+}
+
 // F60: the entry of a new file in its folder is durable before anything can be recorded in it, also when who made the
 // file was killed before.
 func TestF60_TheEntryInTheFolder(t *testing.T) {

@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"net/http"
 	"testing"
 	"time"
 )
@@ -118,6 +119,31 @@ func TestDialects(t *testing.T) {
 			{source: "X-Rate-Limit-*", limit: -1},
 		}},
 	})
+}
+
+// A policy that is named after a window has it.
+func TestWindowsByName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]time.Duration{
+		"Second": sec, "Minute": time.Minute, "Hour": time.Hour, "Day": 24 * time.Hour, "Month": 0, "Year": 0,
+		"Secondly": sec, "Minutely": time.Minute, "Hourly": time.Hour, "Daily": 24 * time.Hour, "Monthly": 0,
+	} {
+		r, ok := Parse(http.Header{"X-Ratelimit-Limit-" + name: {"60"}}, now, Auto)
+		if !ok || len(r.Policies) != 1 || r.Policies[0].Window != want || r.Policies[0].Unit != Requests {
+			t.Errorf("%s: %+v, want a window of %v", name, r.Policies, want)
+		}
+	}
+}
+
+// Of the limits in a list, those after the first count only with a window.
+func TestFurtherLimitsNeedAWindow(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]int{"100": 1, "100, 1000": 1, "100, 1000;w=0": 1, "100, 1000;w=3600": 2} {
+		r, _ := Parse(http.Header{"X-Ratelimit-Limit": {list}}, now, Auto)
+		if len(r.Policies) != want || r.Policies[0].Limit != 100 {
+			t.Errorf("%s: %+v, want %d policies", list, r.Policies, want)
+		}
+	}
 }
 
 func TestValues(t *testing.T) {

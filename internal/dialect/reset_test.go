@@ -46,10 +46,25 @@ func TestResetAuto(t *testing.T) {
 		{Auto, "1795304300", 0, sec},
 		{Auto, "6m30s", 390 * sec, sec},
 		{Auto, "120ms", 120 * ms, ms},
+		{Auto, "0.5s", 500 * ms, 100 * ms},
+		{Auto, "9h", 9 * time.Hour, sec},
 		{Auto, "2026-11-21T23:40:37Z", 37 * sec, sec},
 		{Auto, "Sat, 21 Nov 2026 23:40:37 GMT", 37 * sec, sec},
 		{Auto, "abc", absent, 0},
 	})
+}
+
+// Where a number stops to be a delay, and where it stops to be in seconds.
+func TestGuess(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int64]Pin{
+		0: DeltaSeconds, 1_000_000_000: DeltaSeconds, 1_000_000_001: EpochSeconds,
+		99_999_999_999: EpochSeconds, 100_000_000_000: EpochMillis,
+	} {
+		if got := guess(n); got != want {
+			t.Errorf("%d: pin %d, want %d", n, got, want)
+		}
+	}
 }
 
 func TestResetAutoTraps(t *testing.T) {

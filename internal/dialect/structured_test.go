@@ -35,6 +35,7 @@ func TestParseList(t *testing.T) {
 		"123456789012.123":   {bare(123456789012.123)},
 		`"a\"\\b"`:           {bare(sfString(`a"\b`))},
 		`""`:                 {bare(sfString(""))},
+		`" ~"`:               {bare(sfString(" ~"))},
 		"foo123/456:*":       {bare(sfToken("foo123/456:*"))},
 		"*foo!#$%&'+-.^_`|~": {bare(sfToken("*foo!#$%&'+-.^_`|~"))},
 		":cHJldGVuZCB0aGlzIGlzIGJpbmFyeSBjb250ZW50Lg==:": {bare(sfBytes("pretend this is binary content."))},
@@ -43,6 +44,7 @@ func TestParseList(t *testing.T) {
 		"@1659578233, @-62":                              {bare(sfDate(1659578233)), bare(sfDate(-62))},
 		`%"This is intended for display to %c3%bcsers."`: {bare(sfDisplay("This is intended for display to üsers."))},
 		`%"", %"%22%25"`:                                 {bare(sfDisplay("")), bare(sfDisplay(`"%`))},
+		`%" ~"`:                                          {bare(sfDisplay(" ~"))},
 	} {
 		got, ok := parseList(field)
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(item{})); diff != "" || !ok {

@@ -267,6 +267,9 @@ func TestABlameIsTakenBack(t *testing.T) {
 		for range 4 { // whatever has fewer is answered
 			l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
 		}
+		// What has no answer, and what somebody else counts, is no evidence.
+		l.see(gate.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, Paced: true, Accepted: 200})
+		l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, Paced: true, Accepted: 200})
 		before := l.now
 		s := l.see(gate.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
 		switch {
@@ -292,6 +295,7 @@ func TestBurstOfALearnedRate(t *testing.T) {
 		{90, rate.Inf, 1, 1},
 		{900, rate.Inf, 20, 20},
 		{900, 100, 3, 3}, // the ceiling is lower
+		{900, 450, 1, 1}, // the ceiling is the same
 	} {
 		l := newLearner(8, 64)
 		l.ceiling.Rate, l.ceiling.Burst = tt.ceiling, tt.burst
@@ -393,6 +397,15 @@ func TestHeadersAreForgotten(t *testing.T) {
 		if held := !s.Hold.Until.IsZero(); held != (k < 256) {
 			t.Fatalf("after %d silent answers held is %v", k+1, held)
 		}
+	}
+	l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
+	for k := range 300 {
+		at := after(2 + float64(k))
+		s = l.see(gate.Signal{Sent: at, At: at, Answered: 1, InFlight: 1, Level: 1, Index: int64(k + 2), Granted: int64(k + 2), Quotas: quota("b")})
+	}
+	s = l.see(gate.Signal{Sent: after(400), At: after(400), Answered: 1, Outside: true, Index: 500, Granted: 500, Quotas: quota("a")})
+	if !strings.Contains(s.Why, `"a"`) {
+		t.Errorf("because %q: %q should be new again, after 300 answers that told of %q only", s.Why, "a", "b")
 	}
 	for k := range 40 {
 		s = l.see(gate.Signal{Sent: after(2), At: after(2), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(string(rune('a' + k)))})

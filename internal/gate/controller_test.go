@@ -34,6 +34,27 @@ func succeed(t *testing.T, g *gate.Gate, takes time.Duration) {
 	g.Done(p, gate.Signal{Sent: sent, At: time.Now(), Answered: 1, Latency: takes})
 }
 
+// What the controller says is obeyed, within what the user allows.
+func TestTheCeilingHolds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var says gate.Setting
+		ceiling := gate.Setting{Concurrency: 8, Rate: 10, Burst: 1}
+		g := gate.New(ceiling, ceiling, controllerFunc(func(gate.Setting, gate.Signal) gate.Setting { return says }))
+		for _, tt := range []struct{ says, want gate.Setting }{
+			{gate.Setting{Concurrency: 4, Rate: 5, Burst: 2}, gate.Setting{Concurrency: 4, Rate: 5, Burst: 2}},
+			{gate.Setting{Concurrency: 9, Rate: 10.5, Burst: 1}, gate.Setting{Concurrency: 8, Rate: 10, Burst: 1}},
+			{gate.Setting{Rate: rate.Inf}, gate.Setting{Concurrency: 1, Rate: 10, Burst: 1}},
+		} {
+			says = tt.says
+			g.Observe(gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+			if got := g.Stats().Setting; got != tt.want {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		}
+	})
+}
+
 // A quota that is used up holds the gate until it is renewed, and not before it is used up.
 func TestHold(t *testing.T) {
 	t.Parallel()
@@ -59,7 +80,7 @@ func TestHold(t *testing.T) {
 		if want := "the server asks for a longer pause than allowed: 10s, at most 1s"; ok && pause.Error() != want {
 			t.Errorf("error %q, want %q", pause, want)
 		}
-		p, err := g.Acquire(t.Context(), 0, one)
+		p, err := g.Acquire(t.Context(), 10*time.Second, one) // just enough patience
 		if waited := time.Since(began); err != nil || waited != 10*time.Second {
 			t.Errorf("error %v after %v, want a permit after 10 s", err, waited)
 		}

@@ -69,6 +69,47 @@ func TestCyclePeriod(t *testing.T) {
 	}
 }
 
+// The period is a whole second if there is only one between its bounds, the bounds included.
+func TestCycleOfWholeSeconds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		from, until float64 // when the second window began
+		want        time.Duration
+	}{
+		{5.5, 5.9, 5 * time.Second}, // 5 to 5.9
+		{5.6, 5.9, 0},
+		{5.6, 6, 6 * time.Second}, // 5.1 to 6
+		{4.5, 5.5, 0},             // 4 and 5
+		{4.6, 5.5, 5 * time.Second},
+		{0.6, 0.9, 0},
+	} {
+		var c cycle
+		c.begins(moment(0), moment(0.5))
+		c.begins(moment(tt.from), moment(tt.until))
+		if c.period != tt.want {
+			t.Errorf("between %v and %v: period %v, want %v", c.shortest, c.longest, c.period, tt.want)
+		}
+	}
+	var c cycle // moments that are known exactly
+	for _, at := range []float64{0, 5, 10, 15} {
+		c.begins(moment(at), moment(at))
+	}
+	if c.period != 5*time.Second || c.count != 3 {
+		t.Errorf("period %v after %d windows, want 5 s after 3", c.period, c.count)
+	}
+}
+
+// An end that is known to a fiftieth of the period can be counted on.
+func TestCycleThatIsBlurred(t *testing.T) {
+	t.Parallel()
+	for width, want := range map[float64]bool{0.1: false, 0.2: false, 0.3: true} {
+		c := cycle{longest: 10 * time.Second, from: moment(0), until: moment(width)}
+		if got := c.blurred(); got != want {
+			t.Errorf("within %v s of 10: blurred %v, want %v", width, got, want)
+		}
+	}
+}
+
 // A window that begins when none can have begun makes an end of the period that was known.
 func TestCycleOfAnotherPeriod(t *testing.T) {
 	t.Parallel()

@@ -227,6 +227,23 @@ func TestALowerConcurrencyLetsCallsInFlightGoOn(t *testing.T) {
 	})
 }
 
+// What may leave at one instant can be changed alone.
+func TestSetBurst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, 1, 1)
+		g.Set(func(s *gate.Setting) { s.Burst = 3 })
+		time.Sleep(time.Minute)
+		for range 3 {
+			g.Release(acquire(t, g))
+		}
+		began := time.Now()
+		if p, err := g.Acquire(t.Context(), 0, one); err != nil || !p.Held() || time.Since(began) != time.Second {
+			t.Errorf("the fourth after %v, %v, want it after 1 s", time.Since(began), err)
+		}
+	})
+}
+
 // Changing one bound leaves alone what was learned of the other.
 func TestSetKeepsWhatWasLearned(t *testing.T) {
 	t.Parallel()
@@ -246,70 +263,6 @@ func TestSetKeepsWhatWasLearned(t *testing.T) {
 		if s := g.Stats(); s.Concurrency != 10 || s.Ceiling.Concurrency != 10 {
 			t.Errorf("concurrency %d of %d, want 10 of 10", s.Concurrency, s.Ceiling.Concurrency)
 		}
-	})
-}
-
-// A leased permit saves the way to the gate, so it must end as soon as anybody could be wronged by that.
-func TestLeases(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		gate func() *gate.Gate
-		then func(g *gate.Gate)
-		want bool
-	}{
-		{"alone, without a rate", nil, func(*gate.Gate) {}, true},
-		{"with a rate", func() *gate.Gate { return fixed(8, 10, 1) }, func(*gate.Gate) {}, false},
-		{"after a second user came", nil, (*gate.Gate).Attach, false},
-		{"after a pause", nil, (*gate.Gate).Pause, false},
-		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},
-		{"after a throttle", nil, func(g *gate.Gate) { throttle(g, time.Second) }, false},
-		{"after a lower concurrency", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Concurrency = 1 }) }, false},
-		{"after a rate was set", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Rate = 10 }) }, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := fixed(8, rate.Inf, 1)
-				if tt.gate != nil {
-					g = tt.gate()
-				}
-				g.Attach()
-				p := acquire(t, g)
-				tt.then(g)
-				if p.Leased() != tt.want {
-					t.Errorf("leased: %t, want %t", p.Leased(), tt.want)
-				}
-				g.Release(p)
-				if p.Leased() {
-					t.Error("a released permit is leased")
-				}
-			})
-		})
-	}
-	t.Run("a probe", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			g := fixed(8, rate.Inf, 1)
-			g.Attach()
-			throttle(g, time.Second)
-			p, err := g.Acquire(t.Context(), 0, one)
-			if err != nil || p.Leased() {
-				t.Errorf("leased %t, error %v", p.Leased(), err)
-			}
-		})
-	})
-	t.Run("one of two users", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			g := fixed(8, rate.Inf, 1)
-			g.Attach()
-			g.Attach()
-			if acquire(t, g).Leased() {
-				t.Error("leased although another user is there")
-			}
-			g.Detach()
-			if !acquire(t, g).Leased() {
-				t.Error("not leased although the other user is gone")
-			}
-		})
 	})
 }
 
@@ -382,6 +335,11 @@ func TestStats(t *testing.T) {
 		want.Paused, want.Until = true, time.Now().Add(time.Minute)
 		if diff := cmp.Diff(want, q.gate.Stats()); diff != "" {
 			t.Errorf("paused (-want +got):\n%s", diff)
+		}
+		go func() { _ = q.gate.Wait(t.Context(), 0, 1, false) }() // who needs no slot waits too
+		synctest.Wait()
+		if n := q.gate.Stats().Waiting; n != 2 {
+			t.Errorf("%d wait, want 2", n)
 		}
 		q.gate.Resume()
 	})

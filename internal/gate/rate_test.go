@@ -155,6 +155,22 @@ func TestCancelledWaitersLeaveNoDebt(t *testing.T) {
 	})
 }
 
+// Who gives up as the first in the queue leaves his token to whoever comes later.
+func TestACancelledHeadTakesNoToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, 1, 1)
+		g.Release(acquire(t, g))
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(500*time.Millisecond, cancel)
+		if _, err := g.Acquire(ctx, 0, one); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
+		time.Sleep(time.Second) // 1.5 s after the first token
+		g.Release(acquire(t, g))
+	})
+}
+
 func TestTheNextInTheQueueTakesOverFromACancelledHead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -243,12 +259,19 @@ func TestADeadlineIsKnownFarBackInTheQueue(t *testing.T) {
 		for i := range 10 {
 			q.join(t.Context(), i, 0)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		for _, seconds := range []float64{5, 10.5} { // his own token comes after eleven
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(seconds*float64(time.Second)))
+			defer cancel()
+			began := time.Now()
+			_, err := q.gate.Acquire(ctx, 0, one)
+			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 0 {
+				t.Errorf("error %v after %v, want one that matches %v at once", err, time.Since(began), context.DeadlineExceeded)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 11500*time.Millisecond)
 		defer cancel()
-		began := time.Now()
-		_, err := q.gate.Acquire(ctx, 0, one)
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 0 {
-			t.Errorf("error %v after %v, want one that matches %v at once", err, time.Since(began), context.DeadlineExceeded)
+		if _, err := q.gate.Acquire(ctx, 0, one); err != nil {
+			t.Errorf("who has the time got %v", err)
 		}
 	})
 }
@@ -264,7 +287,7 @@ func TestADeadlineDoesNotCountThoseWhoLackASlot(t *testing.T) {
 		}
 		go func() { _ = q.gate.Wait(t.Context(), 0, 1, false) }()
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 250*time.Millisecond)
 		defer cancel()
 		began := time.Now()
 		if err := q.gate.Wait(ctx, 0, 1, false); err != nil || time.Since(began) != 200*time.Millisecond {
@@ -312,6 +335,11 @@ func TestPatience(t *testing.T) {
 		}
 		if p, err := g.Acquire(t.Context(), 2*time.Minute, one); err != nil || !p.Held() {
 			t.Errorf("who has the patience got %v", err)
+		}
+		g = fixed(64, rate.Inf, 1)
+		g.PauseUntil(time.Now().Add(time.Minute))
+		if _, err := g.Acquire(t.Context(), time.Minute, one); err != nil {
+			t.Errorf("who has just the patience got %v", err)
 		}
 	})
 }

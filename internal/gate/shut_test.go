@@ -73,6 +73,7 @@ func TestAHugeHintShutsTheGate(t *testing.T) {
 func TestPausesWithoutAHintGrow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		longer := 0 // first pauses after a success
 		for range 20 {
 			g := fixed(64, rate.Inf, 1)
 			p := acquire(t, g)
@@ -99,9 +100,16 @@ func TestPausesWithoutAHintGrow(t *testing.T) {
 				t.Fatal(err)
 			}
 			g.Release(&again)
-			if pause := time.Since(now); pause > 3*gate.MinPause {
+			pause := time.Since(now)
+			if pause > 3*gate.MinPause {
 				t.Fatalf("the first pause after a success lasted %v", pause)
 			}
+			if pause > gate.MinPause {
+				longer++
+			}
+		}
+		if longer < 10 {
+			t.Errorf("only %d of 20 first pauses after a success are longer than the shortest", longer)
 		}
 	})
 }
@@ -171,6 +179,46 @@ func TestAProbeWithoutAnAnswerIsFollowedByAnother(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	})
+}
+
+// A probe that failed without an answer of the server, such as a broken connection, opens nothing.
+func TestAFailedProbeDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(64, rate.Inf, 1)
+		throttle(g, time.Second)
+		for answered := range 2 {
+			p, err := g.Acquire(t.Context(), 0, one)
+			if err != nil || !p.Probe() {
+				t.Fatalf("probe %v, error %v", p.Probe(), err)
+			}
+			g.Done(&p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: answered})
+			if open := !g.Stats().Probing; open != (answered > 0) {
+				t.Errorf("open %v after %d answers", open, answered)
+			}
+		}
+	})
+}
+
+// A probe of whose end nobody may tell is waited for, for ten seconds at least, and as long as the gate was shut.
+func TestAProbeThatIsLoose(t *testing.T) {
+	t.Parallel()
+	for _, hint := range []time.Duration{time.Second, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			g := fixed(64, rate.Inf, 1)
+			began := time.Now()
+			throttle(g, hint)
+			if err := g.Wait(t.Context(), 0, 1, false); err != nil {
+				t.Fatal(err)
+			}
+			pause := time.Since(began)
+			began = time.Now()
+			p, err := g.Acquire(t.Context(), 0, one)
+			if waited, want := time.Since(began), max(pause, 10*time.Second); err != nil || !p.Probe() || waited != want {
+				t.Errorf("another probe %v after %v, error %v, want one after %v", p.Probe(), waited, err, want)
+			}
+		})
+	}
 }
 
 func TestAThrottledProbeShutsTheGateAgain(t *testing.T) {

@@ -49,6 +49,7 @@ func TestWait(t *testing.T) {
 		{"epoch", []string{"1795304437"}, says(37 * time.Second)},
 		{"epoch with a fraction", []string{"1795304437.5"}, says(37*time.Second + 500*time.Millisecond)},
 		{"epoch with a fraction that no float holds", []string{"1795304437.1"}, says(37*time.Second + 100*time.Millisecond)},
+		{"epoch with many digits", []string{"1795304437.50000000000000000001"}, says(37*time.Second + 501*time.Millisecond)},
 		{"decimal with many zeros", []string{"0.24900000000000000000"}, says(249 * time.Millisecond)},
 		{"decimal with many digits", []string{"0.24900000000000000001"}, says(250 * time.Millisecond)},
 		{"decimal with an epoch's overflow", []string{"9223372036854775807.9"}, says(Max)},

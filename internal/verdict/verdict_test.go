@@ -19,6 +19,8 @@ func TestWithStatus(t *testing.T) {
 		want   engine.Judgement
 	}{
 		{200, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
+		{299, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
+		{300, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation}},
 		{400, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation}},
 		{401, 0, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource}},
 		{403, 0, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource, BeforeSuccess: true}},

@@ -111,6 +111,59 @@ func TestNextAnyTakesWhateverHasEnded(t *testing.T) {
 	})
 }
 
+// The search for items that have ended goes through the whole window: on from the item that was taken last, then from
+// the oldest.
+func TestNextAnySearchesTheWholeWindow(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	close(over) // nobody waits
+	for _, tt := range []struct {
+		name        string
+		width       int
+		ended, want []int // in turns; -1 is nothing
+	}{
+		{"the last slot", 64, []int{63}, []int{63}},
+		{"the last slots of two words", 128, []int{127, 126}, []int{127, 126}},
+		{"the beginning of the next word", 128, []int{4, 64}, []int{4, 64}},
+		{"the word after the next", 192, []int{4, 130}, []int{4, 130}},
+		{"the oldest, after the last", 128, []int{127, 0}, []int{127, 0}},
+		{"nothing", 64, []int{5, -1}, []int{5, -1}},
+	} {
+		w := window.New(tt.width)
+		for i, item := range tt.ended {
+			if item >= 0 {
+				w.Ended(item, item+1)
+			}
+			got, ok := w.NextAny(over)
+			if !ok {
+				got = -1
+			}
+			if got != tt.want[i] {
+				t.Errorf("%s: item %d, want %d", tt.name, got, tt.want[i])
+				break
+			}
+			if ok {
+				w.TakeAny(got)
+			}
+		}
+	}
+	w := window.New(64)
+	w.Ended(10, 11)
+	if item, _ := w.NextAny(over); item != 10 {
+		t.Fatalf("item %d, want 10", item)
+	}
+	w.TakeAny(10)
+	w.Ended(9, 10)
+	w.Ended(12, 13)
+	for _, want := range []int{12, 9} {
+		item, _ := w.NextAny(over)
+		if item != want {
+			t.Errorf("item %d, want %d: those behind the last one come first", item, want)
+		}
+		w.TakeAny(item)
+	}
+}
+
 func TestTheSourceWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	for _, any := range []bool{false, true} {

@@ -1,0 +1,113 @@
+package gate_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// A leased permit saves the way to the gate, so it must end as soon as anybody could be wronged by that.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		gate func() *gate.Gate
+		then func(g *gate.Gate)
+		want bool
+	}{
+		{"alone, without a rate", nil, func(*gate.Gate) {}, true},
+		{"with a rate", func() *gate.Gate { return fixed(8, 10, 1) }, func(*gate.Gate) {}, false},
+		{"with a rate, after a pause", func() *gate.Gate { return fixed(8, 10, 1) }, (*gate.Gate).Pause, false},
+		{"after a second user came", nil, (*gate.Gate).Attach, false},
+		{"after a pause", nil, (*gate.Gate).Pause, false},
+		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},
+		{"after a throttle", nil, func(g *gate.Gate) { throttle(g, time.Second) }, false},
+		{"after a lower concurrency", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Concurrency = 1 }) }, false},
+		{"after a rate was set", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Rate = 10 }) }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := fixed(8, rate.Inf, 1)
+				if tt.gate != nil {
+					g = tt.gate()
+				}
+				g.Attach()
+				p := acquire(t, g)
+				tt.then(g)
+				if p.Leased() != tt.want {
+					t.Errorf("leased: %t, want %t", p.Leased(), tt.want)
+				}
+				g.Release(p)
+				if p.Leased() {
+					t.Error("a released permit is leased")
+				}
+			})
+		})
+	}
+	t.Run("a probe", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := fixed(8, rate.Inf, 1)
+			g.Attach()
+			throttle(g, time.Second)
+			p, err := g.Acquire(t.Context(), 0, one)
+			if err != nil || p.Leased() {
+				t.Errorf("leased %t, error %v", p.Leased(), err)
+			}
+		})
+	})
+	t.Run("one of two users", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := fixed(8, rate.Inf, 1)
+			g.Attach()
+			g.Attach()
+			if acquire(t, g).Leased() {
+				t.Error("leased although another user is there")
+			}
+			g.Detach()
+			if !acquire(t, g).Leased() {
+				t.Error("not leased although the other user is gone")
+			}
+		})
+	})
+}
+
+// Leases are for fast calls: each of the others comes to the gate, which then knows when it left.
+func TestLeasesAreForFastCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(8, rate.Inf, 1)
+		g.Attach()
+		held := acquire(t, g)
+		report := func(latency time.Duration) {
+			p := acquire(t, g)
+			g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Latency: latency})
+		}
+		leased := func() bool {
+			p := acquire(t, g)
+			defer g.Release(p)
+			return p.Leased()
+		}
+		report(999 * time.Microsecond)
+		if !held.Leased() || !leased() {
+			t.Error("no lease although calls are fast")
+		}
+		report(time.Millisecond)
+		if held.Leased() || leased() {
+			t.Error("a lease although calls take a millisecond")
+		}
+		report(0) // says nothing
+		now := time.Now()
+		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1, Latency: time.Microsecond, Outside: true})
+		if leased() {
+			t.Error("a lease although nothing was heard of a fast call")
+		}
+		report(time.Microsecond)
+		if !leased() {
+			t.Error("no lease although calls are fast again")
+		}
+	})
+}
