@@ -778,9 +778,12 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 			return len(out), err
 		}
 		for k := range out {
-			answers[k] = engine.Answer{Err: out[k].Err, Reason: engine.Reason(out[k].Reason), Warnings: out[k].Warnings}
-			if out[k].Err == nil {
-				res.values[items[k]&res.mask] = out[k].Value
+			o := &out[k]
+			if o.Err == nil {
+				res.values[items[k]&res.mask] = o.Value
+			}
+			if o.Err != nil || o.Reason != NoReason || len(o.Warnings) > 0 {
+				answers[k] = engine.Answer{Err: o.Err, Reason: engine.Reason(o.Reason), Warnings: o.Warnings}
 			}
 		}
 		return len(out), nil

@@ -75,16 +75,19 @@ func (r *Run) allWell(u *unit, re reply) bool {
 // settleFresh ends items all of which have succeeded at once. It is the short way of chunks.
 func (r *Run) settleFresh(u *unit, re reply) {
 	var ended [States]int
+	elapsed, told := re.at.Sub(re.sent), r.anybodyWaits()
 	for k, item := range u.fresh {
 		answer := &re.answers[k]
-		slot := Slot{State: state(answer.Reason), Reason: answer.Reason, Attempts: 1, Elapsed: re.at.Sub(re.sent)}
+		slot := Slot{State: state(answer.Reason), Reason: answer.Reason, Attempts: 1, Elapsed: elapsed}
 		if len(answer.Warnings) > 0 {
 			r.cfg.Table.Put(item, slot, Detail{Warnings: answer.Warnings})
 		} else {
 			*r.cfg.Table.At(item) = slot
 		}
-		r.settled(item, item+1)
-		r.announce(item)
+		if told {
+			r.settled(item, item+1)
+			r.announce(item)
+		}
 		ended[slot.State]++
 	}
 	for s, n := range ended {

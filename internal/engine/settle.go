@@ -528,6 +528,11 @@ func (r *Run) write(j *job, s State, reason Reason, resend bool) {
 	}
 }
 
+// anybodyWaits reports whether there may be somebody to tell that items have ended.
+func (r *Run) anybodyWaits() bool {
+	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.live != nil
+}
+
 // announce tells those who wait for an item that it has ended.
 func (r *Run) announce(item int) {
 	if next, ok := r.cfg.Follower[item]; ok && !r.cfg.InOrder {

@@ -326,12 +326,10 @@ func (w *worker) settleSpan() {
 
 // announceSpan tells those who wait for the items that succeeded.
 func (w *worker) announceSpan() {
-	r := w.run
-	if r.cfg.Hooks.Final == nil && r.cfg.Hooks.Settled == nil && r.cfg.Follower == nil && r.live == nil {
-		return
-	}
-	for from, to := range w.succeeded {
-		r.announceAll(from, to)
+	if w.run.anybodyWaits() {
+		for from, to := range w.succeeded {
+			w.run.announceAll(from, to)
+		}
 	}
 }
 

@@ -98,6 +98,7 @@ type waiter struct {
 // A Gate lets calls through. Make one with [New].
 type Gate struct {
 	version atomic.Uint64 // changes whenever a leased permit has to come back
+	easy    atomic.Bool   // an answer that somebody else counts teaches nothing: it is open, and keeps no rate
 
 	mu         sync.Mutex
 	ceiling    Setting
@@ -289,6 +290,9 @@ func (g *Gate) release(p *Permit) {
 
 // Observe tells the gate what a call taught. A throttle shuts the gate at once.
 func (g *Gate) Observe(s Signal) {
+	if s.Outside && s.Answered > 0 && !s.Throttled && len(s.Quotas) == 0 && g.easy.Load() {
+		return
+	}
 	g.mu.Lock()
 	g.observe(s, g.ledger.at(s.Sent))
 	g.advance()
@@ -367,6 +371,8 @@ func (g *Gate) apply(s Setting) {
 		g.version.Add(1)
 	}
 	g.now = s
+	_, adaptive := g.controller.(*Adaptive)
+	g.easy.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.loose.IsZero())
 }
 
 // spent returns how long the head of the queue has to wait because the quota of the server is used up.
