@@ -1,15 +1,18 @@
 package windrow_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/journal"
 )
 
 // A processor is a verb with hooks. It finds what the client can do, and keeps its limiter between runs.
@@ -199,4 +202,71 @@ func ExampleDuplicates() {
 	// 1 On rice
 	// 2 On green tea
 	// skipped duplicate <nil>
+}
+
+// Stream is for more items than fit in memory. Results come in the order of the source, whatever the order of the work,
+// and a loop that is left early has joined what was in flight.
+func ExampleBatchProcessor_Stream() {
+	ctx := context.Background()
+	lines := strings.NewReader("tea,On tea\nrice\nsalt,On salt\n")
+	source := func(yield func(Draft, error) bool) { // such as the rows of a file, or of a database
+		for s := bufio.NewScanner(lines); s.Scan(); {
+			slug, title, _ := strings.Cut(s.Text(), ",")
+			if !yield(Draft{slug, title}, nil) {
+				return
+			}
+		}
+	}
+
+	p := windrow.NewCreateProcessor(NewArticles(), windrow.Concurrency(8), windrow.Window(1000))
+	stream := p.Stream(ctx, source)
+	for r, err := range stream.All() {
+		if err != nil {
+			fmt.Println(r.Input.Slug, err)
+			continue
+		}
+		fmt.Println(r.Input.Slug, r.Value.ID)
+	}
+	stats := stream.Stats()
+	fmt.Println(stats.Succeeded, "created,", stats.Failed, "failed")
+	// Output:
+	// tea id-tea
+	// rice item 1 failed: 422: the title is missing
+	// salt id-salt
+	// 2 created, 1 failed
+}
+
+// With a journal the same program, started again, goes on where it was killed.
+func ExampleWithJournal() {
+	dir, err := os.MkdirTemp("", "windrow")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	articles := NewArticles()
+	importAll := func(drafts ...Draft) {
+		j, err := journal.Open(filepath.Join(dir, "import.journal"), "import articles")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		p := windrow.NewCreateProcessor(articles, windrow.WithJournal(j))
+		p.Key = func(d Draft) string { return d.Slug }
+		p.ResultID = func(a Article) string { return a.ID }
+		res, err := p.Run(context.Background(), drafts)
+		for r := range res.All() {
+			fmt.Println(r.Key, r.State, r.ID)
+		}
+		if err := errors.Join(err, j.Close()); err != nil {
+			fmt.Println(err)
+		}
+	}
+
+	importAll(Draft{"tea", "On tea"})
+	importAll(Draft{"rice", "On rice"}, Draft{"tea", "On tea"})
+	// Output:
+	// tea succeeded id-tea
+	// rice succeeded id-rice
+	// tea skipped id-tea
 }
