@@ -68,7 +68,7 @@ func state(reason Reason) State {
 
 // allWell reports whether the items of a unit are fresh and have all succeeded at once.
 func (r *Run) allWell(u *unit, re reply) bool {
-	return re.err == nil && len(u.fresh) > 0 && re.got == len(u.fresh) && len(re.answers) == re.got && !r.cfg.Atomic && !r.cfg.Together &&
+	return re.err == nil && len(u.fresh) > 0 && re.got == len(u.fresh) && !r.cfg.Atomic && !r.cfg.Together &&
 		!slices.ContainsFunc(re.answers, func(a Answer) bool { return a.Err != nil })
 }
 
