@@ -157,6 +157,7 @@ type Run struct {
 	canary       atomic.Bool   // the canary has not ended
 	looks        atomic.Uint32 // how often workers were to look at the clock
 	looking      atomic.Bool   // lookTimer runs
+	_            [64]byte
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
