@@ -86,7 +86,11 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 		}
 		pending = valid
 	}
-	plan.Schedule = Make(n, pending, doubtful, plan.Keys, policy, serial)
+	keys := plan.Keys
+	if h.Recall != nil && policy != InOrder {
+		keys = nil // no two of those that are left have the same one
+	}
+	plan.Schedule = Make(n, pending, doubtful, keys, policy, serial)
 	plan.Losers = append(plan.Losers, replaced...)
 	if h.Size != nil && !plan.Rejected {
 		plan.Sizes = make([]int, n)

@@ -144,7 +144,7 @@ func (set settings) measure(ctx context.Context, out *output, stdout io.Writer) 
 		return err
 	}
 	for _, name := range storms {
-		st, err := measureStorm(ctx, name, set.stormSize(), set.rounds)
+		st, err := measureStorm(ctx, name, set.stormSize())
 		if err != nil {
 			return err
 		}
@@ -157,8 +157,9 @@ func (set settings) measure(ctx context.Context, out *output, stdout io.Writer) 
 	return nil
 }
 
-// stormSize is how many items a storm has: a million, or as many as the largest series.
-func (set settings) stormSize() int { return min(1_000_000, set.sizes[len(set.sizes)-1]) }
+// stormSize is how many items a storm has: as many as the largest series. A tenth of ten million is enough for the
+// memory to have reached what the garbage collector lets it have.
+func (set settings) stormSize() int { return set.sizes[len(set.sizes)-1] }
 
 // parse reads the flags. It has printed what is wrong with a flag's form, and returns what is wrong with its value.
 func parse(args []string, stderr io.Writer) (settings, error) {
