@@ -1355,6 +1355,18 @@ func TestStopOnErrorLetsCallsEnd(t *testing.T) {
 	}
 }
 
+// An item of which nobody knows how it ended counts as one that failed.
+func TestStopOnErrorStopsAtAnUnknownItem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, func(*call) error { return windrow.Ambiguous(errServer) })
+		s := createVerb.run(t.Context(), f, ids(5), windrow.PreserveOrder(), windrow.StopOnError())
+		if !errors.Is(s.cause, windrow.ErrTooManyFailures) || s.stats.Unknown != 1 || s.stats.NotAttempted != 4 || len(f.calls) != 1 {
+			t.Errorf("stopped by %v after %d calls: %+v", s.cause, len(f.calls), s.stats)
+		}
+	})
+}
+
 // F40: a request that costs more than the burst could never leave. It is refused before anything is sent.
 func TestF40BurstBelowCost(t *testing.T) {
 	t.Parallel()
