@@ -77,7 +77,7 @@ func (r *Run) work() error {
 // goOn takes more work after a call, if there is some and it may be done at once.
 func (w *worker) goOn() {
 	switch {
-	case w.permit.Held() && !w.permit.Leased() || !w.scout():
+	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), !w.scout():
 		return
 	case w.permit.Held():
 		w.gather()

@@ -64,11 +64,15 @@ type Permit struct {
 	version uint64
 	slot    bool
 	probe   bool
+	alone   bool
 	entry   entry
 }
 
 // Held reports whether the permit was granted and not yet released.
 func (p *Permit) Held() bool { return p.gate != nil }
+
+// Alone reports, of a permit that [Gate.Done] has taken back, whether nobody waited for its slot.
+func (p *Permit) Alone() bool { return p.alone }
 
 // Probe reports whether the permit is for the one call that tries whether a shut gate may open.
 func (p *Permit) Probe() bool { return p.probe }
@@ -167,7 +171,8 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 }
 
 // TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while somebody waits, while
-// the gate is not fully open, and under a rate.
+// the gate is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]: others would
+// overtake whom their slot was given to, and the laws take those for sent before.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -312,7 +317,9 @@ func (g *Gate) Done(p *Permit, s Signal) {
 		g.ledger.refused += int64(e.units)
 	}
 	g.observe(s, e)
+	alone := len(g.queue)+len(g.urgent) == 0
 	g.release(p)
+	p.alone = alone
 	g.advance()
 	tell := g.news()
 	g.mu.Unlock()

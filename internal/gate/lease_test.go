@@ -111,3 +111,76 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 		}
 	})
 }
+
+// Whoever goes on at once must not pass anybody: not who waits, not a gate that is shut, and no bound.
+func TestTryAcquire(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		gate  *gate.Gate
+		first func(t *testing.T, g *gate.Gate)
+		want  bool
+	}{
+		{"free", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, true},
+		{"no slot", fixed(1, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, false},
+		{"a rate", fixed(2, 1000, 1000), func(*testing.T, *gate.Gate) {}, false},
+		{"paused", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { g.Pause() }, false},
+		{"shut", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { throttle(g, time.Second) }, false},
+		{"half open", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) {
+			throttle(g, time.Second)
+			time.Sleep(time.Minute)
+		}, false},
+		{"somebody waits", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) {
+			g.Pause()
+			go func() { _, _ = g.Acquire(t.Context(), 0, func(bool) int { return 0 }) }()
+			synctest.Wait()
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := false
+				tt.first(t, tt.gate)
+				p := tt.gate.TryAcquire(func(probe bool) int { asked = true; return 1 })
+				if p.Held() != tt.want || asked != tt.want {
+					t.Errorf("held: %t, asked for work: %t, want %t", p.Held(), asked, tt.want)
+				}
+				tt.gate.Resume()
+			})
+		})
+	}
+	t.Run("nothing to do", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			g := fixed(1, rate.Inf, 1)
+			if p := g.TryAcquire(func(bool) int { return 0 }); p.Held() {
+				t.Error("a permit for nothing")
+			}
+			acquire(t, g) // it took no slot
+		})
+	})
+}
+
+// A slot that was given to somebody who waited is not had again by whoever gave it back.
+func TestAPermitIsAloneWhenNobodyWaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := fixed(1, rate.Inf, 1)
+		p := acquire(t, g)
+		g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+		if p.Held() || !p.Alone() {
+			t.Errorf("held: %t, alone: %t, want a permit that was taken back, and alone", p.Held(), p.Alone())
+		}
+		p = acquire(t, g)
+		if p.Alone() {
+			t.Error("a permit that is held is alone")
+		}
+		go func() {
+			q, _ := g.Acquire(t.Context(), 0, one)
+			g.Release(&q)
+		}()
+		synctest.Wait()
+		g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+		if p.Alone() {
+			t.Error("it is alone although its slot went to another")
+		}
+	})
+}

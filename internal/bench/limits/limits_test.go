@@ -151,3 +151,19 @@ func TestJSON(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
+
+// What the laws learn depends on the order in which the engine's workers get their slots: a call that overtakes another
+// makes them take a bound on calls in flight for a rate.
+func TestTheEngineKeepsTheOrderThatTheLawsRelyOn(t *testing.T) {
+	for _, s := range named {
+		if s.Name != "concurrency 8 bare" && s.Name != "soft 8" {
+			continue
+		}
+		if err := s.check(); err != nil {
+			t.Fatal(err)
+		}
+		if r := measure(t, s, laws[0], 557311, 3); r.Lost > 0 || len(r.Missed)+len(r.Wrong) > 0 {
+			t.Errorf("%s: %d lost, missed %q, wrong %q", s.Name, r.Lost, r.Missed, r.Wrong)
+		}
+	}
+}
