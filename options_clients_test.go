@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -453,4 +455,44 @@ func TestBatchOfOne(t *testing.T) {
 			checkAccounts(t, 1, res, err)
 		}
 	}
+}
+
+// A chunk's key belongs to exactly its items, also where they have no keys of their own and do not follow each other.
+func TestChunksOfOtherItemsHaveOtherIdempotencyKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		type request struct{ items, key string }
+		var sent []request
+		failing := [][]int{{0, 2, 5}, {0, 2, 5}, {0, 5}, {}} // of each request in turn
+		p := windrow.NewBatchProcessor[int, int](nil, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 2}))
+		p.Batch = func(ctx context.Context, in []int) ([]windrow.Outcome[int], error) {
+			a, _ := windrow.AttemptFrom(ctx)
+			out := make([]windrow.Outcome[int], len(in))
+			for k, item := range in {
+				if slices.Contains(failing[len(sent)], item) {
+					out[k].Err = windrow.Transient(errServer)
+				}
+			}
+			sent = append(sent, request{fmt.Sprint(in), a.IdempotencyKey()})
+			return out, nil
+		}
+		p.Capabilities.MaxItems = 10
+		res, err := p.Run(t.Context(), []int{0, 1, 2, 3, 4, 5})
+		if err == nil {
+			t.Fatal("three items were to fail")
+		}
+		if _, err = p.Rerun(t.Context(), res); err != nil {
+			t.Fatal(err)
+		}
+		byItems := map[string]string{}
+		for _, r := range sent {
+			if key, again := byItems[r.items]; again && key != r.key {
+				t.Errorf("items %s were sent with two keys", r.items)
+			}
+			byItems[r.items] = r.key
+		}
+		if keys := slices.Compact(slices.Sorted(maps.Values(byItems))); len(sent) != 4 || len(byItems) != 3 || len(keys) != 3 {
+			t.Errorf("%d requests with %d sets of items have %d keys: %v", len(sent), len(byItems), len(keys), sent)
+		}
+	})
 }
