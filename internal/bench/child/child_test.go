@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -56,25 +55,6 @@ func TestRunTellsThePeakOfThePartAlone(t *testing.T) {
 	if grown := large - small; grown < 48<<20 || grown > 128<<20 {
 		t.Errorf("64 MiB raise the peak by %d bytes, from %d to %d", grown, small, large)
 	}
-}
-
-// What this process has had is not counted as the part's.
-func TestRunDoesNotTellThePeakOfItsParent(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("other systems may count the parent's until the part begins")
-	}
-	data := make([]byte, 256<<20)
-	for i := range data {
-		data[i] = 1
-	}
-	peak, err := Run(t.Context(), "echo", "x", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if peak > 128<<20 {
-		t.Errorf("a part that does nothing takes %d bytes, below one process with %d", peak, len(data))
-	}
-	runtime.KeepAlive(data)
 }
 
 func TestRunReturnsErrors(t *testing.T) {
