@@ -301,8 +301,10 @@ func TestRunStopped(t *testing.T) {
 				time.Sleep(time.Second)
 				return nil // an answer that comes late still counts
 			case 1:
-				return errUnsent // waits for its retry when the run is stopped
+				time.Sleep(time.Millisecond) // a worker whose call was quick would take two of the next
+				return errUnsent             // waits for its retry when the run is stopped
 			case 2:
+				time.Sleep(2 * time.Millisecond)
 				return errLost // the same, and may have been applied
 			default:
 				time.Sleep(10 * time.Second)

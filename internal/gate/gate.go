@@ -170,13 +170,13 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 	return g.acquire(ctx, patience, &waiter{claim: claim, slot: true})
 }
 
-// TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while somebody waits, while
-// the gate is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]: others would
+// TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while anybody else uses the
+// gate or waits, while it is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]: others would
 // overtake whom their slot was given to, and the laws take those for sent before.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
+	if g.users > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
 		return Permit{}
 	}
 	now := time.Now()

@@ -123,6 +123,10 @@ func TestTryAcquire(t *testing.T) {
 	}{
 		{"free", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, true},
 		{"no slot", fixed(1, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, false},
+		{"a second user", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) {
+			g.Attach()
+			g.Attach()
+		}, false},
 		{"a rate", fixed(2, 1000, 1000), func(*testing.T, *gate.Gate) {}, false},
 		{"paused", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { g.Pause() }, false},
 		{"shut", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { throttle(g, time.Second) }, false},
