@@ -290,6 +290,7 @@ func TestA76_Canary(t *testing.T) {
 		{"more than there are, bad", "i9", 30, windrow.RunStats{Total: 10, Succeeded: 9, Failed: 1}, 10},
 	} {
 		for _, kind := range []string{"run", "batch", "stream", "delayed"} {
+			want := tt.want
 			t.Run(tt.name+"/"+kind, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFake(t, func(c *call) error {
@@ -325,8 +326,8 @@ func TestA76_Canary(t *testing.T) {
 							}
 						}
 						got = s.Stats()
-						tt.want.NotAttempted -= tt.want.Total - got.Total // a stream counts what was pulled
-						tt.want.Total = got.Total
+						want.NotAttempted -= want.Total - got.Total // a stream counts what was pulled
+						want.Total = got.Total
 					} else {
 						res, err := p.Run(t.Context(), ids(10))
 						checkAccounts(t, 10, res, err)
@@ -336,10 +337,10 @@ func TestA76_Canary(t *testing.T) {
 						}
 					}
 					got = windrow.RunStats{Total: got.Total, Succeeded: got.Succeeded, Failed: got.Failed, Skipped: got.Skipped, NotAttempted: got.NotAttempted, Unknown: got.Unknown}
-					if diff := cmp.Diff(tt.want, got); diff != "" {
+					if diff := cmp.Diff(want, got); diff != "" {
 						t.Errorf("(-want +got):\n%s", diff)
 					}
-					stopped := tt.want.NotAttempted > 0 || tt.want.Succeeded+tt.want.Failed < 10 || tt.n > 10 && tt.bad != ""
+					stopped := want.NotAttempted > 0 || want.Succeeded+want.Failed < 10 || tt.n > 10 && tt.bad != ""
 					if errors.Is(cause, windrow.ErrTooManyFailures) != stopped || stopped && !strings.Contains(cause.Error(), "the canary failed") {
 						t.Errorf("cause %v", cause)
 					}
