@@ -769,3 +769,34 @@ func TestStreamOfBatchesWithoutGaps(t *testing.T) {
 		}
 	})
 }
+
+// A source that does not stop when it is told to feeds nothing more, and the caller hears of it.
+func TestASourceThatGoesOnAfterItWasToldToStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		p := windrow.NewBatchProcessor(func(_ context.Context, i int) (int, error) {
+			calls.Add(1)
+			return i, nil
+		})
+		p.Key = func(i int) string {
+			if i == 1 {
+				panic("no key") // ends the stream
+			}
+			return ""
+		}
+		defer func() {
+			e, ok := recover().(*windrow.PanicError)
+			if !ok || !strings.Contains(fmt.Sprint(e.Value), "went on") || calls.Load() != 1 {
+				t.Errorf("the caller saw %+v after %d calls, want that the source went on after one", e, calls.Load())
+			}
+		}()
+		for range p.Stream(t.Context(), func(yield func(int, error) bool) {
+			for i := range 4 {
+				yield(i, nil)
+			}
+		}).All() {
+		}
+		t.Error("the range statement ended without a panic")
+	})
+}

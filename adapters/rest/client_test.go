@@ -96,6 +96,26 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// An empty port is none (RFC 3986 section 6.2.3): it must not be part of the Host that the server is asked for.
+func TestAnEmptyPortIsNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var host string
+		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			host = r.Host
+			good(w, r)
+		})
+		c, err := New("http://cms.test:/api", WithHTTPClient(&http.Client{Transport: s.base}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Do(t.Context(), Request{Path: "/articles/1"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		check(t, "Host", "cms.test", host)
+	})
+}
+
 func TestPathsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

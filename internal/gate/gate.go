@@ -171,8 +171,8 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 }
 
 // TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while anybody else uses the
-// gate or waits, while it is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]: others would
-// overtake whom their slot was given to, and the laws take those for sent before.
+// gate or waits, while it is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]:
+// others would overtake whom their slot was given to, and the laws take those for sent before.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -245,3 +245,17 @@ func TestPrepareCancelled(t *testing.T) {
 		}
 	}
 }
+
+// Where equal keys are kept in order, those that are recalled still follow each other.
+func TestRecalledItemsFollowEachOther(t *testing.T) {
+	t.Parallel()
+	h := hooks(keys("abab"))
+	h.Recall = func(_ []string, pending, doubtful []bool) ([]bool, []bool, error) { return pending, doubtful, nil }
+	plan, err := Prepare(t.Context(), 4, nil, nil, InOrder, false, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[int]int{0: 2, 1: 3}, plan.Follower); diff != "" {
+		t.Errorf("followers (-want +got):\n%s", diff)
+	}
+}
