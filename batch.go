@@ -611,7 +611,9 @@ func (o *owner) ownKey(item int) string {
 }
 
 // plain reports whether an item is known by its index alone.
-func (o *owner) plain(item int) bool { return o.ownKey(item) == "" && o.revisions[item] == 0 }
+func (o *owner) plain(item int) bool {
+	return (!o.unique || o.keyOf(item) == "") && (len(o.revisions) == 0 || o.revisions[item] == 0)
+}
 
 // itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
 // of the first one; nor must a second update of one record, today's or tomorrow's.
@@ -650,7 +652,7 @@ func (o *owner) keyFor(items []int) string {
 		for k+1 < len(items) && items[k+1] == items[k]+1 && o.plain(items[k+1]) {
 			k++
 		}
-		d.Add(fmt.Sprint(o.runID, "/", first, "-", items[k]))
+		d.Add(o.runID + "/" + strconv.Itoa(first) + "-" + strconv.Itoa(items[k]))
 	}
 	return d.Key()
 }

@@ -274,8 +274,9 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 		}
 		return l.call(ctx, fn)
 	}
-	l.gate.Attach()
-	defer l.gate.Detach()
+	var user gate.User
+	l.gate.Attach(&user)
+	defer l.gate.Detach(&user)
 	permit, err := l.gate.Acquire(ctx, 0, func(bool) int { return cost })
 	if err != nil {
 		return limiterError(err)

@@ -439,6 +439,61 @@ func TestLimiterChangesWakeWaiters(t *testing.T) {
 	}
 }
 
+// A run makes use of what it is allowed while it is under way, however little that was when it began.
+func TestRunUsesRaisedConcurrency(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		raise    []int
+		opts     []windrow.Option
+		inFlight int
+	}{
+		{"raised", []int{100}, nil, 100},
+		{"raised twice", []int{5, 80}, nil, 80},
+		{"lowered", []int{1}, nil, 2},
+		{"raised above what the run allows", []int{100}, []windrow.Option{windrow.Concurrency(2)}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := windrow.NewLimiter(windrow.Concurrency(2))
+				release := make(chan struct{})
+				var inFlight atomic.Int64
+				p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) {
+					inFlight.Add(1)
+					<-release
+					return 0, nil
+				}, append(tt.opts, windrow.WithLimiter(l))...)
+				done := make(chan error, 1)
+				go func() {
+					_, err := p.Run(t.Context(), make([]int, 200))
+					done <- err
+				}()
+				synctest.Wait()
+				if n := inFlight.Load(); n != 2 {
+					t.Errorf("%d calls in flight at the start, want 2", n)
+				}
+				for _, n := range tt.raise {
+					if err := l.SetConcurrency(n); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+				}
+				if n := inFlight.Load(); n != int64(tt.inFlight) {
+					t.Errorf("%d calls in flight, want %d", n, tt.inFlight)
+				}
+				close(release)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if err := l.SetConcurrency(150); err != nil { // nobody is there any more
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
 // A change of one bound leaves the other alone.
 func TestLimiterSetRateKeepsTheConcurrency(t *testing.T) {
 	t.Parallel()

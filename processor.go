@@ -676,9 +676,6 @@ func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
 func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *prepared, g *gate.Gate) *engine.Config {
 	o, retry := p.opts, p.opts.retry.withDefaults()
 	workers := o.concurrency
-	if workers == 0 {
-		workers = max(defaultCeiling, g.Stats().Ceiling.Concurrency)
-	}
 	if o.preserveOrder || o.atomic {
 		workers = 1
 	}
@@ -750,16 +747,13 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 }
 
 // tryCall returns the engine's form of a server's dry run.
-func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, []engine.Answer) (int, error) {
-	return func(ctx context.Context, items []int, answers []engine.Answer) (int, error) {
-		in := make([]In, len(items))
-		for k, i := range items {
-			in[k] = res.inputs[i&res.mask]
-		}
+func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
+	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+		in := res.inputsOf(items)
 		errs, err := p.tryOut(ctx, in)
 		if err == nil && len(errs) == len(items) {
 			for k, err := range errs {
-				answers[k] = engine.Answer{Err: err, Reason: engine.DryRun}
+				answers.Set(k, engine.Answer{Err: err, Reason: engine.DryRun})
 			}
 		}
 		return len(errs), err
@@ -767,12 +761,9 @@ func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context
 }
 
 // batchCall returns the engine's form of Batch.
-func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(context.Context, []int, []engine.Answer) (int, error) {
-	return func(ctx context.Context, items []int, answers []engine.Answer) (int, error) {
-		in := make([]In, len(items))
-		for k, i := range items {
-			in[k] = res.inputs[i&res.mask]
-		}
+func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
+	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+		in := res.inputsOf(items)
 		out, err := p.Batch(ctx, in)
 		if err != nil || len(out) > len(items) || len(out) < len(items) && !p.Capabilities.OmitsTail {
 			return len(out), err
@@ -783,7 +774,7 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 				res.values[items[k]&res.mask] = o.Value
 			}
 			if o.Err != nil || o.Reason != NoReason || len(o.Warnings) > 0 {
-				answers[k] = engine.Answer{Err: o.Err, Reason: engine.Reason(o.Reason), Warnings: o.Warnings}
+				answers.Set(k, engine.Answer{Err: o.Err, Reason: engine.Reason(o.Reason), Warnings: o.Warnings})
 			}
 		}
 		return len(out), nil

@@ -200,6 +200,19 @@ func (r *BulkResult[In, Out]) At(index int) (res Result[In, Out]) {
 	return res
 }
 
+// inputsOf returns a copy of the inputs of items. Those that follow each other, as most do, are copied together.
+func (r *BulkResult[In, Out]) inputsOf(items []int) []In {
+	in := make([]In, 0, len(items))
+	for k := 0; k < len(items); k = len(in) {
+		first, n := items[k]&r.mask, 1
+		for k+n < len(items) && items[k+n]&r.mask == first+n {
+			n++
+		}
+		in = append(in, r.inputs[first:first+n]...)
+	}
+	return in
+}
+
 // fill is [BulkResult.At] into a zero Result, which is large enough for each copy to count.
 func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	s, at := r.table.At(index), index&r.mask
@@ -277,6 +290,9 @@ func (r *BulkResult[In, Out]) Results(states ...State) []Result[In, Out] {
 
 // Values returns what the server returned for the items that succeeded, in the order of the input.
 func (r *BulkResult[In, Out]) Values() []Out {
+	if n := len(r.values); n > 0 && n == r.stats.Succeeded {
+		return slices.Clone(r.values)
+	}
 	values := make([]Out, 0, r.stats.Succeeded)
 	for i := range r.slots() {
 		if r.slots()[i].State == engine.Succeeded {

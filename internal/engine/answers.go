@@ -33,7 +33,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	}
 	var failed []int
 	for k, j := range u.jobs {
-		answer := &re.answers[k]
+		answer := re.answers.of(k)
 		if k >= re.got || answer.Err != nil {
 			failed = append(failed, k)
 			continue
@@ -46,8 +46,9 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 		r.finish(j, state(answer.Reason), answer.Reason)
 	}
 	for _, k := range failed {
-		v := &verdict{job: u.jobs[k], err: re.answers[k].Err, omitted: k >= re.got}
-		v.job.warnings = re.answers[k].Warnings
+		answer := re.answers.of(k)
+		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.got}
+		v.job.warnings = answer.Warnings
 		if v.omitted {
 			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
 		} else {
@@ -68,32 +69,39 @@ func state(reason Reason) State {
 
 // allWell reports whether the items of a unit are fresh and have all succeeded at once.
 func (r *Run) allWell(u *unit, re reply) bool {
-	return re.err == nil && len(u.fresh) > 0 && re.got == len(u.fresh) && !r.cfg.Atomic && !r.cfg.Together &&
-		!slices.ContainsFunc(re.answers, func(a Answer) bool { return a.Err != nil })
+	return re.err == nil && re.answers != nil && len(u.fresh) > 0 && re.got == len(u.fresh) && re.answers.good() &&
+		!r.cfg.Atomic && !r.cfg.Together
 }
 
 // settleFresh ends items all of which have succeeded at once. It is the short way of chunks.
 func (r *Run) settleFresh(u *unit, re reply) {
-	var ended [States]int
-	elapsed, told := re.at.Sub(re.sent), r.anybodyWaits()
-	for k, item := range u.fresh {
-		answer := &re.answers[k]
-		slot := Slot{State: state(answer.Reason), Reason: answer.Reason, Attempts: 1, Elapsed: elapsed}
-		if len(answer.Warnings) > 0 {
-			r.cfg.Table.Put(item, slot, Detail{Warnings: answer.Warnings})
-		} else {
-			*r.cfg.Table.At(item) = slot
+	slot, skipped := Slot{State: Succeeded, Attempts: 1, Elapsed: re.at.Sub(re.sent)}, 0
+	for _, item := range u.fresh {
+		*r.cfg.Table.At(item) = slot
+	}
+	for k, answer := range re.answers.said {
+		slot := slot
+		slot.State, slot.Reason = state(answer.Reason), answer.Reason
+		if slot.State == Skipped {
+			skipped++
 		}
-		if told {
+		if len(answer.Warnings) > 0 {
+			r.cfg.Table.Put(u.fresh[k], slot, Detail{Warnings: answer.Warnings})
+		} else {
+			*r.cfg.Table.At(u.fresh[k]) = slot
+		}
+	}
+	if r.anybodyWaits() {
+		for _, item := range u.fresh {
 			r.settled(item, item+1)
 			r.announce(item)
 		}
-		ended[slot.State]++
 	}
-	for s, n := range ended {
-		if n > 0 {
-			r.tally(State(s), n)
-		}
+	if skipped > 0 {
+		r.tally(Skipped, skipped)
+	}
+	if succeeded := len(u.fresh) - skipped; succeeded > 0 {
+		r.tally(Succeeded, succeeded)
 	}
 	r.report(re, gate.Signal{Answered: 1})
 }

@@ -208,9 +208,6 @@ func (r *Run) letGo(f *follower) {
 // passed reports whether a fresh item of a stream is not for the worker that came to it: it ended before it was sent,
 // or waits for another. Only now that a worker has passed it may its slot be used again.
 func (r *Run) passed(item int) bool {
-	if !r.cfg.Stream {
-		return false
-	}
 	switch s := r.cfg.Table.At(item).State; s {
 	case NotAttempted:
 		return false

@@ -179,3 +179,35 @@ type Answer struct {
 	Reason   Reason // not NoReason: the server had nothing to do
 	Warnings []string
 }
+
+// Answers are what a native batch says of its items. An item of which nothing is said has succeeded.
+type Answers struct {
+	items int
+	said  []Answer // one for each item; nil as long as nothing is said of any
+}
+
+// Set says something of the k-th item.
+func (s *Answers) Set(k int, a Answer) {
+	if s.said == nil {
+		s.said = make([]Answer, s.items)
+	}
+	s.said[k] = a
+}
+
+// of returns what is said of the k-th item.
+func (s *Answers) of(k int) Answer {
+	if s.said == nil {
+		return Answer{}
+	}
+	return s.said[k]
+}
+
+// good reports whether no item has an error.
+func (s *Answers) good() bool {
+	for k := range s.said {
+		if s.said[k].Err != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -342,19 +342,26 @@ func (r *Run) freshChunk() []int {
 		}
 	}
 	r.front.Store(pos)
-	slices.Sort(c.items)
+	if r.cfg.Together || r.cfg.Order != nil {
+		slices.Sort(c.items)
+	}
 	return c.items
 }
 
 // unitOf makes a unit of fresh items, nil when none of them is to be sent now.
 func (r *Run) unitOf(items []int) *unit {
-	items = slices.DeleteFunc(items, r.passed)
+	if r.cfg.Stream {
+		items = slices.DeleteFunc(items, r.passed)
+	}
 	if len(items) == 0 {
 		return nil
 	}
 	u := &unit{fresh: items}
-	if slices.ContainsFunc(items, func(item int) bool { return r.cfg.Table.At(item).State == Unknown }) {
-		r.makeJobs(u, time.Time{})
+	for _, item := range items {
+		if r.cfg.Table.At(item).State == Unknown {
+			r.makeJobs(u, time.Time{})
+			break
+		}
 	}
 	return u
 }

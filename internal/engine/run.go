@@ -7,6 +7,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -73,7 +74,7 @@ type Config struct {
 	Traits   Traits
 	TraitsOf func(item int) Traits // when items differ in them; nil means that they do not
 	Policy   Policy
-	Workers  int
+	Workers  int // 0: as many as calls may be in flight
 	InOrder  bool
 	Atomic   bool // all items go in one request, all or none of them
 	Together bool // items that follow each other may share a request, which carries them out in their order
@@ -99,8 +100,9 @@ type Config struct {
 
 	// Call makes a single call; it may be nil when there is a Batch.
 	Call func(ctx context.Context, item int) error
-	// Batch makes one request for many items and fills answers, one for each; it returns how many the server gave.
-	Batch func(ctx context.Context, items []int, answers []Answer) (int, error)
+	// Batch makes one request for many items, and returns how many answers the server gave. It sets those that say more
+	// than that the item was applied.
+	Batch func(ctx context.Context, items []int, answers *Answers) (int, error)
 	// Reconcile asks whether an item was applied; nil when there is no way to know.
 	Reconcile func(ctx context.Context, item int) (found bool, err error)
 	// Judge says what is to be made of an error.
@@ -165,6 +167,7 @@ type Run struct {
 
 	mu             sync.Mutex
 	idle           sync.Cond
+	workers        int
 	ready          []*unit
 	delayed        unitHeap
 	returned       []span
@@ -366,17 +369,16 @@ func (r *Run) Wait() error {
 	if r.total.Load() == 0 {
 		return nil
 	}
-	r.cfg.Gate.Attach()
-	defer r.cfg.Gate.Detach()
+	user := &gate.User{Raised: r.hire}
+	ceiling := r.cfg.Gate.Attach(user)
+	defer r.cfg.Gate.Detach(user)
 	stop := context.AfterFunc(r.ctx, func() { r.stop(gate.Ended(r.ctx)) })
 	unwatch := func() {}
 	if r.cfg.Broken != nil {
 		unwatch = r.watch(r.cfg.Broken)
 	}
 	r.checkFailures()
-	for range max(1, min(int64(r.cfg.Workers), r.total.Load())) {
-		r.group.Go(r.work)
-	}
+	r.hire(ceiling)
 	_ = r.group.Wait() // workers return no errors: an item's error is a result
 	stop()
 	unwatch()
@@ -409,6 +411,20 @@ func (r *Run) Wait() error {
 		return gate.Ended(r.ctx)
 	}
 	return cause
+}
+
+// hire makes as many workers as calls may be in flight, but for those that are there. More would stand in line for nothing.
+func (r *Run) hire(ceiling int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped.Load() || r.isOver() {
+		return
+	}
+	want := cmp.Or(r.cfg.Workers, ceiling)
+	for int64(r.workers) < min(int64(want), r.total.Load()) {
+		r.workers++
+		r.group.Go(r.work)
+	}
 }
 
 // watch stops the run with an error that comes, until the function it returns is called.

@@ -476,7 +476,7 @@ func TestRunPaysForRequests(t *testing.T) {
 		l := newLog()
 		cfg := config(9, nil)
 		cfg.Call, cfg.ChunkItems = nil, 3
-		cfg.Batch = func(_ context.Context, items []int, _ []Answer) (int, error) {
+		cfg.Batch = func(_ context.Context, items []int, _ *Answers) (int, error) {
 			l.add(len(items))
 			return len(items), nil
 		}

@@ -36,10 +36,10 @@ func (e *CountError) Unwrap() error { return ErrProtocol }
 
 // reply is what came of sending a unit.
 type reply struct {
-	err      error  // of the request
-	handle   string // what the attempt left for the next one
-	answers  []Answer
-	got      int // how many answers the server gave
+	err      error    // of the request
+	handle   string   // what the attempt left for the next one
+	answers  *Answers // nil for a single call
+	got      int      // how many answers the server gave
 	lookedUp bool
 	found    bool
 	sent, at time.Time

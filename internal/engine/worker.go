@@ -33,7 +33,6 @@ type worker struct {
 	size     int  // fresh items to take at once
 	leased   bool // the last permit was
 	scouting bool // it is the one that takes the next fresh items of a stream
-	answers  []Answer
 
 	// Of the span at hand:
 	began  time.Time
@@ -493,7 +492,7 @@ func (w *worker) send(u *unit) {
 		})
 	case r.cfg.Batch != nil && (len(items) > 1 || r.cfg.Call == nil):
 		a.write().items = items
-		answers := w.room(len(items))
+		answers := &Answers{items: len(items)}
 		re.err = r.watched(a, func(ctx context.Context) (err error) {
 			re.got, err = r.cfg.Batch(ctx, items, answers)
 			return err
@@ -502,13 +501,4 @@ func (w *worker) send(u *unit) {
 	default:
 		re.err = r.single(a, items[0])
 	}
-}
-
-// room returns room for n answers, until the next call.
-func (w *worker) room(n int) []Answer {
-	if cap(w.answers) < n {
-		w.answers = make([]Answer, n)
-	}
-	clear(w.answers)
-	return w.answers[:n]
 }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -21,7 +22,17 @@ func (g *Gate) Set(change func(ceiling *Setting)) {
 	}
 	g.apply(next)
 	g.advance()
+	var users []*User
+	ceiling := g.ceiling.Concurrency
+	if ceiling > before.Concurrency {
+		users = slices.Clone(g.users)
+	}
 	g.mu.Unlock()
+	for _, u := range users {
+		if u.Raised != nil {
+			u.Raised(ceiling)
+		}
+	}
 }
 
 // Pause shuts the gate by hand until [Gate.Resume].

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,7 +110,7 @@ type Gate struct {
 	now        Setting
 	controller Controller
 	rate       *rate.Limiter
-	users      int
+	users      []*User
 	arrivals   uint64
 
 	ledger   ledger // of what was let through
@@ -146,18 +147,27 @@ func New(start, ceiling Setting, c Controller) *Gate {
 	return g
 }
 
-// Attach registers a user of the gate, so that permits are leased only while there is one.
-func (g *Gate) Attach() {
+// User is who makes calls through a gate: a run, or a single call.
+type User struct {
+	// Raised is called, without the gate's lock, when more calls may be in flight than before. Nil is not called.
+	Raised func(ceiling int)
+}
+
+// Attach registers a user of the gate, so that permits are leased only while there is one. It returns how many calls may
+// be in flight at most.
+func (g *Gate) Attach(u *User) (ceiling int) {
 	g.mu.Lock()
-	g.users++
+	defer g.mu.Unlock()
+	g.users = append(g.users, u)
 	g.version.Add(1)
-	g.mu.Unlock()
+	return g.ceiling.Concurrency
 }
 
 // Detach ends what [Gate.Attach] began.
-func (g *Gate) Detach() {
+func (g *Gate) Detach(u *User) {
 	g.mu.Lock()
-	g.users--
+	at := slices.Index(g.users, u)
+	g.users = slices.Delete(g.users, at, at+1)
 	g.version.Add(1)
 	g.mu.Unlock()
 }
@@ -176,7 +186,7 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.users > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
+	if len(g.users) > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
 		return Permit{}
 	}
 	now := time.Now()

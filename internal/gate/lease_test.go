@@ -10,6 +10,9 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
+// user is who uses the gate in these tests.
+var user = new(gate.User)
+
 // A leased permit saves the way to the gate, so it must end as soon as anybody could be wronged by that.
 func TestLeases(t *testing.T) {
 	t.Parallel()
@@ -22,7 +25,7 @@ func TestLeases(t *testing.T) {
 		{"alone, without a rate", nil, func(*gate.Gate) {}, true},
 		{"with a rate", func() *gate.Gate { return fixed(8, 10, 1) }, func(*gate.Gate) {}, false},
 		{"with a rate, after a pause", func() *gate.Gate { return fixed(8, 10, 1) }, (*gate.Gate).Pause, false},
-		{"after a second user came", nil, (*gate.Gate).Attach, false},
+		{"after a second user came", nil, func(g *gate.Gate) { g.Attach(user) }, false},
 		{"after a pause", nil, (*gate.Gate).Pause, false},
 		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},
 		{"after a throttle", nil, func(g *gate.Gate) { throttle(g, time.Second) }, false},
@@ -35,7 +38,7 @@ func TestLeases(t *testing.T) {
 				if tt.gate != nil {
 					g = tt.gate()
 				}
-				g.Attach()
+				g.Attach(user)
 				p := acquire(t, g)
 				tt.then(g)
 				if p.Leased() != tt.want {
@@ -51,7 +54,7 @@ func TestLeases(t *testing.T) {
 	t.Run("a probe", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := fixed(8, rate.Inf, 1)
-			g.Attach()
+			g.Attach(user)
 			throttle(g, time.Second)
 			p, err := g.Acquire(t.Context(), 0, one)
 			if err != nil || p.Leased() {
@@ -62,12 +65,12 @@ func TestLeases(t *testing.T) {
 	t.Run("one of two users", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := fixed(8, rate.Inf, 1)
-			g.Attach()
-			g.Attach()
+			g.Attach(user)
+			g.Attach(user)
 			if acquire(t, g).Leased() {
 				t.Error("leased although another user is there")
 			}
-			g.Detach()
+			g.Detach(user)
 			if !acquire(t, g).Leased() {
 				t.Error("not leased although the other user is gone")
 			}
@@ -80,7 +83,7 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := fixed(8, rate.Inf, 1)
-		g.Attach()
+		g.Attach(user)
 		held := acquire(t, g)
 		report := func(latency time.Duration) {
 			p := acquire(t, g)
@@ -124,8 +127,8 @@ func TestTryAcquire(t *testing.T) {
 		{"free", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, true},
 		{"no slot", fixed(1, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, false},
 		{"a second user", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) {
-			g.Attach()
-			g.Attach()
+			g.Attach(user)
+			g.Attach(user)
 		}, false},
 		{"a rate", fixed(2, 1000, 1000), func(*testing.T, *gate.Gate) {}, false},
 		{"paused", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { g.Pause() }, false},

@@ -50,7 +50,7 @@ type Digest struct {
 }
 
 // NewDigest returns a digest of no parts.
-func NewDigest() *Digest { return &Digest{hash: sha256.New(), data: make([]byte, 0, 1024)} }
+func NewDigest() *Digest { return &Digest{hash: sha256.New(), data: make([]byte, 0, 256)} }
 
 // Add takes the next part.
 func (d *Digest) Add(part string) {

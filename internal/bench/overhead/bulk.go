@@ -19,6 +19,10 @@ import (
 const (
 	bulkConcurrency = 8
 	chunkSize       = 200
+
+	// bulkPasses is how often the records are sent in a round. Once is about as much work as the runtime lets pass between
+	// two garbage collections: a collection more or less would decide.
+	bulkPasses = 5
 )
 
 // The codecs, in the form of adapters/rest.
@@ -56,8 +60,14 @@ func bulkSending(open func(url string) (send sender, closeIdle func())) func(ite
 			Run: func() error {
 				send, closeIdle := open(backend.URL)
 				defer closeIdle()
-				return send(records, ids)
+				for range bulkPasses {
+					if err := send(records, ids); err != nil {
+						return err
+					}
+				}
+				return nil
 			},
+			Items: bulkPasses * items,
 			Check: func() error { return checkIDs(ids) },
 			Close: backend.Close,
 		}, nil
