@@ -13,6 +13,9 @@ const closedBit = math.MinInt64
 // patience is how often a scout lets others run without seeing a new item before it goes with what there is.
 const patience = 4
 
+// maxPause is how often a scout lets others run between two looks at what the source has fed.
+const maxPause = 16
+
 // follower is an item of a stream that waits for the one with its key before it.
 type follower struct {
 	before   int
@@ -67,13 +70,16 @@ func (w *worker) gather() {
 	if !w.scouting || w.size == 1 {
 		return
 	}
-	fed := int64(-1)
+	fed, pause := int64(-1), 1
 	for range patience {
 		for now := r.openTo.Load(); now != fed; now = r.openTo.Load() {
 			if fed = now; fed-r.front.Load() >= int64(w.size) {
 				return
 			}
-			runtime.Gosched()
+			for range pause {
+				runtime.Gosched()
+			}
+			pause = min(2*pause, maxPause) // each look costs the source, who has to get the cache line back
 		}
 		runtime.Gosched()
 	}
