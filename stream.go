@@ -323,12 +323,10 @@ func (f *flow[In, Out]) take(in In, err error) (more bool) {
 	return true
 }
 
-// admit puts an item into its slot. The error says that a hook panicked without which nothing can be sent.
+// admit puts an item into its slot, which is clear. The error says that a hook panicked without which nothing can be sent.
 func (f *flow[In, Out]) admit(n int, in In) error {
 	p, at := f.s.p, n&f.ring.mask
-	var none Out
-	f.ring.inputs[at], f.ring.values[at] = in, none
-	*f.ring.table.At(n) = engine.Slot{}
+	f.ring.inputs[at] = in
 	if f.plain {
 		return nil
 	}
@@ -385,6 +383,7 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 			}
 			var res Result[In, Out]
 			f.ring.fill(&res, item)
+			f.clear(item, 1)
 			f.win.TakeAny(item)
 			if !f.hand(&res, yield) {
 				return false
@@ -408,6 +407,7 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 					return false
 				}
 			}
+			f.clear(first, n)
 			f.win.Take(first, n)
 		}
 	}
@@ -423,6 +423,14 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 		}
 	})
 	return more
+}
+
+// clear empties the slots of n items from first on, which do not go beyond the end of the ring, for others. The consumer
+// does so, since it has just read them: for the source each would be far away.
+func (f *flow[In, Out]) clear(first, n int) {
+	at := first & f.ring.mask
+	clear(f.ring.values[at : at+n])
+	f.ring.table.Fill(first, first+n, engine.Slot{})
 }
 
 // hand hands over one result.

@@ -17,6 +17,10 @@ const (
 	anybody = -2
 )
 
+// yields is how often the source lets others run before it stops to wait for room: the consumer may be about to make
+// some, and to be woken takes longer.
+const yields = 64
+
 // AtOnce is how many items [Window.Next] returns at most.
 const AtOnce = 16
 
@@ -58,6 +62,12 @@ func (w *Window) Slots() int { return int(w.mask) + 1 }
 
 // Wait blocks the source until there is room for the item, and reports false when stop was closed before.
 func (w *Window) Wait(item int, stop <-chan struct{}) bool {
+	for range yields {
+		if w.fits(item) {
+			return true
+		}
+		runtime.Gosched()
+	}
 	for !w.fits(item) {
 		w.full.Store(true)
 		if w.fits(item) {
