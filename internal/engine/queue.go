@@ -436,10 +436,7 @@ func (w *worker) await() bool {
 			r.sleepers.Add(-1)
 			return true
 		}
-		r.idlers.Add(1)
-		r.lookSoon()
 		r.idle.Wait()
-		r.idlers.Add(-1)
 		r.sleepers.Add(-1)
 		r.waking.Store(false)
 	}

@@ -155,7 +155,6 @@ type Run struct {
 	stopped      atomic.Bool
 	throttling   atomic.Bool   // throttledSince is set
 	poor         atomic.Bool   // broke is not empty
-	idlers       atomic.Int32  // workers that found nothing to do
 	canary       atomic.Bool   // the canary has not ended
 	looks        atomic.Uint32 // how often workers were to look at the clock
 	looking      atomic.Bool   // lookTimer runs

@@ -516,8 +516,8 @@ func TestRunMeasuresCalls(t *testing.T) {
 				slow++
 			}
 		}
-		// The first ones come in the middle of a span of fast ones.
-		if slow < 2 {
+		// The first one comes in the middle of a span of fast ones.
+		if slow < 9 {
 			t.Errorf("only %d of 10 slow calls have their own time", slow)
 		}
 	})

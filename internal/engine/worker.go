@@ -16,10 +16,9 @@ const (
 	// maxSpan is how many fresh items a worker takes at once while calls are fast, and maxHeardSpan the same where
 	// somebody waits to hear how items end.
 	maxSpan, maxHeardSpan = 256, 64
-	// clockEvery is after how many calls of a span the clock is read, to notice that calls became slow.
-	clockEvery = 16
-	// idleFor is how long others may have nothing to do until it is read after the call at hand.
-	idleFor = time.Millisecond
+	// lookEvery is after which time a worker that has several items in hand looks, after the call at hand, whether calls
+	// became slow. To read the clock after each call would cost more than a fast call.
+	lookEvery = time.Millisecond
 )
 
 // worker is one of the goroutines that make calls.
@@ -230,7 +229,7 @@ func (w *worker) callSpan() (end bool) {
 		if err != nil {
 			w.miss(err)
 		}
-		if (w.calls%clockEvery == 0 || r.looks.Load() != w.looks) && w.slow() {
+		if r.looks.Load() != w.looks && w.slow() {
 			break
 		}
 	}
@@ -239,19 +238,15 @@ func (w *worker) callSpan() (end bool) {
 
 // slow reads the clock, and reports whether the calls of the span turn out to be slow.
 func (w *worker) slow() bool {
-	r := w.run
-	if looks := r.looks.Load(); looks != w.looks {
-		w.looks = looks
-		r.lookSoon()
-	}
+	w.looks = w.run.looks.Load()
+	w.run.lookSoon()
 	return time.Since(w.began) > time.Duration(w.calls)*fastCall
 }
 
-// lookSoon has workers that have several items in hand look at the clock in a moment, if there are others that have
-// nothing to do. To read it after each call would cost more than a fast call.
+// lookSoon has the workers that have several items in hand look at the clock in a moment.
 func (r *Run) lookSoon() {
-	if r.idlers.Load() > 0 && r.looking.CompareAndSwap(false, true) {
-		r.lookTimer.Reset(idleFor)
+	if !r.looking.Load() && r.looking.CompareAndSwap(false, true) {
+		r.lookTimer.Reset(lookEvery)
 	}
 }
 
