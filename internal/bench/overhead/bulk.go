@@ -54,23 +54,28 @@ func bulk() workload {
 // bulkSending makes a contender of a function that sends records to a bulk endpoint.
 func bulkSending(open func(url string) (send sender, closeIdle func())) func(items int) (ratio.Work, error) {
 	return func(items int) (ratio.Work, error) {
-		backend := newServer(http.HandlerFunc(bulkEndpoint))
-		records, ids := newRecords(items), make([]string, items)
-		return ratio.Work{
-			Run: func() error {
-				send, closeIdle := open(backend.URL)
-				defer closeIdle()
-				for range bulkPasses {
-					if err := send(records, ids); err != nil {
-						return err
-					}
+		return inPasses(items, http.HandlerFunc(bulkEndpoint), open), nil
+	}
+}
+
+// inPasses is the work of sending records to a server again and again.
+func inPasses(items int, handler http.Handler, open func(url string) (send sender, closeIdle func())) ratio.Work {
+	backend := newServer(handler)
+	records, ids := newRecords(items), make([]string, items)
+	return ratio.Work{
+		Run: func() error {
+			send, closeIdle := open(backend.URL)
+			defer closeIdle()
+			for range bulkPasses {
+				if err := send(records, ids); err != nil {
+					return err
 				}
-				return nil
-			},
-			Items: bulkPasses * items,
-			Check: func() error { return checkIDs(ids) },
-			Close: backend.Close,
-		}, nil
+			}
+			return nil
+		},
+		Items: bulkPasses * items,
+		Check: func() error { return checkIDs(ids) },
+		Close: backend.Close,
 	}
 }
 
