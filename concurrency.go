@@ -274,9 +274,8 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 		}
 		return l.call(ctx, fn)
 	}
-	var user gate.User
-	l.gate.Attach(&user)
-	defer l.gate.Detach(&user)
+	l.gate.Attach(nil)
+	defer l.gate.Detach(nil)
 	permit, err := l.gate.Acquire(ctx, 0, func(bool) int { return cost })
 	if err != nil {
 		return limiterError(err)

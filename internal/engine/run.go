@@ -368,9 +368,9 @@ func (r *Run) Wait() error {
 	if r.total.Load() == 0 {
 		return nil
 	}
-	user := &gate.User{Raised: r.hire}
-	ceiling := r.cfg.Gate.Attach(user)
-	defer r.cfg.Gate.Detach(user)
+	listener := &gate.Listener{Raised: r.hire}
+	ceiling := r.cfg.Gate.Attach(listener)
+	defer r.cfg.Gate.Detach(listener)
 	stop := context.AfterFunc(r.ctx, func() { r.stop(gate.Ended(r.ctx)) })
 	unwatch := func() {}
 	if r.cfg.Broken != nil {

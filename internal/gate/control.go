@@ -22,16 +22,14 @@ func (g *Gate) Set(change func(ceiling *Setting)) {
 	}
 	g.apply(next)
 	g.advance()
-	var users []*User
+	var told []*Listener
 	ceiling := g.ceiling.Concurrency
 	if ceiling > before.Concurrency {
-		users = slices.Clone(g.users)
+		told = slices.Clone(g.listeners)
 	}
 	g.mu.Unlock()
-	for _, u := range users {
-		if u.Raised != nil {
-			u.Raised(ceiling)
-		}
+	for _, l := range told {
+		l.Raised(ceiling)
 	}
 }
 

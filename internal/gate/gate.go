@@ -110,7 +110,8 @@ type Gate struct {
 	now        Setting
 	controller Controller
 	rate       *rate.Limiter
-	users      []*User
+	users      int
+	listeners  []*Listener
 	arrivals   uint64
 
 	ledger   ledger // of what was let through
@@ -147,27 +148,30 @@ func New(start, ceiling Setting, c Controller) *Gate {
 	return g
 }
 
-// User is who makes calls through a gate: a run, or a single call.
-type User struct {
-	// Raised is called, without the gate's lock, when more calls may be in flight than before. Nil is not called.
+// Listener is a user of a gate who wants to know what the gate allows.
+type Listener struct {
+	// Raised is called, without the gate's lock, when more calls may be in flight than before.
 	Raised func(ceiling int)
 }
 
-// Attach registers a user of the gate, so that permits are leased only while there is one. It returns how many calls may
-// be in flight at most.
-func (g *Gate) Attach(u *User) (ceiling int) {
+// Attach registers a user of the gate, so that permits are leased only while there is one. l is nil for a user who does
+// not listen. It returns how many calls may be in flight at most.
+func (g *Gate) Attach(l *Listener) (ceiling int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.users = append(g.users, u)
+	g.users++
+	if l != nil {
+		g.listeners = append(g.listeners, l)
+	}
 	g.version.Add(1)
 	return g.ceiling.Concurrency
 }
 
 // Detach ends what [Gate.Attach] began.
-func (g *Gate) Detach(u *User) {
+func (g *Gate) Detach(l *Listener) {
 	g.mu.Lock()
-	at := slices.Index(g.users, u)
-	g.users = slices.Delete(g.users, at, at+1)
+	g.users--
+	g.listeners = slices.DeleteFunc(g.listeners, func(other *Listener) bool { return other == l })
 	g.version.Add(1)
 	g.mu.Unlock()
 }
@@ -186,7 +190,7 @@ func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim)
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.users) > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
+	if g.users > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
 		return Permit{}
 	}
 	now := time.Now()

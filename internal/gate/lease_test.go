@@ -10,9 +10,6 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// user is who uses the gate in these tests.
-var user = new(gate.User)
-
 // A leased permit saves the way to the gate, so it must end as soon as anybody could be wronged by that.
 func TestLeases(t *testing.T) {
 	t.Parallel()
@@ -25,7 +22,7 @@ func TestLeases(t *testing.T) {
 		{"alone, without a rate", nil, func(*gate.Gate) {}, true},
 		{"with a rate", func() *gate.Gate { return fixed(8, 10, 1) }, func(*gate.Gate) {}, false},
 		{"with a rate, after a pause", func() *gate.Gate { return fixed(8, 10, 1) }, (*gate.Gate).Pause, false},
-		{"after a second user came", nil, func(g *gate.Gate) { g.Attach(user) }, false},
+		{"after a second user came", nil, func(g *gate.Gate) { g.Attach(nil) }, false},
 		{"after a pause", nil, (*gate.Gate).Pause, false},
 		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},
 		{"after a throttle", nil, func(g *gate.Gate) { throttle(g, time.Second) }, false},
@@ -38,7 +35,7 @@ func TestLeases(t *testing.T) {
 				if tt.gate != nil {
 					g = tt.gate()
 				}
-				g.Attach(user)
+				g.Attach(nil)
 				p := acquire(t, g)
 				tt.then(g)
 				if p.Leased() != tt.want {
@@ -54,7 +51,7 @@ func TestLeases(t *testing.T) {
 	t.Run("a probe", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := fixed(8, rate.Inf, 1)
-			g.Attach(user)
+			g.Attach(nil)
 			throttle(g, time.Second)
 			p, err := g.Acquire(t.Context(), 0, one)
 			if err != nil || p.Leased() {
@@ -65,12 +62,12 @@ func TestLeases(t *testing.T) {
 	t.Run("one of two users", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := fixed(8, rate.Inf, 1)
-			g.Attach(user)
-			g.Attach(user)
+			g.Attach(nil)
+			g.Attach(nil)
 			if acquire(t, g).Leased() {
 				t.Error("leased although another user is there")
 			}
-			g.Detach(user)
+			g.Detach(nil)
 			if !acquire(t, g).Leased() {
 				t.Error("not leased although the other user is gone")
 			}
@@ -83,7 +80,7 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := fixed(8, rate.Inf, 1)
-		g.Attach(user)
+		g.Attach(nil)
 		held := acquire(t, g)
 		report := func(latency time.Duration) {
 			p := acquire(t, g)
@@ -127,8 +124,8 @@ func TestTryAcquire(t *testing.T) {
 		{"free", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, true},
 		{"no slot", fixed(1, rate.Inf, 1), func(t *testing.T, g *gate.Gate) { acquire(t, g) }, false},
 		{"a second user", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) {
-			g.Attach(user)
-			g.Attach(user)
+			g.Attach(nil)
+			g.Attach(nil)
 		}, false},
 		{"a rate", fixed(2, 1000, 1000), func(*testing.T, *gate.Gate) {}, false},
 		{"paused", fixed(2, rate.Inf, 1), func(_ *testing.T, g *gate.Gate) { g.Pause() }, false},

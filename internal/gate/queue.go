@@ -132,7 +132,7 @@ func (g *Gate) enter(p *Permit, cost int, paced bool) {
 	}
 	p.entry = g.ledger.grant(p.Sent, cost, g.inFlight, paced)
 	p.version = g.version.Load()
-	if g.now.Rate != rate.Inf || len(g.users) > 1 || g.slow {
+	if g.now.Rate != rate.Inf || g.users > 1 || g.slow {
 		p.version-- // never leased
 	}
 }
