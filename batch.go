@@ -611,9 +611,7 @@ func (o *owner) ownKey(item int) string {
 }
 
 // plain reports whether an item is known by its index alone.
-func (o *owner) plain(item int) bool {
-	return (!o.unique || o.keyOf(item) == "") && (len(o.revisions) == 0 || o.revisions[item] == 0)
-}
+func (o *owner) plain(item int) bool { return o.ownKey(item) == "" && o.revisions[item] == 0 }
 
 // itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
 // of the first one; nor must a second update of one record, today's or tomorrow's.

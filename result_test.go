@@ -623,3 +623,22 @@ func TestCorrectASkippedItem(t *testing.T) {
 		t.Errorf("%+v, error %v, want both succeeded", res.Stats(), err)
 	}
 }
+
+// Who changes the values that he was given does not change the result.
+func TestValuesAreACopy(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []int{-1, 1} { // none, or one in the middle
+		do := func(_ context.Context, in int) (int, error) {
+			if in == bad {
+				return 0, windrow.Permanent(errors.New("bad"))
+			}
+			return in + 10, nil
+		}
+		res, _ := windrow.NewBatchProcessor(do).Run(t.Context(), []int{0, 1, 2})
+		values := res.Values()
+		clear(values)
+		if got := res.At(2).Value; got != 12 || values == nil {
+			t.Errorf("item %d failed: the value of item 2 is %d, want 12", bad, got)
+		}
+	}
+}

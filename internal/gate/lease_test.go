@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,30 @@ func TestLeases(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A listener is told when more is allowed than before, as long as it is there.
+func TestListener(t *testing.T) {
+	t.Parallel()
+	g := fixed(8, rate.Inf, 1)
+	var told []int
+	l := &gate.Listener{Raised: func(ceiling int) { told = append(told, ceiling) }}
+	allow := func(n int) { g.Set(func(s *gate.Setting) { s.Concurrency = n }) }
+	if n := g.Attach(l); n != 8 {
+		t.Errorf("Attach returns %d, want 8", n)
+	}
+	g.Attach(nil)
+	allow(10)
+	allow(5)
+	allow(6)
+	g.Set(func(s *gate.Setting) { s.Rate = 10 })
+	g.Detach(nil)
+	allow(20)
+	g.Detach(l)
+	allow(30)
+	if want := []int{10, 6, 20}; !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
 }
 
 // Leases are for fast calls: each of the others comes to the gate, which then knows when it left.
