@@ -697,3 +697,24 @@ func TestRerunKeepsTheIDs(t *testing.T) {
 		t.Errorf("the id was %q and is %q", want, res.At(0).ID)
 	}
 }
+
+// The place of an item in a stream was that of others: nothing of theirs may show in it.
+func TestStreamForgetsWhatWasThere(t *testing.T) {
+	t.Parallel()
+	for _, order := range []windrow.Option{windrow.Options(), windrow.Unordered()} {
+		f, j, in := newFake(t, nil), newMemory(), ids(300)
+		pass := func(in []string) {
+			p := journaled(f, j, windrow.Capabilities{}, false, windrow.Window(1), order)
+			for r, err := range p.Stream(t.Context(), windrow.FromSlice(in)).All() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := map[bool]string{true: "", false: valueOf(r.Input)}[r.Reason == windrow.ReasonDoneBefore]; r.Value != want {
+					t.Fatalf("item %d, %v: the value is %q, want %q", r.Index, r.State, r.Value, want)
+				}
+			}
+		}
+		pass(in[150:])
+		pass(in)
+	}
+}

@@ -556,3 +556,22 @@ func TestPatience(t *testing.T) {
 		}
 	})
 }
+
+// What a batch says nothing of has succeeded; what it gives a reason for was skipped, and counts as such.
+func TestBatchCountsWhatItSkips(t *testing.T) {
+	t.Parallel()
+	cfg := config(5, nil)
+	cfg.Call, cfg.ChunkItems = nil, 5
+	cfg.Batch = func(_ context.Context, items []int, answers *Answers) (int, error) {
+		answers.Set(1, Answer{Reason: Unchanged})
+		answers.Set(3, Answer{Reason: AlreadyExists})
+		return len(items), nil
+	}
+	r := New(t.Context(), cfg)
+	if err := r.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if skipped, succeeded := r.Count(Skipped), r.Count(Succeeded); skipped != 2 || succeeded != 3 {
+		t.Errorf("%d skipped and %d succeeded, want 2 and 3", skipped, succeeded)
+	}
+}
