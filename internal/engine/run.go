@@ -140,14 +140,14 @@ type Run struct {
 	single  func(ctx context.Context, item int) error // makes a single call
 	maxSpan int                                       // fresh items that a worker takes at once while calls are fast
 
-	// What many goroutines change stands on cache lines of its own.
-	_            [64]byte
+	// What many goroutines change stands on cache lines of its own, which processors fetch in pairs.
+	_            [128]byte
 	front        atomic.Int64 // the next fresh item
-	_            [64]byte
+	_            [128]byte
 	openTo       atomic.Int64 // where fresh items end for now
-	_            [64]byte
+	_            [128]byte
 	ended, total atomic.Int64 // items that have ended, and that are to end
-	_            [64]byte
+	_            [128]byte
 	sleepers     atomic.Int32 // workers that wait for work
 	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
 	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
@@ -158,7 +158,7 @@ type Run struct {
 	canary       atomic.Bool   // the canary has not ended
 	looks        atomic.Uint32 // how often workers were to look at the clock
 	looking      atomic.Bool   // lookTimer runs
-	_            [64]byte
+	_            [128]byte
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64

@@ -23,7 +23,7 @@ const (
 
 // worker is one of the goroutines that make calls.
 type worker struct {
-	_        [64]byte // workers change this with each call, and share no cache line
+	_        [128]byte // workers change this with each call, and share no cache line
 	run      *Run
 	permit   gate.Permit
 	ask      gate.Claim // what the gate asks for work: [worker.claim]

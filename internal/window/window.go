@@ -34,14 +34,14 @@ type Window struct {
 	ahead int64    // unordered: how far the consumer looked
 	gone  []uint64 // unordered: items beyond the tail that were taken
 
-	_      [64]byte      // what several goroutines change stands on cache lines of its own
+	_      [128]byte     // what several goroutines change stands on cache lines of its own, which processors fetch in pairs
 	end    int64         // of the source: there was room for the items before it
-	_      [64]byte      //
+	_      [128]byte     //
 	tail   atomic.Int64  // items before it were taken
 	full   atomic.Bool   // the source waits for room
-	_      [64]byte      //
+	_      [128]byte     //
 	wanted atomic.Int64  // the item that the consumer waits for
-	_      [64]byte      //
+	_      [128]byte     //
 	ended  chan struct{} // wakes the consumer
 	room   chan struct{} // wakes the source
 }
@@ -90,6 +90,9 @@ func (w *Window) fits(item int) bool {
 	}
 	return int64(item) < w.end
 }
+
+// Room is how many items from that one on fit, as far as the source, which [Window.Wait] has let pass with it, knows.
+func (w *Window) Room(item int) int { return int(w.end) - item }
 
 // Ended says that the items from lo to hi-1 have ended. Workers call it, once for each item.
 func (w *Window) Ended(lo, hi int) {
