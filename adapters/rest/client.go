@@ -200,11 +200,12 @@ func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Res
 	if attempt, ok := windrow.AttemptFrom(ctx); ok {
 		attempt.Engage() // nothing leaves but through the transport
 	}
-	var body []byte
+	var body *payload
 	if r.In != nil {
-		if body, err = c.cfg.codec.Marshal(r.In); err != nil {
+		if body, err = c.cfg.codec.payload(r.In); err != nil {
 			return nil, invalid(&encodeError{method: r.Method, path: u.EscapedPath(), err: err})
 		}
+		defer body.release()
 	}
 	token := c.cfg.token
 	if c.tokens != nil {

@@ -31,24 +31,24 @@ type exchange struct {
 }
 
 // send makes one request. Its error is one of the network, the limiter or the context.
-func (c *Client) send(ctx context.Context, r Request, u *url.URL, body []byte, token string) (*exchange, error) {
-	var reader io.Reader
-	if r.In != nil {
-		reader = bytes.NewReader(body) // a new one each time; NewRequest sets GetBody from it
-	}
+func (c *Client) send(ctx context.Context, r Request, u *url.URL, body *payload, token string) (*exchange, error) {
 	failed := func(err error) error {
 		return &transportError{method: r.Method, path: u.EscapedPath(), err: withoutQuery(err, u)}
 	}
 	if c.timeout > 0 {
 		ctx = context.WithValue(ctx, timeoutKey{}, c.timeout)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, "", reader)
+	if body != nil {
+		ctx = context.WithValue(ctx, payloadKey{}, body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, "", nil)
 	if err != nil {
 		return nil, invalid(failed(err))
 	}
 	req.URL, req.Host = u, u.Host // as it would be after writing and reading it
 	req.Header.Set("Accept", "application/json")
-	if reader != nil {
+	if body != nil {
+		body.attach(req)
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for _, h := range []http.Header{c.cfg.header, r.Header} {

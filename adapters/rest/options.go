@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -41,7 +42,7 @@ type config struct {
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
 		scheme: "Bearer", header: http.Header{}, maxBody: defaultMaxBody,
-		codec: Codec{Marshal: json.Marshal, Unmarshal: json.Unmarshal},
+		codec: Codec{Encode: func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }, Unmarshal: json.Unmarshal},
 	}
 	for i, opt := range opts {
 		if opt == nil {
@@ -170,15 +171,20 @@ func WithMaxBody(bytes int64) Option {
 // Codec turns values into JSON and back. Its functions are called from many goroutines at once, and must not keep
 // what they are given.
 type Codec struct {
-	Marshal   func(v any) ([]byte, error)    // must be set
-	Unmarshal func(data []byte, v any) error // must be set
+	// Marshal must be set where Encode is not.
+	Marshal func(v any) ([]byte, error)
+	// Encode takes the place of Marshal: it writes v, and perhaps a newline, as the Encoders of JSON packages do. A run's
+	// writes are encoded into buffers that are used again, where Marshal makes a new slice for each request.
+	Encode func(w io.Writer, v any) error
+	// Unmarshal must be set.
+	Unmarshal func(data []byte, v any) error
 }
 
 // WithCodec replaces encoding/json by a faster one.
 func WithCodec(codec Codec) Option {
 	return optionFunc(func(c *config) {
-		if codec.Marshal == nil || codec.Unmarshal == nil {
-			c.refuse("WithCodec: Marshal and Unmarshal must both be functions")
+		if codec.Marshal == nil && codec.Encode == nil || codec.Unmarshal == nil {
+			c.refuse("WithCodec: Unmarshal must be a function, and so must Encode or Marshal")
 		}
 		c.codec = codec
 	})

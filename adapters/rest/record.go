@@ -21,12 +21,19 @@ type record struct {
 	sent      atomic.Bool // the request has begun to leave
 }
 
-// watch returns a context in which the base tells what it does. A trace that the caller has set is served too.
+// watch returns a context in which the base tells what it does, also of a [payload]. A trace that the caller has set is
+// served too.
 func (r *record) watch(ctx context.Context) context.Context {
+	body, _ := ctx.Value(payloadKey{}).(*payload)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { r.traced.Store(true) },
 		GotConn:      func(httptrace.GotConnInfo) { r.connected.Store(true) },
 		WroteHeaders: r.sending,
+		WroteRequest: func(info httptrace.WroteRequestInfo) {
+			if body != nil && info.Err == nil {
+				body.written.Add(1)
+			}
+		},
 	})
 }
 

@@ -27,8 +27,14 @@ const (
 
 // The codecs, in the form of adapters/rest.
 var (
-	standardCodec = rest.Codec{Marshal: json.Marshal, Unmarshal: json.Unmarshal}
-	goccyCodec    = rest.Codec{Marshal: gojson.Marshal, Unmarshal: gojson.Unmarshal}
+	standardCodec = rest.Codec{
+		Marshal: json.Marshal, Unmarshal: json.Unmarshal,
+		Encode: func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) },
+	}
+	goccyCodec = rest.Codec{
+		Marshal: gojson.Marshal, Unmarshal: gojson.Unmarshal,
+		Encode: func(w io.Writer, v any) error { return gojson.NewEncoder(w).Encode(v) },
+	}
 )
 
 // bulk is a native bulk endpoint, JSON both ways.
