@@ -72,10 +72,11 @@ func (r *Run) work() error {
 	return nil
 }
 
-// goOn takes more work after a call, if there is some and it may be done at once.
+// goOn takes more work after a call, if there is some and it may be done at once. While calls are slow, one item is not
+// worth a scout: those who come back from their calls together would go to sleep, and wait to be woken one by one.
 func (w *worker) goOn() {
 	switch {
-	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), !w.scout():
+	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), w.size > 1 && !w.scout():
 		return
 	case w.permit.Held():
 		w.gather()
