@@ -24,12 +24,16 @@ type index struct {
 	tables [256]table
 }
 
-// table is a hash table with open addressing. Nothing is ever removed from it.
+// table is a hash table with open addressing. Nothing is ever removed from it. A search reads the hashes alone, which are
+// close together: most look for what is not there, and each place in memory that they touch is far from the last one.
 type table struct {
-	hashes []uint32
-	refs   []ref // zero where the place is free
+	hashes []uint32 // zero where the place is free
+	refs   []ref
 	used   int
 }
+
+// kept is the hash as the tables have it: none is zero.
+func kept(hash uint32) uint32 { return max(1, hash) }
 
 // smallest is how many places a table starts with.
 const smallest = 8
@@ -52,6 +56,7 @@ func (t *table) after(i int) int {
 
 // add notes a record of a key that has none.
 func (x *index) add(hash uint32, r ref) {
+	hash = kept(hash)
 	t := x.of(hash)
 	if (t.used+1)*5 > len(t.refs)*4 {
 		t.grow()
@@ -61,7 +66,7 @@ func (x *index) add(hash uint32, r ref) {
 
 func (t *table) put(hash uint32, r ref) {
 	i := t.home(hash)
-	for t.refs[i] != 0 {
+	for t.hashes[i] != 0 {
 		i = t.after(i)
 	}
 	t.hashes[i], t.refs[i] = hash, r
@@ -72,9 +77,9 @@ func (t *table) grow() {
 	n := max(smallest, len(t.refs)+len(t.refs)/2)
 	old := *t
 	*t = table{hashes: make([]uint32, n), refs: make([]ref, n)}
-	for i, r := range old.refs {
-		if r != 0 {
-			t.put(old.hashes[i], r)
+	for i, hash := range old.hashes {
+		if hash != 0 {
+			t.put(hash, old.refs[i])
 		}
 	}
 }
@@ -82,11 +87,12 @@ func (t *table) grow() {
 // replace puts r into the place of the key with that hash whose last record is at offset, and returns what was there.
 // Where keys of one request have the same hash it is any of them: their places are alike.
 func (x *index) replace(hash uint32, offset int64, r ref) (old ref, ok bool) {
+	hash = kept(hash)
 	t := x.of(hash)
 	if len(t.refs) == 0 {
 		return 0, false
 	}
-	for i := t.home(hash); t.refs[i] != 0; i = t.after(i) {
+	for i := t.home(hash); t.hashes[i] != 0; i = t.after(i) {
 		if t.hashes[i] == hash && t.refs[i].offset() == offset {
 			old, t.refs[i] = t.refs[i], r
 			return old, true
@@ -97,11 +103,12 @@ func (x *index) replace(hash uint32, offset int64, r ref) (old ref, ok bool) {
 
 // appendTo appends what is known of the keys with that hash.
 func (x *index) appendTo(refs []ref, hash uint32) []ref {
+	hash = kept(hash)
 	t := x.of(hash)
 	if len(t.refs) == 0 {
 		return refs
 	}
-	for i := t.home(hash); t.refs[i] != 0; i = t.after(i) {
+	for i := t.home(hash); t.hashes[i] != 0; i = t.after(i) {
 		if t.hashes[i] == hash {
 			refs = append(refs, t.refs[i])
 		}

@@ -44,15 +44,21 @@ func TestEverySeriesHandlesEveryItem(t *testing.T) {
 	for _, s := range allSeries {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			p, err := s.measure(t.Context(), 2_000, 1)
+			sizes := []int{1_000, 2_000}
+			points, err := s.measure(t.Context(), sizes, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if p.Items != 2_000 || p.Wall <= 0 || p.Allocs <= 0 || p.Peak <= 0 {
-				t.Errorf("got %+v", p)
+			if len(points) != len(sizes) {
+				t.Fatalf("got %+v", points)
 			}
-			if !s.stream && p.Held < 16 { // inputs and values are there, and should be counted
-				t.Errorf("a run leaves %.1f bytes an item", p.Held)
+			for i, p := range points {
+				if p.Items != sizes[i] || p.Wall <= 0 || p.Allocs <= 0 || p.Peak <= 0 {
+					t.Errorf("got %+v", p)
+				}
+				if !s.stream && p.Held < 16 { // inputs and values are there, and should be counted
+					t.Errorf("a run leaves %.1f bytes an item", p.Held)
+				}
 			}
 		})
 	}
@@ -63,7 +69,7 @@ func TestEveryStormBlows(t *testing.T) {
 	for _, name := range storms {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st, err := measureStorm(t.Context(), name, 10_000)
+			st, err := measureStorm(t.Context(), name, 10_000, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +78,7 @@ func TestEveryStormBlows(t *testing.T) {
 			}
 		})
 	}
-	if _, err := measureStorm(t.Context(), "a calm", 100); err == nil {
+	if _, err := measureStorm(t.Context(), "a calm", 100, 1); err == nil {
 		t.Error("a storm that is not there was measured")
 	}
 }

@@ -63,18 +63,47 @@ type sample struct {
 	Peak   int64         `json:"-"`
 }
 
-// measure takes the median of several measurements.
-func (s series) measure(ctx context.Context, items, rounds int) (point, error) {
-	argument, err := json.Marshal(task{s.name, items})
-	if err != nil {
-		return point{}, err
-	}
-	samples := make([]sample, rounds)
-	for i := range samples {
-		if samples[i].Peak, err = child.Run(ctx, "series", string(argument), &samples[i]); err != nil {
-			return point{}, err
+// oftener is how often the smaller sizes are measured in a round. They take less time, and so more of the noise.
+const oftener = 3
+
+// measure takes the medians of several rounds. All sizes have their turn in each, so that what slows the machine down for
+// a while does not make one of them look slow.
+func (s series) measure(ctx context.Context, sizes []int, rounds int) ([]point, error) {
+	samples := make([][]sample, len(sizes))
+	for range rounds {
+		for i, items := range sizes {
+			times := oftener
+			if i == len(sizes)-1 {
+				times = 1
+			}
+			for range times {
+				one, err := s.inChild(ctx, items)
+				if err != nil {
+					return nil, err
+				}
+				samples[i] = append(samples[i], one)
+			}
 		}
 	}
+	points := make([]point, len(sizes))
+	for i, items := range sizes {
+		points[i] = medians(items, samples[i])
+	}
+	return points, nil
+}
+
+// inChild measures once.
+func (s series) inChild(ctx context.Context, items int) (got sample, err error) {
+	argument, err := json.Marshal(task{s.name, items})
+	if err != nil {
+		return got, err
+	}
+	got.Peak, err = child.Run(ctx, "series", string(argument), &got)
+	return got, err
+}
+
+// medians is the point of a size.
+func medians(items int, samples []sample) point {
 	n := float64(items)
 	return point{
 		Items:  items,
@@ -82,7 +111,7 @@ func (s series) measure(ctx context.Context, items, rounds int) (point, error) {
 		Allocs: float64(median(samples, func(s sample) int64 { return int64(s.Allocs) })) / n,
 		Held:   float64(median(samples, func(s sample) int64 { return s.Held })) / n,
 		Peak:   median(samples, func(s sample) int64 { return s.Peak }),
-	}, nil
+	}
 }
 
 // median is the middle one of the figures.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,24 +43,30 @@ type stormTask struct {
 // stormSample is what one process has measured.
 type stormSample struct {
 	InStream int64 `json:"in_stream"`
+	Peak     int64 `json:"-"`
 }
 
-// measureStorm measures both lengths, each once: what memory a storm takes hardly varies.
-func measureStorm(ctx context.Context, name string, items int) (storm, error) {
-	st := storm{Name: name, Items: items}
-	for _, length := range []struct {
-		items int
-		peak  *int64
-	}{{items / 10, &st.Short}, {items, &st.Long}} {
-		argument, err := json.Marshal(stormTask{name, length.items})
-		if err != nil {
-			return st, err
+// measureStorm measures both lengths in turns, and takes the medians.
+func measureStorm(ctx context.Context, name string, items, rounds int) (storm, error) {
+	lengths := []int{items / 10, items}
+	samples := make([][]stormSample, len(lengths))
+	for range rounds {
+		for i, length := range lengths {
+			argument, err := json.Marshal(stormTask{name, length})
+			if err != nil {
+				return storm{}, err
+			}
+			var got stormSample
+			if got.Peak, err = child.Run(ctx, "storm", string(argument), &got); err != nil {
+				return storm{}, err
+			}
+			samples[i] = append(samples[i], got)
 		}
-		var sample stormSample
-		if *length.peak, err = child.Run(ctx, "storm", string(argument), &sample); err != nil {
-			return st, err
-		}
-		st.InStream = max(st.InStream, sample.InStream)
+	}
+	peak := func(s stormSample) int64 { return s.Peak }
+	st := storm{Name: name, Items: items, Short: median(samples[0], peak), Long: median(samples[1], peak)}
+	for _, s := range slices.Concat(samples...) {
+		st.InStream = max(st.InStream, s.InStream)
 	}
 	return st, nil
 }
