@@ -16,8 +16,8 @@ func (r ref) offset() int64        { return int64(r >> 3) }
 func (r ref) state() windrow.State { return windrow.State(r & 7) }
 
 // index finds the records of a key by a hash of it. It holds 12 bytes for each of its places, of which it fills between
-// 53 % and 80 %: at most 23 bytes a key, and what the allocator adds. It does not hold the keys: keys with one hash have a place each, and who looks
-// for one compares it with what is in the file.
+// 53 % and 80 %: at most 23 bytes a key, and what the allocator adds. It does not hold the keys: keys with one hash have
+// a place each, and who looks for one compares it with what is in the file.
 //
 // It is many small tables, so that none grows for long, and they do not all need twice the space while they do.
 type index struct {
