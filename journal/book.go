@@ -15,6 +15,7 @@ type book struct {
 	index  index
 	counts [windrow.Unknown + 1]int // keys in each state
 	hash   func(string) uint32
+	near   ref // what fetch has read, so that it does
 	read   func(offset int64) (record, error)
 }
 
@@ -36,6 +37,13 @@ func (b *book) note(r *record, offset int64) error {
 		}
 	}
 	return nil
+}
+
+// fetch has the places of keys that are about to be noted at hand, all at once.
+func (b *book) fetch(entries []windrow.JournalEntry) {
+	for i := range entries {
+		b.near ^= b.index.fetch(b.hash(entries[i].Key))
+	}
 }
 
 // move makes to the last record of a key whose last record was at before, 0 for none. It speaks of others, too.

@@ -237,6 +237,7 @@ func (j *Journal) record(entries []windrow.JournalEntry) error {
 	if err := j.writable(); err != nil {
 		return err
 	}
+	j.book.fetch(entries)
 	for _, e := range entries {
 		before, err := j.lastOf(e.Key)
 		if err != nil {
