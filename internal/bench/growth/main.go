@@ -156,8 +156,8 @@ func (set settings) measure(ctx context.Context, out *output, stdout io.Writer) 
 }
 
 // stormSize is how many items a storm has. A tenth of them must be enough for the memory to have reached what the garbage
-// collector lets it have: of ten million where items leave little garbage. One whose items take several attempts
-// reaches it sooner, and would take minutes.
+// collector lets it have: of ten million where items leave little garbage. One whose items take two attempts
+// each, with a pause between them, reaches it sooner, and would take minutes.
 func (set settings) stormSize(name string) int {
 	largest := set.sizes[len(set.sizes)-1]
 	if name == throttled {

@@ -69,25 +69,19 @@ const oftener = 3
 // measure takes the medians of several rounds. All sizes have their turn in each, so that what slows the machine down for
 // a while does not make one of them look slow.
 func (s series) measure(ctx context.Context, sizes []int, rounds int) ([]point, error) {
-	samples := make([][]sample, len(sizes))
-	for range rounds {
-		for i, items := range sizes {
-			times := oftener
-			if i == len(sizes)-1 {
-				times = 1
-			}
-			for range times {
-				one, err := s.inChild(ctx, items)
-				if err != nil {
-					return nil, err
-				}
-				samples[i] = append(samples[i], one)
-			}
+	last := len(sizes) - 1
+	round := append(slices.Repeat(sizes[:last], oftener), sizes[last])
+	samples := map[int][]sample{} // by the size
+	for _, items := range slices.Repeat(round, rounds) {
+		one, err := s.inChild(ctx, items)
+		if err != nil {
+			return nil, err
 		}
+		samples[items] = append(samples[items], one)
 	}
 	points := make([]point, len(sizes))
 	for i, items := range sizes {
-		points[i] = medians(items, samples[i])
+		points[i] = medians(items, samples[items])
 	}
 	return points, nil
 }
