@@ -110,6 +110,38 @@ func TestIndexMemory(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
+// BenchmarkIndex searches for 64 keys that are not there, one after the other, and with their places fetched before.
+func BenchmarkIndex(b *testing.B) {
+	for _, keys := range []int{1_000_000, 10_000_000} {
+		r := rand.New(rand.NewPCG(1, 1))
+		x := new(index)
+		for n := range keys {
+			x.add(r.Uint32(), refTo(int64(n+1), succeeded))
+		}
+		var hashes [64]uint32
+		var few [4]ref
+		for _, fetched := range []bool{false, true} {
+			b.Run(fmt.Sprintf("keys=%d/fetched=%t", keys, fetched), func(b *testing.B) {
+				var near ref
+				for b.Loop() {
+					for i := range hashes {
+						hashes[i] = r.Uint32()
+					}
+					if fetched {
+						for _, h := range hashes {
+							near ^= x.fetch(h)
+						}
+					}
+					for _, h := range hashes {
+						x.appendTo(few[:0], h)
+					}
+				}
+				runtime.KeepAlive(near)
+			})
+		}
+	}
+}
+
 // Keys with the same hash are told apart by what is in the file.
 func TestKeysWithOneHash(t *testing.T) {
 	t.Parallel()
