@@ -92,10 +92,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 		}
 	}
 	if r.anybodyWaits() {
-		for _, item := range u.fresh {
-			r.settled(item, item+1)
-			r.announce(item)
-		}
+		r.concludeAll(u.fresh)
 	}
 	if skipped > 0 {
 		r.tally(Skipped, skipped)

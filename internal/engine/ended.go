@@ -5,32 +5,30 @@ func (r *Run) anybodyWaits() bool {
 	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.live != nil
 }
 
-// announce tells those who wait for an item that it has ended.
-func (r *Run) announce(item int) {
-	if next, ok := r.cfg.Follower[item]; ok && !r.cfg.InOrder {
-		r.follow(next)
+// conclude tells those who wait for the items from lo to hi-1, or remember how they end, that they have ended.
+func (r *Run) conclude(lo, hi int) {
+	r.settled(lo, hi)
+	if r.cfg.Follower != nil && !r.cfg.InOrder {
+		for item := lo; item < hi; item++ {
+			if next, ok := r.cfg.Follower[item]; ok {
+				r.follow(next)
+			}
+		}
 	}
 	if r.live != nil {
-		r.release(item)
+		r.release(lo, hi)
 	}
-	if r.cfg.Hooks.Final != nil {
-		r.cfg.Hooks.Final(item, item+1)
-	}
+	r.final(lo, hi)
 }
 
-// announceAll tells those who wait for the fresh items at the positions from lo to hi-1 that these have ended.
-func (r *Run) announceAll(lo, hi int) {
-	if r.cfg.Order == nil && r.cfg.Follower == nil && r.live == nil {
-		r.settled(lo, hi)
-		if r.cfg.Hooks.Final != nil {
-			r.cfg.Hooks.Final(lo, hi)
+// concludeAll concludes items, with those together that follow one another.
+func (r *Run) concludeAll(items []int) {
+	for k := 0; k < len(items); {
+		lo, hi := items[k], items[k]+1
+		for k++; k < len(items) && items[k] == hi; k++ {
+			hi++
 		}
-		return
-	}
-	for pos := lo; pos < hi; pos++ {
-		item := r.item(pos)
-		r.settled(item, item+1)
-		r.announce(item)
+		r.conclude(lo, hi)
 	}
 }
 
@@ -38,6 +36,13 @@ func (r *Run) announceAll(lo, hi int) {
 func (r *Run) settled(lo, hi int) {
 	if r.cfg.Hooks.Settled != nil {
 		r.cfg.Hooks.Settled(lo, hi)
+	}
+}
+
+// final tells who gets the outcomes of items.
+func (r *Run) final(lo, hi int) {
+	if r.cfg.Hooks.Final != nil {
+		r.cfg.Hooks.Final(lo, hi)
 	}
 }
 

@@ -184,20 +184,22 @@ func (r *Run) Claim(item int) int {
 	return item
 }
 
-// release lets the item go that waits for one that has ended.
-func (r *Run) release(item int) {
-	key := r.cfg.KeyOf(item)
-	if key == "" {
-		return
-	}
+// release lets those items go that wait for one of those from lo to hi-1, which have ended.
+func (r *Run) release(lo, hi int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.live[key] == item {
-		delete(r.live, key)
-	}
-	if f := r.waitingFor[item]; f != nil {
-		f.released = true
-		r.letGo(f)
+	for item := lo; item < hi; item++ {
+		key := r.cfg.KeyOf(item)
+		if key == "" {
+			continue
+		}
+		if r.live[key] == item {
+			delete(r.live, key)
+		}
+		if f := r.waitingFor[item]; f != nil {
+			f.released = true
+			r.letGo(f)
+		}
 	}
 }
 
@@ -232,11 +234,9 @@ func (r *Run) passed(item int) bool {
 		return true
 	default:
 		if r.cfg.KeysOnce {
-			r.release(item)
+			r.release(item, item+1)
 		}
-		if r.cfg.Hooks.Final != nil {
-			r.cfg.Hooks.Final(item, item+1)
-		}
+		r.final(item, item+1)
 		r.tally(s, 1)
 		return true
 	}

@@ -486,8 +486,7 @@ func (r *Run) finish(j *job, s State, reason Reason) {
 	}
 	refused := (j.last.Class == Permanent || j.last.Class == TooLarge) && !j.last.Final
 	r.write(j, s, reason, s == Failed && !refused)
-	r.settled(j.item, j.item+1)
-	r.announce(j.item)
+	r.conclude(j.item, j.item+1)
 	r.tally(s, 1)
 }
 
@@ -506,9 +505,7 @@ func (r *Run) abandon(j *job) {
 	}
 	r.counts[r.cfg.Table.At(j.item).State].Add(1)
 	r.settled(j.item, j.item+1)
-	if r.cfg.Hooks.Final != nil {
-		r.cfg.Hooks.Final(j.item, j.item+1)
-	}
+	r.final(j.item, j.item+1)
 }
 
 // write fills the job's slot. resend says that the item failed without having been refused.

@@ -308,7 +308,7 @@ func (w *worker) settleSpan() {
 	r.requests.Add(int64(w.calls))
 	if succeeded > 0 {
 		r.signal(&w.permit, gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean})
-		w.announceSpan()
+		w.concludeSpan()
 		r.tally(Succeeded, succeeded)
 	}
 	if mean < fastCall {
@@ -320,11 +320,17 @@ func (w *worker) settleSpan() {
 	w.span = span{}
 }
 
-// announceSpan tells those who wait for the items that succeeded.
-func (w *worker) announceSpan() {
-	if w.run.anybodyWaits() {
-		for from, to := range w.succeeded {
-			w.run.announceAll(from, to)
+// concludeSpan tells those who wait for the items that succeeded.
+func (w *worker) concludeSpan() {
+	r := w.run
+	if !r.anybodyWaits() {
+		return
+	}
+	for from, to := range w.succeeded {
+		if r.cfg.Order == nil {
+			r.conclude(from, to)
+		} else {
+			r.concludeAll(r.cfg.Order[from:to])
 		}
 	}
 }

@@ -1,6 +1,8 @@
 // Package schedule decides which items of a run are sent, and in what order items with equal keys follow each other.
 package schedule
 
+import "slices"
+
 // Policy says what is done with items whose keys are equal.
 type Policy uint8
 
@@ -36,8 +38,8 @@ func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial 
 			return s
 		}
 	}
-	if pending == nil && doubtful == nil && len(skip) == 0 {
-		return s
+	if len(skip) == 0 && !slices.Contains(pending, false) && !slices.Contains(doubtful, true) {
+		return s // every item
 	}
 	s.Todo, s.Order = 0, make([]int, 0, n-len(skip))
 	for i := range n {
