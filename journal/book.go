@@ -15,7 +15,7 @@ type book struct {
 	index  index
 	counts [windrow.Unknown + 1]int // keys in each state
 	hash   func(string) uint32
-	near   ref // what fetch has read, so that it does
+	near   place // what fetch has read, so that it does
 	read   func(offset int64) (record, error)
 }
 

@@ -87,3 +87,6 @@ func (e *DiskError) Unwrap() error { return e.Err }
 
 // errNotBegun is the error of what needs the header.
 var errNotBegun = errors.New("journal: Begin must be called first: the journal does not say yet what it is of")
+
+// errFull is the error of a record for which there is no place.
+var errFull = errors.New("journal: the file is full: it has 32 TiB, which is the most; finish the job, and begin another journal")

@@ -10,13 +10,16 @@ import (
 // not ended. The zero ref is no record: the header is where it would be.
 type ref uint64
 
+// maxSize is how many bytes a file may have: a ref in the index can tell no offset behind them.
+const maxSize = 1 << (refBits - 3)
+
 func refTo(offset int64, state windrow.State) ref { return ref(offset)<<3 | ref(state) }
 
 func (r ref) offset() int64        { return int64(r >> 3) }
 func (r ref) state() windrow.State { return windrow.State(r & 7) }
 
-// index finds the records of a key by a hash of it. It holds 12 bytes for each of its places, of which it fills between
-// 53 % and 80 %: at most 23 bytes a key, and what the allocator adds. It does not hold the keys: keys with one hash have
+// index finds the records of a key by a hash of it. It holds 9 bytes for each of its places, of which it fills between
+// 53 % and 80 %: at most 17 bytes a key, and what the allocator adds. It does not hold the keys: keys with one hash have
 // a place each, and who looks for one compares it with what is in the file.
 //
 // It is many small tables, so that none grows for long, and they do not all need twice the space while they do.
@@ -24,16 +27,37 @@ type index struct {
 	tables [256]table
 }
 
-// table is a hash table with open addressing. Nothing is ever removed from it. A search reads the hashes alone, which are
-// close together: most look for what is not there, and each place in memory that they touch is far from the last one.
+// table is a hash table with open addressing. Nothing is ever removed from it. A search reads the tags, which are close
+// together, and a place only where its tag is right: most look for what is not there, and each line of memory that they
+// touch is far from the last one.
 type table struct {
-	hashes []uint32 // zero where the place is free
-	refs   []ref
+	tags   []uint8 // the last 8 bits of the hash; zero where the place is free
+	places []place
 	used   int
 }
 
-// kept is the hash as the tables have it: none is zero.
-func kept(hash uint32) uint32 { return max(1, hash) }
+// place is a ref, and above it the 16 bits of its hash that neither its tag nor its table tells.
+type place uint64
+
+const refBits = 48
+
+func placeFor(hash uint32, r ref) place { return place(hash>>8)<<refBits | place(r) }
+
+func (p place) ref() ref { return ref(p & (1<<refBits - 1)) }
+
+// is reports whether the place is one of the hash. Its tag is.
+func (p place) is(hash uint32) bool { return p>>refBits == place(uint16(hash>>8)) }
+
+// hash returns what the table knows of the hash of place i: all but the bits that chose the table.
+func (t *table) hash(i int) uint32 { return uint32(t.places[i]>>refBits)<<8 | uint32(t.tags[i]) }
+
+// kept is the hash as the tables have it: no tag is zero.
+func kept(hash uint32) uint32 {
+	if uint8(hash) == 0 {
+		hash++
+	}
+	return hash
+}
 
 // smallest is how many places a table starts with.
 const smallest = 8
@@ -43,12 +67,12 @@ func (x *index) of(hash uint32) *table { return &x.tables[hash>>24] }
 
 // home returns the place where the search for a hash begins. The 24 bits that did not choose the table choose it.
 func (t *table) home(hash uint32) int {
-	return int(uint64(hash<<8) * uint64(len(t.refs)) >> 32)
+	return int(uint64(hash<<8) * uint64(len(t.tags)) >> 32)
 }
 
 // after returns the place after i.
 func (t *table) after(i int) int {
-	if i++; i < len(t.refs) {
+	if i++; i < len(t.tags) {
 		return i
 	}
 	return 0
@@ -56,21 +80,20 @@ func (t *table) after(i int) int {
 
 // fetch reads the place where the search for a hash begins. Places are far from each other in memory: to read those of
 // many hashes first, one right after the other, takes little longer than one of them, as nothing waits for what was read.
-func (x *index) fetch(hash uint32) ref {
-	hash = kept(hash)
+func (x *index) fetch(hash uint32) place {
 	t := x.of(hash)
-	if len(t.refs) == 0 {
+	if len(t.tags) == 0 {
 		return 0
 	}
-	i := t.home(hash)
-	return t.refs[i] ^ ref(t.hashes[i])
+	i := t.home(kept(hash))
+	return t.places[i] ^ place(t.tags[i])
 }
 
 // add notes a record of a key that has none.
 func (x *index) add(hash uint32, r ref) {
 	hash = kept(hash)
 	t := x.of(hash)
-	if (t.used+1)*5 > len(t.refs)*4 {
+	if (t.used+1)*5 > len(t.tags)*4 {
 		t.grow()
 	}
 	t.put(hash, r)
@@ -78,20 +101,36 @@ func (x *index) add(hash uint32, r ref) {
 
 func (t *table) put(hash uint32, r ref) {
 	i := t.home(hash)
-	for t.hashes[i] != 0 {
+	for t.tags[i] != 0 {
 		i = t.after(i)
 	}
-	t.hashes[i], t.refs[i] = hash, r
+	t.tags[i], t.places[i] = uint8(hash), placeFor(hash, r)
 	t.used++
 }
 
 func (t *table) grow() {
-	n := max(smallest, len(t.refs)+len(t.refs)/2)
+	n := max(smallest, len(t.tags)+len(t.tags)/2)
 	old := *t
-	*t = table{hashes: make([]uint32, n), refs: make([]ref, n)}
-	for i, hash := range old.hashes {
-		if hash != 0 {
-			t.put(hash, old.refs[i])
+	*t = table{tags: make([]uint8, n), places: make([]place, n)}
+	for i, tag := range old.tags {
+		if tag != 0 {
+			t.put(old.hash(i), old.places[i].ref())
+		}
+	}
+}
+
+// those yields the places of the hash.
+func (x *index) those(hash uint32) iter.Seq[*place] {
+	return func(yield func(*place) bool) {
+		hash = kept(hash)
+		t := x.of(hash)
+		if len(t.tags) == 0 {
+			return
+		}
+		for i := t.home(hash); t.tags[i] != 0; i = t.after(i) {
+			if t.tags[i] == uint8(hash) && t.places[i].is(hash) && !yield(&t.places[i]) {
+				return
+			}
 		}
 	}
 }
@@ -99,14 +138,9 @@ func (t *table) grow() {
 // replace puts r into the place of the key with that hash whose last record is at offset, and returns what was there.
 // Where keys of one request have the same hash it is any of them: their places are alike.
 func (x *index) replace(hash uint32, offset int64, r ref) (old ref, ok bool) {
-	hash = kept(hash)
-	t := x.of(hash)
-	if len(t.refs) == 0 {
-		return 0, false
-	}
-	for i := t.home(hash); t.hashes[i] != 0; i = t.after(i) {
-		if t.hashes[i] == hash && t.refs[i].offset() == offset {
-			old, t.refs[i] = t.refs[i], r
+	for p := range x.those(hash) {
+		if old = p.ref(); old.offset() == offset {
+			*p = placeFor(kept(hash), r)
 			return old, true
 		}
 	}
@@ -115,15 +149,8 @@ func (x *index) replace(hash uint32, offset int64, r ref) (old ref, ok bool) {
 
 // appendTo appends what is known of the keys with that hash.
 func (x *index) appendTo(refs []ref, hash uint32) []ref {
-	hash = kept(hash)
-	t := x.of(hash)
-	if len(t.refs) == 0 {
-		return refs
-	}
-	for i := t.home(hash); t.hashes[i] != 0; i = t.after(i) {
-		if t.hashes[i] == hash {
-			refs = append(refs, t.refs[i])
-		}
+	for p := range x.those(hash) {
+		refs = append(refs, p.ref())
 	}
 	return refs
 }
@@ -132,8 +159,8 @@ func (x *index) appendTo(refs []ref, hash uint32) []ref {
 func (x *index) all() iter.Seq[ref] {
 	return func(yield func(ref) bool) {
 		for i := range x.tables {
-			for _, r := range x.tables[i].refs {
-				if r != 0 && !yield(r) {
+			for _, p := range x.tables[i].places {
+				if p != 0 && !yield(p.ref()) {
 					return
 				}
 			}

@@ -44,8 +44,8 @@ var _ windrow.Journal = (*Journal)(nil)
 //   - with a [*CorruptError], one in which bytes were changed or lines are missing, and a file of another kind;
 //   - with a [*DiskError], one that cannot be read and written.
 //
-// It holds at most 24 bytes of memory for each key, and some hundred kilobytes. Each open journal has its file locked,
-// so there is one at a time; the lock ends with the process at the latest.
+// It holds at most 18 bytes of memory for each key, and some hundred kilobytes; the file can have 32 TiB. Each open
+// journal has its file locked, so there is one at a time; the lock ends with the process at the latest.
 func Open(path, job string, opts ...Option) (*Journal, error) {
 	s, err := settings(job, opts)
 	if err != nil {

@@ -27,6 +27,9 @@ func readAll(path string, f disk.File, hash func(string) uint32) (*contents, err
 	if err != nil {
 		return nil, &DiskError{path, "read", err}
 	}
+	if size > maxSize {
+		return nil, errFull
+	}
 	c := &contents{size: size}
 	c.book = book{hash: hash, read: (&reader{path: path, read: f.ReadAt}).record}
 	s := scan(f, size)

@@ -74,6 +74,9 @@ func (w *writer) append(r *record, durable bool) (offset int64, g *group, err er
 	if size := len(line) - start + 1; size > maxRecord {
 		return 0, nil, fmt.Errorf("journal: a record of %d bytes is more than the %d that fit", size, maxRecord)
 	}
+	if w.from+int64(len(line)) >= maxSize {
+		return 0, nil, errFull
+	}
 	offset = w.from + int64(start)
 	w.pending = seal(line, start, w.lines)
 	w.lines++

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/disk"
 	"github.com/windrow-go/windrow/internal/disk/disktest"
 )
 
@@ -57,3 +58,33 @@ func TestReadingWhatIsBeingWritten(t *testing.T) {
 	}
 	must(t, f.Close())
 }
+
+// A file can have no more bytes than the index can tell apart: before that, nothing is written.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	d := new(disktest.Disk)
+	f, err := d.Open(name)
+	must(t, err)
+	r := record{key: "a", state: succeeded}
+	size := int64(len(room) + len(appendRecord(nil, &r)) + 1)
+	w := &writer{path: name, file: f, from: maxSize - size}
+	offset, _, err := w.append(&r, false)
+	must(t, err)
+	check(t, "the last place", maxSize-size, refTo(offset, succeeded).offset())
+	if _, _, err = w.append(&r, false); err != errFull {
+		t.Errorf("behind the last place: %v, want %v", err, errFull)
+	}
+	check(t, "bytes to be written", size, int64(len(w.pending)))
+	if _, err := readAll(name, sized{f, maxSize + 1}, hashOf); err != errFull {
+		t.Errorf("a larger file: %v, want %v", err, errFull)
+	}
+	must(t, f.Close())
+}
+
+// sized is a file of some size.
+type sized struct {
+	disk.File
+	size int64
+}
+
+func (s sized) Size() (int64, error) { return s.size, nil }

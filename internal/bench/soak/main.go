@@ -111,8 +111,8 @@ func soak(ctx context.Context, cfg config, stdout io.Writer) (err error) {
 	after := settle(idle)
 	fmt.Fprintf(stdout, "Told the truth of all %d records. Memory: %.1f MiB after a tenth, %.1f MiB at the end. Left: %d files and %d goroutines more than without it.\n",
 		cfg.n, float64(early.memory)/(1<<20), float64(late.memory)/(1<<20), after.files-idle.files, after.goroutines-idle.goroutines)
-	// The journal knows each key, in 24 bytes at most.
-	keys := uint64(cfg.n) * 24
+	// The journal knows each key, in 18 bytes at most.
+	keys := uint64(cfg.n) * 18
 	switch {
 	case late.memory > early.memory*3/2+keys:
 		return fmt.Errorf("memory has grown from %d to %d bytes", early.memory, late.memory)
