@@ -12,10 +12,10 @@ import (
 
 // book is what is known of the keys: where the last record of each is.
 type book struct {
-	index  index
+	index  *index
 	counts [windrow.Unknown + 1]int // keys in each state
 	hash   func(string) uint32
-	near   place // what fetch has read, so that it does
+	near   place // what was fetched last, so that it is
 	read   func(offset int64) (record, error)
 }
 
@@ -39,30 +39,63 @@ func (b *book) note(r *record, offset int64) error {
 	return nil
 }
 
-// fetch has the places of keys that are about to be noted at hand, all at once.
-func (b *book) fetch(entries []windrow.JournalEntry) {
-	for i := range entries {
-		b.near ^= b.index.fetch(b.hash(entries[i].Key))
+// move makes to the last record of a key whose last record was at before, 0 for none, after a look whether that is so. It
+// speaks of others, too.
+func (b *book) move(key string, before int64, to ref, others []string) error {
+	hash := b.hash(key)
+	if before == 0 {
+		if err := b.isNew(key, hash, to, others); err != nil {
+			return err
+		}
 	}
+	return b.make(change{hash, before, to})
 }
 
-// move makes to the last record of a key whose last record was at before, 0 for none. It speaks of others, too.
-func (b *book) move(key string, before int64, to ref, others []string) error {
-	h := b.hash(key)
-	if before != 0 {
-		old, ok := b.index.replace(h, before, to)
+// change says that the last record of a key with a hash, which was at before, 0 for none, is another.
+type change struct {
+	hash   uint32
+	before int64
+	to     ref
+}
+
+// make makes a change.
+func (b *book) make(c change) error {
+	if c.before != 0 {
+		old, ok := b.index.replace(c.hash, c.before, c.to)
 		if !ok {
 			return errLost
 		}
 		b.counts[old.state()]--
 	} else {
-		if err := b.isNew(key, h, to, others); err != nil {
+		b.index.add(c.hash, c.to)
+	}
+	b.counts[c.to.state()]++
+	return nil
+}
+
+// makeAll makes changes while others may search.
+func (b *book) makeAll(changes []change) error {
+	b.index.mu.Lock()
+	defer b.index.mu.Unlock()
+	for _, c := range changes {
+		if err := b.make(c); err != nil {
 			return err
 		}
-		b.index.add(h, to)
 	}
-	b.counts[to.state()]++
 	return nil
+}
+
+// distinct returns how many of the changes from the first one on are sure to be of different keys.
+func distinct(changes []change) int {
+	var seen [16]uint64 // a bit for each hash, or for several
+	for i, c := range changes {
+		word, bit := &seen[c.hash>>6%16], uint64(1)<<(c.hash%64)
+		if *word&bit != 0 {
+			return i
+		}
+		*word |= bit
+	}
+	return len(changes)
 }
 
 // isNew returns an error if there is a record of a key before the one to which to refers, or if it is one of the others.
@@ -86,10 +119,15 @@ func (b *book) isNew(key string, hash uint32, to ref, others []string) error {
 	return nil
 }
 
-// last returns the last record of a key, and where it is; 0 when there is none.
-func (b *book) last(key string) (record, int64, error) {
+// last returns where the last record of a key with that hash is; 0 when there is none.
+func (b *book) last(key string, hash uint32) (int64, error) {
 	var few [4]ref
-	return b.lastOf(key, b.index.appendTo(few[:0], b.hash(key)))
+	refs := b.index.appendTo(few[:0], hash)
+	if len(refs) == 0 {
+		return 0, nil
+	}
+	_, at, err := b.lastOf(key, refs)
+	return at, err
 }
 
 // lastOf returns the last record of a key of those that its hash may mean. Of those that speak of the key it is the

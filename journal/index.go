@@ -2,6 +2,8 @@ package journal
 
 import (
 	"iter"
+	"sync"
+	"sync/atomic"
 
 	"github.com/windrow-go/windrow"
 )
@@ -24,6 +26,10 @@ func (r ref) state() windrow.State { return windrow.State(r & 7) }
 //
 // It is many small tables, so that none grows for long, and they do not all need twice the space while they do.
 type index struct {
+	// mu is held by those who change the index while others search. Who keeps it from being changed in another way need
+	// not hold it for a search.
+	mu     sync.Mutex
+	any    atomic.Bool // there is something: who only searches for what is not there need not wait
 	tables [256]table
 }
 
@@ -48,8 +54,8 @@ func (p place) ref() ref { return ref(p & (1<<refBits - 1)) }
 // is reports whether the place is one of the hash. Its tag is.
 func (p place) is(hash uint32) bool { return p>>refBits == place(uint16(hash>>8)) }
 
-// hash returns what the table knows of the hash of place i: all but the bits that chose the table.
-func (t *table) hash(i int) uint32 { return uint32(t.places[i]>>refBits)<<8 | uint32(t.tags[i]) }
+// hash returns what is known of the hash of a place with a tag: all but the bits that chose the table.
+func (p place) hash(tag uint8) uint32 { return uint32(p>>refBits)<<8 | uint32(tag) }
 
 // kept is the hash as the tables have it: no tag is zero.
 func kept(hash uint32) uint32 {
@@ -78,21 +84,25 @@ func (t *table) after(i int) int {
 	return 0
 }
 
-// fetch reads the place where the search for a hash begins. Places are far from each other in memory: to read those of
-// many hashes first, one right after the other, takes little longer than one of them, as nothing waits for what was read.
-func (x *index) fetch(hash uint32) place {
-	t := x.of(hash)
-	if len(t.tags) == 0 {
-		return 0
+// fetch reads the places where the searches for what is to change begin. They are far from each other in memory: to read
+// many, one right after the other, takes little longer than one of them, as nothing waits for what was read.
+func (x *index) fetch(changes []change) (near place) {
+	for _, c := range changes {
+		if t := x.of(c.hash); len(t.tags) > 0 {
+			i := t.home(kept(c.hash))
+			near ^= t.places[i] ^ place(t.tags[i])
+		}
 	}
-	i := t.home(kept(hash))
-	return t.places[i] ^ place(t.tags[i])
+	return near
 }
 
 // add notes a record of a key that has none.
 func (x *index) add(hash uint32, r ref) {
 	hash = kept(hash)
 	t := x.of(hash)
+	if t.used == 0 {
+		x.any.Store(true)
+	}
 	if (t.used+1)*5 > len(t.tags)*4 {
 		t.grow()
 	}
@@ -110,11 +120,11 @@ func (t *table) put(hash uint32, r ref) {
 
 func (t *table) grow() {
 	n := max(smallest, len(t.tags)+len(t.tags)/2)
-	old := *t
-	*t = table{tags: make([]uint8, n), places: make([]place, n)}
-	for i, tag := range old.tags {
+	tags, places := t.tags, t.places
+	t.tags, t.places, t.used = make([]uint8, n), make([]place, n), 0
+	for i, tag := range tags {
 		if tag != 0 {
-			t.put(old.hash(i), old.places[i].ref())
+			t.put(places[i].hash(tag), places[i].ref())
 		}
 	}
 }
@@ -153,6 +163,16 @@ func (x *index) appendTo(refs []ref, hash uint32) []ref {
 		refs = append(refs, p.ref())
 	}
 	return refs
+}
+
+// find is appendTo while others may change the index.
+func (x *index) find(refs []ref, hash uint32) []ref {
+	if !x.any.Load() {
+		return refs
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.appendTo(refs, hash)
 }
 
 // all yields what is known, in no order.

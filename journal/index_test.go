@@ -94,7 +94,7 @@ func TestIndexMemory(t *testing.T) {
 		table := &x.tables[i]
 		for at, tag := range table.tags {
 			if tag != 0 {
-				far += (at - table.home(table.hash(at)) + len(table.tags)) % len(table.tags)
+				far += (at - table.home(table.places[at].hash(tag)) + len(table.tags)) % len(table.tags)
 			}
 		}
 	}
@@ -118,22 +118,20 @@ func BenchmarkIndex(b *testing.B) {
 		for n := range keys {
 			x.add(r.Uint32(), refTo(int64(n+1), succeeded))
 		}
-		var hashes [64]uint32
+		var changes [64]change
 		var few [4]ref
 		for _, fetched := range []bool{false, true} {
 			b.Run(fmt.Sprintf("keys=%d/fetched=%t", keys, fetched), func(b *testing.B) {
 				var near place
 				for b.Loop() {
-					for i := range hashes {
-						hashes[i] = r.Uint32()
+					for i := range changes {
+						changes[i].hash = r.Uint32()
 					}
 					if fetched {
-						for _, h := range hashes {
-							near ^= x.fetch(h)
-						}
+						near ^= x.fetch(changes[:])
 					}
-					for _, h := range hashes {
-						x.appendTo(few[:0], h)
+					for _, c := range changes {
+						x.appendTo(few[:0], c.hash)
 					}
 				}
 				runtime.KeepAlive(near)

@@ -46,7 +46,7 @@ func (j *Journal) intend(in windrow.JournalIntent) (*group, error) {
 	}
 	r := record{intent: true, keys: slices.Clone(in.Keys), tries: in.Attempt, idem: in.IdempotencyKey, handle: in.Handle}
 	for i, key := range r.keys {
-		before, err := j.lastOf(key)
+		before, err := j.lastOf(key, j.book.hash(key))
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (j *Journal) intend(in windrow.JournalIntent) (*group, error) {
 			r.before[i] = before
 		}
 	}
-	at, g, err := j.write(&r, true)
+	at, g, err := j.write(&r)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 			r.before[i], moved = f.last, true
 			continue
 		}
-		_, at, err := j.book.last(key)
+		at, err := j.book.last(key, j.book.hash(key))
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +140,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 	if !moved {
 		return nil, errNoIntent(idempotencyKey)
 	}
-	at, g, err := j.write(&r, true)
+	at, g, err := j.write(&r)
 	if err == nil && f != nil {
 		f.last = at
 	}

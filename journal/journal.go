@@ -183,9 +183,10 @@ func (j *Journal) Find(key string) (windrow.JournalEntry, error) {
 		return none, err
 	}
 	var few [4]ref
-	j.mu.Lock()
-	refs := j.book.index.appendTo(few[:0], j.book.hash(key))
-	j.mu.Unlock()
+	refs := j.book.index.find(few[:0], j.book.hash(key))
+	if len(refs) == 0 {
+		return none, nil
+	}
 	last, at, err := j.book.lastOf(key, refs)
 	if err != nil || at == 0 {
 		return none, err
@@ -232,40 +233,59 @@ func (j *Journal) Record(entries ...windrow.JournalEntry) error {
 }
 
 func (j *Journal) record(entries []windrow.JournalEntry) error {
+	var few [64]change
+	changes := few[:0]
+	for i := range entries {
+		changes = append(changes, change{hash: j.book.hash(entries[i].Key)})
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.writable(); err != nil {
 		return err
 	}
-	j.book.fetch(entries)
-	for _, e := range entries {
-		before, err := j.lastOf(e.Key)
-		if err != nil {
+	for len(entries) > 0 {
+		n := distinct(changes)
+		if err := j.recordDistinct(entries[:n], changes[:n]); err != nil {
 			return err
 		}
-		r := record{key: e.Key, previous: before, state: e.State, reason: e.Reason, id: e.ID, fingerprint: e.Fingerprint}
-		if _, _, err := j.write(&r, false); err != nil {
-			return err
-		}
-		j.ended(e.Key)
+		entries, changes = entries[n:], changes[n:]
 	}
 	return nil
 }
 
-// lastOf returns where the last record of a key is, 0 when there is none. The lock is held.
-func (j *Journal) lastOf(key string) (int64, error) {
+// recordDistinct records entries of which no two are of one key. The lock is held.
+func (j *Journal) recordDistinct(entries []windrow.JournalEntry, changes []change) (err error) {
+	j.book.near = j.book.index.fetch(changes)
+	for i := range entries {
+		if changes[i].before, err = j.lastOf(entries[i].Key, changes[i].hash); err != nil {
+			return err
+		}
+	}
+	n, failed := j.w.appendEnds(entries, changes)
+	if err := j.book.makeAll(changes[:n]); err != nil {
+		return err
+	}
+	for i := range entries[:n] {
+		j.ended(entries[i].Key)
+	}
+	return failed
+}
+
+// lastOf returns where the last record of a key with that hash is, 0 when there is none. The lock is held.
+func (j *Journal) lastOf(key string, hash uint32) (int64, error) {
 	if f := j.open[key]; f != nil {
 		return f.last, nil
 	}
-	_, at, err := j.book.last(key)
-	return at, err
+	return j.book.last(key, hash)
 }
 
-// write appends a record and notes it. The lock is held.
-func (j *Journal) write(r *record, durable bool) (offset int64, g *group, err error) {
-	if offset, g, err = j.w.append(r, durable); err != nil {
+// write appends an intent and notes it. The lock is held.
+func (j *Journal) write(r *record) (offset int64, g *group, err error) {
+	if offset, g, err = j.w.append(r); err != nil {
 		return 0, nil, err
 	}
+	j.book.index.mu.Lock()
+	defer j.book.index.mu.Unlock()
 	return offset, g, j.book.note(r, offset)
 }
 

@@ -31,7 +31,7 @@ func readAll(path string, f disk.File, hash func(string) uint32) (*contents, err
 		return nil, errFull
 	}
 	c := &contents{size: size}
-	c.book = book{hash: hash, read: (&reader{path: path, read: f.ReadAt}).record}
+	c.book = book{index: new(index), hash: hash, read: (&reader{path: path, read: f.ReadAt}).record}
 	s := scan(f, size)
 	for {
 		line, offset, err := s.next()

@@ -6,8 +6,10 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
@@ -37,7 +39,8 @@ type writer struct {
 	waits    uint64 // how often somebody was to wait for what he appended
 	deadline *time.Timer
 	closed   bool
-	err      error // of the disk, for good
+	err      error       // of the disk, for good
+	refusing atomic.Bool // closed, or err is set
 }
 
 // group is what is made durable together.
@@ -61,30 +64,49 @@ func (g *group) wait(ctx context.Context) error {
 	}
 }
 
-// append appends a record for later, and returns where it will be. When durable is set it returns the group that makes
-// it so.
-func (w *writer) append(r *record, durable bool) (offset int64, g *group, err error) {
+// append appends a record for later, and returns where it will be, and the group that makes it durable.
+func (w *writer) append(r *record) (offset int64, g *group, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.refusal(); err != nil {
+	if offset, err = w.add(r); err != nil {
 		return 0, nil, err
+	}
+	w.waits++
+	return offset, w.join(), nil
+}
+
+// appendEnds appends records for later of how keys have ended, and notes where they will be. It returns how many it has
+// appended: all, unless there is an error.
+func (w *writer) appendEnds(entries []windrow.JournalEntry, changes []change) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, e := range entries {
+		r := record{key: e.Key, previous: changes[i].before, state: e.State, reason: e.Reason, id: e.ID, fingerprint: e.Fingerprint}
+		offset, err := w.add(&r)
+		if err != nil {
+			return i, err
+		}
+		changes[i].to = refTo(offset, e.State)
+	}
+	return len(entries), nil
+}
+
+// add appends a record. The lock is held.
+func (w *writer) add(r *record) (offset int64, err error) {
+	if err := w.refusal(); err != nil {
+		return 0, err
 	}
 	start := len(w.pending)
 	line := appendRecord(append(w.pending, room...), r)
 	if size := len(line) - start + 1; size > maxRecord {
-		return 0, nil, fmt.Errorf("journal: a record of %d bytes is more than the %d that fit", size, maxRecord)
+		return 0, fmt.Errorf("journal: a record of %d bytes is more than the %d that fit", size, maxRecord)
 	}
 	if w.from+int64(len(line)) >= maxSize {
-		return 0, nil, errFull
+		return 0, errFull
 	}
-	offset = w.from + int64(start)
 	w.pending = seal(line, start, w.lines)
 	w.lines++
-	if durable {
-		w.waits++
-		g = w.join()
-	}
-	return offset, g, nil
+	return w.from + int64(start), nil
 }
 
 // begin makes the header durable, which is the first line.
@@ -112,6 +134,9 @@ func (w *writer) refusal() error {
 
 // refuses returns why nothing can be appended.
 func (w *writer) refuses() error {
+	if !w.refusing.Load() {
+		return nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.refusal()
@@ -173,6 +198,7 @@ func (w *writer) work() {
 		w.mu.Lock()
 		if g.err = err; err != nil {
 			w.err = err
+			w.refusing.Store(true)
 		}
 		w.flight, w.spare = nil, lines[:0]
 		if cap(w.spare) > groupKept {
@@ -264,6 +290,7 @@ func (w *writer) close() error {
 		return nil
 	}
 	w.closed = true
+	w.refusing.Store(true)
 	g := w.current
 	if w.next != nil || len(w.pending) > 0 {
 		g = w.join()

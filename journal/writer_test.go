@@ -68,10 +68,10 @@ func TestFull(t *testing.T) {
 	r := record{key: "a", state: succeeded}
 	size := int64(len(room) + len(appendRecord(nil, &r)) + 1)
 	w := &writer{path: name, file: f, from: maxSize - size}
-	offset, _, err := w.append(&r, false)
+	offset, err := w.add(&r)
 	must(t, err)
 	check(t, "the last place", maxSize-size, refTo(offset, succeeded).offset())
-	if _, _, err = w.append(&r, false); err != errFull {
+	if _, err = w.add(&r); err != errFull {
 		t.Errorf("behind the last place: %v, want %v", err, errFull)
 	}
 	check(t, "bytes to be written", size, int64(len(w.pending)))
