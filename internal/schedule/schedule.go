@@ -61,9 +61,17 @@ func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial 
 
 // duplicates applies the policy to the items with equal keys.
 func (s *Schedule) duplicates(keys []string, is func(int) bool, policy Policy, serial bool, skip map[int]bool) {
-	latest := make(map[string]int, len(keys))
+	latest := make(map[string]int, min(len(keys), inPart))
+	suspect := func(int) bool { return true }
+	if len(keys) > inPart {
+		hashes, repeated := suspects(keys)
+		if len(repeated) == 0 {
+			return
+		}
+		suspect = func(i int) bool { return repeated[hashes[i]] }
+	}
 	for i, key := range keys {
-		if key == "" || !is(i) {
+		if key == "" || !is(i) || !suspect(i) {
 			continue
 		}
 		before, twice := latest[key]
