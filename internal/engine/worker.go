@@ -219,7 +219,7 @@ func (w *worker) callSpan() (end bool) {
 			continue
 		}
 		attempt := tries.at(pos - w.first)
-		if intend && !r.intend(attempt, []int{item}) {
+		if intend && r.delicate(item) && !r.intend(attempt, []int{item}) {
 			w.span.lo = pos // it is not sent
 			return true
 		}
@@ -410,13 +410,16 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 	return err
 }
 
-// intend has somebody remember that items are about to be sent, if they must not be sent twice, or only with the same
-// members. It reports false when that failed: then nothing may leave.
+// delicate reports whether an item must not be sent twice, or only together with the same ones.
+func (r *Run) delicate(item int) bool {
+	t := r.traits(item)
+	return !t.Read && (!t.Repeatable || t.WholeOnly)
+}
+
+// intend has somebody remember that items are about to be sent, if any of them is delicate. It reports false when that
+// failed: then nothing may leave.
 func (r *Run) intend(a *Attempt, items []int) bool {
-	if !slices.ContainsFunc(items, func(i int) bool {
-		t := r.traits(i)
-		return !t.Read && (!t.Repeatable || t.WholeOnly)
-	}) {
+	if !slices.ContainsFunc(items, r.delicate) {
 		return true
 	}
 	if err := r.cfg.Hooks.Intend(a, items); err != nil {
