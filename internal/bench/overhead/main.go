@@ -5,7 +5,7 @@
 //	go run ./internal/bench/overhead [flags]
 //
 //	-n items           items of the calls that do nothing (default 1000000); the other workloads shrink with it
-//	-reps rounds       measured runs of each contender (default 7)
+//	-reps rounds       measured runs of each contender (default 7); twice as many where the figures vary most
 //	-concurrency list  concurrencies of the calls that do nothing (default 8,64)
 //	-case list         only these workloads, by name or the beginning of one (default all)
 //	-json              print one JSON object in place of the tables
@@ -123,7 +123,7 @@ func (set settings) measureAll(ctx context.Context, stdout, stderr io.Writer) in
 
 // measure does one workload in all its ways, side by side.
 func measure(ctx context.Context, set settings, w workload) (section, error) {
-	report, err := ratio.Measure(ctx, w.cases(), ratio.Config{Items: w.size(set.share), Rounds: set.rounds, Baselines: w.baselines})
+	report, err := ratio.Measure(ctx, w.cases(), ratio.Config{Items: w.size(set.share), Rounds: w.rounds(set.rounds), Baselines: w.baselines})
 	if err != nil {
 		return section{}, err
 	}

@@ -19,9 +19,10 @@ func noopRun(concurrency int) workload {
 		return func(items int) (ratio.Work, error) { return prepare(newJob(items, concurrency, noop)), nil }
 	}
 	return workload{
-		name:  fmt.Sprintf("run-%d", concurrency),
-		about: fmt.Sprintf("Run, calls that do nothing, concurrency %d", concurrency),
-		items: 1_000_000,
+		name:   fmt.Sprintf("run-%d", concurrency),
+		about:  fmt.Sprintf("Run, calls that do nothing, concurrency %d", concurrency),
+		items:  1_000_000,
+		longer: true,
 		contenders: []contender{
 			{"limit", false, of(limit)},
 			{"errgroup", true, of(group)},

@@ -264,7 +264,7 @@ func TestRunPrintsATableForEachWorkload(t *testing.T) {
 		t.Fatalf("status %d, stderr %q", status, &stderr)
 	}
 	for _, want := range []string{
-		"run-2: Run, calls that do nothing, concurrency 2\n500 items, medians of 1 rounds", "run-3: ", "x limit", "(best peer)", "\nerrgroup ",
+		"run-2: Run, calls that do nothing, concurrency 2\n500 items, medians of 2 rounds", "run-3: ", "x limit", "(best peer)", "\nerrgroup ",
 	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, &stdout)

@@ -23,9 +23,10 @@ func slowHeads() workload {
 		return func(items int) (ratio.Work, error) { return streaming(run)(items), nil }
 	}
 	return workload{
-		name:  "slow",
-		about: "Stream in order, 1 % of the calls take 20 times as long as the others (1 ms), concurrency 50",
-		items: 20_000,
+		name:   "slow",
+		about:  "Stream in order, 1 % of the calls take 20 times as long as the others (1 ms), concurrency 50",
+		items:  20_000,
+		longer: true,
 		contenders: []contender{
 			{"unordered hand loop", false, of(slowLoop)},
 			{"windrow", false, of(func(items int, c *consumer) {

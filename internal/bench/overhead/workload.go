@@ -12,6 +12,7 @@ type workload struct {
 	about      string // what is done, for the heading of its table
 	items      int    // at the full size
 	least      int    // items below which the work makes no sense; 0 means 1
+	longer     bool   // takes twice the rounds: it varies by more than it is from its goal
 	contenders []contender
 	baselines  []string // contenders that the others are compared with, beside the best peer; none means the first
 	goals      []ratio.Goal
@@ -27,6 +28,14 @@ type contender struct {
 // size is how many items are handled at a share of the full size.
 func (w workload) size(share float64) int {
 	return max(1, w.least, int(share*float64(w.items)))
+}
+
+// rounds is in how many rounds it is measured where the others are in so many.
+func (w workload) rounds(others int) int {
+	if w.longer {
+		return 2 * others
+	}
+	return others
 }
 
 // cases are the contenders in the form in which they are measured.
