@@ -649,6 +649,32 @@ func TestStreamSerialisesEqualKeys(t *testing.T) {
 	}
 }
 
+// Of items that end together each lets go of its key: the next with it, later in the stream, is sent, or is known to be
+// done where there is a journal.
+func TestStreamOfFastCallsLetsGoOfKeys(t *testing.T) {
+	t.Parallel()
+	const keys, n = 5000, 15_000 // more keys than fit into the window
+	for _, journal := range []*memory{nil, newMemory()} {
+		synctest.Test(t, func(t *testing.T) {
+			opts := []windrow.Option{windrow.Concurrency(4), windrow.Repeatable()}
+			if journal != nil {
+				opts = append(opts, windrow.WithJournal(journal))
+			}
+			p := windrow.NewBatchProcessor(func(_ context.Context, i int) (int, error) { return i, nil }, opts...)
+			p.Key = func(i int) string { return fmt.Sprint(i % keys) }
+			for res, err := range p.Stream(t.Context(), count(n, nil)).All() {
+				want, why := windrow.Succeeded, windrow.NoReason
+				if journal != nil && res.Index >= keys {
+					want, why = windrow.Skipped, windrow.ReasonDoneBefore
+				}
+				if err != nil || res.State != want || res.Reason != why {
+					t.Fatalf("item %d is %v (%v), want %v: %v", res.Index, res.State, res.Reason, want, err)
+				}
+			}
+		})
+	}
+}
+
 // A cancel in the middle leaves every pulled item with a result of its own.
 func TestStreamCancelKeepsTheInvariant(t *testing.T) {
 	t.Parallel()

@@ -353,6 +353,7 @@ func TestRecordThatIsTooLong(t *testing.T) {
 		return keys
 	}
 	check(t, "known", "abcdeg", known())
+	check(t, "counts", [5]int{succeeded: 6}, j.book.counts)
 	must(t, j.Close())
 	j = start(t, d)
 	check(t, "known when it is opened again", "abcdeg", known())

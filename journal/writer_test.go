@@ -67,7 +67,11 @@ func TestFull(t *testing.T) {
 	must(t, err)
 	r := record{key: "a", state: succeeded}
 	size := int64(len(room) + len(appendRecord(nil, &r)) + 1)
-	w := &writer{path: name, file: f, from: maxSize - size}
+	w := &writer{path: name, file: f, from: maxSize - size + 1}
+	if _, err := w.add(&r); err != errFull {
+		t.Errorf("a byte behind the last place: %v, want %v", err, errFull)
+	}
+	w.from--
 	offset, err := w.add(&r)
 	must(t, err)
 	check(t, "the last place", maxSize-size, refTo(offset, succeeded).offset())
