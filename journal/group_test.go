@@ -344,19 +344,19 @@ func TestRecordThatIsTooLong(t *testing.T) {
 		}
 	}
 	must(t, j.Record(entry("g", succeeded)))
-	known := func() (keys string) {
-		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+	known := func(of ...string) (keys string) {
+		for _, key := range of {
 			if stateOf(t, j, key) == succeeded {
 				keys += key
 			}
 		}
 		return keys
 	}
-	check(t, "known", "abcdeg", known())
+	check(t, "known", "eg", known("e", "f", "g"))
 	check(t, "counts", [5]int{succeeded: 6}, j.book.counts)
 	must(t, j.Close())
 	j = start(t, d)
-	check(t, "known when it is opened again", "abcdeg", known())
+	check(t, "known when it is opened again", "abcdeg", known("a", "b", "c", "d", "e", "f", "g"))
 	must(t, j.Close())
 }
 
