@@ -15,6 +15,7 @@
 //	go run ./internal/bench/crash              # an import that is killed again and again
 //	go run ./internal/bench/soak               # millions of records, to a server that misbehaves
 //	go run ./internal/bench/limits             # the limiter against servers that tell it nothing
+//	go run ./internal/bench/outage -check      # servers that are down, flaky or killed, and records that never pass
 //	go run ./internal/bench/headtohead         # through a real nginx, and a real PocketBase, that limit
 //	go test -run='^$' -bench=. ./internal/bench/...
 //
