@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/jsonform"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -165,13 +166,13 @@ func check(o windrow.Operation) error {
 		return &windrow.FieldError{Field: "Kind", Message: "must be create, update, delete or get: the server knows no upsert"}
 	}
 	err := o.Validate()
-	switch o.Resource {
-	case "":
+	switch {
+	case o.Resource == "":
 		err = errors.Join(err, &windrow.FieldError{Field: "Resource", Message: "is required: the name of the collection"})
-	case ".", "..":
+	case segment.Problem(o.Resource) != "":
 		err = errors.Join(err, &windrow.FieldError{Field: "Resource", Message: "must be the name of a collection, and no dot segment"})
 	}
-	if o.ID == "." || o.ID == ".." {
+	if o.ID != "" && segment.Problem(o.ID) != "" {
 		err = errors.Join(err, errID)
 	}
 	if (o.Kind == windrow.OpCreate || o.Kind == windrow.OpUpdate) && o.Data != nil {
@@ -252,14 +253,12 @@ type Updated struct {
 
 // path returns the path of a collection, or of an object in it.
 func path(collection string, id ...string) (string, error) {
-	switch collection {
-	case "", ".", "..":
+	if segment.Problem(collection) != "" {
 		return "", windrow.Fatal(errors.New("appery: the collection has no name: give one such as Labels"))
 	}
 	parts := []string{"/collections", url.PathEscape(collection)}
 	for _, id := range id {
-		switch id {
-		case "", ".", "..":
+		if segment.Problem(id) != "" {
 			return "", invalid(errID)
 		}
 		parts = append(parts, url.PathEscape(id))

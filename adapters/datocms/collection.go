@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -57,11 +58,8 @@ func (c *collection) pathOf(id string) (string, error) {
 	if err := c.ready(); err != nil {
 		return "", err
 	}
-	switch id {
-	case "":
-		return "", invalid("the id is empty: it would name the whole collection")
-	case ".", "..":
-		return "", invalid("the id is a dot segment: it would name another path (RFC 3986 section 5.2.4)")
+	if problem := segment.Problem(id); problem != "" {
+		return "", invalid("the id " + problem)
 	}
 	return c.path + "/" + url.PathEscape(id), nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -49,6 +50,9 @@ func (c *Client) request(ctx context.Context, r rest.Request) (*document, error)
 
 // jobResult asks for the result of a job that the request has begun. As long as the job runs there is none.
 func (c *Client) jobResult(ctx context.Context, job string, r rest.Request) (ended, error) {
+	if problem := segment.Problem(job); problem != "" { // the job runs: it is its name that says nothing
+		return ended{err: windrow.Ambiguous(errors.New("datocms: the id of the job " + problem))}, nil
+	}
 	doc, err := c.ask(ctx, rest.Request{Path: "/job-results/" + url.PathEscape(job)})
 	if errors.Is(err, windrow.ErrNotFound) {
 		return ended{}, windrow.Pending(0)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -218,13 +219,12 @@ func unwrap(data json.RawMessage) json.RawMessage {
 
 // dataPath returns the path of an object, or of what is below it.
 func dataPath(object string, below ...string) (string, error) {
-	if object == "" || object == "." || object == ".." {
+	if segment.Problem(object) != "" {
 		return "", windrow.Fatal(errors.New("objectstack: the object has no name: give one such as account"))
 	}
 	parts := []string{"/data", url.PathEscape(object)}
 	for _, name := range below {
-		switch name {
-		case "", ".", "..":
+		if segment.Problem(name) != "" {
 			return "", invalid(refuse("id", "is required, and no dot segment"))
 		}
 		parts = append(parts, url.PathEscape(name))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 )
 
 // Client makes requests to one JSON API. Make one with [New]. It may be used from many goroutines.
@@ -69,6 +70,8 @@ func parseBase(baseURL string) (*url.URL, error) {
 		problem = "holds a user name: use WithHeader or WithToken for credentials"
 	case root.RawQuery != "" || root.ForceQuery || root.Fragment != "":
 		problem = "has a query or a fragment: give these with each request"
+	case segment.HasDots(root.Path):
+		problem = "has a dot segment in its path: write out the path that it names"
 	default:
 		root.Host = strings.TrimSuffix(root.Host, ":") // an empty port
 		return root, nil
@@ -133,17 +136,20 @@ func (c *Client) Limiter() *windrow.Limiter { return c.transport.Limiter }
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// url returns the URL of a path, which is escaped where it has to be.
+// url returns the URL of a path, in which what is not escaped yet is escaped where it has to be.
 func (c *Client) url(path string, query url.Values) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") && (path != "" || c.base == "") {
 		path = "/" + path
 	}
 	plain, err := url.PathUnescape(c.base + path)
-	if err != nil || strings.ContainsAny(path, "?#") {
+	switch {
+	case err != nil || strings.ContainsAny(path, "?#"):
 		return nil, invalid(errors.New("rest: the path is not one: escape ids with url.PathEscape, and give the query by itself"))
+	case segment.HasDots(plain):
+		return nil, invalid(errors.New("rest: the path has a dot segment: it would name another path (RFC 3986 section 5.2.4)"))
 	}
 	u := c.root
-	u.Path, u.RawPath, u.RawQuery = plain, c.base+path, query.Encode()
+	u.Path, u.RawPath, u.RawQuery = plain, c.base+segment.Escape(path), query.Encode()
 	return &u, nil
 }
 
@@ -156,7 +162,8 @@ func invalid(err error) error {
 type Request struct {
 	// Method defaults to GET.
 	Method string
-	// Path is what follows the base URL, escaped where needed (see [url.PathEscape]) and without a query.
+	// Path is what follows the base URL, escaped where needed (see [url.PathEscape]) and without a query. A path with a dot
+	// segment, escaped or not, is refused.
 	Path string
 	// Query is what follows the path.
 	Query url.Values

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -119,10 +120,14 @@ func (c *Client) receive(x *exchange, out any) (*Response, error) {
 func (c *Client) read(res *http.Response) ([]byte, error) {
 	defer res.Body.Close()
 	var buf bytes.Buffer
-	if n := res.ContentLength; n > 0 && n <= c.cfg.maxBody {
+	if n := res.ContentLength; n > 0 && n <= min(c.cfg.maxBody, defaultMaxBody) { // more than that has to come first
 		buf.Grow(int(n) + bytes.MinRead) // ReadFrom wants room to see the end
 	}
-	n, err := buf.ReadFrom(io.LimitReader(res.Body, c.cfg.maxBody+1))
+	limit := c.cfg.maxBody
+	if limit < math.MaxInt64 {
+		limit++ // to see that there is more
+	}
+	n, err := buf.ReadFrom(io.LimitReader(res.Body, limit))
 	if n > c.cfg.maxBody {
 		return buf.Bytes(), ErrAnswerTooLong // closing it without draining cuts the connection: the rest may be endless
 	}

@@ -9,10 +9,14 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/segment"
 )
 
 // Resource is a collection of records at one path. In is what is sent, and Out what comes back. It is what the verbs
 // of windrow take for records with ids of type string. Make one with [NewResource]. It may be used from many goroutines.
+//
+// An id is one segment of the path, escaped. One that is empty, or that has a dot segment, is refused before anything is
+// sent: servers decode paths before they tidy them.
 //
 // Each method makes one request, and none repeats it, the [WithTokenSource] case apart. For errors see [Client.Do].
 type Resource[In, Out any] struct {
@@ -184,11 +188,8 @@ func (r *Resource[In, Out]) pathOf(id string) (string, error) {
 	if err := r.ready(); err != nil {
 		return "", err
 	}
-	switch id {
-	case "":
-		return "", invalid(errors.New("rest: the id is empty: it would name the whole collection"))
-	case ".", "..":
-		return "", invalid(errors.New("rest: the id is a dot segment: it would name another path (RFC 3986 section 5.2.4)"))
+	if problem := segment.Problem(id); problem != "" {
+		return "", invalid(errors.New("rest: the id " + problem))
 	}
 	return r.path + "/" + url.PathEscape(id) + r.slash, nil
 }
