@@ -145,6 +145,59 @@ func TestRerunGoesOnAtTheStepThatFailed(t *testing.T) {
 	}
 }
 
+// What a step says after a Once is true of the step alone. The file is there: a step that was not done leaves its end in
+// doubt, and goes on where it failed; a refusal is the end of it; and before the Once nothing is in doubt.
+func TestAStepAfterOnceThatWasNotDone(t *testing.T) {
+	t.Parallel()
+	no := errors.New("no")
+	for _, tt := range []struct {
+		name  string
+		step  string // the one that fails
+		err   error
+		times int
+		state windrow.State
+		calls []string
+	}{
+		{"not done, then done", "publish", windrow.Transient(no), 1, windrow.Succeeded, []string{"put", "create", "publish", "publish"}},
+		{"never done", "publish", windrow.Transient(no), 100, windrow.Unknown, []string{"put", "create", "publish", "publish", "publish", "publish"}},
+		{"refused", "publish", windrow.Permanent(no), 100, windrow.Failed, []string{"put", "create", "publish"}},
+		{"not done before it", "put", windrow.Transient(no), 100, windrow.Failed, []string{"put", "put", "put"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var calls []string
+				left := tt.times
+				client := upload.ClientFunc(func(ctx context.Context, task *upload.Task) (done int, err error) {
+					do := func(name string) func(context.Context) (int, error) {
+						return func(context.Context) (int, error) {
+							calls = append(calls, name)
+							if name == tt.step && left > 0 {
+								left--
+								return 0, tt.err
+							}
+							return len(name), nil
+						}
+					}
+					if _, err = upload.Step(ctx, task, "put", do("put")); err != nil {
+						return 0, err
+					}
+					if _, err = upload.Once(ctx, task, "create", do("create")); err != nil {
+						return 0, err
+					}
+					return upload.Step(ctx, task, "publish", do("publish"))
+				})
+				res, err := upload.Files(t.Context(), client, files("f"), windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3}))
+				if r := res.At(0); r.State != tt.state || (err == nil) != (tt.state == windrow.Succeeded) {
+					t.Errorf("%v, error %v, want %v", r.State, err, tt.state)
+				}
+				if diff := cmp.Diff(tt.calls, calls); diff != "" {
+					t.Errorf("calls (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // A client of one request cannot tell whether a lost one arrived: it is looked up, and never sent again on a guess.
 func TestASingleRequestIsNeverRepeatedOnAGuess(t *testing.T) {
 	t.Parallel()
