@@ -216,6 +216,7 @@ func TestC12_C28_C29_MatchingResults(t *testing.T) {
 		{"ends with a failure, though told to go on", `{"id":"a","success":true},{"success":false}`, nil, []windrow.State{lost, lost, lost}, nil},
 		{"ends with a failure, as told", `{"id":"a","success":true},{"success":false}`, []windrow.Option{windrow.StopOnError()}, []windrow.State{ok, bad, no}, []string{"a"}},
 		{"ends with a success, though told to stop", `{"id":"a","success":true}`, []windrow.Option{windrow.StopOnError()}, []windrow.State{lost, lost, lost}, nil},
+		{"ends with a failure, as told, and one before is missing", `{"index":1,"success":false},` + row(2, "c"), []windrow.Option{windrow.StopOnError()}, []windrow.State{lost, bad, ok}, []string{"c"}},
 		{"nothing", ``, nil, []windrow.State{lost, lost, lost}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -98,6 +98,10 @@ func TestHoldCountsUnits(t *testing.T) {
 			return s
 		})
 		succeed(t, g, 0)
+		_, err := g.Acquire(t.Context(), time.Second, func(bool) int { return 5 }) // of which 4 are left
+		if pause, ok := errors.AsType[*gate.PauseError](err); !ok || pause.Wait != time.Minute {
+			t.Errorf("5 units: error %v, want a wait of 1m", err)
+		}
 		for _, tt := range []struct {
 			cost int
 			want time.Duration
