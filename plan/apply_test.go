@@ -287,6 +287,55 @@ func (c batchClient) UpdateBatch(ctx context.Context, in []windrow.Update[string
 	return all, nil
 }
 
+// brief is a server whose batch answers end early: what they leave out was not attempted.
+type brief struct {
+	batchClient
+	answers int // how many outcomes an answer has at most
+}
+
+func (c brief) Capabilities() windrow.Capabilities { return windrow.Capabilities{OmitsTail: true} }
+
+func (c brief) UpdateBatch(ctx context.Context, in []windrow.Update[string, article]) ([]windrow.Outcome[article], error) {
+	return c.batchClient.UpdateBatch(ctx, in[:min(c.answers, len(in))])
+}
+
+// A short answer is about the records that were sent: between them are those that needed nothing. Each ends once, and as
+// what it is, and none is sent a second time.
+func TestAShortAnswerKeepsItsPlaces(t *testing.T) {
+	t.Parallel()
+	for answers := 1; answers <= 5; answers++ {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, 7)
+			p := s.updates(t, withPrefix)
+			p.Current, p.LeaveChanged = s, true
+			for _, i := range []int{0, 3} { // they are as they are to be
+				s.records[p.Changes[i].ID] = p.Changes[i].Updated
+			}
+			s.records["a5"] = article{ID: "a5", Title: "of somebody else"}
+			res, err := plan.Apply(t.Context(), p, brief{batchClient{s}, answers})
+			if !errors.Is(err, plan.ErrChanged) {
+				t.Error(err)
+			}
+			var got []windrow.State
+			for r := range res.All() {
+				got = append(got, r.State)
+				if r.State == windrow.Succeeded && r.Value.ID != r.Input.ID {
+					t.Errorf("the value of %s is that of %s", r.Input.ID, r.Value.ID)
+				}
+			}
+			want := []windrow.State{
+				windrow.Skipped, windrow.Succeeded, windrow.Succeeded, windrow.Skipped, windrow.Succeeded, windrow.Failed, windrow.Succeeded,
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%d answers: states (-want +got):\n%s", answers, diff)
+			}
+			if diff := cmp.Diff([]string{"update a1", "update a2", "update a4", "update a6"}, s.calls("update")); diff != "" {
+				t.Errorf("%d answers: updates (-want +got):\n%s", answers, diff)
+			}
+		})
+	}
+}
+
 // A server that checks versions refuses by itself; a lost answer of one's own is not taken for somebody else's change.
 func TestVersionFromGoesWithTheUpdate(t *testing.T) {
 	t.Parallel()

@@ -121,9 +121,18 @@ func TestD21_D34_Chunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		began := time.Now()
+		var mu sync.Mutex
+		sent := map[time.Duration]int{}
+		w.api.Intercept(func(*http.Request) http.HandlerFunc {
+			mu.Lock()
+			defer mu.Unlock()
+			sent[time.Since(began)]++
+			return nil
+		})
 		if _, err := w.client.Todos.CreateMany(t.Context(), todos(120), bloomy.Chunks()); err != nil {
 			t.Error(err)
 		}
+		check(t, "sent", map[time.Duration]int{0: 50, time.Second: 50, 2 * time.Second: 20}, sent)
 		check(t, "took", 2*time.Second, time.Since(began)) // and none after the last
 	})
 }

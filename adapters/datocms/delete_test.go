@@ -152,6 +152,21 @@ func TestA46_MissingIDs(t *testing.T) {
 	})
 }
 
+// What the server says it deleted is what is gone: there is nothing to warn of, whether others were refused or not.
+func TestBulkDestroyThatCountsAllThatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{})
+		ids := fill(server, 5)
+		server.Refuse("destroy", "ITEM_LOCKED", ids[1])
+		res, _ := windrow.DeleteMany(t.Context(), articlesOf(client), ids)
+		check(t, "ends", []string{"succeeded", "failed", "succeeded", "succeeded", "succeeded"}, ends(res))
+		for r := range res.All() {
+			check(t, "warnings", nil, r.Warnings)
+		}
+	})
+}
+
 // The answer to a bulk operation is lost after it was carried out. The next attempt finds nothing: that was this run's
 // doing.
 func TestBulkDestroyWhoseAnswerIsLost(t *testing.T) {

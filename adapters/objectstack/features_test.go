@@ -165,6 +165,39 @@ func TestC17_C_n1_ValidateOnly(t *testing.T) {
 	}
 }
 
+// A server whose dry run writes, and chooses the id itself: the record is found under that id, and deleted. An id that
+// the server only names is no record.
+func TestC_n1_VerifyDryRunOfAServerThatChoosesIDs(t *testing.T) {
+	t.Parallel()
+	for _, writes := range []bool{true, false} {
+		w := start(t, &objectstacktest.Server{DryRuns: true})
+		var asked string
+		w.api.Intercept(func(req *http.Request) http.HandlerFunc {
+			if !strings.HasSuffix(req.URL.Path, "/batch") {
+				return nil
+			}
+			return func(rw http.ResponseWriter, req *http.Request) {
+				id := "chosen"
+				if writes {
+					id = w.fake.Add("account", objectstacktest.Record{"name": "sample"})
+				}
+				asked = "/data/account/" + id
+				reply(200, `{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"id":"`+id+`","success":true}]}`)(rw, req)
+			}
+		})
+		verified, err := w.client.VerifyDryRun(t.Context(), "account", account{Name: "sample"})
+		if verified == writes || err != nil || w.accounts.Capabilities().VerifiedDryRun != verified {
+			t.Errorf("it writes %t: verified %t, %v", writes, verified, err)
+		}
+		want := []string{"GET " + asked}
+		if writes {
+			want = append(want, "DELETE "+asked)
+		}
+		check(t, "requests", want, w.paths()[2:]) // after the batch, and the look at the id that was sent
+		check(t, "records", 0, len(w.fake.Records("account")))
+	}
+}
+
 // VerifyDryRun says so when it cannot tell.
 func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 	t.Parallel()
