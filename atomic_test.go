@@ -124,6 +124,50 @@ func TestA73_C14_AtomicIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// What was rolled back for another item's fault was not attempted, also when no attempt is left in which it could have
+// been sent again.
+func TestAtomicRollsBackAtTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	const bad, no = windrow.Failed, windrow.NotAttempted
+	brief := selectable
+	brief.OmitsTail = true
+	for _, tt := range []struct {
+		name string
+		caps windrow.Capabilities
+		each []error // of the answers
+		want []windrow.State
+	}{
+		{"told so", selectable, []error{errUndone, errServer, errUndone}, []windrow.State{no, bad, no}},
+		{"told so, and one is not sent", selectable, []error{errUndone, windrow.Transient(errServer), errUndone}, []windrow.State{no, bad, no}},
+		{"left out", brief, []error{errUndone, errServer}, []windrow.State{no, bad, no}},
+		{"all left out but one", brief, []error{errServer}, []windrow.State{bad, no, no}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t, nil)
+			f.batch = func(*call) ([]windrow.Outcome[string], error) {
+				out := make([]windrow.Outcome[string], len(tt.each))
+				for k, err := range tt.each {
+					out[k].Err = err
+				}
+				return out, nil
+			}
+			once := windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1})
+			s := createVerb.with("atomic", tt.caps).runBulk(t.Context(), f, ids(3), windrow.Atomic(), once)
+			if diff := cmp.Diff(tt.want, s.states); diff != "" {
+				t.Errorf("%s: states (-want +got):\n%s", tt.name, diff)
+			}
+			if len(f.calls) != 1 || !errors.Is(s.cause, windrow.ErrRolledBack) {
+				t.Errorf("%s: %d requests, cause %v", tt.name, len(f.calls), s.cause)
+			}
+			for i, state := range s.states {
+				if errors.Is(s.errs[i], windrow.ErrRolledBack) != (state == no) {
+					t.Errorf("%s: item %d is %v with the error %v", tt.name, i, state, s.errs[i])
+				}
+			}
+		})
+	}
+}
+
 // What was rolled back may be sent again, once the item to blame is corrected.
 func TestC14_RerunOfAnAtomicRun(t *testing.T) {
 	t.Parallel()
