@@ -188,6 +188,47 @@ func TestF55_SyncFails(t *testing.T) {
 	}
 }
 
+// F55: what a failed write or sync left in the file is cut off. Otherwise the next process would read it, since the system
+// has it in memory, and write behind it; and when the power fails then, there is a hole.
+func TestF55_WhatFailedIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []disktest.Kind{disktest.Write, disktest.Sync} {
+		d := &disktest.Disk{}
+		d.Fail = func(op disktest.Op) error {
+			if op.Kind != kind || op.Nth != 4 {
+				return nil
+			}
+			if kind == disktest.Write {
+				return &disktest.Short{Bytes: 10, Err: syscall.EIO}
+			}
+			return syscall.EIO
+		}
+		j := start(t, d)
+		must(t, j.Intend(t.Context(), intent("a")))
+		must(t, j.Intend(t.Context(), intent("b")))
+		before := d.Bytes(name)
+		check(t, "operations", 3, d.Count(kind))
+		if err := j.Intend(t.Context(), intent("c")); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		check(t, string(kind)+": the file", string(before), string(d.Bytes(name)))
+		_ = j.Close() // with the same error
+
+		next := d.Kill()
+		j = start(t, next)
+		check(t, "c", none, stateOf(t, j, "c"))
+		must(t, j.Intend(t.Context(), intent("d")))
+		for seed := range uint64(5) {
+			after := start(t, next.LosePower(rand.New(rand.NewPCG(seed, 1))))
+			for key, want := range map[string]windrow.State{"a": unknown, "b": unknown, "c": none, "d": unknown} {
+				check(t, string(kind)+": "+key, want, stateOf(t, after, key))
+			}
+			must(t, after.Close())
+		}
+		must(t, j.Close())
+	}
+}
+
 // F55: every later call says so.
 func TestF55_EveryCallSaysSo(t *testing.T) {
 	t.Parallel()
