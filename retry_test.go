@@ -735,6 +735,8 @@ func TestClassify(t *testing.T) {
 		{"409", status(409, 0), judged{Kind: windrow.KindResource}},
 		{"410", status(410, 0), judged{Kind: windrow.KindResource}},
 		{"413", status(413, 0), judged{Class: windrow.ClassTooLarge, Kind: windrow.KindValidation}},
+		{"414", status(414, 0), judged{Class: windrow.ClassTooLarge, Kind: windrow.KindValidation}},
+		{"431", status(431, 0), judged{Class: windrow.ClassTooLarge, Kind: windrow.KindValidation}},
 		{"422", status(422, 0), judged{Kind: windrow.KindValidation}},
 		{"423", status(423, 0), judged{Kind: windrow.KindResource}},
 		{"425", status(425, 0), transient},

@@ -31,7 +31,7 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Kind, v.NotFound = engine.Resource, true
 	case status == http.StatusConflict:
 		v.Kind, v.Exists = engine.Resource, true
-	case status == http.StatusRequestEntityTooLarge:
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
 		v.Class, v.Kind = engine.TooLarge, engine.Validation
 	case status == http.StatusUnprocessableEntity:
 		v.Kind, v.Exists = engine.Validation, true // some answer 422 where others answer 409
