@@ -107,6 +107,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	bad, succeeded := r.readAnswers(u, a, re)
 	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
+	over := r.overtaken(u, succeeded)
 	var s gate.Signal
 	if len(bad) < len(u.jobs) {
 		s.Answered = 1
@@ -119,7 +120,7 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 				v.job.err = v.err
 			}
 		} else {
-			r.reach(v, len(u.jobs), succeeded)
+			r.reach(v, len(u.jobs), over)
 		}
 		switch {
 		case v.do == wait:
@@ -136,11 +137,15 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		}
 	}
 	r.park(left)
+	stays := make(map[*job]bool, len(left.jobs))
+	for _, j := range left.jobs {
+		stays[j] = true
+	}
 	groups := map[step]*unit{again: {}, wait: {}, soon: {}}
 	var longest Judgement
 	for _, v := range bad {
 		switch {
-		case !slices.Contains(left.jobs, v.job):
+		case !stays[v.job]:
 		case v.do == divide:
 			r.resend(&unit{jobs: []*job{v.job}})
 		default:
@@ -167,8 +172,8 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	}
 }
 
-// reach decides what becomes of a job of a chunk of n.
-func (r *Run) reach(v *verdict, n int, succeeded map[int]bool) {
+// reach decides what becomes of a job of a chunk of n, in which some were overtaken by others.
+func (r *Run) reach(v *verdict, n int, overtaken map[int]bool) {
 	j := v.job
 	r.note(j, v.by, v.err)
 	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Ambiguous {
@@ -177,7 +182,7 @@ func (r *Run) reach(v *verdict, n int, succeeded map[int]bool) {
 	v.do, v.state, v.reason = r.decide(j, v.by)
 	switch {
 	case v.ends():
-	case r.overtaken(j.item, succeeded):
+	case overtaken[j.item]:
 		j.spent = true // to look is not to send
 		if v.do != lookUp {
 			v.do, j.err = end, errors.Join(ErrOvertaken, j.err)

@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // uncharge takes back what the attempt cost: it was no fault of the items.
 func (r *Run) uncharge(u *unit) {
@@ -11,22 +14,18 @@ func (r *Run) uncharge(u *unit) {
 
 // learnCap lowers the size of chunks to what the server names, or else to half of what it refused.
 func (r *Run) learnCap(named, refused int) {
-	r.mu.Lock()
 	if named <= 0 || named >= refused {
 		named = refused / 2
 	}
-	r.chunkCap = max(1, min(r.chunkCap, named))
-	r.mu.Unlock()
+	r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(named))))
 }
 
 // split sends the jobs of a unit again, in chunks of the size that is allowed now.
 func (r *Run) split(u *unit) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	n := len(u.jobs)
-	r.parkLocked(u)
-	for part := range slices.Chunk(u.jobs, max(1, min(r.chunkCap, n-1))) {
-		r.soon(&unit{jobs: slices.Clone(part)})
+	r.park(u)
+	for part := range slices.Chunk(u.jobs, max(1, min(int(r.chunkCap.Load()), n-1))) {
+		r.resend(&unit{jobs: slices.Clone(part)})
 	}
 }
 
@@ -66,10 +65,45 @@ func (r *Run) refused(u *unit, by Judgement) {
 
 // resend puts a unit where workers find it before anything fresh, if there is anything in it.
 func (r *Run) resend(u *unit) {
-	if len(u.jobs) == 0 {
+	if u.size() == 0 {
 		return
 	}
 	r.mu.Lock()
 	r.soon(u)
 	r.mu.Unlock()
+}
+
+// sizeOf is how many items of a unit are sent at once.
+func (r *Run) sizeOf(u *unit) int {
+	if r.whole(u) {
+		return u.size()
+	}
+	return min(u.size(), int(r.chunkCap.Load()))
+}
+
+// fit makes a unit that is about to be sent as large as the server was found to take since it was put together, and
+// puts the rest where workers find it first.
+func (r *Run) fit(u *unit) {
+	most := int(r.chunkCap.Load())
+	if u.size() <= most || r.whole(u) {
+		return
+	}
+	if r.cfg.Together {
+		r.makeJobs(u, time.Time{})
+	}
+	rest := &unit{}
+	if u.fresh != nil {
+		u.fresh, rest.fresh = u.fresh[:most:most], u.fresh[most:]
+		u.full = true
+	} else {
+		r.park(u)
+		n := min(most, len(u.jobs))
+		u.jobs, rest.jobs = u.jobs[:n:n], slices.Clone(u.jobs[n:])
+	}
+	u.intended = false
+	if rest.size() > 0 {
+		r.mu.Lock()
+		r.first(rest)
+		r.mu.Unlock()
+	}
 }

@@ -10,7 +10,7 @@ func (r *Run) conclude(lo, hi int) {
 	r.settled(lo, hi)
 	if r.cfg.Follower != nil && !r.cfg.InOrder {
 		for item := lo; item < hi; item++ {
-			if next, ok := r.cfg.Follower[item]; ok {
+			if next, ok := r.after(item); ok {
 				r.follow(next)
 			}
 		}

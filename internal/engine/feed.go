@@ -107,7 +107,7 @@ func (r *Run) feedHeld() bool {
 	}
 	r.fed++
 	switch waiting := r.fed - r.openTo.Load(); {
-	case r.cfg.Linger <= 0 || waiting >= int64(r.chunkCap):
+	case r.cfg.Linger <= 0 || waiting >= r.chunkCap.Load():
 		if r.lingerTimer != nil {
 			r.lingerTimer.Stop()
 		}
@@ -209,7 +209,7 @@ func (r *Run) letGo(f *follower) {
 		delete(r.waitingFor, f.before)
 		delete(r.heldBack, f.item)
 		r.cfg.Table.At(f.item).State = NotAttempted
-		r.soon(&unit{jobs: []*job{{item: f.item}}})
+		r.freeLocked(f.item)
 	}
 }
 

@@ -12,33 +12,77 @@ import (
 // ErrOvertaken is the error of an item that was not applied, and must not be sent again: a later one of its key was.
 var ErrOvertaken = errors.New("it was not applied, and a later one with its key was: sending it again would undo that")
 
-// takeFollowers puts the items that follow one into its chunk, as far as there is room. The lock is held.
-func (r *Run) takeFollowers(item int, c *chunk) {
-	for next, ok := r.cfg.Follower[item]; ok && c.add(next); next, ok = r.cfg.Follower[next] {
-		r.taken[next] = true
-		r.batchLeft++
+// after returns the item that follows one.
+func (r *Run) after(item int) (next int, ok bool) {
+	if r.cfg.looked != nil {
+		r.cfg.looked()
 	}
+	next, ok = r.cfg.Follower[item]
+	return next, ok
+}
+
+// takeFollowers puts the items that follow one into its chunk, as far as there is room.
+func (r *Run) takeFollowers(item int, c *chunk) {
+	r.chains.Lock()
+	defer r.chains.Unlock()
+	n := 0
+	for next, ok := r.after(item); ok && c.add(next); next, ok = r.after(next) {
+		r.taken[next] = true
+		n++
+	}
+	if n > 0 {
+		r.batchGrew(n)
+	}
+}
+
+// batchGrew counts items that belong to the batch of those that they follow.
+func (r *Run) batchGrew(n int) {
+	r.mu.Lock()
+	r.batchLeft += n
+	r.mu.Unlock()
 }
 
 // follow sends an item when the one before it has ended, unless both went together.
 func (r *Run) follow(item int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.taken[item] {
-		r.batchLeft++
+	r.chains.Lock()
+	taken, j := r.taken[item], r.parked[item]
+	delete(r.parked, item)
+	r.chains.Unlock()
+	switch {
+	case j != nil:
+		r.resend(&unit{jobs: []*job{j}})
+	case taken:
+	case r.cfg.Together: // it goes with those that follow it
 		c := chunk{run: r}
-		if c.add(item); r.cfg.Together {
-			r.takeFollowers(item, &c)
-		}
+		c.add(item)
+		r.takeFollowers(item, &c)
 		u := &unit{}
 		for _, item := range c.items {
 			u.jobs = append(u.jobs, r.jobFor(item))
 		}
-		r.soon(u)
-	} else if j := r.parked[item]; j != nil {
-		delete(r.parked, item)
-		r.soon(&unit{jobs: []*job{j}})
+		r.batchGrew(1)
+		r.resend(u)
+	default:
+		r.batchGrew(1)
+		r.free(item)
 	}
+}
+
+// free lets an item be sent for the first time, since the one before it has ended, in a chunk with others.
+func (r *Run) free(item int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.freeLocked(item)
+}
+
+func (r *Run) freeLocked(item int) {
+	if j := r.jobFor(item); j.lookUp || r.cfg.InOrder || r.singles() {
+		r.soon(&unit{jobs: []*job{j}})
+		return
+	}
+	r.followers = append(r.followers, item)
+	r.freed.Add(1)
+	r.idle.Signal()
 }
 
 // park takes the jobs out of a unit that follow another of its jobs.
@@ -46,19 +90,12 @@ func (r *Run) park(u *unit) {
 	if !r.cfg.Together {
 		return
 	}
-	r.mu.Lock()
-	r.parkLocked(u)
-	r.mu.Unlock()
-}
-
-func (r *Run) parkLocked(u *unit) {
-	if !r.cfg.Together {
-		return
-	}
-	waits := map[int]bool{}
+	waits := make(map[int]bool, len(u.jobs))
 	for _, j := range u.jobs {
 		waits[j.item] = true
 	}
+	r.chains.Lock()
+	defer r.chains.Unlock()
 	u.jobs = slices.DeleteFunc(slices.Clone(u.jobs), func(j *job) bool {
 		before, follows := r.before[j.item]
 		if follows && waits[before] {
@@ -69,16 +106,22 @@ func (r *Run) parkLocked(u *unit) {
 	})
 }
 
-// overtaken reports whether an item that changes something must not be sent again, since one that follows it in the
-// same chunk has changed it already.
-func (r *Run) overtaken(item int, succeeded map[int]bool) bool {
-	if len(succeeded) == 0 || r.traits(item).Read {
-		return false
+// overtaken returns the items of a unit that change something and must not be sent again, since one that follows them in
+// the same request has changed it already.
+func (r *Run) overtaken(u *unit, succeeded map[int]bool) map[int]bool {
+	if len(succeeded) == 0 {
+		return nil
 	}
-	for next, ok := r.cfg.Follower[item]; ok; next, ok = r.cfg.Follower[next] {
-		if succeeded[next] && !r.traits(next).Read {
-			return true
+	changed, over := map[int]bool{}, map[int]bool{}
+	for _, j := range slices.Backward(u.jobs) {
+		next, ok := r.after(j.item)
+		if !ok {
+			continue
+		}
+		changed[j.item] = changed[next] || succeeded[next] && !r.traits(next).Read
+		if changed[j.item] && !r.traits(j.item).Read {
+			over[j.item] = true
 		}
 	}
-	return false
+	return over
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"container/heap"
-	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -51,6 +50,9 @@ type unit struct {
 	handle string    // what an attempt left for the next one; "" when it left nothing
 
 	intended bool // somebody remembers that it is about to be sent
+
+	bytes int  // of the fresh items
+	full  bool // no more of them go in
 }
 
 // size is how many items the unit has.
@@ -244,14 +246,27 @@ func (r *Run) next(size int) (u *unit, s span) {
 		}
 		return u, s
 	}
-	r.mu.Lock()
-	if u = r.nextReady(); u != nil || r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0 { // the item that waits comes first
-		r.mu.Unlock()
-		return u, span{}
+	if u = r.nextChunk(); u == nil && !r.waitsInOrder() {
+		u = r.freshUnit()
 	}
-	items := r.freshChunk()
-	r.mu.Unlock()
-	return r.unitOf(items), span{}
+	return u, span{}
+}
+
+// nextChunk takes a unit that was sent before, or was put together for a worker that found another one.
+func (r *Run) nextChunk() *unit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.nextReady()
+}
+
+// waitsInOrder reports whether nothing fresh may be sent, since the item that waits comes first.
+func (r *Run) waitsInOrder() bool {
+	if !r.cfg.InOrder {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.delayed)+len(r.broke) > 0
 }
 
 // first puts the unit where workers find it before anything else. The lock is held.
@@ -261,8 +276,7 @@ func (r *Run) first(u *unit) {
 	r.idle.Signal()
 }
 
-// nextReady takes a unit that was sent before, nil when none may go. One that is larger than what the server was found
-// to take since goes in parts. The lock is held.
+// nextReady takes a unit that was sent before, nil when none may go. The lock is held.
 func (r *Run) nextReady() *unit {
 	if len(r.ready) == 0 {
 		return nil
@@ -271,14 +285,6 @@ func (r *Run) nextReady() *unit {
 	r.ready[0] = nil
 	r.ready = r.ready[1:]
 	r.extra.Add(-1)
-	if len(u.jobs) > r.chunkCap && !r.whole(u) {
-		r.parkLocked(u)
-		n := min(r.chunkCap, len(u.jobs))
-		if n < len(u.jobs) {
-			r.first(&unit{jobs: slices.Clone(u.jobs[n:])})
-		}
-		u = &unit{jobs: u.jobs[:n:n]}
-	}
 	return u
 }
 
@@ -317,100 +323,6 @@ func (r *Run) fresh(size int) span {
 			return span{int(lo), int(hi)}
 		}
 	}
-}
-
-// freshChunk takes fresh items up to the limits of one request, none when there are none. A single item that is over the
-// size goes alone: the server decides. In order so does one that has to be looked up first, and a chunk ends before the
-// second item with one key, unless the server carries them out in their order. The lock is held.
-func (r *Run) freshChunk() []int {
-	pos, open := r.front.Load(), r.openTo.Load()
-	c := chunk{run: r, items: make([]int, 0, max(0, min(int64(r.chunkCap), open-pos, maxSpan)))}
-	for ; pos < open; pos++ {
-		item := r.item(int(pos))
-		if r.cfg.InOrder && !c.mayFollow(item) {
-			break
-		}
-		if !c.add(item) {
-			break
-		}
-		if r.cfg.Together && !r.cfg.InOrder {
-			r.takeFollowers(item, &c)
-		}
-		if r.cfg.InOrder && r.goesAlone(item) {
-			pos++
-			break
-		}
-	}
-	r.front.Store(pos)
-	if r.cfg.Together || r.cfg.Order != nil {
-		slices.Sort(c.items)
-	}
-	return c.items
-}
-
-// unitOf makes a unit of fresh items, nil when none of them is to be sent now.
-func (r *Run) unitOf(items []int) *unit {
-	if r.cfg.Stream {
-		items = slices.DeleteFunc(items, r.passed)
-	}
-	if len(items) == 0 {
-		return nil
-	}
-	u := &unit{fresh: items}
-	for _, item := range items {
-		if r.cfg.Table.At(item).State == Unknown {
-			r.makeJobs(u, time.Time{})
-			break
-		}
-	}
-	return u
-}
-
-// chunk is a request that is being put together.
-type chunk struct {
-	run   *Run
-	items []int
-	bytes int
-}
-
-// add reports whether there was room for the item.
-func (c *chunk) add(item int) bool {
-	r, size := c.run, 0
-	if r.cfg.Size != nil {
-		size = r.cfg.Size(item)
-	}
-	if n := len(c.items); n >= r.chunkCap || n > 0 && c.bytes+size > r.cfg.ChunkBytes && r.cfg.Size != nil {
-		return false
-	}
-	c.items = append(c.items, item)
-	c.bytes += size
-	return true
-}
-
-// mayFollow reports whether in order the item may go with those before it.
-func (c *chunk) mayFollow(item int) bool {
-	r := c.run
-	if len(c.items) == 0 {
-		return true
-	}
-	return !r.goesAlone(item) && (r.cfg.Together || !slices.ContainsFunc(c.items, func(before int) bool {
-		next, ok := r.cfg.Follower[before]
-		return ok && next == item
-	}))
-}
-
-// goesAlone reports whether in order the item is no part of a chunk.
-func (r *Run) goesAlone(item int) bool {
-	state := r.cfg.Table.At(item).State
-	return state == held || state == Unknown && r.jobFor(item).lookUp
-}
-
-// item returns the item at a position of the order in which fresh items are sent.
-func (r *Run) item(pos int) int {
-	if r.cfg.Order == nil {
-		return pos
-	}
-	return r.cfg.Order[pos]
 }
 
 // giveBack returns fresh items that were taken and not sent.
@@ -454,5 +366,5 @@ func (w *worker) finds() bool {
 	case len(r.returned) > 0:
 		return true
 	}
-	return r.front.Load() < r.openTo.Load() && w.scout()
+	return r.freed.Load() > 0 || r.front.Load() < r.openTo.Load() && w.scout()
 }

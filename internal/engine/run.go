@@ -113,6 +113,8 @@ type Config struct {
 
 	// Lost makes the error of an item whose call panicked, or ended its goroutine: value is nil then.
 	Lost func(value any, stack []byte) error
+
+	looked func() // nil, or called each time it is looked up what follows an item
 }
 
 // Replay is a request that an earlier run has begun, and that may be sent again as it was only.
@@ -152,6 +154,7 @@ type Run struct {
 	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
 	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
 	extra        atomic.Int32 // len(ready) + len(returned)
+	freed        atomic.Int32 // followers that were not taken
 	stopped      atomic.Bool
 	throttling   atomic.Bool   // throttledSince is set
 	poor         atomic.Bool   // broke is not empty
@@ -173,7 +176,7 @@ type Run struct {
 	timer          *time.Timer
 	batchLeft      int
 	batchTimer     *time.Timer
-	chunkCap       int
+	chunkCap       atomic.Int64
 	batchEnd       int64             // fresh items before it may be sent, with BatchDelay or Canary
 	fed            int64             // fresh items so far
 	live           map[string]int    // of a stream: the latest item with the key
@@ -181,9 +184,8 @@ type Run struct {
 	heldBack       map[int]*follower // by the item that waits
 	lingerTimer    *time.Timer
 	lookTimer      *time.Timer
-	before         map[int]int  // with Together: item to the one that it follows
-	taken          map[int]bool // items that went with those that they follow
-	parked         map[int]*job // and were to be sent again after those
+	followers      []int // items whose turn has come, as those before them have ended; a chunk takes them
+	followed       int   // so many of these were taken
 	purse          purse
 	broke          []*unit   // retries that wait for the purse
 	brokeSince     time.Time // since when the purse was found empty each time
@@ -191,6 +193,12 @@ type Run struct {
 	throttledSince time.Time // since when nothing but throttles was answered
 	cause          error
 	panicked       error
+
+	assembling sync.Mutex   // held while a chunk is put together, never together with mu or by a claim
+	chains     sync.Mutex   // of the next three; mu may be locked inside
+	before     map[int]int  // with Together: item to the one that it follows
+	taken      map[int]bool // items that went with those that they follow
+	parked     map[int]*job // and were to be sent again after those
 }
 
 // BudgetError stops a run whose retry budget is used up for longer than the run waits.
@@ -246,8 +254,9 @@ func (e *FatalError) Unwrap() error { return e.Err }
 
 // New prepares a run.
 func New(ctx context.Context, cfg *Config) *Run {
-	r := &Run{cfg: cfg, ctx: ctx, endable: ctx.Done() != nil, chunkCap: max(1, cfg.ChunkItems), turn: make(chan struct{}, 1)}
+	r := &Run{cfg: cfg, ctx: ctx, endable: ctx.Done() != nil, turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
+	r.chunkCap.Store(int64(max(1, cfg.ChunkItems)))
 	r.lookTimer = time.AfterFunc(forever, func() {
 		r.looking.Store(false)
 		r.looks.Add(1)

@@ -391,7 +391,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
 		u.probed++
 	}
 	if u.probed >= 2 && len(u.jobs) > 1 && !r.whole(u) {
-		r.chunkCap = max(1, min(r.chunkCap, len(u.jobs)/2))
+		r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(len(u.jobs)/2))))
 		u.probed = 0
 	}
 	r.first(u) // and in parts, if it is larger than the cap by now

@@ -228,8 +228,8 @@ func TestLearnCapAndSplit(t *testing.T) {
 				next++
 			}
 		}
-		if diff := cmp.Diff(test.parts, parts); diff != "" || r.chunkCap != test.want {
-			t.Errorf("%+v: %d allowed now; parts (-want +got):\n%s", test, r.chunkCap, diff)
+		if diff := cmp.Diff(test.parts, parts); diff != "" || r.chunkCap.Load() != int64(test.want) {
+			t.Errorf("%+v: %d allowed now; parts (-want +got):\n%s", test, r.chunkCap.Load(), diff)
 		}
 	}
 }

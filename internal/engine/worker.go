@@ -28,6 +28,7 @@ type worker struct {
 	permit   gate.Permit
 	ask      gate.Claim // what the gate asks for work: [worker.claim]
 	unit     *unit      // the work at hand: a unit, or a span of fresh items
+	draft    *unit      // put together before the gate is asked
 	span     span
 	size     int  // fresh items to take at once
 	leased   bool // the last permit was
@@ -57,6 +58,7 @@ func (r *Run) work() error {
 	for w.await() {
 		w.gather()
 		err := w.acquire()
+		w.putAway()
 		w.scouted()
 		if err != nil {
 			w.refused(err)
@@ -80,10 +82,14 @@ func (w *worker) goOn() {
 		return
 	case w.permit.Held():
 		w.gather()
+		w.prepare()
 		w.take(w.size)
+		w.putAway()
 	default:
+		w.prepare()
 		w.permit = w.run.cfg.Gate.TryAcquire(w.ask)
 		w.leased = w.permit.Leased()
+		w.putAway()
 	}
 	w.scouted()
 }
@@ -94,6 +100,7 @@ func (w *worker) acquire() (err error) {
 	r := w.run
 	select {
 	case r.turn <- struct{}{}:
+		w.prepare()
 		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.ask)
 		<-r.turn
 		w.leased = w.permit.Leased()
@@ -142,7 +149,7 @@ func (w *worker) claim(probe bool) int {
 	}
 	switch {
 	case w.unit != nil:
-		return w.run.cost(w.unit.size())
+		return w.run.cost(w.run.sizeOf(w.unit))
 	case w.busy():
 		return w.run.cost(1)
 	default:
@@ -150,8 +157,39 @@ func (w *worker) claim(probe bool) int {
 	}
 }
 
+// take takes work. It does nothing for each item: that was done before, or is when the unit is sent.
 func (w *worker) take(size int) {
-	w.unit, w.span = w.run.next(size)
+	r := w.run
+	if r.singles() {
+		w.unit, w.span = r.next(size)
+		return
+	}
+	if r.stopped.Load() {
+		return
+	}
+	if w.unit = r.nextChunk(); w.unit == nil && !r.waitsInOrder() {
+		w.unit, w.draft = w.draft, nil
+	}
+}
+
+// prepare puts a chunk of fresh items together before the gate is asked, since there is no time for that while the gate
+// asks for work. There is no need when something waits that was sent before.
+func (w *worker) prepare() {
+	r := w.run
+	if r.singles() || w.busy() || w.draft != nil || r.waitsInOrder() {
+		return
+	}
+	if r.extra.Load() == 0 {
+		w.draft = r.freshUnit()
+	}
+}
+
+// putAway leaves the chunk that was put together for others, when there was something that comes before it.
+func (w *worker) putAway() {
+	if w.draft != nil {
+		w.run.resend(w.draft)
+		w.draft = nil
+	}
 }
 
 func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
@@ -448,6 +486,8 @@ func (w *worker) send(u *unit) {
 		r.putBack(u)
 		return
 	}
+	r.fillUp(u)
+	r.fit(u)
 	items, number, lookUp, sent := u.items(), uint32(1), false, false
 	if u.fresh == nil {
 		first := u.jobs[0]

@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"slices"
+	"time"
+)
+
+// A chunk of fresh items is put together by its worker before it asks the gate, and filled up when the gate has let it
+// through. Under the gate's lock nothing is done for an item: whoever else uses the gate waits for that.
+
+// chunk is a request that is being put together.
+type chunk struct {
+	run   *Run
+	items []int
+	bytes int
+	full  bool         // nothing more goes in
+	later map[int]bool // in order: items that follow one of these
+}
+
+// newChunk returns a chunk that has some items in it already.
+func (r *Run) newChunk(u *unit) *chunk {
+	c := &chunk{run: r}
+	if u != nil {
+		c.items, c.bytes = u.fresh, u.bytes
+		return c
+	}
+	ready := r.openTo.Load() - r.front.Load()
+	c.items = make([]int, 0, max(0, min(r.chunkCap.Load(), ready, maxSpan)))
+	return c
+}
+
+// freshUnit makes a unit of fresh items up to the limits of one request, nil when there are none.
+func (r *Run) freshUnit() *unit {
+	if r.stopped.Load() {
+		return nil
+	}
+	r.assembling.Lock()
+	defer r.assembling.Unlock()
+	c := r.newChunk(nil)
+	c.fill()
+	if len(c.items) == 0 {
+		return nil
+	}
+	u := &unit{fresh: c.items, bytes: c.bytes, full: c.full}
+	if slices.ContainsFunc(c.items, func(item int) bool { return r.cfg.Table.At(item).State == Unknown }) {
+		r.makeJobs(u, time.Time{})
+	}
+	return u
+}
+
+// fillUp adds to a unit what came since it was put together. What it costs must not depend on it: the gate knows the
+// cost already.
+func (r *Run) fillUp(u *unit) {
+	if u.fresh == nil || u.full || r.cfg.Cost != nil || !r.hasFresh() {
+		return
+	}
+	r.assembling.Lock()
+	defer r.assembling.Unlock()
+	c, n := r.newChunk(u), len(u.fresh)
+	c.fill()
+	for k := n; k < len(c.items); k++ {
+		if r.cfg.Table.At(c.items[k]).State == Unknown {
+			u.fresh = c.items
+			r.makeJobs(u, time.Time{})
+			return
+		}
+	}
+	u.fresh, u.bytes, u.full = c.items, c.bytes, c.full
+}
+
+// hasFresh reports whether there may be fresh items that are not taken.
+func (r *Run) hasFresh() bool {
+	return r.front.Load() < r.openTo.Load() || r.freed.Load() > 0
+}
+
+// fill takes fresh items up to the limits of one request: those that followed others first, which have waited. In order
+// one that has to be looked up first goes alone, and a chunk ends before the second item with one key, unless the server
+// carries them out in their order. One goroutine at a time puts chunks together.
+func (c *chunk) fill() {
+	r := c.run
+	c.addFreed()
+	pos, open := r.front.Load(), r.openTo.Load()
+	for ; pos < open && !c.full; pos++ {
+		item := r.item(int(pos))
+		alone := r.cfg.InOrder && r.goesAlone(item)
+		if len(c.items) > 0 && (alone || c.later[item]) {
+			c.full = true
+			break
+		}
+		if r.cfg.Stream && r.passed(item) {
+			c.full = alone // what was let go by that comes first
+			continue
+		}
+		if !c.add(item) {
+			break
+		}
+		if r.cfg.Together && !r.cfg.InOrder {
+			r.takeFollowers(item, c)
+		}
+		c.full = c.full || alone
+	}
+	r.front.Store(pos)
+	if (r.cfg.Together || r.cfg.Order != nil) && !slices.IsSorted(c.items) {
+		slices.Sort(c.items)
+	}
+}
+
+// addFreed adds items that are sent for the first time now that the ones before them have ended.
+func (c *chunk) addFreed() {
+	r := c.run
+	if r.freed.Load() == 0 {
+		return
+	}
+	r.mu.Lock()
+	freed := r.followers[r.followed:] // others only add to them
+	r.mu.Unlock()
+	n := 0
+	for n < len(freed) && c.add(freed[n]) {
+		n++
+	}
+	r.mu.Lock()
+	r.freed.Add(-int32(n))
+	if r.followed += n; r.followed == len(r.followers) {
+		r.followers, r.followed = nil, 0
+	}
+	r.mu.Unlock()
+}
+
+// add reports whether there was room for the item. A single item that is over the size goes alone: the server decides.
+func (c *chunk) add(item int) bool {
+	r, size := c.run, 0
+	if r.cfg.Size != nil {
+		size = r.cfg.Size(item)
+	}
+	n := len(c.items)
+	if c.full = c.full || int64(n) >= r.chunkCap.Load() || n > 0 && r.cfg.Size != nil && c.bytes+size > r.cfg.ChunkBytes; c.full {
+		return false
+	}
+	c.items = append(c.items, item)
+	c.bytes += size
+	if next, ok := r.after(item); ok && r.cfg.InOrder && !r.cfg.Together {
+		if c.later == nil {
+			c.later = map[int]bool{}
+		}
+		c.later[next] = true
+	}
+	return true
+}
+
+// goesAlone reports whether in order the item is no part of a chunk.
+func (r *Run) goesAlone(item int) bool {
+	switch r.cfg.Table.At(item).State {
+	case held, Doubtful:
+		return true
+	case Unknown:
+		return r.jobFor(item).lookUp
+	}
+	return false
+}
+
+// item returns the item at a position of the order in which fresh items are sent.
+func (r *Run) item(pos int) int {
+	if r.cfg.Order == nil {
+		return pos
+	}
+	return r.cfg.Order[pos]
+}
