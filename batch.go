@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/exact"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
 )
@@ -270,6 +271,7 @@ type Resources map[string]Resource
 // Resource is what [Resources] does for one kind of record. The zero Resource does nothing. Make one with [ResourceOf].
 type Resource struct {
 	verbs     map[OpKind]func(ctx context.Context, o Operation) (any, error)
+	typed     func(o *Operation, value *any)  // gives what was read from JSON its types again
 	types     map[OpKind]func(data any) error // says what is wrong with the type of the content
 	caps      Capabilities
 	reconcile func(ctx context.Context, o Operation) (any, bool, error)
@@ -279,6 +281,7 @@ type Resource struct {
 // [Deleter] and [Getter], with ids that are strings, which it has. [Operation.Data] must be an In.
 func ResourceOf[In, Out any](client any) Resource {
 	r := Resource{verbs: map[OpKind]func(context.Context, Operation) (any, error){}, types: map[OpKind]func(any) error{}}
+	r.typed = func(o *Operation, value *any) { o.Data, *value = exact.As[In](o.Data), exact.As[Out](*value) }
 	if inspect.IsNil(client) {
 		return r
 	}
@@ -350,6 +353,13 @@ func (r Resources) do(ctx context.Context, o Operation) (any, error) {
 		return nil, Permanent(err)
 	}
 	return r[o.Resource].verbs[o.Kind](ctx, o)
+}
+
+// typed gives the content and the result of an operation that were read from JSON the types that its client has for them.
+func (r Resources) typed(o *Operation, value *any) {
+	if resource := r[o.Resource]; resource.typed != nil {
+		resource.typed(o, value)
+	}
 }
 
 // reconcile looks up whether a create or an upsert was applied, if its client can.

@@ -481,17 +481,17 @@ func (l *Limiter) Drain(ctx context.Context) error {
 
 // LimiterStats is a snapshot of what a limiter does.
 type LimiterStats struct {
-	Concurrency  int           // calls that may be in flight now
-	InFlight     int           // calls that are
-	Waiting      int           // calls that wait to be let through
-	Rate         float64       // quota units a second; +Inf when there is no rate
-	Burst        int           // quota units that may leave at one instant
-	Paused       bool          // by Pause
-	PausedUntil  time.Time     // by PauseUntil or a throttle; zero when neither shuts it for a time
-	Probing      bool          // the server throttled, and no call has succeeded since
-	Throttled    int           // how often it was shut by a throttle
-	ThrottledFor time.Duration // how long it was shut by them
-	Why          string        // the evidence behind the last change of Concurrency or Rate, or for the last throttle
+	Concurrency  int           `json:"concurrency"`  // calls that may be in flight now
+	InFlight     int           `json:"in_flight"`    // calls that are
+	Waiting      int           `json:"waiting"`      // calls that wait to be let through
+	Rate         float64       `json:"rate"`         // quota units a second; +Inf when there is no rate
+	Burst        int           `json:"burst"`        // quota units that may leave at one instant
+	Paused       bool          `json:"paused"`       // by Pause
+	PausedUntil  time.Time     `json:"paused_until"` // by PauseUntil or a throttle; zero when neither shuts it for a time
+	Probing      bool          `json:"probing"`      // the server throttled, and no call has succeeded since
+	Throttled    int           `json:"throttled"`    // how often it was shut by a throttle
+	ThrottledFor time.Duration `json:"throttled_ns"` // how long it was shut by them
+	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, or for the last throttle
 }
 
 // Stats returns a snapshot. That of a limiter with bad options is zero.

@@ -66,6 +66,7 @@ type BatchProcessor[In, Out any] struct {
 	identity func(in In) string                                  // of verbs whose input names a record; nil otherwise
 	traitsOf func(in In) (OpKind, Capabilities)                  // of Execute; nil when all items have those of the processor
 	tryOut   func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
+	typed    func(in *In, value *Out)                            // gives what was read from JSON its types again; nil when it has them
 	opts     *options
 	clientOK error
 
@@ -155,7 +156,7 @@ func NewExecuteProcessor(client Executor, opts ...Option) *BatchProcessor[Operat
 		p.Batch = client.Execute
 		return p
 	}
-	p.Do, p.Validate, p.Reconcile = r.do, r.validate, r.reconcile
+	p.Do, p.Validate, p.Reconcile, p.typed = r.do, r.validate, r.reconcile, r.typed
 	p.traitsOf = func(o Operation) (OpKind, Capabilities) { return o.Kind, r[o.Resource].caps }
 	return p
 }
@@ -377,6 +378,11 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 	}
 	if earlier.ownInputs { // and may be corrected again
 		res.inputs, res.ownInputs = slices.Clone(earlier.inputs), true
+	}
+	if earlier.stored && p.typed != nil {
+		for i := range res.inputs {
+			p.typed(&res.inputs[i], &res.values[i])
+		}
 	}
 	if earlier.op != p.op {
 		res.cause = &OptionError{Option: "Rerun", Value: "a result of " + earlier.op.String(),

@@ -15,6 +15,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/exact"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/progress"
 	"github.com/windrow-go/windrow/internal/resume"
@@ -181,6 +182,7 @@ type BulkResult[In, Out any] struct {
 	cause     error
 	corrected map[int]bool
 	revisions map[int]int // how often the input was corrected before it was sent
+	stored    bool        // it was read from JSON, where what was in an interface has lost its type
 }
 
 // slots returns the outcomes; a result that no run made has none.
@@ -629,16 +631,18 @@ type bulkJSON[In, Out any] struct {
 	Stats     RunStats              `json:"stats"`
 	Cause     string                `json:"cause,omitempty"`
 	Items     []saved.Item[In, Out] `json:"items"`
+	Open      []saved.Open          `json:"open,omitempty"` // what Unknown items left to be asked for
 }
 
 // MarshalJSON implements [json.Marshaler]. The form is stable, holds the inputs and what the server returned, and can
-// be read back to be given to [BatchProcessor.Rerun]; errors come back as texts.
+// be read back to be given to [BatchProcessor.Rerun]; errors come back as texts. Numbers come back with all their digits:
+// one in an interface, as in a map[string]any, is a [json.Number] then, which is written as it was.
 func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
 	s := &saved.Result[In, Out]{
 		Inputs: r.inputs, Values: r.values, Table: r.table, Keys: r.keys, Corrected: r.corrected, Revisions: r.revisions,
 	}
 	out := bulkJSON[In, Out]{
-		Operation: r.op, RunID: r.runID, Stats: r.stats, Items: s.Items(func(i int) string { return r.At(i).ID }),
+		Operation: r.op, RunID: r.runID, Stats: r.stats, Items: s.Items(func(i int) string { return r.At(i).ID }), Open: s.Open(),
 	}
 	if r.cause != nil {
 		out.Cause = r.cause.Error()
@@ -649,16 +653,19 @@ func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 	var in bulkJSON[In, Out]
-	if err := json.Unmarshal(data, &in); err != nil {
+	if err := exact.Unmarshal(data, &in); err != nil {
 		return err
 	}
 	s, err := saved.Load(in.Items)
+	if err == nil {
+		err = s.Reopen(in.Open)
+	}
 	if err != nil {
 		return err
 	}
 	*r = BulkResult[In, Out]{
 		op: in.Operation, runID: in.RunID, stats: in.Stats, inputs: s.Inputs, ownInputs: true, values: s.Values,
-		table: s.Table, mask: -1, keys: s.Keys, ids: s.IDs, corrected: s.Corrected, revisions: s.Revisions,
+		table: s.Table, mask: -1, keys: s.Keys, ids: s.IDs, corrected: s.Corrected, revisions: s.Revisions, stored: true,
 	}
 	if in.Cause != "" {
 		r.cause = errors.New(in.Cause)
@@ -687,12 +694,12 @@ func (r *BulkResult[In, Out]) recount() {
 
 // Progress is how far a run has come.
 type Progress struct {
-	Done   int           // items that have ended
-	Total  int           // -1 when it is not known
-	Failed int           // of Done: Failed or Unknown
-	Rate   float64       // items a second so far; a pause under way does not count
-	ETA    time.Duration // until the end, the rest of a pause included; -1 when it cannot be told
-	Paused time.Duration // how long the limiter is still shut; 0 when it is open
+	Done   int           `json:"done"`      // items that have ended
+	Total  int           `json:"total"`     // -1 when it is not known
+	Failed int           `json:"failed"`    // of Done: Failed or Unknown
+	Rate   float64       `json:"rate"`      // items a second so far; a pause under way does not count
+	ETA    time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told
+	Paused time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open
 }
 
 // Percent returns the share that is done, rounded; 100 for an empty run and -1 when the total is not known.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/exact"
 )
 
 // Task is a file on its way: the [File] and what was done for it until now. A [Client] gets it, and it is the input of the
@@ -174,7 +175,7 @@ func recall[T any](name string, kept any) (out T, err error) {
 	if !ok {
 		return out, &StepError{name, fmt.Errorf("it returned a %T before: steps must have different names", kept)}
 	}
-	if err := json.Unmarshal(text, &out); err != nil {
+	if err := exact.Unmarshal(text, &out); err != nil {
 		return out, &StepError{name, errors.New("what it returned before cannot be read")}
 	}
 	return out, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/internal/jsonform"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/internal/exact"
 )
 
 // BaseURL is where the API is.
@@ -233,7 +234,7 @@ func read[T any](data json.RawMessage) (v T, err error) {
 	if _, nothing := any(&v).(*struct{}); nothing {
 		return v, nil
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := exact.Unmarshal(data, &v); err != nil {
 		var none T
 		return none, windrow.Ambiguous(errUnreadable) // without the text of the error, which may show what is in it
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+
+	"github.com/windrow-go/windrow/internal/exact"
 )
 
 // Ref names something in DatoCMS by its type and id.
@@ -164,7 +166,7 @@ func many(d *document) ([]entity, error) {
 func simple[Out any](d *document, e entity) (out Out, err error) {
 	text, err := json.Marshal(e.simplify())
 	if err == nil {
-		err = json.Unmarshal(text, &out)
+		err = exact.Unmarshal(text, &out)
 	}
 	if err != nil {
 		var none Out

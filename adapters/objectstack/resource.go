@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/internal/exact"
 )
 
 // Resource is the records of one object. In is what is sent, as a JSON object, and Out what comes back: it may be
@@ -194,7 +195,7 @@ func read[Out any](record json.RawMessage, id string) (out Out, err error) {
 	if len(record) == 0 || string(record) == "null" {
 		record, _ = json.Marshal(map[string]string{"id": id}) // which cannot fail
 	}
-	if err := json.Unmarshal(record, &out); err != nil {
+	if err := exact.Unmarshal(record, &out); err != nil {
 		var none Out
 		return none, windrow.Ambiguous(errUnreadable) // without the text of the error, which may show what is in it
 	}

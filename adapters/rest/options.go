@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/exact"
 )
 
 // defaultMaxBody is how long an answer may be.
@@ -42,7 +43,7 @@ type config struct {
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
 		scheme: "Bearer", header: http.Header{}, maxBody: defaultMaxBody,
-		codec: Codec{Encode: func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }, Unmarshal: json.Unmarshal},
+		codec: Codec{Encode: func(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }, Unmarshal: exact.Unmarshal},
 	}
 	for i, opt := range opts {
 		if opt == nil {
@@ -180,7 +181,8 @@ type Codec struct {
 	Unmarshal func(data []byte, v any) error
 }
 
-// WithCodec replaces encoding/json by a faster one.
+// WithCodec replaces encoding/json by a faster one. Without it a number of an answer keeps all its digits where it goes into
+// an interface, as in a map[string]any: it is a [json.Number]. A codec of one's own should keep them, too.
 func WithCodec(codec Codec) Option {
 	return optionFunc(func(c *config) {
 		if codec.Marshal == nil && codec.Encode == nil || codec.Unmarshal == nil {

@@ -85,6 +85,45 @@ func (r *Result[In, Out]) Items(id func(i int) string) []Item[In, Out] {
 	return all
 }
 
+// Open is a request that ended as Unknown and left something to go on with, such as a job on the server.
+type Open struct {
+	Items  []int  `json:"items"`
+	Handle string `json:"handle"`
+}
+
+// Open returns such requests of the result, in the order of their first items.
+func (r *Result[In, Out]) Open() (all []Open) {
+	seen := map[*engine.Replay]bool{}
+	for i := range r.Inputs {
+		if open := r.Table.Detail(i).Open; open != nil && !seen[open] {
+			seen[open] = true
+			all = append(all, Open(*open))
+		}
+	}
+	return all
+}
+
+// Reopen adds to a result what [Result.Open] said of it.
+func (r *Result[In, Out]) Reopen(all []Open) error {
+	for k, open := range all {
+		replay, some := engine.Replay(open), false
+		for _, i := range open.Items {
+			if i < 0 || i >= len(r.Inputs) {
+				return fmt.Errorf("windrow: open request %d of the JSON names item %d, and there are %d", k, i, len(r.Inputs))
+			}
+			if slot := *r.Table.At(i); slot.State == engine.Unknown {
+				detail := r.Table.Detail(i)
+				detail.Open, some = &replay, true
+				r.Table.Put(i, slot, detail)
+			}
+		}
+		if !some {
+			return fmt.Errorf("windrow: open request %d of the JSON names no item that is unknown", k)
+		}
+	}
+	return nil
+}
+
 // Load returns the result that the items are of. Errors come back as texts.
 func Load[In, Out any](items []Item[In, Out]) (*Result[In, Out], error) {
 	n := len(items)

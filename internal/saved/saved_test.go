@@ -119,3 +119,46 @@ func TestLoadRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What was left open is stored once, however many items it has, and comes back to each that is unknown.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	table := engine.NewTable(5)
+	job, other := &engine.Replay{Items: []int{1, 3, 4}, Handle: "job"}, &engine.Replay{Items: []int{0}, Handle: "other"}
+	for i, open := range []*engine.Replay{other, job, nil, job} {
+		if open != nil {
+			table.Put(i, engine.Slot{State: engine.Unknown}, engine.Detail{Err: errors.New("lost"), Open: open})
+		}
+	}
+	table.Slots[4].State = engine.Succeeded // it was looked up since
+	first := &saved.Result[string, int]{Inputs: make([]string, 5), Values: make([]int, 5), Table: table}
+	want := []saved.Open{{Items: []int{0}, Handle: "other"}, {Items: []int{1, 3, 4}, Handle: "job"}}
+	if diff := cmp.Diff(want, first.Open()); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	back, err := saved.Load(first.Items(func(int) string { return "" }))
+	if err == nil {
+		err = back.Reopen(want)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, back.Open()); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
+	}
+	for i, open := range []*engine.Replay{other, job, nil, job, nil} {
+		d := back.Table.Detail(i)
+		if (d.Open == nil) != (open == nil) || (d.Err == nil) != (open == nil) {
+			t.Errorf("item %d: %+v", i, d)
+		}
+	}
+	for want, all := range map[string][]saved.Open{
+		"windrow: open request 0 of the JSON names item 5, and there are 5":  {{Items: []int{0, 5}}},
+		"windrow: open request 1 of the JSON names item -1, and there are 5": {{Items: []int{0}}, {Items: []int{-1}}},
+		"windrow: open request 0 of the JSON names no item that is unknown":  {{Items: []int{2, 4}}},
+	} {
+		if err := back.Reopen(all); err == nil || err.Error() != want {
+			t.Errorf("%v: %v, want %s", all, err, want)
+		}
+	}
+}
