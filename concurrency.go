@@ -3,6 +3,7 @@ package windrow
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -492,6 +493,45 @@ type LimiterStats struct {
 	Throttled    int           `json:"throttled"`    // how often it was shut by a throttle
 	ThrottledFor time.Duration `json:"throttled_ns"` // how long it was shut by them
 	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, or for the last throttle
+}
+
+// MarshalJSON implements [json.Marshaler]. The rate of a limiter that has none is null, and so is the end of a pause that
+// has none; times are in nanoseconds.
+func (s LimiterStats) MarshalJSON() ([]byte, error) {
+	type plain LimiterStats
+	form := struct {
+		plain
+		Rate        *float64   `json:"rate"`
+		PausedUntil *time.Time `json:"paused_until"`
+	}{plain: plain(s)}
+	if !math.IsInf(s.Rate, 0) {
+		form.Rate = &s.Rate
+	}
+	if !s.PausedUntil.IsZero() {
+		form.PausedUntil = &s.PausedUntil
+	}
+	return json.Marshal(form)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (s *LimiterStats) UnmarshalJSON(data []byte) error {
+	type plain LimiterStats
+	form := struct {
+		*plain
+		Rate        *float64   `json:"rate"`
+		PausedUntil *time.Time `json:"paused_until"`
+	}{plain: (*plain)(s)}
+	*s = LimiterStats{Rate: math.Inf(1)}
+	if err := json.Unmarshal(data, &form); err != nil {
+		return err
+	}
+	if form.Rate != nil {
+		s.Rate = *form.Rate
+	}
+	if form.PausedUntil != nil {
+		s.PausedUntil = *form.PausedUntil
+	}
+	return nil
 }
 
 // Stats returns a snapshot. That of a limiter with bad options is zero.

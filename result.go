@@ -702,6 +702,44 @@ type Progress struct {
 	Paused time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open
 }
 
+// MarshalJSON implements [json.Marshaler]. A total and an end that are not known are null; times are in nanoseconds.
+func (p Progress) MarshalJSON() ([]byte, error) {
+	type plain Progress
+	form := struct {
+		plain
+		Total *int           `json:"total"`
+		ETA   *time.Duration `json:"eta_ns"`
+	}{plain: plain(p)}
+	if p.Total >= 0 {
+		form.Total = &p.Total
+	}
+	if p.ETA >= 0 {
+		form.ETA = &p.ETA
+	}
+	return json.Marshal(form)
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *Progress) UnmarshalJSON(data []byte) error {
+	type plain Progress
+	form := struct {
+		*plain
+		Total *int           `json:"total"`
+		ETA   *time.Duration `json:"eta_ns"`
+	}{plain: (*plain)(p)}
+	*p = Progress{Total: -1, ETA: -1}
+	if err := json.Unmarshal(data, &form); err != nil {
+		return err
+	}
+	if form.Total != nil {
+		p.Total = *form.Total
+	}
+	if form.ETA != nil {
+		p.ETA = *form.ETA
+	}
+	return nil
+}
+
 // Percent returns the share that is done, rounded; 100 for an empty run and -1 when the total is not known.
 func (p Progress) Percent() int {
 	switch {
