@@ -2,22 +2,24 @@ package plan
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/disk"
 )
 
 // BackupFile returns a Backup hook that writes the records to a file, as a JSON array with an indent of two spaces, which
 // [ReadBackup] and [Restore] read. Only the user may read the file.
 //
 // The file is there as a whole or not at all: it is written under another name, synced to the disk and renamed, and its
-// folder is synced. A file that exists already is not overwritten: the error then matches [fs.ErrExist].
+// folder is synced. A file that exists already is not overwritten: the error then matches [fs.ErrExist]. (A process that is
+// killed meanwhile may leave an empty file, which ReadBackup refuses, and one whose name ends with .tmp.)
 func BackupFile[T any](path string) func(ctx context.Context, records []T) error {
 	return func(ctx context.Context, records []T) error {
 		if err := context.Cause(ctx); err != nil {
@@ -30,53 +32,42 @@ func BackupFile[T any](path string) func(ctx context.Context, records []T) error
 		if err != nil {
 			return withoutContent(err)
 		}
-		return writeNew(path, append(data, '\n'))
+		return writeNew(disk.OS{}, path, append(data, '\n'))
 	}
 }
 
 // writeNew writes a file that must not exist yet, durably.
-func writeNew(path string, data []byte) (err error) {
+func writeNew(d disk.Folder, path string, data []byte) (err error) {
 	// The empty file takes the name, so that of two backups at the same time one is refused.
-	place, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	place, err := d.Create(path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(path))
+			err = errors.Join(err, d.Remove(path))
 		}
 	}()
 	if err := place.Close(); err != nil {
 		return err
 	}
-	folder := filepath.Dir(path)
-	file, err := os.CreateTemp(folder, "."+filepath.Base(path)+"-*.tmp")
+	folder, name := filepath.Split(path)
+	other := folder + "." + name + "-" + rand.Text()[:10] + ".tmp"
+	file, err := d.Create(other)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(data)
+	_, err = file.WriteAt(data, 0)
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
+		err = d.Rename(other, path)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
+		return errors.Join(err, d.Remove(other))
 	}
-	return syncFolder(folder)
-}
-
-// syncFolder makes a rename durable. Windows has no such thing, and does not need it.
-func syncFolder(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return d.SyncDir(path)
 }
 
 // ReadBackup reads the records of a file that [BackupFile] has written. Numbers keep all their digits: in a

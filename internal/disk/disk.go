@@ -1,5 +1,5 @@
 // Package disk is what a journal needs of a file system: a file that one process has for itself, and that says when what
-// was written is safe. Package disktest has one that fails and loses power.
+// was written is safe. It is also what a backup needs: a file that is there as a whole or not at all. Package disktest has one that fails and loses power.
 package disk
 
 import (
@@ -35,6 +35,19 @@ type Disk interface {
 	// View opens a file for reading, also one that somebody has open.
 	View(path string) (File, error)
 	// SyncDir makes durable that the file is in its folder.
+	SyncDir(path string) error
+}
+
+// Folder makes files that are to be there as a whole or not at all: they are written under another name and renamed.
+type Folder interface {
+	// Create makes an empty file for writing, which only the user may read. When there is one the error matches
+	// [os.ErrExist]. It is open to others too.
+	Create(path string) (File, error)
+	// Rename gives a file another name, and removes the file that had that.
+	Rename(from, to string) error
+	// Remove removes a file.
+	Remove(path string) error
+	// SyncDir makes durable which files are in the folder of a file.
 	SyncDir(path string) error
 }
 
@@ -103,7 +116,22 @@ func (OS) View(path string) (File, error) {
 	return osFile{f}, nil
 }
 
-// SyncDir implements [Disk].
+// Create implements [Folder].
+func (OS) Create(path string) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+// Rename implements [Folder].
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+// Remove implements [Folder].
+func (OS) Remove(path string) error { return os.Remove(path) }
+
+// SyncDir implements [Disk] and [Folder].
 func (OS) SyncDir(path string) error {
 	path, err := filepath.EvalSymlinks(path) // the entry that counts is that of the file itself
 	if err != nil {

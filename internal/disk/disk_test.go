@@ -62,6 +62,65 @@ func TestDisks(t *testing.T) {
 	}
 }
 
+// Both kinds of folder make, rename and remove files in the same way.
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	for name, d := range map[string]interface {
+		disk.Disk
+		disk.Folder
+	}{"operating system": disk.OS{}, "memory": new(disktest.Disk)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			a, b := filepath.Join(folder, "a"), filepath.Join(folder, "b")
+			create := func(path string) {
+				t.Helper()
+				f, err := d.Create(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, f, path, 0)
+				if err := errors.Join(f.Sync(), f.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+			holds := func(path, want string) {
+				t.Helper()
+				view, err := d.View(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				content(t, view, want)
+				if err := view.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+			create(a)
+			if _, err := d.Create(a); !errors.Is(err, os.ErrExist) {
+				t.Errorf("Create of a file that exists: %v", err)
+			}
+			create(b)
+			if err := errors.Join(d.Rename(a, b), d.SyncDir(b)); err != nil {
+				t.Error(err)
+			}
+			holds(b, a)
+			if _, err := d.View(a); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("a file that was renamed: %v", err)
+			}
+			if err := d.Rename(a, b); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("Rename of nothing: %v", err)
+			}
+			holds(b, a)
+			if err := d.Remove(b); err != nil {
+				t.Error(err)
+			}
+			if err := d.Remove(b); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("Remove of nothing: %v", err)
+			}
+		})
+	}
+}
+
 // A file that is removed between opening and locking is not the one that has the name: only one of those who open at the
 // same time as somebody removes it may believe to have it.
 func TestOpenWhileItIsRemoved(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -20,6 +21,9 @@ type Kind string
 // The kinds.
 const (
 	Open     Kind = "open"
+	Create   Kind = "create"
+	Rename   Kind = "rename"
+	Remove   Kind = "remove"
 	View     Kind = "view"
 	Read     Kind = "read"
 	Write    Kind = "write"
@@ -51,16 +55,17 @@ func (e *Short) Unwrap() error { return e.Err }
 // ErrGone is for operations that never come to the disk, since the program was killed or the power failed before.
 var ErrGone = errors.New("the program is gone")
 
-// Disk is a [disk.Disk] in memory. The zero Disk is empty and does not fail. It may be used from many goroutines.
+// Disk is a [disk.Disk] and a [disk.Folder] in memory. The zero Disk is empty and does not fail. It may be used from many goroutines.
 type Disk struct {
 	// Fail is called before each operation, and the operation fails with its error: a write after the bytes that a
 	// [Short] tells, a sync for good, unless it is [ErrGone]. It may block, as disks do. It must be set before the disk is
 	// used. Nil means that nothing fails.
 	Fail func(op Op) error
 
-	mu    sync.Mutex
-	files map[string]*content
-	count map[Kind]int
+	mu     sync.Mutex
+	files  map[string]*content // as programs see them
+	linked map[string]*content // as their folders have them when the power fails
+	count  map[Kind]int
 }
 
 // content is a file.
@@ -68,7 +73,6 @@ type content struct {
 	seen    []byte   // what programs read
 	durable []byte   // what is left when the power fails
 	pending []change // since durable, in order
-	linked  bool     // its entry in the folder is durable
 	locked  bool
 }
 
@@ -100,10 +104,8 @@ func resize(b []byte, size int64) []byte {
 func (d *Disk) Put(path string, data []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.files == nil {
-		d.files = map[string]*content{}
-	}
-	d.files[path] = &content{seen: slices.Clone(data), durable: slices.Clone(data), linked: true}
+	d.put(path, &content{seen: slices.Clone(data), durable: slices.Clone(data)})
+	d.link(path)
 }
 
 // Bytes returns what programs read in a file, nil when there is none.
@@ -120,10 +122,45 @@ func (d *Disk) Bytes(path string) []byte {
 func (d *Disk) Durable(path string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.files[path]; c != nil && c.linked {
+	if c := d.files[path]; c != nil && c == d.linked[path] {
 		return append([]byte{}, c.durable...)
 	}
 	return nil
+}
+
+// Names returns the paths of all files, sorted.
+func (d *Disk) Names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.files))
+}
+
+// put gives a file a name. The lock is held.
+func (d *Disk) put(path string, c *content) {
+	if d.files == nil {
+		d.files = map[string]*content{}
+	}
+	d.files[path] = c
+}
+
+// link makes durable which file has a name, if one has. The lock is held.
+func (d *Disk) link(path string) {
+	if d.linked == nil {
+		d.linked = map[string]*content{}
+	}
+	if c := d.files[path]; c != nil {
+		d.linked[path] = c
+	} else {
+		delete(d.linked, path)
+	}
+}
+
+// names returns the names that files have, or had when their folder was last synced, sorted so that a seed draws the
+// same again. The lock is held.
+func (d *Disk) names() []string {
+	all := maps.Clone(d.files)
+	maps.Copy(all, d.linked)
+	return slices.Sorted(maps.Keys(all))
 }
 
 // Count returns how many operations of a kind there were, those that failed included.
@@ -138,26 +175,40 @@ func (d *Disk) Count(k Kind) int {
 func (d *Disk) Kill() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	after := &Disk{files: map[string]*content{}}
-	for path, c := range d.files {
-		pending := make([]change, len(c.pending))
-		for i, p := range c.pending {
-			pending[i] = change{p.at, slices.Clone(p.data)}
+	copies := map[*content]*content{}
+	copied := func(c *content) *content {
+		if copies[c] == nil {
+			pending := make([]change, len(c.pending))
+			for i, p := range c.pending {
+				pending[i] = change{p.at, slices.Clone(p.data)}
+			}
+			copies[c] = &content{seen: slices.Clone(c.seen), durable: slices.Clone(c.durable), pending: pending}
 		}
-		after.files[path] = &content{seen: slices.Clone(c.seen), durable: slices.Clone(c.durable), pending: pending, linked: c.linked}
+		return copies[c]
+	}
+	after := &Disk{files: map[string]*content{}, linked: map[string]*content{}}
+	for path, c := range d.files {
+		after.files[path] = copied(c)
+	}
+	for path, c := range d.linked {
+		after.linked[path] = copied(c)
 	}
 	return after
 }
 
 // LosePower returns the disk as it is after the power failed: of each file what was durable, and of what was written
-// since a random part from the beginning, cut anywhere. A file whose entry is not durable may be gone.
+// since a random part from the beginning, cut anywhere. A name that its folder does not have for certain is that of the
+// file that has it, or of the one that had it before, or of none.
 func (d *Disk) LosePower(r *rand.Rand) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	after := &Disk{files: map[string]*content{}}
-	for _, path := range slices.Sorted(maps.Keys(d.files)) { // sorted, so that a seed draws the same again
+	after := new(Disk)
+	for _, path := range d.names() {
 		c := d.files[path]
-		if !c.linked && r.IntN(2) == 0 {
+		if before := d.linked[path]; before != c && r.IntN(2) == 0 {
+			c = before
+		}
+		if c == nil {
 			continue
 		}
 		left := slices.Clone(c.durable)
@@ -170,7 +221,8 @@ func (d *Disk) LosePower(r *rand.Rand) *Disk {
 				left = change{p.at, p.data[:r.IntN(len(p.data))]}.apply(left)
 			}
 		}
-		after.files[path] = &content{seen: left, durable: slices.Clone(left), linked: true}
+		after.put(path, &content{seen: left, durable: slices.Clone(left)})
+		after.link(path)
 	}
 	return after
 }
@@ -197,13 +249,10 @@ func (d *Disk) Open(path string) (disk.File, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.files == nil {
-		d.files = map[string]*content{}
-	}
 	c := d.files[path]
 	if c == nil {
 		c = &content{}
-		d.files[path] = c
+		d.put(path, c)
 	}
 	if c.locked {
 		return nil, &fs.PathError{Op: "lock", Path: path, Err: disk.ErrLocked}
@@ -226,15 +275,60 @@ func (d *Disk) View(path string) (disk.File, error) {
 	return &file{disk: d, path: path, content: c}, nil
 }
 
-// SyncDir implements [disk.Disk].
+// Create implements [disk.Folder].
+func (d *Disk) Create(path string) (disk.File, error) {
+	if err := d.begin(Create, 0); err != nil {
+		return nil, &fs.PathError{Op: "create", Path: path, Err: err}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files[path] != nil {
+		return nil, &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	}
+	c := &content{}
+	d.put(path, c)
+	return &file{disk: d, path: path, content: c}, nil
+}
+
+// Rename implements [disk.Folder].
+func (d *Disk) Rename(from, to string) error {
+	return d.name(Rename, from, func(c *content) {
+		delete(d.files, from)
+		d.files[to] = c
+	})
+}
+
+// Remove implements [disk.Folder].
+func (d *Disk) Remove(path string) error {
+	return d.name(Remove, path, func(*content) { delete(d.files, path) })
+}
+
+// name changes the name of a file, unless that is to fail.
+func (d *Disk) name(k Kind, path string, op func(c *content)) error {
+	if err := d.begin(k, 0); err != nil {
+		return &fs.PathError{Op: string(k), Path: path, Err: err}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c := d.files[path]
+	if c == nil {
+		return &fs.PathError{Op: string(k), Path: path, Err: fs.ErrNotExist}
+	}
+	op(c)
+	return nil
+}
+
+// SyncDir implements [disk.Disk] and [disk.Folder].
 func (d *Disk) SyncDir(path string) error {
 	if err := d.begin(SyncDir, 0); err != nil {
 		return &fs.PathError{Op: "sync", Path: path, Err: err}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.files[path]; c != nil {
-		c.linked = true
+	for _, other := range d.names() {
+		if filepath.Dir(other) == filepath.Dir(path) {
+			d.link(other)
+		}
 	}
 	return nil
 }

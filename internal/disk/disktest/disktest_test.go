@@ -84,6 +84,45 @@ func TestLosePower(t *testing.T) {
 	must(t, f.Close())
 }
 
+// A file that was renamed or removed may have its old name after the power failed, or its new one, or both, until the
+// folder is synced; and what the new name stood for may be there still.
+func TestNamesAfterAPowerFailure(t *testing.T) {
+	t.Parallel()
+	d := new(Disk)
+	d.Put("/a/old", []byte("old"))
+	d.Put("/a/file", []byte("before"))
+	d.Put("/a/gone", []byte("gone"))
+	d.Put("/b/gone", []byte("gone"))
+	must(t, d.Rename("/a/old", "/a/file"))
+	must(t, d.Remove("/a/gone"))
+	must(t, d.Remove("/b/gone"))
+	left := func() map[string]int {
+		seen := map[string]int{}
+		for seed := range uint64(50) {
+			after := d.LosePower(rand.New(rand.NewPCG(seed, 1)))
+			for _, name := range after.Names() {
+				seen[name+" "+string(after.Bytes(name))]++
+			}
+		}
+		return seen
+	}
+	seen := left()
+	for _, name := range []string{"/a/old old", "/a/file old", "/a/file before", "/a/gone gone", "/b/gone gone"} {
+		if n := seen[name]; n < 5 || n > 45 {
+			t.Errorf("%q is there %d times of 50", name, n)
+		}
+		delete(seen, name)
+	}
+	if len(seen) > 0 {
+		t.Errorf("what cannot be: %v", seen)
+	}
+	d = d.Kill()
+	must(t, d.SyncDir("/a/file"))
+	if seen = left(); seen["/a/file old"] != 50 || seen["/b/gone gone"] == 0 || len(seen) != 2 {
+		t.Errorf("after a sync of the folder /a: %v", seen)
+	}
+}
+
 // A sync that fails drops what it should have written; the next one succeeds, and does not bring it back.
 func TestSyncThatFails(t *testing.T) {
 	t.Parallel()
