@@ -61,6 +61,32 @@ func ExamplePages() {
 	// id-rye
 }
 
+// A server that leaves out of its pages what the caller may not see says by isLast whether a page is the last: a short or
+// an empty one need not be. What fails for a while is fetched again by the run that PageRun makes of each page.
+func ExamplePage_more() {
+	type answer struct {
+		IsLast bool
+		Values []string
+	}
+	answers := []answer{{false, []string{"id-tea"}}, {false, nil}, {true, []string{"id-rice", "id-salt"}}}
+
+	pager := windrow.PageNumberPager(0, 2, func(_ context.Context, number, _ int) (windrow.Page[string], error) {
+		a := answers[number]
+		return windrow.Page[string]{Items: a.Values, More: !a.IsLast, Last: a.IsLast}, nil
+	})
+	for id, err := range windrow.Pages(context.Background(), pager, windrow.PageRun()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(id)
+	}
+	// Output:
+	// id-tea
+	// id-rice
+	// id-salt
+}
+
 // A list that each page leads on from goes straight into a stream.
 func ExamplePages_cursor() {
 	ctx := context.Background()

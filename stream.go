@@ -8,6 +8,7 @@ import (
 	"iter"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -547,11 +548,13 @@ type Page[T any] struct {
 	// Next is the cursor or the link of the next page, "" when there is none. Other pagers take no notice of it.
 	Next string
 	// Total is how many records the server says the whole list has, 0 when it does not say. It is a hint: it never
-	// ends the reading.
+	// ends the reading by itself.
 	Total int
-	// Last says that no page follows, for servers that tell (has_more: false, next: null). Without it the kind of pager
-	// decides.
+	// Last says that no page follows, for servers that tell (has_more: false, isLast: true, next: null).
 	Last bool
+	// More says that a page follows, for servers that tell (has_more: true, isLast: false): a short or an empty page is
+	// not the last then. Without Last and More the kind of pager decides. A page with both is an error.
+	More bool
 }
 
 // Position is where a page of a list begins. It can be stored as JSON, for [StartAt]. The zero value is the beginning.
@@ -592,7 +595,8 @@ func (e *PageError) Unwrap() error { return e.Err }
 
 var (
 	// ErrCursorLoop is the cause of a [PageError] when the server sends a cursor, a link or a last key again, so that
-	// the same pages would follow for ever.
+	// the same pages would follow for ever; or when the pages themselves come again: 3 of them in a row, or 100 items.
+	// Fewer do where records are inserted in front. Pages whose items are equal to each other may come again 10,000 times.
 	ErrCursorLoop = pages.ErrLoop
 	// ErrEmptyPages is matched by the cause of a [PageError] when more pages in a row than [EmptyPages] allows brought
 	// nothing new.
@@ -642,8 +646,14 @@ func newPager[T any](name string, route pages.Route, hasFetch bool, fetch func(c
 
 // OffsetPager pages by offset and limit. A page with fewer than size records is the last, unless its Total says that
 // there are more: servers cap the limit without a word, and then the list goes on behind what came. A list that ends
-// with a full page costs one more request, for an empty one. An empty page ends the list whatever its Total says, which may
-// count records that the caller must not see. A page with more than size records is an error.
+// with a full page costs one more request, for an empty one; or for a page that came before, from a server that starts
+// again behind the end: where the Total was reached, that is the end, too. An empty page ends the list whatever its Total
+// says, which may count records that the caller must not see.
+//
+// A page with [Page.More] is never the last. The list goes on behind the records that it has, or behind an empty page
+// after as many as the longest page had: a server that takes records out of its pages sends some twice ([Pager.Key]
+// drops them), and none is missed. One that says where the next page begins is read by a [CursorPager]. A page with more
+// than size records is an error.
 func OffsetPager[T any](size int, fetch func(ctx context.Context, offset, limit int) (Page[T], error)) *Pager[T] {
 	p := newPager("OffsetPager", pages.Offset(size), fetch != nil, func(ctx context.Context, at pages.Position) (Page[T], error) {
 		return fetch(ctx, at.Offset, size)
@@ -665,7 +675,7 @@ func PageNumberPager[T any](first, size int, fetch func(ctx context.Context, num
 }
 
 // CursorPager pages by the cursor that each page has for the next, [Page.Next]. The first page has the cursor "". A
-// page without one is the last; a short or an empty page is not.
+// page without one is the last; a short or an empty page is not. One without a cursor and with [Page.More] is an error.
 func CursorPager[T any](fetch func(ctx context.Context, cursor string) (Page[T], error)) *Pager[T] {
 	return newPager("CursorPager", pages.Cursor(), fetch != nil, func(ctx context.Context, at pages.Position) (Page[T], error) {
 		return fetch(ctx, at.Cursor)
@@ -686,7 +696,7 @@ func LinkPager[T any](first string, fetch func(ctx context.Context, url string) 
 
 // KeysetPager pages by the key of the last record on each page: fetch returns the first records whose keys come after
 // the one it is given, in the order of the keys; "" is before all. The list ends with an empty page, or with
-// [Page.Last]. Keys must be unique: of several records with one key, those behind the end of a page would be missed.
+// [Page.Last]; an empty page with [Page.More] is an error. Keys must be unique: of several records with one key, those behind the end of a page would be missed.
 // This is the paging that misses and repeats nothing while other records are inserted and removed.
 func KeysetPager[T any](key func(item T) string, fetch func(ctx context.Context, after string) (Page[T], error)) *Pager[T] {
 	p := newPager("KeysetPager", pages.Keyset(), fetch != nil, func(ctx context.Context, at pages.Position) (Page[T], error) {
@@ -712,6 +722,8 @@ type pageOptions struct {
 	start                     Position
 	prefetch, parallel, empty int
 	onPage                    func(PageInfo)
+	run                       []Option // of each page, when there is one
+	runs                      bool
 	refusals
 }
 
@@ -750,6 +762,49 @@ func OnPage(f func(PageInfo)) PageOption {
 	return pageOptionFunc(func(o *pageOptions) { o.onPage = f })
 }
 
+// PageRun makes each page the business of a run of one read with these options: a page whose fetch fails is fetched again
+// by the run's [RetryPolicy], through its limiter. A server that throttles, or that takes no requests for a while, delays
+// the reading then and does not end it. Give [WithLimiter] the limiter of the runs that ask the same server: what one
+// of them learns holds for all. Without it the reading has a limiter of its own.
+//
+// The errors of the fetch function are classified as those of a client are: see [Classify]. Without PageRun a page is
+// fetched once, and its error ends the reading. The pagers of the adapters do so by themselves.
+func PageRun(opts ...Option) PageOption {
+	opts = slices.Clone(opts)
+	return pageOptionFunc(func(o *pageOptions) { o.run, o.runs = opts, true })
+}
+
+// pagesByRuns returns a fetch function whose every call is a run of one read.
+func pagesByRuns[T any](fetch func(context.Context, pages.Position) (pages.Page[T], error), opts []Option) func(context.Context, pages.Position) (pages.Page[T], error) {
+	reads := NewGetProcessor(GetFunc(func(ctx context.Context, at pages.Position) (*pages.Page[T], error) {
+		page, err := fetch(ctx, at)
+		if err != nil {
+			return nil, err
+		}
+		return &page, nil
+	}), opts...)
+	return func(ctx context.Context, at pages.Position) (none pages.Page[T], _ error) {
+		res, err := reads.Run(ctx, []pages.Position{at})
+		first := res.At(0)
+		if err == nil && first.Value != nil {
+			return *first.Value, nil
+		}
+		if err == nil {
+			return none, &OptionError{Option: "PageRun", Problem: "must have no options that keep a page from being fetched"}
+		}
+		if panicked, ok := errors.AsType[*PanicError](err); ok {
+			return none, &pages.Panic{Value: panicked.Value, Stack: panicked.Stack}
+		}
+		if first.State == Failed {
+			return none, first.Err
+		}
+		if bulk, ok := errors.AsType[*BulkError](err); ok && bulk.Cause != nil {
+			return none, bulk.Cause
+		}
+		return none, err
+	}
+}
+
 // Pages yields the items of a list one at a time, with nil; and when the reading ends before the list, once and last a
 // [*PageError] with a zero item. Each range over it starts again from the first page. It can be the input of
 // [BatchProcessor.Stream].
@@ -768,6 +823,11 @@ func Pages[T any](ctx context.Context, pager *Pager[T], opts ...PageOption) iter
 		if opt != nil {
 			opt.applyPages(&o)
 		}
+	}
+	if o.runs && pager != nil && pager.fetch != nil {
+		byRuns := *pager
+		byRuns.fetch = pagesByRuns(pager.fetch, o.run)
+		pager = &byRuns
 	}
 	return func(yield func(T, error) bool) {
 		at, err := readPages(ctx, pager, o, func(item T) bool { return yield(item, nil) })

@@ -158,6 +158,9 @@ func (e *decodeError) Error() string {
 		}
 		return fmt.Sprintf("the answer's %s does not fit into a %v", err.Field, err.Type)
 	}
+	if err, ok := errors.AsType[*itemsError](e.err); ok {
+		return err.Error()
+	}
 	return "the answer is not the JSON that was expected"
 }
 

@@ -124,3 +124,36 @@ func ExampleWithAfter() {
 		rest.WithParameters("after", "perPage"), rest.WithPageSize(500), pocketBase)
 	// Output:
 }
+
+// An issue tracker that takes what the caller may not see out of its pages, so that a short or an empty page says nothing:
+// each page says by isLast whether it is the last.
+func ExampleWithLastField() {
+	pages := []string{
+		`{"startAt": 0, "isLast": false, "issues": [{"id": "1", "title": "Login fails"}]}`,
+		`{"startAt": 1, "isLast": false, "issues": []}`,
+		`{"startAt": 2, "isLast": true, "issues": [{"id": "5", "title": "Logout fails"}]}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		number, _ := strconv.Atoi(req.URL.Query().Get("page"))
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprint(w, pages[number])
+	}))
+	defer server.Close()
+
+	client, err := rest.New(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	issues := rest.NewResource[Draft, Article](client, "/search", rest.WithItemsField("issues"))
+	for issue, err := range windrow.Pages(context.Background(), issues.ByNumber(0, 50, rest.WithLastField("isLast"))) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(issue.ID, issue.Title)
+	}
+	// Output:
+	// 1 Login fails
+	// 5 Logout fails
+}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // Page is one page of a list.
@@ -42,7 +44,30 @@ func (r *Resource[In, Out]) list(ctx context.Context, u *url.URL) (*Page[Out], e
 	return &Page[Out]{Items: page.items, Header: res.Header, Body: res.Body}, nil
 }
 
-var errNoItems = errors.New("there is no array of items")
+// itemFields are where the items of a page are looked for, unless [WithItemsField] names the field.
+var itemFields = []string{"items", "data", "results", "records"}
+
+// itemsError is the error of a page without items. It says where they were looked for.
+type itemsError struct{ field string }
+
+func (e *itemsError) Error() string {
+	if e.field != "" {
+		return fmt.Sprintf("the answer has no array of items in the field %s, which WithItemsField names", e.field)
+	}
+	return fmt.Sprintf("the answer has no array of items: it is no array itself, and none of its fields %s holds one: "+
+		"name the field by WithItemsField", strings.Join(itemFields, ", "))
+}
+
+// isMisread reports whether the answer was whole, and is not the page that was expected: it will not be the next time.
+func isMisread(err error) bool {
+	e, ok := err.(*Error) // not one that the API's own classifier has judged
+	if !ok {
+		return false
+	}
+	_, noItems := errors.AsType[*itemsError](e.Err)
+	_, misfit := errors.AsType[*json.UnmarshalTypeError](e.Err)
+	return noItems || misfit
+}
 
 // pageReader finds the items of a page.
 type pageReader[Out any] struct {
@@ -54,30 +79,41 @@ type pageReader[Out any] struct {
 // UnmarshalJSON implements [json.Unmarshaler].
 func (p *pageReader[Out]) UnmarshalJSON(body []byte) error {
 	items := bytes.TrimSpace(body)
-	if p.field != "" || !bytes.HasPrefix(items, []byte("[")) {
-		var fields map[string]json.RawMessage
+	switch {
+	case bytes.HasPrefix(items, []byte("{")):
+		var fields object
 		if err := p.unmarshal(body, &fields); err != nil {
 			return err
 		}
 		items = p.find(fields)
+	case p.field != "" || !bytes.HasPrefix(items, []byte("[")):
+		items = nil
 	}
 	if items == nil {
-		return errNoItems
+		return &itemsError{p.field}
 	}
 	return p.unmarshal(items, &p.items)
 }
 
 // find returns the items. Null is an empty page: some servers write an empty list so.
-func (p *pageReader[Out]) find(fields map[string]json.RawMessage) json.RawMessage {
-	names := []string{"items", "data", "results", "records"}
+func (p *pageReader[Out]) find(fields object) json.RawMessage {
 	if p.field != "" {
-		names = []string{p.field}
+		value, _ := dig(fields, p.field)
+		return arrayOf(value)
 	}
-	for _, name := range names {
-		value := bytes.TrimSpace(fields[name])
-		if bytes.HasPrefix(value, []byte("[")) || bytes.Equal(value, []byte("null")) {
-			return json.RawMessage(value)
+	for _, name := range itemFields {
+		if items := arrayOf(fields[name]); items != nil {
+			return items
 		}
+	}
+	return nil
+}
+
+// arrayOf returns a value that is an array or null, nil for any other.
+func arrayOf(value json.RawMessage) json.RawMessage {
+	value = bytes.TrimSpace(value)
+	if bytes.HasPrefix(value, []byte("[")) || bytes.Equal(value, []byte("null")) {
+		return value
 	}
 	return nil
 }

@@ -22,12 +22,14 @@ type answerOf struct {
 // text href, as in JSON:API and HAL.
 func (a *answerOf) text(path string, link bool) (string, error) {
 	value, _ := a.value(path)
-	if isEmpty(value) {
+	if isNothing(value) || link && string(value) == "0" {
 		return "", nil
 	}
 	if link {
 		if href := objectOf(value)["href"]; href != nil {
-			value = bytes.TrimSpace(href)
+			if value = bytes.TrimSpace(href); isNothing(value) {
+				return "", nil
+			}
 		}
 	}
 	var text string
@@ -72,15 +74,6 @@ func dig(o object, path string) (json.RawMessage, bool) {
 		name = name[:dot]
 	}
 	return nil, false
-}
-
-// isEmpty reports whether a value stands for nothing.
-func isEmpty(value json.RawMessage) bool {
-	switch string(value) {
-	case "", "null", "false", "0", `""`:
-		return true
-	}
-	return false
 }
 
 // hostOf returns the host and port that a URL leads to.

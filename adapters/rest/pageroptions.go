@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/windrow-go/windrow"
 )
@@ -48,6 +47,10 @@ type pagerConfig struct {
 	nextField  string
 	nextHead   string
 	moreField  string
+	lastField  string
+	noNext     []string // texts in the place of a cursor or link that say that there is none
+	first      int      // offset of the first record
+	bases      []*url.URL
 	set        func(query url.Values, after string)
 	run        []windrow.Option
 	err        error // what is wrong with the options
@@ -116,7 +119,7 @@ func WithTotalHeader(name string) PagerOption {
 
 // WithNextField says where in a page's body the cursor of the next page is, or the link to it: such as
 // "meta.next_cursor", "links.next" or "@odata.nextLink". Names are joined by dots; a name may have dots itself. The
-// last page has none there, or null, false, 0 or "".
+// last page has none there, or null, false, "", or what [WithNoNext] says.
 func WithNextField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.nextField = path; path == "" {
@@ -137,13 +140,76 @@ func WithNextHeader(name string) PagerOption {
 	})
 }
 
+// WithNoNext says which texts stand for no next page where [WithNextField], [WithNextHeader] or the place of a link holds
+// one, beside none at all, null, false and "". Numbers are compared as text. Defaults to "null" and "0"; with no
+// texts every one is followed. A page that says by [WithMoreField] or [WithLastField] that more follow has its cursor
+// followed whatever it is.
+func WithNoNext(texts ...string) PagerOption {
+	texts = append([]string{}, texts...)
+	return pagerOptionFunc(func(c *pagerConfig) {
+		c.noNext = texts
+		c.mustHaveNext("WithNoNext")
+	})
+}
+
 // WithMoreField says where in a page's body the server tells whether a page follows, such as "has_more". The page is the
-// last when it has false, null, 0 or "" there, and not when it has anything else or nothing. Without it the kind of
-// pager decides.
+// last when it has false, null, 0 or "" there, or one of these as a text; with anything else one follows, also behind a
+// short or an empty page. A page that has nothing there does not say: the kind of pager decides, as it does without the
+// option. WithMoreField and [WithLastField] exclude each other.
 func WithMoreField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.moreField = path; path == "" {
 			c.refuse("WithMoreField must name a field")
+		}
+	})
+}
+
+// WithLastField says where in a page's body the server tells whether the page is the last, such as "isLast" or
+// "meta.last_page". With false, 0 or "" there, or one of these as a text, a page follows, also behind a short or an empty
+// one; with anything else none does. A page that has nothing there, or null, does not say: the kind of pager decides, as
+// it does without the option.
+func WithLastField(path string) PagerOption {
+	return pagerOptionFunc(func(c *pagerConfig) {
+		if c.lastField = path; path == "" {
+			c.refuse("WithLastField must name a field")
+		}
+	})
+}
+
+// WithFirstOffset is the offset of the first record, 0 or 1, in a list that [Resource.ByOffset] reads: SCIM and others
+// count from 1. Defaults to 0.
+func WithFirstOffset(n int) PagerOption {
+	return pagerOptionFunc(func(c *pagerConfig) {
+		if c.first = n; n != 0 && n != 1 {
+			c.refuse("WithFirstOffset (%d) must be 0 or 1", n)
+		}
+		if c.kind.name != byOffset.name {
+			c.refuse("WithFirstOffset is for ByOffset, not for %s", c.kind.name)
+		}
+	})
+}
+
+// WithLinkBase says what the server takes the client's base URL for, where a proxy stands before it, such as
+// "http://10.0.0.5:8080/v1"; several where several servers do. A link that lies below one of them is followed below the
+// base URL in its place: nothing is sent to the host that it names. It is for [Resource.ByLink]. Without it such a link
+// is [ErrOtherServer].
+func WithLinkBase(bases ...string) PagerOption {
+	bases = slices.Clone(bases)
+	return pagerOptionFunc(func(c *pagerConfig) {
+		c.bases = nil
+		for _, base := range bases {
+			u, err := url.Parse(base)
+			if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+				c.refuse("WithLinkBase must have URLs with http or https, a host and no query")
+				continue
+			}
+			c.bases = append(c.bases, u)
+		}
+		if len(bases) == 0 {
+			c.refuse("WithLinkBase must have a URL")
+		}
+		if c.kind.name != byLink.name {
+			c.refuse("WithLinkBase is for ByLink, not for %s", c.kind.name)
 		}
 	})
 }
@@ -175,7 +241,7 @@ func WithPageRun(opts ...windrow.Option) PagerOption {
 }
 
 func newPagerConfig(kind pagerKind, opts []PagerOption) pagerConfig {
-	c := pagerConfig{kind: kind, at: kind.at, size: kind.size, totalHead: "X-Total-Count"}
+	c := pagerConfig{kind: kind, at: kind.at, size: kind.size, totalHead: "X-Total-Count", noNext: []string{"null", "0"}}
 	for i, opt := range opts {
 		if opt == nil {
 			c.refuse("option %d is nil: remove it", i)
@@ -188,6 +254,9 @@ func newPagerConfig(kind pagerKind, opts []PagerOption) pagerConfig {
 	}
 	if c.nextField != "" && c.nextHead != "" {
 		c.refuse("WithNextField and WithNextHeader exclude each other")
+	}
+	if c.moreField != "" && c.lastField != "" {
+		c.refuse("WithMoreField and WithLastField exclude each other")
 	}
 	if c.items > 0 && c.size == "" {
 		c.refuse("WithPageSize (%d) needs the parameter of the size: name it by WithParameters", c.items)
@@ -227,50 +296,4 @@ func cloneQuery(query url.Values) url.Values {
 		clone[name] = slices.Clone(values)
 	}
 	return clone
-}
-
-// next returns the cursor of the next page, or the link to it; "" when there is none.
-func (c *pagerConfig) next(a *answerOf) (string, error) {
-	link := c.kind.name == byLink.name
-	switch {
-	case !c.kind.next:
-		return "", nil
-	case c.nextHead == "Link":
-		return nextLink(a.header), nil
-	case c.nextHead != "":
-		return strings.TrimSpace(a.header.Get(c.nextHead)), nil
-	case c.nextField != "":
-		return a.text(c.nextField, link)
-	}
-	if next := nextLink(a.header); next != "" {
-		return next, nil
-	}
-	for _, path := range []string{"links.next", "next"} {
-		if next, err := a.text(path, link); next != "" || err != nil {
-			return next, err
-		}
-	}
-	return "", nil
-}
-
-// total returns how many records the server says that there are, 0 when it does not say.
-func (c *pagerConfig) total(a *answerOf) int {
-	text := a.header.Get(c.totalHead)
-	if c.totalField != "" {
-		text, _ = a.text(c.totalField, false)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(text))
-	if err != nil || n < 0 {
-		return 0
-	}
-	return n
-}
-
-// last reports whether the server says that no page follows.
-func (c *pagerConfig) last(a *answerOf) bool {
-	if c.moreField == "" {
-		return false
-	}
-	value, there := a.value(c.moreField)
-	return there && isEmpty(value)
 }

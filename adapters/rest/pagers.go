@@ -7,26 +7,30 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/windrow-go/windrow"
 )
 
 // ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
-// unless [WithParameters] names others. See [windrow.OffsetPager] for where it ends. It reads a collection that nobody
-// changes meanwhile; to change or delete what is read, use [Resource.ByKey].
+// unless [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See
+// [windrow.OffsetPager] for where it ends, and [WithMoreField] and [WithLastField] for servers that tell. A page with a
+// link to the next, in the header Link with the relation "next" or in the fields links.next or next of its body, is not
+// the last. It reads a collection that nobody changes meanwhile; to change or delete what is read, use [Resource.ByKey].
 //
 // Each page is a run of one read through the client's limiter: a page that was throttled or lost is asked for again.
 // See [WithPageRun]. What is wrong with the arguments is the error of the first page, and nothing is sent.
 func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byOffset, opts)
 	return windrow.OffsetPager(size, func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
-		return p.sized(ctx, offset, limit)
+		return p.sized(ctx, p.first+offset, limit)
 	})
 }
 
 // ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and
 // per_page unless [WithParameters] names others. The first page has the number first, 0 or 1. See
-// [windrow.PageNumberPager] for where it ends, [WithMoreField] for servers that answer an error behind the last page,
+// [windrow.PageNumberPager] for where it ends, [WithMoreField] and [WithLastField] for servers that answer an error behind
+// the last page,
 // and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byNumber, opts)
@@ -53,7 +57,7 @@ func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
 //
 // Links may be relative to their page (RFC 3986 section 5). They are followed as they are: only the first page is asked
 // for with the query of [WithQuery] and the size. A link to another server than the base URL's ends the reading with
-// [ErrOtherServer]: credentials do not go there. See [windrow.LinkPager], and [Resource.ByOffset] for the rest.
+// [ErrOtherServer], unless [WithLinkBase] says what it stands for: credentials do not go there. See [windrow.LinkPager], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byLink, opts)
 	first := "/" // never sent
@@ -67,7 +71,7 @@ func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
 		if p.err != nil {
 			return windrow.Page[Out]{}, p.err
 		}
-		u, err := r.client.own(link)
+		u, err := r.client.own(link, p.bases)
 		if err != nil {
 			return windrow.Page[Out]{}, err
 		}
@@ -96,11 +100,21 @@ var ErrOtherServer = errors.New("the link to the next page leads to another serv
 
 // own returns the URL of a link as it is followed: one of the server that the base URL names, without a user name. A
 // link with http to a server that the base URL names with https is followed with https: servers behind a proxy that
-// ends TLS often send such.
-func (c *Client) own(link string) (*url.URL, error) {
+// ends TLS often send such. A link below one of the bases leads below the base URL.
+func (c *Client) own(link string, bases []*url.URL) (*url.URL, error) {
 	u, err := url.Parse(link)
 	if err != nil {
 		return nil, invalid(errors.New("rest: the link to the page is not a URL")) // without the link: it may hold a secret
+	}
+	for _, base := range bases {
+		if rest, below := below(u, base); below {
+			moved := c.root
+			moved.RawPath, moved.RawQuery = c.base+rest, u.RawQuery
+			if moved.Path, err = url.PathUnescape(moved.RawPath); err != nil {
+				return nil, invalid(errors.New("rest: the link to the page is not a URL"))
+			}
+			return &moved, nil
+		}
 	}
 	if u.Scheme == "http" && c.root.Scheme == "https" && u.Port() == "" {
 		u.Scheme = "https"
@@ -110,6 +124,15 @@ func (c *Client) own(link string) (*url.URL, error) {
 	}
 	u.Host, u.User, u.Fragment, u.RawFragment = c.root.Host, nil, "", ""
 	return u, nil
+}
+
+// below returns the escaped path of a URL behind that of a base, if it lies there.
+func below(u, base *url.URL) (rest string, is bool) {
+	if u.Scheme != base.Scheme || hostOf(u) != hostOf(base) {
+		return "", false
+	}
+	rest, is = strings.CutPrefix(u.EscapedPath(), strings.TrimSuffix(base.EscapedPath(), "/"))
+	return rest, is && (rest == "" || rest[0] == '/')
 }
 
 // paging is what the pagers of a resource have in common. It does not change once it is made.
@@ -137,7 +160,11 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 		run = append(run, windrow.WithLimiter(limiter))
 	}
 	p.pages = windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, page *pageRequest) (*Page[Out], error) {
-		return r.list(ctx, page.url)
+		list, err := r.list(ctx, page.url)
+		if isMisread(err) {
+			return nil, windrow.Classified(err, windrow.Classification{})
+		}
+		return list, err
 	}), append(run, p.run...)...)
 	return p
 }
@@ -184,11 +211,11 @@ func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Ou
 		return windrow.Page[Out]{}, errors.New("rest: WithPageRun: the options keep the page from being read")
 	}
 	answer := answerOf{header: page.Header, body: page.Body, unmarshal: p.resource.client.cfg.codec.Unmarshal}
-	next, err := p.next(&answer)
+	told, err := follow(&p.pagerConfig, &answer, page.Items)
 	if err != nil {
 		return windrow.Page[Out]{}, invalid(fmt.Errorf("rest: %s %s: %w", http.MethodGet, u.EscapedPath(), err))
 	}
-	return windrow.Page[Out]{Items: page.Items, Next: next, Total: p.total(&answer), Last: p.last(&answer)}, nil
+	return told, nil
 }
 
 // errorOf returns why a page was not read: the page's own error, or what stopped its run before.

@@ -53,8 +53,9 @@ func WithUpdateMethod(method string) ResourceOption {
 	})
 }
 
-// WithItemsField names the field of a page that holds its items. Without it a page is a bare array, or the items are
-// in the first of the fields items, data, results and records that holds an array.
+// WithItemsField names the field of a page that holds its items, such as "articles" or "result.rows": names are joined by
+// dots, and a name may have dots itself. Without it a page is a bare array, or the items are in the first of the fields
+// items, data, results and records that holds an array. A list whose items are found nowhere is not asked for again.
 func WithItemsField(name string) ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) {
 		if name == "" {

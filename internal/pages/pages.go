@@ -3,6 +3,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,16 @@ import (
 
 var (
 	// ErrLoop says that the server leads back to a page that was read before.
-	ErrLoop = errors.New("windrow: the pages go round in circles: the server sent a cursor, link or key that it had sent before")
+	ErrLoop = errors.New("windrow: the pages go round in circles: the server sent a cursor, link, key or page that it had sent before")
 	// ErrEmpty says that too many pages in a row brought nothing.
 	ErrEmpty = errors.New("windrow: too many pages in a row without a new item")
 	// errTooLong says that a page holds more than was asked for. Where the next page begins is anybody's guess then,
 	// and often the server takes no notice of the paging at all and would send the same for ever.
 	errTooLong = errors.New("windrow: the server does not keep to the size of a page")
+	// errBoth says that a page contradicts itself.
+	errBoth = errors.New("windrow: the page says that it is the last, and that more follow")
+	// errNowhere says that a list goes on where it cannot be followed.
+	errNowhere = errors.New("windrow: the server says that more pages follow, but not where")
 )
 
 // Page is what one fetch brings.
@@ -26,6 +31,7 @@ type Page[T any] struct {
 	Next  string // the cursor, link or key of the page that follows; "" when there is none
 	Total int    // of the whole list, as far as the server says it; 0 when it does not
 	Last  bool   // the server says that no page follows
+	More  bool   // the server says that a page follows
 }
 
 // Position is where a page begins.
@@ -104,7 +110,9 @@ func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, err
 	go w.walk(inner)
 
 	known := newRecent(recentPages)
-	granted, empty := 0, 0
+	came := newRepeats(c.Key != nil, c.Route.Ahead != nil)
+	granted, empty, total := 0, 0, 0
+	asked := false // whether this page was asked for although the total was reached by pages that were all new
 	grant := func(pages int) {
 		for ; granted < pages; granted++ {
 			w.grants <- struct{}{}
@@ -117,16 +125,35 @@ func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, err
 			return r.at, r.err
 		}
 		grant(n + ahead)
+		var keys []string
+		if c.Key != nil {
+			keys = make([]string, len(r.page.Items))
+			for i, item := range r.page.Items {
+				keys[i] = c.Key(item)
+			}
+			r.print = w.digest().byKeys(keys)
+		}
+		again, loop := false, false
+		if r.err == nil {
+			switch again, loop = came.see(r.print); {
+			case again && asked: // a server that starts again behind the end, or repeats its last page
+				return r.at, nil
+			case loop:
+				return r.at, ErrLoop
+			}
+		}
+		total = cmp.Or(r.page.Total, total)
+		asked = total > 0 && r.at.Offset+len(r.page.Items) >= total && !r.page.More && !again
 		if c.OnPage != nil {
 			c.OnPage(r.at, len(r.page.Items), r.page.Total)
 		}
 		fresh := false
 		known.turn()
-		for _, item := range r.page.Items {
+		for i, item := range r.page.Items {
 			if ctx.Err() != nil {
 				return r.at, ended(ctx)
 			}
-			if c.Key != nil && known.again(c.Key(item)) {
+			if c.Key != nil && known.again(keys[i]) {
 				continue
 			}
 			fresh = true

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 )
@@ -11,6 +12,8 @@ type Outline struct {
 	Next  string
 	Total int
 	Last  bool
+	More  bool
+	Most  int // items on the longest page so far
 }
 
 // Route is the way through a list of one kind.
@@ -34,12 +37,15 @@ func (r *Route) same(a, b Position) bool {
 }
 
 // Offset is the route through a list that is asked for by offset and limit.
-func Offset(size int) Route { return sized(size, false) }
+func Offset(size int) Route {
+	return sized(size, false, func(most int) int { return cmp.Or(most, size) })
+}
 
 // Number is the route through a list that is asked for by page number and size.
-func Number(size int) Route { return sized(size, true) }
+func Number(size int) Route { return sized(size, true, func(int) int { return 0 }) }
 
-func sized(size int, numbered bool) Route {
+// sized is the route by sizes. skipped says by how much the offset grows behind an empty page.
+func sized(size int, numbered bool, skipped func(most int) int) Route {
 	return Route{
 		Numbered: numbered,
 		Ahead: func(at Position) Position {
@@ -53,7 +59,11 @@ func sized(size int, numbered bool) Route {
 			// Servers cap the size of a page without a word. Where the total shows it, the list goes on behind what
 			// came. If the total lies, the next page is empty.
 			full := page.Items == size || page.Total > next.Offset
-			return next, !page.Last && page.Items > 0 && full, nil
+			if page.More && page.Items == 0 {
+				// The server has left out what was there. It looked at no more than it puts on a page.
+				next.Offset += skipped(page.Most)
+			}
+			return next, page.More || !page.Last && page.Items > 0 && full, nil
 		},
 	}
 }
@@ -61,6 +71,9 @@ func sized(size int, numbered bool) Route {
 // Cursor is the route through a list each page of which says what to ask for next.
 func Cursor() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
+		if page.More && page.Next == "" {
+			return at, false, errNowhere
+		}
 		return behind(at, page, page.Next), !page.Last && page.Next != "", nil
 	}}
 }
@@ -68,6 +81,9 @@ func Cursor() Route {
 // Link is the route through a list each page of which links to the next. A relative link starts from its page.
 func Link() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
+		if page.More && page.Next == "" {
+			return at, false, errNowhere
+		}
 		if page.Last || page.Next == "" {
 			return at, false, nil
 		}
@@ -95,6 +111,9 @@ func badLink(which string, err error) error {
 // page's last item.
 func Keyset() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
+		if page.More && page.Items == 0 {
+			return at, false, errNowhere // there is no key to go on behind
+		}
 		if page.Last || page.Items == 0 {
 			return at, false, nil
 		}

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"hash/maphash"
 	"runtime/debug"
 )
 
@@ -15,9 +16,11 @@ type walker[T any] struct {
 	queue    []*request[T]    // pages that are fetched or on their way, in order
 	finished chan *request[T] // never full: it has room for all that run
 	running  int
-	most     int // pages on their way at once
+	width    int // pages on their way at once
 	tokens   int // grants that were not used yet
 	total    int // of the list, as the last page said
+	most     int // items on the longest page
+	seed     maphash.Seed
 	ctx      context.Context
 	stop     context.CancelFunc // of ctx; nil when there is none
 }
@@ -26,6 +29,7 @@ type walker[T any] struct {
 type request[T any] struct {
 	at    Position
 	page  Page[T]
+	print print
 	err   error
 	ended bool
 }
@@ -34,18 +38,19 @@ type request[T any] struct {
 type result[T any] struct {
 	at, next Position
 	page     Page[T]
+	print    print
 	read     bool  // the page is to be handed over, before the error
 	more     bool  // a page follows
 	err      error // nothing follows
 }
 
 func newWalker[T any](c *Config[T], ahead int) *walker[T] {
-	most := max(1, c.Parallel)
+	width := max(1, c.Parallel)
 	return &walker[T]{
-		Config: c, loops: newLoops(), most: most,
+		Config: c, loops: newLoops(), width: width, seed: maphash.MakeSeed(),
 		grants:   make(chan struct{}, ahead+1),
 		out:      make(chan result[T], ahead+2),
-		finished: make(chan *request[T], most),
+		finished: make(chan *request[T], width),
 	}
 }
 
@@ -74,7 +79,7 @@ func (w *walker[T]) walk(ctx context.Context) {
 func (w *walker[T]) page(ctx context.Context, at Position) result[T] {
 	if len(w.queue) > 0 && !w.Route.same(w.queue[0].at, at) {
 		w.drop()
-		w.most = 1 // the pages are not where they were thought to be
+		w.width = 1 // the pages are not where they were thought to be
 	}
 	if len(w.queue) == 0 {
 		if w.tokens == 0 {
@@ -112,15 +117,21 @@ func (w *walker[T]) page(ctx context.Context, at Position) result[T] {
 	if head.err != nil {
 		return result[T]{at: at, err: head.err}
 	}
-	r := result[T]{at: at, page: head.page, read: true}
-	w.total = head.page.Total
-	r.next, r.more, r.err = w.Route.Next(at, Outline{len(r.page.Items), r.page.Next, r.page.Total, r.page.Last})
+	r := result[T]{at: at, page: head.page, print: head.print, read: true}
+	if r.page.Last && r.page.More {
+		r.err = errBoth
+		return r
+	}
+	w.total, w.most = r.page.Total, max(w.most, len(r.page.Items))
+	r.next, r.more, r.err = w.Route.Next(at, Outline{
+		Items: len(r.page.Items), Next: r.page.Next, Total: r.page.Total, Last: r.page.Last, More: r.page.More, Most: w.most,
+	})
 	return r
 }
 
 // guess says which page to fetch beside those on their way.
 func (w *walker[T]) guess() (Position, bool) {
-	if w.Route.Ahead == nil || w.running >= w.most {
+	if w.Route.Ahead == nil || w.running >= w.width {
 		return Position{}, false
 	}
 	at := w.Route.Ahead(w.queue[len(w.queue)-1].at)
@@ -145,9 +156,13 @@ func (w *walker[T]) start(ctx context.Context, at Position) {
 			r.err = err
 			w.finished <- r
 		}()
-		r.page, err = w.Fetch(ctx, at)
+		if r.page, err = w.Fetch(ctx, at); err == nil && w.Key == nil {
+			r.print = byContent(w.digest(), r.page.Items) // here, and not where the caller waits for it
+		}
 	}(w.ctx)
 }
+
+func (w *walker[T]) digest() *digest { return &digest{seed: w.seed} }
 
 // drop cancels the requests on their way, waits for them, and forgets what was fetched ahead.
 func (w *walker[T]) drop() {
