@@ -87,9 +87,9 @@ func TestA73_C14_AtomicIsAllOrNothing(t *testing.T) {
 		{"answer lost", updateVerb, []refusal{{err: lost}}, []windrow.State{ok, ok, ok}, 2, false},
 		{"answer lost for good", updateVerb, []refusal{{err: lost}, {err: lost}, {err: lost}}, []windrow.State{lose, lose, lose}, 3, false},
 		{"bad credentials", createVerb, []refusal{{err: windrow.Fatal(errServer)}}, []windrow.State{bad, bad, bad}, 1, false},
-		// A server that breaks its word is not made better by not believing it.
-		{"half applied", createVerb, []refusal{{each: []error{nil, errServer, errUndone}}}, []windrow.State{ok, bad, no}, 1, true},
-		{"half applied, half throttled", createVerb, []refusal{{each: []error{nil, throttled, nil}}}, []windrow.State{ok, no, ok}, 1, true},
+		// A server that breaks its word is not believed in anything.
+		{"half applied", createVerb, []refusal{{each: []error{nil, errServer, errUndone}}}, []windrow.State{lose, lose, lose}, 1, false},
+		{"half applied, half throttled", createVerb, []refusal{{each: []error{nil, throttled, nil}}}, []windrow.State{lose, lose, lose}, 1, false},
 		{"result lost", createVerb, []refusal{{each: []error{lost, errUndone, errUndone}}}, []windrow.State{lose, no, no}, 1, true},
 	} {
 		t.Run(tt.verb.name+"/"+tt.name, func(t *testing.T) {

@@ -44,7 +44,9 @@ type Getter[ID comparable, Out any] interface {
 // [io.WriterTo]. The verbs find out. A wrapper hides what it does not pass on.
 //
 // Clients translate: they never retry, sleep, chunk or log. The error of a batch is about the request; each
-// [Outcome] carries its own item's error.
+// [Outcome] carries its own item's error, and a plain one there is the server's refusal of that item. A refusal of the
+// whole request says that none of it was applied only where the [Atomicity] says so, or where it is about the request as
+// such (401, 403, 404, 405, 413, 415): otherwise items that must not be sent twice are looked up, or are Unknown.
 
 // BatchCreator creates many records with one request.
 type BatchCreator[In, Out any] interface {
@@ -97,7 +99,8 @@ type Describer interface {
 
 // Atomicity says what happens to the other items of a request when one of them is refused. An item that was not applied
 // because of another has an error that matches [ErrRolledBack]; it is sent again without the other, unless the run is
-// [Atomic].
+// [Atomic]. An answer to a request that is all or nothing, of which some items succeeded and some failed, is an
+// [ErrProtocol], unless the client warns of it beside those that succeeded.
 type Atomicity uint8
 
 // The atomicities.

@@ -359,6 +359,8 @@ func (v verb) runBulk(ctx context.Context, f *fake, ids []string, opts ...windro
 type operation struct {
 	run   func(context.Context, []string) summary
 	rerun func(context.Context) summary
+	// stream runs the same as a stream, and returns the states and errors in the order of the input.
+	stream func(context.Context, []string) ([]windrow.State, []error)
 }
 
 // The verbs. Each has its own way to a processor; what follows is the same for all.
@@ -448,6 +450,16 @@ func runner[In, Out any](f *fake, p *windrow.BatchProcessor[In, Out], inputs fun
 			s := summarize(f.t, last.Len(), res, err)
 			last = res
 			return s
+		},
+		stream: func(ctx context.Context, ids []string) (states []windrow.State, errs []error) {
+			prepare()
+			for r, err := range p.Stream(ctx, windrow.FromSlice(inputs(ids))).All() {
+				if _, stopped := errors.AsType[*windrow.StopError](err); stopped {
+					break
+				}
+				states, errs = append(states, r.State), append(errs, r.Err)
+			}
+			return states, errs
 		},
 	}
 }

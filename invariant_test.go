@@ -196,6 +196,9 @@ func draw(seed uint64) script {
 	s.batch = coin(0.5)
 	s.single = !s.batch || coin(0.7)
 	s.atomic, s.names, s.can.OmitsTail = coin(0.4), coin(0.4), coin(0.3)
+	if s.atomic {
+		s.can.Atomicity = windrow.AtomicityAll
+	}
 	if s.batch && coin(0.6) {
 		s.can.MaxItems = 1 + r.IntN(15)
 	}

@@ -195,7 +195,7 @@ func TestJournalSkipsWhatIsDone(t *testing.T) {
 					return nil
 				})
 				f.batch = refusing("i2")
-				all, err := results(t, journaled(f, j, windrow.Capabilities{}, bulk), stream, ids(4))
+				all, err := results(t, journaled(f, j, windrow.Capabilities{Atomicity: windrow.AtomicityAll}, bulk), stream, ids(4))
 				const ok, bad, skip = windrow.Succeeded, windrow.Failed, windrow.Skipped
 				if diff := cmp.Diff([]windrow.State{ok, ok, bad, ok}, statesOf(all)); diff != "" || err == nil || all[0].ID != "i0!" {
 					t.Errorf("stream %t, bulk %t: first run (-want +got):\n%s id %q, error %v", stream, bulk, diff, all[0].ID, err)

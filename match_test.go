@@ -247,7 +247,7 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 		{"never", createVerb, time.Hour, nil, windrow.Unknown, 1},
 		{"never", deleteVerb, time.Hour, nil, windrow.Unknown, 1},
 		{"never", getVerb, time.Hour, nil, windrow.Failed, 1},
-		{"badly", createVerb, 5 * time.Second, errServer, windrow.Failed, 1},
+		{"badly", allOrNothing, 5 * time.Second, errServer, windrow.Failed, 1},
 	} {
 		for _, bulk := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%s/bulk %t", tt.verb.name, tt.name, bulk), func(t *testing.T) {

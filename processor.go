@@ -23,6 +23,7 @@ import (
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/sink"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // BatchProcessor runs one operation for many items. Make one with [NewCreateProcessor] and its siblings for a client,
@@ -698,7 +699,9 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		AttemptTimeout: o.attemptTimeout, TimeoutCause: ErrAttemptTimeout,
 		FailedBefore: len(plan.Invalid), MaxFailures: o.maxFailures, MaxFailureRate: o.maxFailureRate, MinFailureRate: o.minFailureRate,
 		KeepPanics: o.keepPanics, Lost: lost,
-		Judge: judge(p.op, retry.Classify, o.logger), Gate: g,
+		Judge:     judge(p.op, retry.Classify, o.logger, verdict.Verdict.WithRecord),
+		JudgeItem: judge(p.op, retry.Classify, o.logger, verdict.Verdict.OfItem), Gate: g,
+		AllOrNothing: p.Batch != nil && (p.Capabilities.Atomicity == AtomicityAll || p.Capabilities.Atomicity == AtomicitySelectable && o.atomic),
 	}
 	if plan.costs != nil {
 		cfg.Cost = func(items int) int { return plan.costs[items-1] }

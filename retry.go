@@ -73,7 +73,8 @@ var (
 	// fails with it had nothing to do.
 	ErrNotFound = errors.New("windrow: not found")
 	// ErrAlreadyExists is matched by the error of a client that says: the server has this item already. A repeated
-	// create that fails with it may have met its own first attempt.
+	// create that fails with it may have met its own first attempt. It means so in an error of [ClassPermanent] only: a
+	// class that the client gives comes first.
 	ErrAlreadyExists = errors.New("windrow: already exists")
 	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request: the
 	// server undid it, or never began it. A client returns it, with what the server says, for all but the item to blame.
@@ -106,7 +107,8 @@ func Classified(err error, c Classification) error {
 	return &classified{err, c}
 }
 
-// Permanent marks err as [ClassPermanent]. A nil err stays nil.
+// Permanent marks err as [ClassPermanent]. A nil err stays nil. For the error of a batch it does not say that no item was
+// applied: see [Atomicity].
 func Permanent(err error) error { return Classified(err, Classification{Kind: KindResource}) }
 
 // Transient marks err as [ClassTransient]: the caller vouches that nothing was applied. A nil err stays nil.
@@ -124,7 +126,8 @@ func TooLarge(err error, maxItems int) error {
 	return Classified(err, Classification{Class: ClassTooLarge, MaxItems: maxItems, Kind: KindValidation})
 }
 
-// Ambiguous marks err as [ClassAmbiguous]. A nil err stays nil.
+// Ambiguous marks err as [ClassAmbiguous]: also for a server that says that it is still at work on the first request
+// with an idempotency key. A nil err stays nil.
 func Ambiguous(err error) error { return Classified(err, Classification{Class: ClassAmbiguous}) }
 
 // Fatal marks err as [ClassFatal]. A nil err stays nil.
@@ -147,7 +150,8 @@ func (e *SkipError) Error() string { return "skipped: " + e.Reason.String() }
 //   - anything else: [ClassPermanent].
 //
 // Inside a run the record that a transport keeps of the attempt comes on top: what never left is no longer
-// ambiguous, and what has left is no longer certain.
+// ambiguous, and what has left is no longer certain. It says nothing of a class that a client or a classifier of the
+// caller's own gives, nor of the items of a batch.
 func Classify(err error) Classification {
 	if e, ok := errors.AsType[*classified](err); ok {
 		return e.as
@@ -191,7 +195,7 @@ func judged(err error) verdict.Verdict {
 		}](err); ok {
 			after = e.RetryAfter()
 		}
-		return v.WithStatus(e.StatusCode(), after)
+		return v.OfAnswer(e.StatusCode(), after, neterr.Of(err))
 	}
 	return v.WithFault(neterr.Of(err))
 }
@@ -394,7 +398,8 @@ func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Trait
 	if p.asksServer() {
 		return engine.Traits{Read: true}
 	}
-	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly()}
+	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly(),
+		Keyed: op == OpCreate && c.IdempotencyKeys}
 	switch op {
 	case OpGet, OpDelete, OpUpdate, OpUpsert:
 		t.Repeatable = true
@@ -427,8 +432,9 @@ func PropagatePanics() Option {
 	return option("PropagatePanics", true, nil, "", func(o *options) { o.keepPanics = true })
 }
 
-// judge returns the engine's judge: the classifier, nil for the default one, and what the transport recorded on top.
-func judge(op OpKind, classify Classifier, logger *slog.Logger) func(*engine.Attempt, error) engine.Judgement {
+// judge returns the engine's judge: the classifier, nil for the default one, and on top what weigh makes of it by what
+// the transport recorded.
+func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdict.Verdict, *engine.Attempt) verdict.Verdict) func(*engine.Attempt, error) engine.Judgement {
 	var logged atomic.Int64 // when a throttle was last logged
 	return func(a *engine.Attempt, err error) engine.Judgement {
 		if isPanic(err) {
@@ -438,7 +444,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger) func(*engine.Att
 		if failure != nil {
 			return broken(op, a, failure)
 		}
-		j := c.verdict().WithRecord(a).Judgement
+		j := weigh(c.verdict(), a).Judgement
 		if logger != nil && j.Class == engine.Throttled {
 			now := time.Now().Unix()
 			if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {
@@ -452,7 +458,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger) func(*engine.Att
 // broken judges an attempt in which a function of the caller's did not return. Nobody knows how far it got, unless
 // nothing had left or the last answer was a refusal.
 func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
-	j := engine.Judgement{Final: true, Err: failure}
+	j := engine.Judgement{Final: true, Err: failure, Whole: a.Delivery() == engine.NotSent && a.Status() == 0}
 	if a.Delivery() != engine.NotSent && op != OpGet {
 		j.Class = engine.Ambiguous
 	}
@@ -469,10 +475,20 @@ func ask(classify Classifier, err error) (c Classification, failure error) {
 		}()
 		return Classify(err), nil
 	}
-	if value, stack, ok := parallel.Call(func() { c = classify(err) }); !ok {
+	if value, stack, ok := parallel.Call(func() { c = own(classify(err), err) }); !ok {
 		failure = lost(value, stack)
 	}
 	return c, failure
+}
+
+// own is the classification of a caller's own classifier. One that is not what [Classify] says is meant, and nothing
+// that a transport recorded overrules it.
+func own(c Classification, err error) Classification {
+	if c.more == (verdict.Verdict{}) || Class(c.more.Class) != c.Class {
+		c.more = verdict.Verdict{Marked: true}
+		c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	}
+	return c
 }
 
 // causeOf gives what stopped the engine the names of this package.

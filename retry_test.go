@@ -240,8 +240,8 @@ func TestRetryChunk(t *testing.T) {
 		{name: "ambiguous each time", verb: getVerb, err: windrow.Ambiguous(errServer), each: true, want: ending{windrow.Failed, 3, []int{8, 8, 8}, 0}},
 		{name: "ambiguous, found", verb: createVerb, err: windrow.Ambiguous(errServer), lookUp: found, want: ending{windrow.Succeeded, 1, []int{8}, 8}},
 		{name: "ambiguous once, not found", verb: createVerb, err: windrow.Ambiguous(errServer), lookUp: notFound, want: ending{windrow.Succeeded, 2, []int{8, 1, 1, 1, 1, 1, 1, 1, 1}, 8}},
-		{name: "permanent once", verb: createVerb, err: windrow.Permanent(errServer), want: ending{windrow.Succeeded, 1, []int{8, 4, 4}, 0}},
-		{name: "permanent each time", verb: createVerb, err: windrow.Permanent(errServer), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
+		{name: "permanent once", verb: allOrNothing, err: windrow.Permanent(errServer), want: ending{windrow.Succeeded, 1, []int{8, 4, 4}, 0}},
+		{name: "permanent each time", verb: allOrNothing, err: windrow.Permanent(errServer), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 4, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
 		{name: "too large once", verb: createVerb, err: windrow.TooLarge(errServer, 0), want: ending{windrow.Succeeded, 1, []int{8, 4, 4}, 0}},
 		{name: "too large once, with a limit", verb: createVerb, err: windrow.TooLarge(errServer, 3), want: ending{windrow.Succeeded, 1, []int{8, 3, 3, 2}, 0}},
 		{name: "too large each time", verb: createVerb, err: windrow.TooLarge(errServer, 0), each: true, want: ending{windrow.Failed, 1, []int{8, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1}, 0}},
@@ -279,6 +279,9 @@ func TestRetryChunk(t *testing.T) {
 	}
 }
 
+// allOrNothing is a create by a server that applies all items of a request or none, so that a refusal may be looked into.
+var allOrNothing = createVerb.with("all or nothing", windrow.Capabilities{Atomicity: windrow.AtomicityAll})
+
 // chunkOf serves chunks in which the bad items make the server refuse all.
 func refusing(bad ...string) func(c *call) ([]windrow.Outcome[string], error) {
 	return func(c *call) ([]windrow.Outcome[string], error) {
@@ -303,7 +306,7 @@ func TestF18PoisonedChunk(t *testing.T) {
 				return nil
 			})
 			f.batch = refusing(fmt.Sprint("i", bad))
-			s := createVerb.with("200 at once", windrow.Capabilities{MaxItems: 200}).runBulk(t.Context(), f, ids(n), windrow.Concurrency(1))
+			s := createVerb.with("200 at once", windrow.Capabilities{MaxItems: 200, Atomicity: windrow.AtomicityAll}).runBulk(t.Context(), f, ids(n), windrow.Concurrency(1))
 			for i, state := range s.states {
 				if (state == windrow.Failed) != (i == bad) || (state == windrow.Succeeded) != (i != bad) {
 					t.Errorf("%d of %d is bad: item %d is %v", bad, n, i, state)
@@ -332,7 +335,7 @@ func TestPoisonedChunkSeveral(t *testing.T) {
 		return nil
 	})
 	f.batch = refusing("i0", "i13", "i14", "i49")
-	s := createVerb.runBulk(t.Context(), f, ids(50), windrow.BatchSize(50))
+	s := allOrNothing.runBulk(t.Context(), f, ids(50), windrow.BatchSize(50))
 	for i, state := range s.states {
 		bad := slices.Contains([]int{0, 13, 14, 49}, i)
 		if (state == windrow.Failed) != bad || (state == windrow.Succeeded) == bad {
@@ -379,7 +382,7 @@ func TestPoisonedChunkNamedWrongly(t *testing.T) {
 			}
 			return outcomes(c.ids), nil
 		}
-		s := createVerb.runBulk(t.Context(), f, ids(4), windrow.BatchSize(4))
+		s := allOrNothing.runBulk(t.Context(), f, ids(4), windrow.BatchSize(4))
 		if diff := cmp.Diff(repeat(4, windrow.Succeeded), s.states); diff != "" {
 			t.Errorf("position %d (-want +got):\n%s", position, diff)
 		}

@@ -33,7 +33,8 @@ type Error struct {
 	Header http.Header `json:"-"`
 	// Body is the beginning of the answer, at most 64 KiB.
 	Body []byte `json:"-"`
-	// Err is why an answer with a status from 200 to 299 cannot be used. Nil for others.
+	// Err is why an answer with a status from 200 to 299 cannot be used, or that the body of another one broke off. Nil
+	// otherwise.
 	Err error
 
 	after time.Duration

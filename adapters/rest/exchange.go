@@ -140,9 +140,13 @@ func (c *Client) read(res *http.Response) ([]byte, error) {
 // refusal makes an error of an answer, and closes it. What the status says holds also if the body cannot be read.
 func (c *Client) refusal(x *exchange) *Error {
 	defer x.res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(x.res.Body, min(keptBody, c.cfg.maxBody)))
+	body, err := io.ReadAll(io.LimitReader(x.res.Body, min(keptBody, c.cfg.maxBody)))
 	_, _ = io.CopyN(io.Discard, x.res.Body, drainedBody)
-	return newError(x, body)
+	e := newError(x, body)
+	if err != nil { // after an earlier attempt the status alone proves nothing
+		e.Err = &readError{err}
+	}
+	return e
 }
 
 // judge gives an error the class that its method and status do not show, and asks the API's own classifier.
@@ -155,6 +159,8 @@ func (c *Client) judge(x *exchange, e *Error) error {
 	}
 	write := changes(e.Method)
 	switch {
+	case e.Status == http.StatusBadRequest && tooMany(e.Code):
+		return windrow.TooLarge(e, 0)
 	case write && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
 		return windrow.Ambiguous(e) // many servers answer so when they have carried it out
 	case !write && errors.Is(e.Err, ErrAnswerTooLong):

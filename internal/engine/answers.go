@@ -52,7 +52,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 		if v.omitted {
 			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
 		} else {
-			v.by = r.judge(a, v.err)
+			v.by = r.judgeItem(a, v.err)
 		}
 		bad = append(bad, v)
 	}

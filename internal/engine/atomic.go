@@ -12,8 +12,9 @@ import (
 
 // settleAtomicRequest deals with an error of the request.
 func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
-	switch by.Class {
-	case Permanent, TooLarge:
+	open := slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybe && r.noProof(r.traits(j.item), by) })
+	switch {
+	case (by.Class == Permanent || by.Class == TooLarge) && !open:
 		bad := by.BadItem - 1
 		for k, j := range u.jobs {
 			if k == bad {

@@ -41,7 +41,13 @@ func (r *Run) refused(u *unit, by Judgement) {
 		r.resend(rest)
 		return
 	}
-	r.uncharge(u)
+	if r.repeats(u, by) {
+		r.settleEach(u, by)
+		return
+	}
+	if r.uncharge(u); r.partly(by) {
+		r.doubtful(u, by)
+	}
 	r.park(u)
 	own, rest := &unit{}, &unit{}
 	for _, j := range u.jobs {

@@ -75,6 +75,9 @@ type Judgement struct {
 	Skip     Reason // not a failure at all: there was nothing to do
 	NotFound bool   // the server does not know the item
 	Exists   bool   // the server has the item already
+	Conflict bool   // the server has the record in another state, or another request has hold of it
+	Cut      bool   // a refusal whose body broke off
+	Whole    bool   // the request was refused as such: nothing of it was applied
 
 	BeforeSuccess bool // Fatal only until the run's first success, then Permanent
 	StopWhenSpent bool // when the attempts are used up the run stops, too

@@ -38,6 +38,7 @@ type Traits struct {
 	Repeatable bool // sending it twice has the effect of sending it once
 	Create     bool // makes a record, or may do so
 	Delete     bool
+	Keyed      bool // the server knows its repetitions by an idempotency key
 	// WholeOnly says that sending a chunk twice is harmless only with the same members: what makes it harmless is an
 	// idempotency key, and that belongs to exactly those.
 	WholeOnly bool
@@ -70,14 +71,15 @@ type Config struct {
 	Replay   []Replay              // what an earlier run has begun and not ended; not in Order either
 	KeysOnce bool                  // of a stream: no two items with one key are sent, and each is claimed before it is fed
 
-	Owner    any // what attempts carry for the caller
-	Traits   Traits
-	TraitsOf func(item int) Traits // when items differ in them; nil means that they do not
-	Policy   Policy
-	Workers  int // 0: as many as calls may be in flight
-	InOrder  bool
-	Atomic   bool // all items go in one request, all or none of them
-	Together bool // items that follow each other may share a request, which carries them out in their order
+	Owner        any // what attempts carry for the caller
+	Traits       Traits
+	TraitsOf     func(item int) Traits // when items differ in them; nil means that they do not
+	Policy       Policy
+	Workers      int // 0: as many as calls may be in flight
+	InOrder      bool
+	Atomic       bool // all items go in one request, all or none of them
+	Together     bool // items that follow each other may share a request, which carries them out in their order
+	AllOrNothing bool // the server applies all items of a request or none
 
 	BatchSize  int           // a batch of fresh items, with BatchDelay
 	BatchDelay time.Duration // pause after each batch but the last
@@ -107,9 +109,11 @@ type Config struct {
 	Reconcile func(ctx context.Context, item int) (found bool, err error)
 	// Judge says what is to be made of an error.
 	Judge func(a *Attempt, err error) Judgement
-	Cost  func(items int) int // quota units of one request; nil means 1
-	Hooks Hooks
-	Gate  *gate.Gate
+	// JudgeItem is Judge for the error of one item in the answer to a Batch.
+	JudgeItem func(a *Attempt, err error) Judgement
+	Cost      func(items int) int // quota units of one request; nil means 1
+	Hooks     Hooks
+	Gate      *gate.Gate
 
 	// Lost makes the error of an item whose call panicked, or ended its goroutine: value is nil then.
 	Lost func(value any, stack []byte) error

@@ -62,7 +62,12 @@ const (
 
 // judge asks the configuration what an error is, and applies what only the run knows.
 func (r *Run) judge(a *Attempt, err error) Judgement {
-	j := r.cfg.Judge(a, err)
+	return r.judgedBy(r.cfg.Judge, a, err)
+}
+
+// judgedBy asks one of the judges.
+func (r *Run) judgedBy(judge func(*Attempt, error) Judgement, a *Attempt, err error) Judgement {
+	j := judge(a, err)
 	if j.Class == Fatal && j.BeforeSuccess && r.counts[Succeeded].Load() > 0 {
 		j.Class = Permanent
 	}
@@ -83,20 +88,19 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
 	maybe := j.maybe && !t.Read
 	lost := Failed // what an item ends as when nobody can say whether it was applied
-	if maybe || by.Class == Ambiguous && !t.Read {
+	if maybe || by.Class == Ambiguous && !t.Read || by.Conflict && t.Keyed && by.Class != Permanent {
 		lost = Unknown
 	}
 	switch {
 	case by.Skip != NoReason:
 		return end, Skipped, by.Skip
+	case by.Class != Permanent: // what it was classed as comes before what is guessed
+	case maybe && r.noProof(t, by):
+		return r.doubt(t, by, left), Unknown, NoReason
 	case by.NotFound && t.Delete && maybe:
 		return end, Succeeded, NoReason // an earlier attempt deleted it
 	case by.NotFound && t.Delete:
 		return end, Skipped, NotFound
-	case by.Exists && t.Create && maybe && r.cfg.Reconcile != nil:
-		return lookUp, Unknown, NoReason // most likely its own: read it back
-	case by.Exists && t.Create && maybe:
-		return end, Unknown, NoReason
 	}
 	switch by.Class {
 	case Throttled:
@@ -154,6 +158,9 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 		r.finish(u.jobs[0], Succeeded, NoReason)
 	case re.got != len(u.jobs) && !(r.cfg.OmitsTail && re.got < len(u.jobs)):
 		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.got}, ""
+		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
+	case r.contradicts(u, a, re):
+		re.err, u.handle = ErrContradiction, ""
 		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
 	default:
 		u.handle = ""
@@ -242,6 +249,11 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.split(u)
 		return
 	}
+	r.settleEach(u, by)
+}
+
+// settleEach decides for each item of a unit by itself.
+func (r *Run) settleEach(u *unit, by Judgement) {
 	retry := &unit{}
 	for _, j := range u.jobs { // jobs of one unit may differ in what happened to them before
 		if do, state, reason := r.decide(j, by); do != again {

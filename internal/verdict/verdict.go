@@ -29,8 +29,12 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Class, v.Kind, v.BeforeSuccess = engine.Fatal, engine.Resource, true
 	case status == http.StatusNotFound || status == http.StatusGone:
 		v.Kind, v.NotFound = engine.Resource, true
+	case status == http.StatusConflict && after > 0: // another request has hold of it, and the server says until when
+		v.Class, v.Kind = engine.Transient, engine.Resource
 	case status == http.StatusConflict:
 		v.Kind, v.Exists = engine.Resource, true
+	case status == http.StatusPreconditionFailed:
+		v.Kind, v.Exists = engine.Validation, true // what If-None-Match: * makes of a record that is there
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
 		v.Class, v.Kind = engine.TooLarge, engine.Validation
 	case status == http.StatusUnprocessableEntity:
@@ -49,6 +53,22 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Kind = engine.Resource
 	default:
 		v.Kind = engine.Validation
+	}
+	return v
+}
+
+// OfAnswer judges an answer by its HTTP status, and says what the status proves. cut is what the network says of its
+// body.
+func (v Verdict) OfAnswer(status int, after time.Duration, cut neterr.Fault) Verdict {
+	v = v.WithStatus(status, after)
+	v.Conflict = status == http.StatusConflict || status == http.StatusPreconditionFailed
+	v.Cut = status >= 400 && (cut == neterr.Timeout || cut == neterr.Broken || cut == neterr.Cut)
+	switch status {
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+		http.StatusProxyAuthRequired, http.StatusGone, http.StatusLengthRequired, http.StatusRequestURITooLong,
+		http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusMisdirectedRequest, http.StatusUpgradeRequired,
+		http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons:
+		v.Whole = true // it is about the request, not about what is in it
 	}
 	return v
 }
@@ -72,6 +92,20 @@ func (v Verdict) WithFault(f neterr.Fault) Verdict {
 	return v
 }
 
+// OfItem is WithRecord for the error of one item in the answer to a request for many: the record tells of the request,
+// and says nothing of its items. What nobody recognises is the server's refusal of the item.
+func (v Verdict) OfItem(a *engine.Attempt) Verdict {
+	cut := a.Expired() || a.Err() != nil || a.Delivery() == engine.Sent
+	switch {
+	case v.Answered, v.NotFound, v.Exists:
+		return v
+	case v.Unrecognised && !cut:
+		v.Unrecognised = false
+		return v
+	}
+	return v.WithRecord(a)
+}
+
 // WithRecord applies what the transport knows of the attempt.
 func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	if v.Marked {
@@ -80,7 +114,7 @@ func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	cut := a.Expired() || a.Err() != nil
 	if status := a.Status(); v.Unrecognised && status != 0 && !cut {
 		unrecognised := v
-		v = v.WithStatus(status, 0) // the error of an SDK that does not tell its status
+		v = v.OfAnswer(status, 0, neterr.None) // the error of an SDK that does not tell its status
 		v.Unrecognised = false
 		if status < 300 {
 			v = unrecognised
@@ -89,6 +123,7 @@ func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	}
 	switch a.Delivery() {
 	case engine.NotSent:
+		v.Whole = v.Whole || v.Unrecognised && a.Status() == 0 // nothing has left
 		if v.Class == engine.Ambiguous && !v.Answered {
 			v.Class = engine.Transient
 		}

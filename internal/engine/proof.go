@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+)
+
+// What proves that an item was applied, or was not. After an attempt that may have been applied a refusal says little:
+// the server may refuse the repetition because the first attempt got through.
+
+// ErrContradiction is the error of a chunk that the server was to apply as a whole, and of which it says that some items
+// were applied and others were not. It matches [ErrProtocol].
+var ErrContradiction = fmt.Errorf("%w: some items succeeded and some failed, where all or none are applied", ErrProtocol)
+
+// judgeItem is [Run.judge] for the error of one item in an answer.
+func (r *Run) judgeItem(a *Attempt, err error) Judgement {
+	if r.cfg.JudgeItem == nil {
+		return r.judge(a, err)
+	}
+	return r.judgedBy(r.cfg.JudgeItem, a, err)
+}
+
+// noProof reports whether a refusal leaves open what became of an item that an earlier attempt may have applied.
+func (r *Run) noProof(t Traits, by Judgement) bool {
+	return by.Cut || by.Conflict || by.Exists && t.Create
+}
+
+// doubt says how to go on with an item of which a refusal proves nothing.
+func (r *Run) doubt(t Traits, by Judgement, left bool) step {
+	switch {
+	case left && by.Cut && t.Repeatable:
+		return again
+	case r.cfg.Reconcile != nil && !by.Final:
+		return lookUp // most likely its own: read it back
+	case left && by.Conflict && t.Keyed: // the first request may still be at work
+		return again
+	default:
+		return end
+	}
+}
+
+// repeats reports whether a chunk that was refused is sent again as it is, or would be if it had attempts left: there is
+// nothing to find out by sending parts of it.
+func (r *Run) repeats(u *unit, by Judgement) bool {
+	if by.Cut && slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybe && !r.traits(j.item).Read }) {
+		return true
+	}
+	return !slices.ContainsFunc(u.jobs, func(j *job) bool { do, _, _ := r.decide(j, by); return do != again })
+}
+
+// partly reports whether the server may have applied some items of a chunk that it refused.
+func (r *Run) partly(by Judgement) bool { return !r.cfg.AllOrNothing && !by.Whole && !by.NotFound }
+
+// doubtful notes that the items of a refused chunk may have been applied. Those that must not be sent twice leave the
+// unit: they are looked up, or end.
+func (r *Run) doubtful(u *unit, by Judgement) {
+	u.jobs = slices.DeleteFunc(slices.Clone(u.jobs), func(j *job) bool {
+		t := r.traits(j.item)
+		if t.Read {
+			return false
+		}
+		if j.maybe = true; t.Repeatable {
+			return false
+		}
+		if r.cfg.Reconcile == nil || by.Final {
+			j.charged++ // it is not sent again
+			r.finish(j, Unknown, NoReason)
+			return true
+		}
+		j.lookUp = true
+		r.retry(&unit{jobs: []*job{j}}, by)
+		return true
+	})
+}
+
+// contradicts reports whether an answer says of a chunk that is applied as a whole that some items were applied and some
+// were not. A client that warns of it beside an item knows what it says.
+func (r *Run) contradicts(u *unit, a *Attempt, re reply) bool {
+	if !r.cfg.AllOrNothing || len(u.jobs) < 2 || re.answers.good() {
+		return false
+	}
+	applied, refused := false, false
+	for k, j := range u.jobs[:re.got] {
+		answer := re.answers.of(k)
+		if answer.Err == nil {
+			applied = applied || answer.Reason == NoReason && len(answer.Warnings) == 0
+			continue
+		}
+		by := r.judgeItem(a, answer.Err)
+		refused = refused || by.Skip == NoReason && !(by.NotFound && r.traits(j.item).Delete)
+	}
+	return applied && refused
+}
