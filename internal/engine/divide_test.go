@@ -59,6 +59,7 @@ func TestARefusedChunkIsHalved(t *testing.T) {
 				}
 				return nil
 			})
+			cfg.AllOrNothing = true // else the refusal says nothing of the others
 			if err := New(t.Context(), cfg).Wait(); err != nil {
 				t.Fatal(err)
 			}
