@@ -17,6 +17,7 @@
 //	go run ./internal/bench/limits             # the limiter against servers that tell it nothing
 //	go run ./internal/bench/outage -check      # servers that are down, flaky or killed, and records that never pass
 //	go run ./internal/bench/headtohead         # through a real nginx, and a real PocketBase, that limit
+//	go run ./internal/bench/mutate -least 54   # what the tests notice of 60 small changes; half an hour
 //	go test -run='^$' -bench=. ./internal/bench/...
 //
 // It is a module of its own, so that what it compares with never becomes a
