@@ -85,7 +85,8 @@ const (
 	KeepFirst
 	// KeepLast sends the last item with a key; the others end as Skipped.
 	KeepLast
-	// KeepAllInOrder sends all of them, one after the other in the order of the input.
+	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once: what
+	// comes of the first one goes for the others.
 	KeepAllInOrder
 )
 

@@ -372,7 +372,8 @@ func TestDuplicateKeys(t *testing.T) {
 	})
 }
 
-// Updates, deletes and reads are named by their id. Without a Key, those of one id are kept in order, not refused.
+// Updates, deletes and reads are named by their id. Without a Key, those of one id are kept in order, not refused; reads
+// are sent once.
 func TestIDsAreKeys(t *testing.T) {
 	t.Parallel()
 	for _, v := range []verb{updateVerb, deleteVerb, getVerb} {
@@ -381,7 +382,11 @@ func TestIDsAreKeys(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(t, slow(time.Second))
 				s := v.run(t.Context(), f, []string{"x", "y", "x", "x"})
-				if diff := cmp.Diff([]string{"0s: 2", "1s: 1", "2s: 1"}, starts(f)); diff != "" || s.err != nil {
+				want := []string{"0s: 2", "1s: 1", "2s: 1"}
+				if v.name == "get" {
+					want = want[:1]
+				}
+				if diff := cmp.Diff(want, starts(f)); diff != "" || s.err != nil {
 					t.Errorf("error %v, calls (-want +got):\n%s", s.err, diff)
 				}
 				f = newFake(t, func(*call) error { return errServer })

@@ -64,6 +64,7 @@ type BatchProcessor[In, Out any] struct {
 	OnResult func(Result[In, Out])
 
 	op       OpKind
+	same     func(a, b In) bool                                  // of reads: both ask for the same; nil otherwise
 	identity func(in In) string                                  // of verbs whose input names a record; nil otherwise
 	traitsOf func(in In) (OpKind, Capabilities)                  // of Execute; nil when all items have those of the processor
 	tryOut   func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
@@ -134,7 +135,7 @@ func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *Batc
 // NewGetProcessor returns the processor behind [GetMany].
 func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Option) *BatchProcessor[ID, Out] {
 	p := newProcessor[ID, Out](OpGet, client, opts)
-	p.identity = inspect.Text[ID]
+	p.identity, p.same = inspect.Text[ID], func(a, b ID) bool { return a == b }
 	if p.clientOK == nil {
 		p.Do = client.Get
 		if b, ok := client.(BatchGetter[ID, Out]); ok {
@@ -624,6 +625,9 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}
 	settled := slices.Concat(plan.Invalid, plan.Losers, known.Settled)
+	if p.same != nil && !p.opts.atomic && !p.asksServer() {
+		plan.Share(res.Len(), func(a, b int) bool { return p.same(res.inputs[a], res.inputs[b]) })
+	}
 	for _, replay := range known.Replay {
 		plan.Todo += len(replay.Items)
 	}
@@ -687,7 +691,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		workers = 1
 	}
 	cfg := &engine.Config{
-		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Doubtful: plan.Doubtful, Replay: plan.replay,
+		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Twin: plan.Twin, Doubtful: plan.Doubtful, Replay: plan.replay,
 		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
 			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return delays.Guard(retry.Strategy, lost) }, MaxThrottleWait: retry.MaxThrottleWait,
@@ -708,6 +712,10 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	}
 	if plan.Sizes != nil {
 		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
+	}
+	if p.same != nil && !p.asksServer() {
+		cfg.Same = func(a, b int) bool { return p.same(res.inputs[a&res.mask], res.inputs[b&res.mask]) }
+		cfg.Copy = func(from, to int) { res.values[to&res.mask] = res.values[from&res.mask] }
 	}
 	if p.traitsOf != nil {
 		cfg.TraitsOf = func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) }

@@ -150,7 +150,9 @@ func (c *chunk) add(item int) bool {
 // goesAlone reports whether in order the item is no part of a chunk.
 func (r *Run) goesAlone(item int) bool {
 	switch r.cfg.Table.At(item).State {
-	case held, Doubtful:
+	case held:
+		return r.isHeld(item)
+	case Doubtful:
 		return true
 	case Unknown:
 		return r.jobFor(item).lookUp

@@ -2,23 +2,53 @@ package engine
 
 // anybodyWaits reports whether there may be somebody to tell that items have ended.
 func (r *Run) anybodyWaits() bool {
-	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.live != nil
+	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.cfg.Twin != nil || r.live != nil
 }
 
 // conclude tells those who wait for the items from lo to hi-1, or remember how they end, that they have ended.
 func (r *Run) conclude(lo, hi int) {
 	r.settled(lo, hi)
-	if r.cfg.Follower != nil && !r.cfg.InOrder {
+	if r.cfg.Twin != nil {
 		for item := lo; item < hi; item++ {
-			if next, ok := r.after(item); ok {
-				r.follow(next)
-			}
+			r.share(item)
 		}
 	}
+	r.letFollow(lo, hi)
 	if r.live != nil {
 		r.release(lo, hi)
 	}
 	r.final(lo, hi)
+}
+
+// letFollow sends the items that follow those from lo to hi-1.
+func (r *Run) letFollow(lo, hi int) {
+	if r.cfg.Follower == nil || r.cfg.InOrder {
+		return
+	}
+	for item := lo; item < hi; item++ {
+		if next, ok := r.after(item); ok {
+			r.follow(next)
+		}
+	}
+}
+
+// share ends the twins of an item that has ended.
+func (r *Run) share(item int) {
+	for next, ok := r.cfg.Twin[item]; ok; next, ok = r.cfg.Twin[next] {
+		r.cfg.Table.Copy(item, next)
+		r.cfg.Copy(item, next)
+		r.settled(next, next+1)
+		r.letFollow(next, next+1)
+		r.batchGrew(1)
+		r.endShared(next)
+	}
+}
+
+// endShared tells of an item that has ended as another one.
+func (r *Run) endShared(item int) {
+	state := r.cfg.Table.At(item).State // afterwards its slot may be another item's
+	r.final(item, item+1)
+	r.tally(state, 1)
 }
 
 // concludeAll concludes items, with those together that follow one another.

@@ -22,6 +22,10 @@ type follower struct {
 	item     int
 	passed   bool // a worker has passed it among the fresh items
 	released bool // the one before it has ended
+
+	ended  bool // as the one before it
+	slot   Slot // of one that has ended and was not passed: its own may not be written yet
+	detail Detail
 }
 
 // Feed adds the next item of a stream, number item, whose slot must be clear, or hold the outcome of an item that
@@ -186,6 +190,13 @@ func (r *Run) Claim(item int) int {
 
 // release lets those items go that wait for one of those from lo to hi-1, which have ended.
 func (r *Run) release(lo, hi int) {
+	for _, item := range r.releaseAll(lo, hi) {
+		r.endShared(item)
+	}
+}
+
+// releaseAll is the part of [Run.release] that needs the lock. It returns the items that have ended as those before them.
+func (r *Run) releaseAll(lo, hi int) (ended []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for item := lo; item < hi; item++ {
@@ -193,14 +204,27 @@ func (r *Run) release(lo, hi int) {
 		if key == "" {
 			continue
 		}
-		if r.live[key] == item {
+		last, f := item, r.waitingFor[item]
+		for ; f != nil && r.cfg.Same != nil && r.cfg.Same(item, f.item); last, f = f.item, r.waitingFor[f.item] {
+			r.cfg.Copy(item, f.item)
+			delete(r.waitingFor, f.before)
+			if f.passed {
+				delete(r.heldBack, f.item)
+				r.cfg.Table.Copy(item, f.item)
+				ended = append(ended, f.item)
+			} else {
+				f.ended, f.slot, f.detail = true, *r.cfg.Table.At(item), r.cfg.Table.Detail(item)
+			}
+		}
+		if r.live[key] == last {
 			delete(r.live, key)
 		}
-		if f := r.waitingFor[item]; f != nil {
+		if f != nil {
 			f.released = true
 			r.letGo(f)
 		}
 	}
+	return ended
 }
 
 // letGo sends a follower that was passed and released. The lock is held.
@@ -226,11 +250,12 @@ func (r *Run) passed(item int) bool {
 		r.soon(&unit{jobs: []*job{r.jobFor(item)}})
 		return true
 	case held:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		f := r.heldBack[item]
-		f.passed = true
-		r.letGo(f)
+		if r.cfg.InOrder && r.unhold(item) {
+			return false
+		}
+		if r.passHeld(item) {
+			r.endShared(item)
+		}
 		return true
 	default:
 		if r.cfg.KeysOnce {
@@ -240,6 +265,43 @@ func (r *Run) passed(item int) bool {
 		r.tally(s, 1)
 		return true
 	}
+}
+
+// isHeld reports whether the one before an item has not ended.
+func (r *Run) isHeld(item int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.heldBack[item]
+	return !f.released && !f.ended
+}
+
+// unhold reports whether an item may be sent in its place, since the one before it has ended.
+func (r *Run) unhold(item int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.heldBack[item]
+	if !f.released {
+		return false
+	}
+	delete(r.waitingFor, f.before)
+	delete(r.heldBack, item)
+	r.cfg.Table.At(item).State = NotAttempted
+	return true
+}
+
+// passHeld notes that a worker has passed an item that waits for another, and reports whether it has ended as that one.
+func (r *Run) passHeld(item int) (ended bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.heldBack[item]
+	f.passed = true
+	if f.ended {
+		delete(r.heldBack, item)
+		r.cfg.Table.set(item, f.slot, f.detail)
+		return true
+	}
+	r.letGo(f)
+	return false
 }
 
 // endHeld marks what still waits for another item when the run was stopped as not attempted.

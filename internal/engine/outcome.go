@@ -160,6 +160,18 @@ func (t *Table) Put(item int, s Slot, d Detail) {
 	*t.At(item) = s
 }
 
+// Copy sets the outcome of an item to that of another.
+func (t *Table) Copy(from, to int) { t.set(to, *t.At(from), t.Detail(from)) }
+
+// set sets the outcome of an item, and its detail if the slot says that it has one.
+func (t *Table) set(item int, s Slot, d Detail) {
+	if s.HasDetail() {
+		t.Put(item, s, d)
+		return
+	}
+	*t.At(item) = s
+}
+
 // Detail returns the detail of an item, the zero Detail when it has none.
 func (t *Table) Detail(item int) Detail {
 	k := t.At(item).detail

@@ -67,9 +67,13 @@ type Config struct {
 	Follower map[int]int           // item to the next item that must not be sent before it has ended
 	Stream   bool                  // items come by Feed; Todo, Order, Follower and Doubtful must be zero
 	KeyOf    func(item int) string // of a stream: items with one key are sent one after the other; nil means no keys
+	Twin     map[int]int           // item to the next one that ends as it does and is not sent; in neither Order nor Follower's values
 	Doubtful []int                 // items to be sent that an earlier run may have applied; not in Order
 	Replay   []Replay              // what an earlier run has begun and not ended; not in Order either
 	KeysOnce bool                  // of a stream: no two items with one key are sent, and each is claimed before it is fed
+
+	Same func(a, b int) bool // of a stream: of two items with one key the second one ends as the first; nil means that it does not
+	Copy func(from, to int)  // has the value of an item go for another one, with Twin or Same
 
 	Owner        any // what attempts carry for the caller
 	Traits       Traits

@@ -20,6 +20,7 @@ type Schedule struct {
 	Order    []int       // those that follow no other, in order; nil means every item
 	Doubtful []int       // those that an earlier run may have applied
 	Follower map[int]int // item to the next one with its key
+	Twin     map[int]int // item to the next one that is not sent, since what comes of the item goes for it, too
 	Losers   []int       // items that another one with their key replaces
 	Twice    [2]int      // with Reject: the first two items with one key
 	Rejected bool        // Twice holds such a pair
@@ -57,6 +58,30 @@ func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial 
 	}
 	s.Todo -= len(s.Losers)
 	return s
+}
+
+// Share keeps items from being sent that are the same as the one before them with their key.
+func (s *Schedule) Share(n int, same func(a, b int) bool) {
+	twins := map[int]bool{}
+	for item, next := range s.Follower {
+		if same(item, next) {
+			if s.Twin == nil {
+				s.Twin = map[int]int{}
+			}
+			s.Twin[item], twins[next] = next, true
+			delete(s.Follower, item)
+		}
+	}
+	if len(twins) == 0 {
+		return
+	}
+	if s.Order == nil {
+		s.Order = make([]int, n)
+		for i := range s.Order {
+			s.Order[i] = i
+		}
+	}
+	s.Order = slices.DeleteFunc(s.Order, func(i int) bool { return twins[i] })
 }
 
 // duplicates applies the policy to the items with equal keys.
