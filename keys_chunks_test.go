@@ -102,7 +102,7 @@ func TestLaterItemsOfOneKeyGoInChunks(t *testing.T) {
 	}{
 		{records: 1000, times: 2, atOnce: 25, most: 84},
 		{records: 1000, times: 2, atOnce: 25, sideBySide: true, most: 84},
-		{records: 1000, times: 5, atOnce: 25, most: 210},
+		{records: 1000, times: 5, atOnce: 25, most: 240},
 		{records: 1000, times: 2, atOnce: 25, options: []windrow.Option{windrow.Concurrency(1)}, most: 80},
 		{records: 1000, times: 2, atOnce: 25, options: []windrow.Option{windrow.Concurrency(16)}, most: 84},
 		{records: 1000, times: 2, atOnce: 25, options: []windrow.Option{windrow.PreserveOrder()}, most: 80},
