@@ -134,7 +134,7 @@ type Capabilities struct {
 	// OmitsTail says that a batch answer with fewer outcomes than items means that the rest was not attempted.
 	OmitsTail bool
 	// IdempotencyKeys says that the client sends [Attempt.IdempotencyKey], and that the server honours it: repeating
-	// a create is harmless.
+	// a create is harmless, within a run and what goes on with it.
 	IdempotencyKeys bool
 	// ClientIDs says that a create names the id of the record to be, so that repeating it cannot make a second one.
 	ClientIDs bool
@@ -522,15 +522,29 @@ func (a Attempt) SetHandle(handle string) {
 }
 
 // IdempotencyKey returns what to send as an idempotency key: the same for every attempt of the item, also in a
-// [BatchProcessor.Rerun], and another for every other item. It is the item's Key where the processor has one that
-// fits into a header (at most 255 visible ASCII characters), and is derived from the run, the operation and the index
-// otherwise; so it is under [KeepAllInOrder], where keys are not unique. A chunk of several items has one that belongs
-// to exactly those items.
+// [BatchProcessor.Rerun] and in a run that goes on with a [Journal], and another for every other item and in every other
+// run. It has the form of a UUID, and is derived from the operation and the item's Key within a scope, which is that of the
+// journal, or the run, or what [IdempotencyScope] says; without a Key, and under [KeepAllInOrder], where keys are not
+// unique, from the run, the operation and the index. A chunk of several items has one that belongs to exactly those items.
+//
+// In a journal and a stored result that are older than scopes it is the item's Key itself, where that fits into a header
+// (at most 255 visible ASCII characters).
 func (a Attempt) IdempotencyKey() string {
 	if a.attempt == nil {
 		return ""
 	}
 	return ownerOf(a.attempt).idempotencyKey(a.attempt)
+}
+
+// RecordName returns what a client that chooses the ids of new records may derive one from ([Capabilities].ClientIDs): the
+// same for every attempt of the item, and where the item has a Key that no other has, in every run, so that the same Key
+// names the same record tomorrow. Otherwise it belongs to the run, as [Attempt.IdempotencyKey] does. It is "" outside a run
+// and for a chunk of several items.
+func (a Attempt) RecordName() string {
+	if a.attempt == nil || a.Items > 1 {
+		return ""
+	}
+	return ownerOf(a.attempt).name(a.Index)
 }
 
 // IdempotencyKeyFor returns the idempotency key for a request of the attempt to target, its method and URL: that of
@@ -589,6 +603,7 @@ type owner struct {
 	atomic      bool
 	stopOnError bool
 	runID       string
+	scope       string // of the idempotency keys; "" when they are the items' own
 	keys        []string
 	mask        int         // item & mask is the place of its key
 	unique      bool        // the keys are the caller's, and no two items have the same one
@@ -600,7 +615,7 @@ type owner struct {
 // owner returns what the attempts of a run that fills res know of it.
 func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *owner {
 	return &owner{
-		op: p.op, runID: res.runID, keys: res.keys, mask: res.mask, revisions: res.revisions, limiter: p.limiter,
+		op: p.op, runID: res.runID, scope: res.scope, keys: res.keys, mask: res.mask, revisions: res.revisions, limiter: p.limiter,
 		unique: p.Key != nil && p.opts.duplicates != KeepAllInOrder,
 		atomic: p.opts.atomic, stopOnError: p.opts.maxFailures == 0,
 	}
@@ -629,6 +644,16 @@ func (o *owner) plain(item int) bool { return o.ownKey(item) == "" && o.revision
 // itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
 // of the first one; nor must a second update of one record, today's or tomorrow's.
 func (o *owner) itemKey(item int) string {
+	name := o.name(item)
+	if o.scope == "" || o.ownKey(item) == "" {
+		return name
+	}
+	return idem.Scoped(o.scope, o.op.String(), name)
+}
+
+// name is what an item is called, whatever the scope. Where it has a key of its own that is the same in every run. Journals
+// and results that are older than scopes have it as the idempotency key.
+func (o *owner) name(item int) string {
 	key, revision := o.ownKey(item), o.revisions[item]
 	if revision == 0 && idem.Fits(key) {
 		return key
@@ -652,12 +677,12 @@ func (o *owner) keyFor(items []int) string {
 	if len(items) == 1 {
 		return o.itemKey(items[0])
 	}
-	d := idem.NewDigest()
+	d := idem.NewScoped(o.scope)
 	d.Add(o.op.String())
 	for k := 0; k < len(items); k++ {
 		first := items[k]
 		if !o.plain(first) {
-			d.Add(o.itemKey(first))
+			d.Add(o.name(first))
 			continue
 		}
 		for k+1 < len(items) && items[k+1] == items[k]+1 && o.plain(items[k+1]) {

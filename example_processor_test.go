@@ -21,7 +21,7 @@ func ExampleNewCreateProcessor() {
 	drafts := []Draft{{"tea", "On tea"}, {"", "Nameless"}, {"rice", ""}}
 
 	p := windrow.NewCreateProcessor(NewArticles(), windrow.Concurrency(8))
-	p.Key = func(d Draft) string { return d.Slug } // names items in errors, and is their idempotency key
+	p.Key = func(d Draft) string { return d.Slug } // names items in errors; their idempotency keys are derived from it
 	p.Validate = func(d Draft) error {             // is called for all of them before anything is sent
 		var errs []error
 		if d.Slug == "" {
@@ -147,7 +147,7 @@ func ExampleOnProgress() {
 }
 
 // A client whose API knows idempotency keys sends the one of the attempt: it is the same for every attempt of an item,
-// so that a create whose answer was lost may be sent again.
+// so that a create whose answer was lost may be sent again. Without a scope those of the next run are others.
 func ExampleAttempt_IdempotencyKey() {
 	ctx := context.Background()
 	answers := 0
@@ -159,15 +159,16 @@ func ExampleAttempt_IdempotencyKey() {
 		}
 		return Article{ID: "1", Title: d.Title}, nil
 	}
-	p := windrow.NewCreateProcessor(windrow.CreateFunc(create), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
+	p := windrow.NewCreateProcessor(windrow.CreateFunc(create), windrow.IdempotencyScope("import of 6 May"),
+		windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
 	p.Key = func(d Draft) string { return d.Slug }
 	p.Capabilities.IdempotencyKeys = true
 
 	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}})
 	fmt.Println(res.At(0).State, err)
 	// Output:
-	// attempt 1 with Idempotency-Key: tea
-	// attempt 2 with Idempotency-Key: tea
+	// attempt 1 with Idempotency-Key: 8d98567f-6515-8378-8995-53fbd966231f
+	// attempt 2 with Idempotency-Key: 8d98567f-6515-8378-8995-53fbd966231f
 	// succeeded <nil>
 }
 

@@ -26,6 +26,7 @@ type memory struct {
 	entries map[string]windrow.JournalEntry
 	intents []windrow.JournalIntent
 	log     []string
+	scope   string // "" for one that is older than scopes
 	fail    string // the method that fails
 	synced  int
 }
@@ -52,6 +53,8 @@ func (m *memory) Begin(op windrow.OpKind) error {
 	m.op, m.begun = op, true
 	return m.note("Begin", "%v", op)
 }
+
+func (m *memory) Scope() string { return m.scope }
 
 func (m *memory) Find(key string) (windrow.JournalEntry, error) {
 	m.mu.Lock()
@@ -135,7 +138,7 @@ func (m *memory) Sync() error {
 func (m *memory) copy() *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &memory{op: m.op, begun: m.begun, entries: maps.Clone(m.entries), intents: slices.Clone(m.intents)}
+	return &memory{op: m.op, begun: m.begun, scope: m.scope, entries: maps.Clone(m.entries), intents: slices.Clone(m.intents)}
 }
 
 func byItself(id string) string { return id }

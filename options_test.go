@@ -440,7 +440,7 @@ func TestIdempotencyKeysNameOneItem(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a Key that is unique is the key", func(t *testing.T) {
+	t.Run("a Key that is unique names the record", func(t *testing.T) {
 		t.Parallel()
 		f := newFake(t, nil)
 		p := windrow.NewCreateProcessor[string, string](client{fake: f})
@@ -450,8 +450,9 @@ func TestIdempotencyKeysNameOneItem(t *testing.T) {
 		}
 		for _, c := range f.calls {
 			key := c.attempt.IdempotencyKey()
-			if (key == c.id()) != (c.id() == "slug") || strings.ContainsAny(key, ` "\`) || c.attempt.Key() != c.id() {
-				t.Errorf("the key of %q is %q, and its idempotency key %q", c.id(), c.attempt.Key(), key)
+			name := c.attempt.RecordName()
+			if (name == c.id()) != (c.id() == "slug") || strings.ContainsAny(name, ` "\`) || c.attempt.Key() != c.id() || key == name {
+				t.Errorf("the key of %q is %q, its name %q, and its idempotency key %q", c.id(), c.attempt.Key(), name, key)
 			}
 		}
 	})

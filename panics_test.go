@@ -24,6 +24,7 @@ func (b brittle) call(method string) {
 }
 
 func (b brittle) Begin(op windrow.OpKind) error { b.call("Begin"); return b.memory.Begin(op) }
+func (b brittle) Scope() string                 { b.call("Scope"); return b.memory.Scope() }
 func (b brittle) Find(key string) (windrow.JournalEntry, error) {
 	b.call("Find")
 	return b.memory.Find(key)
@@ -77,6 +78,7 @@ func TestWhoListensMayPanic(t *testing.T) {
 		"ResultID":            {opt: journalWith(""), set: func(p *processor) { p.ResultID = func(string) string { panic(secret) } }, sent: true},
 		"Fingerprint":         {opt: journalWith(""), set: func(p *processor) { p.Fingerprint = func(string) string { panic(secret) } }, sent: true},
 		"Journal.Begin":       {opt: journalWith("Begin")},
+		"Journal.Scope":       {opt: journalWith("Scope")},
 		"Journal.Find":        {opt: journalWith("Find")},
 		"Journal.Unfinished":  {opt: windrow.WithJournal(brittle{begun, "Unfinished"})},
 		"Journal.Intend":      {opt: journalWith("Intend")},

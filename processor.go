@@ -40,7 +40,7 @@ type BatchProcessor[In, Out any] struct {
 	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a [Describer].
 	Capabilities Capabilities
 	// Key is the identity of an item: its name in errors, what makes two items duplicates of each other (see
-	// [Duplicates]), and the value of its idempotency key. It does not make anything repeatable by itself. An item
+	// [Duplicates]), and what its idempotency key is derived from. It does not make anything repeatable by itself. An item
 	// whose key is "" has none. Nil means that no item has one; updates, deletes and reads are named by their id then,
 	// and those of one id are kept in their order.
 	Key func(in In) string
@@ -238,7 +238,8 @@ type options struct {
 	logger         *slog.Logger
 	observer       Observer
 	journal        Journal
-	unordered      bool // of a stream, as the next two
+	scope          string // "" when none was given
+	unordered      bool   // of a stream, as the next two
 	window         int
 	linger         time.Duration
 }
@@ -294,6 +295,24 @@ func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }
 
+// IdempotencyScope names what the idempotency keys of runs belong to. Two runs with one scope send the same key for items
+// with the same operation and Key, so that a server which honours keys carries out the second only once. It is for a program
+// that has no [Journal], and may be started again in the middle: name what it is about, such as "import 2031-05-06", and
+// nothing that a later import has too. Any text but "" will do, and none of it is sent. Without it every run has a scope of
+// its own, a Rerun that of its run; it is refused beside [WithJournal]: a journal has its own. Items without a Key have keys
+// of their run in any case.
+func IdempotencyScope(scope string) Option {
+	return option("IdempotencyScope", scope != "", `""`, "must not be empty", func(o *options) { o.scope = scope })
+}
+
+// scopeOf returns the scope of the idempotency keys of a run with that id. A journal has its own.
+func (p *BatchProcessor[In, Out]) scopeOf(runID string) string {
+	if p.opts == nil { // a literal, not primed yet
+		return runID
+	}
+	return cmp.Or(p.opts.scope, runID)
+}
+
 // check returns what is wrong with the processor, and what its requests cost.
 func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ error) {
 	p.once.Do(p.prime)
@@ -311,6 +330,9 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	errs = append(errs, o.checkLimiter()...)
 	if o.journal != nil && p.keyOf() == nil {
 		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
+	}
+	if o.journal != nil && o.scope != "" {
+		errs = append(errs, &OptionError{Option: "IdempotencyScope", Problem: "is refused beside WithJournal: the journal has a scope of its own"})
 	}
 	c := p.Capabilities
 	if o.atomic {
@@ -358,6 +380,7 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 	res := &BulkResult[In, Out]{
 		op: p.op, runID: idem.RunID(), inputs: items, values: make([]Out, n), table: engine.NewTable(n), mask: -1,
 	}
+	res.scope = p.scopeOf(res.runID)
 	return p.run(ctx, res, &resume.Past{})
 }
 
@@ -377,6 +400,9 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 		op: p.op, runID: earlier.runID, inputs: earlier.inputs, keys: earlier.keys,
 		values: slices.Clone(earlier.values), table: earlier.table.Clone(), mask: -1, stats: earlier.stats, ids: slices.Clone(earlier.ids),
 		revisions: maps.Clone(earlier.revisions),
+	}
+	if res.scope = earlier.scope; earlier.stats.Requests == 0 { // nothing was sent in it
+		res.scope = p.scopeOf(res.runID)
 	}
 	if earlier.ownInputs { // and may be corrected again
 		res.inputs, res.ownInputs = slices.Clone(earlier.inputs), true
@@ -484,7 +510,7 @@ func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[I
 
 // send prepares the items, runs the engine, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l *sink.Listeners) error {
-	journal, err := p.resumption(res)
+	journal, err := p.resumption(res, res.stats.Requests == 0)
 	var plan *prepared
 	if err == nil {
 		plan, err = p.prepare(ctx, res, past, journal)

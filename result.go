@@ -182,6 +182,7 @@ type BulkResult[In, Out any] struct {
 	cause     error
 	corrected map[int]bool
 	revisions map[int]int // how often the input was corrected before it was sent
+	scope     string      // of the idempotency keys; "" when they are the items' own
 	stored    bool        // it was read from JSON, where what was in an interface has lost its type
 }
 
@@ -628,6 +629,7 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 type bulkJSON[In, Out any] struct {
 	Operation OpKind                `json:"operation"`
 	RunID     string                `json:"run_id"`
+	Scope     string                `json:"idempotency_scope,omitempty"` // what older forms do not have
 	Stats     RunStats              `json:"stats"`
 	Cause     string                `json:"cause,omitempty"`
 	Items     []saved.Item[In, Out] `json:"items"`
@@ -642,7 +644,7 @@ func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
 		Inputs: r.inputs, Values: r.values, Table: r.table, Keys: r.keys, Corrected: r.corrected, Revisions: r.revisions,
 	}
 	out := bulkJSON[In, Out]{
-		Operation: r.op, RunID: r.runID, Stats: r.stats, Items: s.Items(func(i int) string { return r.At(i).ID }), Open: s.Open(),
+		Operation: r.op, RunID: r.runID, Scope: r.scope, Stats: r.stats, Items: s.Items(func(i int) string { return r.At(i).ID }), Open: s.Open(),
 	}
 	if r.cause != nil {
 		out.Cause = r.cause.Error()
@@ -664,7 +666,7 @@ func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*r = BulkResult[In, Out]{
-		op: in.Operation, runID: in.RunID, stats: in.Stats, inputs: s.Inputs, ownInputs: true, values: s.Values,
+		op: in.Operation, runID: in.RunID, scope: in.Scope, stats: in.Stats, inputs: s.Inputs, ownInputs: true, values: s.Values,
 		table: s.Table, mask: -1, keys: s.Keys, ids: s.IDs, corrected: s.Corrected, revisions: s.Revisions, stored: true,
 	}
 	if in.Cause != "" {

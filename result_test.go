@@ -240,7 +240,7 @@ func TestResultJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = append(regexp.MustCompile(`"run_id": "[0-9a-f]{24}"`).ReplaceAll(data, []byte(`"run_id": "000102030405060708090a0b"`)), '\n')
+		got = append(regexp.MustCompile(`("run_id"|"idempotency_scope"): "[0-9a-f]{24}"`).ReplaceAll(data, []byte(`$1: "000102030405060708090a0b"`)), '\n')
 	})
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {

@@ -528,6 +528,11 @@ type Journal interface {
 	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
 	// journal that was begun with another operation.
 	Begin(op OpKind) error
+	// Scope is called after Begin. It returns what the idempotency keys of all runs with the journal belong to: a text that
+	// is the same for as long as the journal is kept, also after a restart, and that no other journal has. So a run that
+	// goes on sends the keys that were sent, and another import with the same items does not. "" is for a journal that is
+	// older than scopes: its runs send the keys of the items themselves.
+	Scope() string
 	// Find returns what is known of a key: State NotAttempted when it was never begun, or was proved not to have been
 	// applied; Unknown when it was begun and has not ended, or ended so; else how it ended, as it was recorded. The
 	// entry has the key in any case.
@@ -618,14 +623,25 @@ func (b book) Record(entries []resume.Entry) error {
 	return b.Journal.Record(out...)
 }
 
-// resumption begins with the journal of a run that fills res, nil when there is none to be kept.
-func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out]) (*resume.Resumption, error) {
+// resumption begins with the journal of a run that fills res, nil when there is none to be kept. A fresh run is no Rerun of
+// one that has sent something, whose idempotency keys stay as they are.
+func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh bool) (*resume.Resumption, error) {
 	j := p.opts.journal
 	if j == nil || p.opts.dryRun {
 		return nil, nil
 	}
-	if err := guarded(func() error { return j.Begin(p.op) }); err != nil {
+	var scope string
+	if err := guarded(func() error {
+		err := j.Begin(p.op)
+		if err == nil {
+			scope = j.Scope()
+		}
+		return err
+	}); err != nil {
 		return nil, fmt.Errorf("windrow: the journal: %w", err)
+	}
+	if fresh {
+		res.scope = scope
 	}
 	r := &resume.Resumption{
 		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,

@@ -232,7 +232,8 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 		},
 	}
 	var err error
-	if f.journal, err = p.resumption(f.ring); err != nil {
+	f.ring.scope = p.scopeOf(f.ring.runID)
+	if f.journal, err = p.resumption(f.ring, true); err != nil {
 		return nil, err
 	}
 	ctx, f.cancel = context.WithCancel(ctx)

@@ -25,15 +25,17 @@
 // It is text, one record a line: a CRC-32C in 8 hexadecimal digits, a space, and JSON. The checksum covers the number of
 // the line too. The first record says whose journal it is; the others what is about to be sent and how it ended:
 //
-//	263375ee {"v":1,"job":"import articles","verb":"create","keyScheme":"","version":0,"created":"2026-11-21T23:40:00Z"}
-//	dca18eb6 {"t":"intent","k":["a1"],"a":1,"idem":"a1"}
-//	bfd3e4ca {"t":"done","k":"a1","id":"4711","p":117}
+//	6487cd47 {"v":1,"job":"import articles","verb":"create","keyScheme":"","version":0,"scope":"5e8d0c4f9a2b7163d4e5f607","created":"2026-11-21T23:40:00Z"}
+//	409e6642 {"t":"intent","k":["a1"],"a":1,"idem":"cfd6d361-7c2f-836f-8cc8-7096afc98fee"}
+//	7c25b97b {"t":"done","k":"a1","id":"4711","p":152}
 //
-// "t" is intent, or how the item ended: done, fail, skip, unknown, none (it was proved not to have been applied). "k" is
-// its key, or for an intent the keys of all the items of the request; a string that is not valid UTF-8 is its bytes in
-// hexadecimal after a U+0000. "a" counts attempts, "idem" is the idempotency key, "h" the handle of a job on the server,
-// "id" what was stored of the result, "r" why it was skipped, "fp" the fingerprint of its content, "p" where the record
-// before of the key is, and "i" where an intent is of which this is the repetition with a handle.
+// "scope" is what the idempotency keys are derived from, beside the keys of the items: each journal has its own. One that
+// has none is older, and goes on with the keys of the items themselves. "t" is intent, or how the item ended: done, fail,
+// skip, unknown, none (it was proved not to have been applied). "k" is its key, or for an intent the keys of all the items
+// of the request; a string that is not valid UTF-8 is its bytes in hexadecimal after a U+0000. "a" counts attempts, "idem"
+// is the idempotency key, "h" the handle of a job on the server, "id" what was stored of the result, "r" why it was
+// skipped, "fp" the fingerprint of its content, "p" where the record before of the key is, and "i" where an intent is of
+// which this is the repetition with a handle.
 //
 // The file only grows, by about 100 bytes an item. Remove it when the job is done for good. [Inspect] lists what it holds.
 package journal

@@ -12,6 +12,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/disk"
+	"github.com/windrow-go/windrow/internal/idem"
 )
 
 // Journal is a [windrow.Journal] in a file. Make one with [Open], give it to runs with windrow.WithJournal, and close it
@@ -135,6 +136,14 @@ func (j *Journal) Begin(op windrow.OpKind) error {
 	return g.wait(context.Background())
 }
 
+// Scope implements [windrow.Journal]. It was drawn at random when the journal was begun, and is "" in a journal that is older
+// than scopes.
+func (j *Journal) Scope() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(j.header.Scope)
+}
+
 // begin writes the header, if there is none.
 func (j *Journal) begin(op windrow.OpKind) (*group, error) {
 	j.mu.Lock()
@@ -149,7 +158,7 @@ func (j *Journal) begin(op windrow.OpKind) (*group, error) {
 		return nil, nil
 	}
 	h := j.wants
-	h.Verb, h.Created = op, time.Now().UTC()
+	h.Verb, h.Scope, h.Created = op, text(idem.RunID()), time.Now().UTC()
 	line, err := appendHeader(nil, h)
 	if err != nil {
 		return nil, fmt.Errorf("journal: the header: %w", err)

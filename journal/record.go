@@ -67,6 +67,7 @@ type header struct {
 	Verb      windrow.OpKind `json:"verb"`
 	KeyScheme text           `json:"keyScheme"`
 	Version   int            `json:"version"`
+	Scope     text           `json:"scope,omitempty"` // of the idempotency keys; older journals have none
 	Created   time.Time      `json:"created"`
 }
 

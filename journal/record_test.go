@@ -49,7 +49,7 @@ func TestRecordForm(t *testing.T) {
 		}
 	}
 	check(t, "line", "7bf359e4 {\"t\":\"done\",\"k\":\"a\"}\n", string(seal([]byte(room+`{"t":"done","k":"a"}`), 0, 7)))
-	h := header{1, "import \"x\"\xff", windrow.OpUpsert, "slug", 3, time.Date(2026, 11, 21, 23, 40, 0, 5e8, time.UTC)}
+	h := header{1, "import \"x\"\xff", windrow.OpUpsert, "slug", 3, "", time.Date(2026, 11, 21, 23, 40, 0, 5e8, time.UTC)}
 	line, err := appendHeader(nil, h)
 	must(t, err)
 	check(t, "header", `{"v":1,"job":"\u0000696d706f727420227822ff","verb":"upsert","keyScheme":"slug","version":3,"created":"2026-11-21T23:40:00.5Z"}`, string(line))
@@ -92,7 +92,7 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		}
 	}
 	h, err := parseHeader([]byte(`{"v":1,"job":"x","verb":"do","keyScheme":"","version":0,"created":"2026-11-21T23:40:00Z"}`))
-	check(t, "a good one", header{1, "x", windrow.OpDo, "", 0, time.Date(2026, 11, 21, 23, 40, 0, 0, time.UTC)}, h)
+	check(t, "a good one", header{1, "x", windrow.OpDo, "", 0, "", time.Date(2026, 11, 21, 23, 40, 0, 0, time.UTC)}, h)
 	must(t, err)
 	if _, err := parseHeader([]byte(`{"v":17}`)); err != (errFormat{17}) {
 		t.Error(err)

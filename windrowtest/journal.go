@@ -34,6 +34,7 @@ func TestJournal(t *testing.T, open func(tb testing.TB, name string) windrow.Jou
 		{"Handles of an earlier run", (*journalTest).handlesLater},
 		{"Keys of all kinds", (*journalTest).keys},
 		{"Another operation is refused", (*journalTest).operation},
+		{"Its scope is its own", (*journalTest).scope},
 		{"What cannot be recorded is refused", (*journalTest).refusals},
 		{"A context that has ended", (*journalTest).cancelled},
 		{"Slices are not kept", (*journalTest).slices},
@@ -222,6 +223,21 @@ func (j *journalTest) operation() {
 			}
 		}
 	})
+}
+
+func (j *journalTest) scope() {
+	scope := j.Scope()
+	j.twice(func() {
+		if again := j.Scope(); again != scope {
+			j.Errorf("Scope returns %q, and %q before", again, scope)
+		}
+	})
+	other := &journalTest{TB: j.TB, name: j.name + "-of-another-job", reopen: j.reopen}
+	other.open()
+	defer other.close()
+	if scope != "" && other.Scope() == scope {
+		j.Errorf("two journals have the scope %q", scope)
+	}
 }
 
 func (j *journalTest) refusals() {

@@ -43,6 +43,19 @@ func (m *memory) Begin(op windrow.OpKind) error {
 	return nil
 }
 
+// Scope returns the address of the journal, which no other has while it is there.
+func (m *memory) Scope() string {
+	switch m.defect {
+	case "has the scope of all":
+		return "scope"
+	case "draws a scope each time":
+		return fmt.Sprintf("%p", new(int))
+	case "is older than scopes":
+		return ""
+	}
+	return fmt.Sprintf("%p", m)
+}
+
 func (m *memory) Find(key string) (windrow.JournalEntry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,12 +206,16 @@ func opener(defect string) func(testing.TB, string) windrow.Journal {
 
 func TestJournalOfAnotherKind(t *testing.T) {
 	t.Parallel()
-	windrowtest.TestJournal(t, opener(""))
+	for _, kind := range []string{"of today", "is older than scopes"} {
+		t.Run(kind, func(t *testing.T) { windrowtest.TestJournal(t, opener(kind)) })
+	}
 }
 
 // journalDefects are journals that are not as they should be, and a test that must fail for each.
 var journalDefects = []struct{ defect, test string }{
 	{"takes any operation", "Another_operation_is_refused"},
+	{"has the scope of all", "Its_scope_is_its_own"},
+	{"draws a scope each time", "Its_scope_is_its_own"},
 	{"finds no key", "Never_begun"},
 	{"forgets ids", "How_items_end"},
 	{"keeps the first word", "What_was_said_last_holds"},

@@ -40,9 +40,8 @@ func (s *Items[In, Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true, ClientIDs: true}
 }
 
-// Create creates a record. When its id is empty it gets one: in a run that of its idempotency key
-// ([windrow.Attempt.IdempotencyKey]), so that each attempt names the same record, and with a Key of the caller's each run
-// does; otherwise a random one.
+// Create creates a record. When its id is empty it gets one: in a run that of its name ([windrow.Attempt.RecordName]), so
+// that each attempt names the same record, and with a Key of the caller's each run does; otherwise a random one.
 func (s *Items[In, Out]) Create(ctx context.Context, in In) (out Out, err error) {
 	e, err := s.draft(ctx, in)
 	if err != nil {
@@ -72,7 +71,7 @@ func (s *Items[In, Out]) draft(ctx context.Context, in In) (entity, error) {
 	if e.ID == "" {
 		e.ID = NewID()
 		if attempt, ok := windrow.AttemptFrom(ctx); ok {
-			e.ID = IDFor(s.model, attempt.IdempotencyKey())
+			e.ID = IDFor(s.model, attempt.RecordName())
 		}
 	}
 	return e, nil

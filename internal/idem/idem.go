@@ -43,6 +43,23 @@ func Hash(parts ...string) string {
 	return form(sha256.Sum256(data))
 }
 
+// Scoped derives a key from a name within a scope: the same name in another scope, and for another operation, gives another.
+func Scoped(scope, op, name string) string { return Hash(scoped, scope, op, name) }
+
+// scoped begins the parts of what is derived within a scope. No operation has that name, with which the parts begin of what
+// is derived without one.
+const scoped = "in a scope"
+
+// NewScoped returns a digest of parts within a scope; without one, as [NewDigest].
+func NewScoped(scope string) *Digest {
+	d := NewDigest()
+	if scope != "" {
+		d.Add(scoped)
+		d.Add(scope)
+	}
+	return d
+}
+
 // Digest derives a key as [Hash] does, from any number of parts that come one by one.
 type Digest struct {
 	hash hash.Hash

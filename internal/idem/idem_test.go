@@ -57,6 +57,9 @@ func TestHash(t *testing.T) {
 	if got, want := Hash("create", "run/1", "0"), "876f3e53-8fae-8760-8c2a-602b0705b00a"; got != want {
 		t.Errorf("Hash = %s, want %s", got, want)
 	}
+	if got, want := Scoped("import", "create", "slug"), "ffe6998e-3f00-8a67-80e0-4d924b9ff5f1"; got != want {
+		t.Errorf("Scoped = %s, want %s", got, want)
+	}
 	version8 := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 	seen := map[string][]string{}
 	for _, parts := range [][]string{
@@ -95,5 +98,28 @@ func TestADigestIsTheHashOfItsParts(t *testing.T) {
 	}
 	if got, want := d.Key(), Hash(parts...); got != want {
 		t.Errorf("the key of all parts is %s, want %s", got, want)
+	}
+}
+
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for _, key := range []string{
+		Scoped("a", "create", "x"), Scoped("b", "create", "x"), Scoped("a", "update", "x"), Scoped("a", "create", "y"), Scoped("", "create", "x"),
+		Hash("create", "x"), Hash("a", "create", "x"), NewScoped("a").Key(), NewScoped("b").Key(), NewScoped("").Key(),
+	} {
+		if seen[key] != "" || !Fits(key) {
+			t.Errorf("the key %s comes twice, or does not fit", key)
+		}
+		seen[key] = key
+	}
+	d := NewScoped("a")
+	d.Add("create")
+	d.Add("x")
+	if got, want := d.Key(), Scoped("a", "create", "x"); got != want {
+		t.Errorf("the key of a digest is %s, want %s", got, want)
+	}
+	if got, want := NewScoped("").Key(), NewDigest().Key(); got != want {
+		t.Errorf("without a scope: %s, want %s", got, want)
 	}
 }
