@@ -25,6 +25,12 @@ const (
 	othersPart = 8
 	// contradictions is how many make an end of a limit's model.
 	contradictions = 2
+	// constant is after how many calls that were answered what remains has to have changed, from the first answer on; where
+	// less is left, after constantZero more than that: of several calls that are answered only one can be the last.
+	constant     = 16
+	constantZero = 3
+	// pastReset is for how long a reset may be told that is due already.
+	pastReset = 3 * time.Second
 )
 
 // allowance is what is known of one limit of the server. It is a window, at whose end all units come back at once, or a
@@ -32,6 +38,7 @@ const (
 type allowance struct {
 	name     string
 	limit    int64
+	first    int64     // what remained after the first call that was answered
 	sent     time.Time // of the latest call, in the order of sending, whose answer told of it
 	index    int64     // its index
 	left     int64     // what remained then
@@ -41,6 +48,10 @@ type allowance struct {
 	told     bool      // an answer that was not throttled told of the reset
 	refusals int       // calls that were refused, one an outage
 	wrong    int       // how often the server did what it could not have done
+	same     int       // calls that were answered, after each of which as much remained as after the first; -1: not so
+	zeros    int       // calls in a row that were answered and left nothing
+	due      time.Time // since when all resets were due when they were told; zero: the last was not
+	late     bool      // that is too long for them to be true
 
 	// The sum of a call's index and of what remained after it stays the same in a window and grows in a bucket.
 	top      int64 // the greatest
@@ -62,6 +73,12 @@ type anchor struct {
 // observe learns from one answer.
 func (a *allowance) observe(q Quota, s Signal) {
 	a.silent = 0
+	if !s.Throttled {
+		a.compare(q)
+	}
+	if a.isDue(q, s) {
+		q.Reset, q.ResetUnit = 0, 0
+	}
 	a.told = a.told || q.ResetUnit > 0 && !s.Throttled
 	if q.Limit > 0 {
 		a.limit = q.Limit
@@ -104,6 +121,43 @@ func (a *allowance) observe(q Quota, s Signal) {
 	}
 	a.sent, a.index, a.left = s.Sent, s.Index, q.Remaining
 	a.reset(q, s)
+}
+
+// compare notes whether what remains ever changes.
+func (a *allowance) compare(q Quota) {
+	if a.zeros++; q.Remaining > 0 {
+		a.zeros = 0
+	}
+	switch {
+	case a.same == 0:
+		a.first, a.same = q.Remaining, 1
+	case a.same < 0:
+	case q.Remaining == a.first:
+		a.same++
+	default:
+		a.same = -1
+	}
+}
+
+// isConstant reports whether what remains is told and never changes, whatever is used: it says nothing. A limit of few
+// calls has nothing left whenever one is answered; a bucket that is not small and is spared, as this law does, would have
+// some again.
+func (a *allowance) isConstant() bool {
+	return a.limit > fewCalls && (a.bucket && a.limit >= constant && a.zeros >= constant || int64(a.same) >= min(constant, a.first+constantZero))
+}
+
+// isDue reports whether the resets that are told say nothing, since they are over all the time.
+func (a *allowance) isDue(q Quota, s Signal) bool {
+	switch {
+	case q.ResetUnit == 0:
+	case q.Reset > 0:
+		a.due, a.late = time.Time{}, false
+	case a.due.IsZero():
+		a.due = s.At
+	case s.At.Sub(a.due) > pastReset:
+		a.late = true
+	}
+	return a.late
 }
 
 // straggler learns from an answer that was overtaken by those of later calls, and reports whether it is about the current
@@ -187,7 +241,7 @@ func (a *allowance) measure(remaining, sum int64, s Signal) {
 // steers reports whether enough is known to steer by.
 func (a *allowance) steers() bool {
 	switch {
-	case a.wrong >= contradictions:
+	case a.wrong >= contradictions, a.isConstant():
 		return false
 	case a.bucket:
 		return a.limit >= fewCalls && a.refill > 0

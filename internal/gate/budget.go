@@ -31,9 +31,16 @@ func (b *budget) learn(e evidence) {
 	for _, q := range s.Quotas {
 		if q.RemainingKnown {
 			a := b.find(q.Name)
-			bucket, period := a.bucket, a.cycle.period
+			bucket, period, dropped, late := a.bucket, a.cycle.period, a.isConstant(), a.late
 			a.observe(q, s)
 			switch {
+			case a.isConstant() && !dropped:
+				b.why = fmt.Sprintf("the headers%s are not believed: they tell of %d left after each call", named(q.Name), q.Remaining)
+			case dropped && !a.isConstant():
+				b.why = fmt.Sprintf("the headers%s tell what remains again", named(q.Name))
+			case a.isConstant():
+			case a.late && !late:
+				b.why = fmt.Sprintf("the reset that the headers%s tell is not believed: it is over whenever it is told", named(q.Name))
 			case a.bucket && !bucket:
 				b.why = fmt.Sprintf("the headers%s tell of a bucket of %d that fills up steadily", named(q.Name), a.limit)
 			case a.cycle.period != period && a.cycle.period > 0:
