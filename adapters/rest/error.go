@@ -44,7 +44,7 @@ type Error struct {
 func newError(x *exchange, body []byte) *Error {
 	e := &Error{
 		Method: x.method, Path: x.path, Status: x.res.StatusCode, Header: x.res.Header, Body: body,
-		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect).after,
+		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect, x.units).after,
 	}
 	if _, isJSON := contentType(x.res.Header); isJSON {
 		e.Code, e.Fields = readEnvelope(body, e.Status)

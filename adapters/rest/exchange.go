@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/dialect"
 )
 
 const (
@@ -29,6 +30,7 @@ type exchange struct {
 	res    *http.Response
 
 	dialect Dialect
+	units   *dialect.Units
 }
 
 // send makes one request. Its error is one of the network, the limiter or the context.
@@ -60,7 +62,7 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL, body *payload,
 	if token != "" {
 		req.Header.Set("Authorization", strings.TrimSpace(c.cfg.scheme+" "+token))
 	}
-	x := &exchange{method: r.Method, path: u.EscapedPath(), sent: time.Now(), dialect: c.transport.Dialect}
+	x := &exchange{method: r.Method, path: u.EscapedPath(), sent: time.Now(), dialect: c.transport.Dialect, units: &c.transport.units}
 	if x.res, err = c.http.Do(req); err != nil {
 		return nil, failed(err)
 	}

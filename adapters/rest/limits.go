@@ -16,7 +16,8 @@ type Dialect uint8
 // The dialects.
 const (
 	// DialectAuto looks at the value: epoch milliseconds from 10^11 on, epoch seconds above 10^9, else seconds from now;
-	// a Go duration, an HTTP date and RFC 3339 are what they look like.
+	// a Go duration, an HTTP date and RFC 3339 are what they look like. Seconds that fall a thousand times as fast as the
+	// clock are milliseconds: after some answers a Transport takes them so.
 	DialectAuto         Dialect = iota
 	DialectDeltaSeconds         // seconds from now: DatoCMS, Contentful
 	DialectDeltaMillis          // milliseconds from now
@@ -38,8 +39,8 @@ type limits struct {
 	quotas    []windrow.Quota
 }
 
-// limitsOf reads an answer that came at now.
-func limitsOf(status int, h http.Header, now time.Time, d Dialect) limits {
+// limitsOf reads an answer that came at now. units corrects what the values alone do not tell; nil where nothing is known.
+func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialect.Units) limits {
 	l := limits{after: retryAfter(h, now)}
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && l.after > 0 {
 		l.throttled = true
@@ -47,6 +48,9 @@ func limitsOf(status int, h http.Header, now time.Time, d Dialect) limits {
 	reading, ok := dialect.Parse(h, now, dialect.Pin(d))
 	if !ok {
 		return l
+	}
+	if units != nil && d == DialectAuto {
+		units.Correct(&reading, now)
 	}
 	if hint, ok := reading.Hint(); ok && l.throttled && l.after == 0 { // Retry-After takes precedence
 		l.after = max(hint, 1)

@@ -56,7 +56,7 @@ func TestF13LimitsOfAnAnswer(t *testing.T) {
 				h.Add(name, value)
 			}
 		}
-		got := limitsOf(tt.status, h, now, tt.dialect)
+		got := limitsOf(tt.status, h, now, tt.dialect, nil)
 		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(limits{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/dialect"
 )
 
 // Transport is an [http.RoundTripper] that connects an HTTP client, such as that of an SDK, with windrow. The zero
@@ -51,6 +52,8 @@ type Transport struct {
 
 	once sync.Once
 	own  http.RoundTripper
+
+	units dialect.Units
 }
 
 // base returns what makes the requests.
@@ -156,7 +159,7 @@ func (t *Transport) limits(res *http.Response, err error) limits {
 	if err != nil {
 		return limits{}
 	}
-	said := limitsOf(res.StatusCode, res.Header, time.Now(), t.Dialect)
+	said := limitsOf(res.StatusCode, res.Header, time.Now(), t.Dialect, &t.units)
 	for k := range said.quotas {
 		said.quotas[k].Window = cmp.Or(said.quotas[k].Window, max(0, t.Window))
 	}

@@ -25,10 +25,13 @@ const (
 	othersPart = 8
 	// contradictions is how many make an end of a limit's model.
 	contradictions = 2
-	// constant is after how many calls that were answered what remains has to have changed, from the first answer on; where
-	// less is left, after constantZero more than that: of several calls that are answered only one can be the last.
-	constant     = 16
+	// constant is after how many calls that were answered what remains has to have changed, from the first answer on, and
+	// constantZero the same where nothing is left: of several calls that are answered only one can be the last. It is
+	// believed again once it does.
+	constant     = 4
 	constantZero = 3
+	// emptyBucket is of how many calls in a row that were answered one has to have left something in a bucket of as many.
+	emptyBucket = 16
 	// pastReset is for how long a reset may be told that is due already.
 	pastReset = 3 * time.Second
 )
@@ -143,7 +146,7 @@ func (a *allowance) compare(q Quota) {
 // calls has nothing left whenever one is answered; a bucket that is not small and is spared, as this law does, would have
 // some again.
 func (a *allowance) isConstant() bool {
-	return a.limit > fewCalls && (a.bucket && a.limit >= constant && a.zeros >= constant || int64(a.same) >= min(constant, a.first+constantZero))
+	return a.limit > fewCalls && (a.bucket && a.limit >= emptyBucket && a.zeros >= emptyBucket || int64(a.same) >= min(constant, a.first+constantZero))
 }
 
 // isDue reports whether the resets that are told say nothing, since they are over all the time.
