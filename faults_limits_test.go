@@ -22,7 +22,10 @@ func TestF79RunWithHeadersThatLie(t *testing.T) {
 	run := func(t *testing.T, perSecond float64, quota *windrow.Quota) (took time.Duration, refused int, why []string) {
 		var mu sync.Mutex
 		tokens, filled := perSecond, time.Now()
+		var told sync.Mutex
 		limiter := windrow.NewLimiter(windrow.OnAdjust(func(s windrow.LimiterStats) {
+			told.Lock()
+			defer told.Unlock()
 			if len(why) == 0 || why[len(why)-1] != s.Why {
 				why = append(why, s.Why)
 			}
@@ -51,7 +54,9 @@ func TestF79RunWithHeadersThatLie(t *testing.T) {
 		if res, err := p.Run(t.Context(), make([]int, items)); err != nil {
 			t.Errorf("%d succeeded: %v", res.Stats().Succeeded, err)
 		}
-		return time.Since(start), refused, why
+		took = time.Since(start)
+		synctest.Wait()
+		return took, refused, why
 	}
 	for _, perSecond := range []float64{0, 50} {
 		var bare time.Duration
