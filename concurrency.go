@@ -18,8 +18,10 @@ import (
 	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 const (
@@ -169,6 +171,12 @@ func (o *options) checkLimiter() (errs []error) {
 //
 // All methods may be called from many goroutines. A Limiter must not be copied after first use.
 //
+// A server that takes no calls at all (refused connections, time-outs, 502, 503 and 504 on everything) shuts it for runs,
+// without a success among as many failures as bad luck does not explain. One call at a time tries then, after pauses that
+// grow from a tenth of a second to 2 seconds, or to 10 where a try may cost an item; the first success opens it, and the
+// pace of before comes back within a second or two. Calls of no run ([Limiter.Do], and requests of a transport) pass all
+// the same, and their success opens it, too. [LimiterStats] tells, and so does [OnAdjust].
+//
 // Any throttle, reported by a run or through [Limiter.Observe], shuts it for everybody until the time that the server
 // named, or for as long as it has learned, or for a random time that grows to about 10 seconds. Then a single call tries, of
 // those that were refused first; only its success opens the limiter again.
@@ -278,7 +286,7 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 	}
 	l.gate.Attach(nil)
 	defer l.gate.Detach(nil)
-	permit, err := l.gate.Acquire(ctx, 0, func(bool) int { return cost })
+	permit, err := l.gate.AcquireOutside(ctx, func(bool) int { return cost })
 	if err != nil {
 		return limiterError(err)
 	}
@@ -312,6 +320,9 @@ func signalOf(err error, sent time.Time) gate.Signal {
 		s.Throttled, s.Hint = true, c.After
 	case ClassPermanent, ClassTooLarge:
 		s.Answered = 1
+	case ClassTransient, ClassAmbiguous:
+		s.Trouble, s.Detail = verdict.Trouble(err)
+		s.Host, s.Unsent = neterr.Host(err), c.Class == ClassTransient
 	}
 	return s
 }
@@ -489,11 +500,14 @@ type LimiterStats struct {
 	Rate         float64       `json:"rate"`         // quota units a second; +Inf when there is no rate
 	Burst        int           `json:"burst"`        // quota units that may leave at one instant
 	Paused       bool          `json:"paused"`       // by Pause
-	PausedUntil  time.Time     `json:"paused_until"` // by PauseUntil or a throttle; zero when neither shuts it for a time
-	Probing      bool          `json:"probing"`      // the server throttled, and no call has succeeded since
+	PausedUntil  time.Time     `json:"paused_until"` // by PauseUntil, a throttle or an outage; zero when none shuts it for a time
+	Probing      bool          `json:"probing"`      // the server throttled or took no calls, and no call has succeeded since
 	Throttled    int           `json:"throttled"`    // how often it was shut by a throttle
 	ThrottledFor time.Duration `json:"throttled_ns"` // how long it was shut by them
-	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, or for the last throttle
+	Outage       bool          `json:"outage"`       // shut for runs, since the server takes no calls; one call at a time tries
+	Outages      int           `json:"outages"`      // how often it was
+	OutageFor    time.Duration `json:"outage_ns"`    // how long it was
+	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, for the last throttle, or of an outage
 }
 
 // MarshalJSON implements [json.Marshaler]. The rate of a limiter that has none is null, and so is the end of a pause that
@@ -543,7 +557,8 @@ func (l *Limiter) Stats() LimiterStats {
 	s := l.start().Stats()
 	stats := LimiterStats{
 		Concurrency: s.Concurrency, InFlight: s.InFlight, Waiting: s.Waiting, Rate: float64(s.Rate), Burst: s.Burst,
-		Paused: s.Paused, PausedUntil: s.Until, Probing: s.Probing, Throttled: int(s.Throttles), ThrottledFor: s.ShutFor, Why: s.Why,
+		Paused: s.Paused, PausedUntil: s.Until, Probing: s.Probing, Throttled: int(s.Throttles), ThrottledFor: s.ShutFor,
+		Outage: s.Down, Outages: int(s.Outages), OutageFor: s.DownFor, Why: s.Why,
 	}
 	if s.Rate == rate.Inf {
 		stats.Rate = math.Inf(1)

@@ -289,7 +289,7 @@ func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
 }
 
-// WithLogger makes runs log their start and end, and that the server throttles. Nothing of the items is logged but
+// WithLogger makes runs log their start and end, that the server throttles, and when it takes no calls. Nothing of the items is logged but
 // their number. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
@@ -494,6 +494,24 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 	}, err
 }
 
+// logOutages returns what logs that the server takes no calls, and that it does again; nil without a logger.
+func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
+	logger := p.opts.logger
+	if logger == nil {
+		return nil
+	}
+	return func(down bool, why string) {
+		_ = guarded(func() error {
+			if down {
+				logger.WarnContext(ctx, "windrow: the server takes no calls", "operation", p.op.String(), "why", why)
+			} else {
+				logger.InfoContext(ctx, "windrow: the outage has ended", "operation", p.op.String(), "why", why)
+			}
+			return nil
+		})
+	}
+}
+
 // perform does the work of a run and tells those who listen, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
 	var told func(item int)
@@ -533,6 +551,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	if p.OnResult != nil {
 		cfg.Hooks.Final = l.Tell
 	}
+	cfg.Hooks.Outage = p.logOutages(ctx)
 	l.TellEach(plan.settled)
 	var r *engine.Run
 	if journal != nil {
@@ -548,7 +567,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 		}
 		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
 	}
-	shutBefore := g.Stats().ShutFor
+	before := g.Stats()
 	err = r.Wait()
 	var left []int
 	for i := range res.slots() {
@@ -566,7 +585,9 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	res.stats.Requests += int(s.Requests)
 	res.stats.Retries += int(s.Retries)
 	res.stats.Throttled += int(s.Throttled)
-	res.stats.ThrottledFor += g.Stats().ShutFor - shutBefore
+	after := g.Stats()
+	res.stats.ThrottledFor += after.ShutFor - before.ShutFor
+	res.stats.OutageFor += after.DownFor - before.DownFor
 	return err
 }
 
@@ -721,7 +742,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		Traits: p.traits(p.op, p.Capabilities),
 		Policy: engine.Policy{
 			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return delays.Guard(retry.Strategy, lost) }, MaxThrottleWait: retry.MaxThrottleWait,
-			Budget: engine.Budget(retry.Budget),
+			Budget: engine.Budget(retry.Budget), Hasty: o.retry.Strategy == nil,
 		},
 		Workers: workers, InOrder: o.preserveOrder || o.atomic, Atomic: o.atomic, Together: p.together(),
 		BatchSize: p.batchSize(), BatchDelay: o.batchDelay, Canary: o.canary,

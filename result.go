@@ -140,6 +140,7 @@ type RunStats struct {
 	Throttled    int           `json:"throttled"`     // requests that the server refused as too many
 	Elapsed      time.Duration `json:"elapsed_ns"`    // from the call of Run to its return
 	ThrottledFor time.Duration `json:"throttled_ns"`  // how long the limiter was shut because the server throttled
+	OutageFor    time.Duration `json:"outage_ns"`     // how long it was shut because the server took no calls
 }
 
 // ItemsPerSecond is how many items ended in a second, 0 for a run that took no time.
@@ -392,6 +393,10 @@ var (
 	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
 	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
 	ErrThrottled = errors.New("windrow: the server throttles")
+	// ErrOutage is matched by the Cause of a run whose server took no calls for longer than [RetryPolicy.MaxThrottleWait]:
+	// connections were refused, broke or brought no response, or all that came was a 502, 503, 504 or 500. Rerun goes on
+	// with it later.
+	ErrOutage = errors.New("windrow: the server takes no calls")
 	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
 	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
 	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
@@ -700,8 +705,11 @@ type Progress struct {
 	Total  int           `json:"total"`     // -1 when it is not known
 	Failed int           `json:"failed"`    // of Done: Failed or Unknown
 	Rate   float64       `json:"rate"`      // items a second so far; a pause under way does not count
-	ETA    time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told
-	Paused time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open
+	ETA    time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told, as in an outage
+	Paused time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open, or a single call tries
+	// Waiting is why nothing but a single call now and then is sent: that the server throttles, that it takes no calls, or
+	// that the limiter is paused. "" when the run does not wait.
+	Waiting string `json:"waiting"`
 }
 
 // MarshalJSON implements [json.Marshaler]. A total and an end that are not known are null; times are in nanoseconds.
@@ -762,11 +770,25 @@ func OnProgress(f func(Progress)) Option {
 // progressInterval is the time between two calls of OnProgress.
 const progressInterval = 100 * time.Millisecond
 
+// waitOf is what those who use a gate wait for.
+func waitOf(s gate.Stats) progress.Wait {
+	w := progress.Wait{Until: s.Until}
+	switch {
+	case s.Down:
+		w.Why, w.Endless = s.Why, true
+	case s.Probing:
+		w.Why = "the server throttles"
+	case s.Paused || !s.Until.IsZero():
+		w.Why, w.Endless = "the limiter is paused", s.Paused
+	}
+	return w
+}
+
 // watch tells OnProgress how far a run has come, until the function it returns is called. before is how many items had
 // ended before anything was sent, and failed how many of those had failed.
 func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total, before, failed int) (stop func()) {
 	gauge := &progress.Gauge{
-		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Until: func() time.Time { return g.Stats().Until },
+		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return waitOf(g.Stats()) },
 		Total: total, Before: before, Failed: failed,
 	}
 	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, l.Lost)

@@ -1,6 +1,7 @@
 package windrow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/resume"
@@ -273,20 +275,24 @@ type RetryPolicy struct {
 	// nothing is sent again.
 	MaxAttempts int
 	// Strategy says how long an item waits before it is sent again. While it waits it holds no slot of the limiter.
-	// Defaults to Exponential(500 ms, 30 s). A server's hint is waited for in any case, when it is longer.
+	// Defaults to Exponential(500 ms, 30 s), cut short for an item that met a failing server when others have succeeded
+	// since and there is nothing else to send. A server's hint is waited for in any case, when it is longer.
 	Strategy Strategy
 	// Classify judges errors. Defaults to [Classify].
 	Classify Classifier
-	// MaxThrottleWait bounds how long the run waits for a server that throttles all it is sent, or for the budget.
-	// When it would be longer the run stops, with what is left as NotAttempted. Defaults to 5 minutes.
+	// MaxThrottleWait bounds how long the run waits for a server that takes nothing: one that throttles all it is sent,
+	// one that takes no calls at all (an outage), or the two in turns, counted from the last call that succeeded; and how
+	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. When
+	// nothing has ever reached a server, 30 seconds are the most: the address is likely to be wrong.
+	// Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
-	// Budget bounds the retries of a whole run other than those after a throttle, so that an outage does not
-	// multiply the load. When it is empty only retries wait.
+	// Budget bounds the retries of a whole run beside its successes, so that failures do not multiply the load. Those
+	// after a throttle and in an outage cost nothing, and neither do look-ups. When it is empty only retries wait.
 	Budget RetryBudget
 }
 
 // RetryBudget is a bucket of retries, shared by the items of a run. The zero value holds 100, and gets 10 back each
-// second and one for every 10 successes. It refills by time too, since a budget that only successes refill never
+// second and one for every success. It refills by time too, since a budget that only successes refill never
 // recovers from an outage.
 type RetryBudget struct {
 	Size       float64 // retries at the start and at most, at least 1; math.Inf(1) means no bound
@@ -311,7 +317,7 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 		p.MaxThrottleWait = defaultMaxThrottleWait
 	}
 	if p.Budget == (RetryBudget{}) {
-		p.Budget = RetryBudget{Size: 100, PerSecond: 10, PerSuccess: 0.1}
+		p.Budget = RetryBudget{Size: 100, PerSecond: 10, PerSuccess: 1}
 	}
 	return p
 }
@@ -444,7 +450,13 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		if failure != nil {
 			return broken(op, a, failure)
 		}
-		j := weigh(c.verdict(), a).Judgement
+		v := weigh(c.verdict(), a)
+		j := v.Judgement
+		j.Responded = v.Answered || a.Status() != 0
+		j.Trouble, j.Detail = troubleOf(j, a, err)
+		if j.Trouble != gate.NoTrouble {
+			j.Host = neterr.Host(err)
+		}
 		if logger != nil && j.Class == engine.Throttled {
 			now := time.Now().Unix()
 			if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {
@@ -453,6 +465,19 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		}
 		return j
 	}
+}
+
+// troubleOf is what an error shows of the server. Only its type and its status count, not the class that a classifier has
+// given it, but an error that says what became of the item shows nothing.
+func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, string) {
+	switch {
+	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:
+		return gate.NoTrouble, ""
+	case errors.Is(err, ErrAttemptTimeout):
+		return gate.Unreachable, "no response within AttemptTimeout"
+	}
+	trouble, detail := verdict.Trouble(err)
+	return cmp.Or(j.Trouble, trouble), detail
 }
 
 // broken judges an attempt in which a function of the caller's did not return. Nobody knows how far it got, unless
@@ -500,6 +525,8 @@ func causeOf(err error) error {
 		return fmt.Errorf("%w: %w", ErrFatal, e.Err)
 	case *engine.ThrottledError:
 		return &namedError{ErrThrottled, err}
+	case *engine.OutageError:
+		return &namedError{ErrOutage, err}
 	case *engine.BudgetError:
 		return &namedError{ErrRetryBudget, err}
 	case *engine.RefusedError:

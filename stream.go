@@ -245,7 +245,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	}
 	cfg := p.engineConfig(f.ring, plan, g)
 	cfg.Stream, cfg.Linger = true, p.opts.linger
-	cfg.Hooks.Final = win.Ended
+	cfg.Hooks.Final, cfg.Hooks.Outage = win.Ended, p.logOutages(ctx)
 	if p.keyOf() != nil {
 		f.ring.keys = make([]string, n)
 		cfg.KeyOf = f.ring.key

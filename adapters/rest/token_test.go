@@ -66,7 +66,7 @@ func TestF16RefusedCredentials(t *testing.T) {
 			t.Errorf("error %v does not match ErrFatal", err)
 		}
 		stats := res.Stats()
-		if stats.Failed < 1 || stats.Failed > workers || stats.Failed+stats.NotAttempted != 1000 {
+		if stats.Failed < 1 || stats.Failed > min(requests, workers+2) || stats.Failed+stats.NotAttempted != 1000 {
 			t.Errorf("stats %+v", stats)
 		}
 		if n := len(s.requests()); n > requests {
@@ -131,7 +131,7 @@ func TestF16RefusedCredentials(t *testing.T) {
 			s := serve(t, status(http.StatusForbidden))
 			source, asked := calls("good")
 			res, err := windrow.CreateMany(t.Context(), articlesOf(s.client(t, source)), make([]draft, 1000), windrow.Concurrency(workers))
-			stopped(t, res, err, s, workers)
+			stopped(t, res, err, s, workers+2) // the third refused request stops the run, with what is in flight by then
 			check(t, "source asked", int32(1), asked.Load())
 		})
 	})

@@ -112,6 +112,7 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	if len(bad) < len(u.jobs) {
 		s.Answered = 1
 	}
+	r.noteAnswers(bad, len(u.jobs))
 	left := &unit{}
 	for _, v := range bad {
 		if v.undone() && moved && !v.job.bound { // the request did get somewhere: the rest goes on at once
@@ -156,8 +157,12 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		}
 	}
 	probe, blocked := re.permit.Probe(), groups[wait]
+	if s.Throttled && len(blocked.jobs) > 0 && r.ownThrottle(blocked) {
+		s.Throttled = false
+	}
 	if s.Throttled {
 		if s.Answered > 0 { // not all that was sent
+			s.Partly = true
 			r.notThrottled()
 		} else {
 			blocked.probed = u.probed
@@ -168,7 +173,17 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	r.resend(groups[soon])
 	r.retry(groups[again], longest)
 	if len(blocked.jobs) > 0 {
-		r.throttle(blocked, Judgement{Class: Throttled, After: s.Hint}, re, probe)
+		r.throttle(blocked, Judgement{Class: Throttled, After: s.Hint}, re, probe, s.Throttled)
+	}
+}
+
+// noteAnswers notes what the errors of a batch's items tell of what the server makes of the caller.
+func (r *Run) noteAnswers(bad []*verdict, n int) {
+	forbidden := func(v *verdict) bool { return v.by.Class == Fatal && v.by.BeforeSuccess }
+	if len(bad) == n && !slices.ContainsFunc(bad, func(v *verdict) bool { return !forbidden(v) }) {
+		r.forbid(bad[0].err)
+	} else if slices.ContainsFunc(bad, func(v *verdict) bool { return v.by.Responded && !v.by.BeforeSuccess }) {
+		r.responded.Store(true)
 	}
 }
 

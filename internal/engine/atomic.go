@@ -44,6 +44,7 @@ func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
 // When no item was, it goes again as a whole; otherwise those that would have been sent again were rolled back.
 func (r *Run) settleAtomicAnswers(u *unit, a *Attempt, re reply) {
 	bad, _ := r.readAnswers(u, a, re)
+	r.noteAnswers(bad, len(u.jobs))
 	whole := len(bad) == len(u.jobs)
 	longest := Judgement{Class: Transient}
 	for _, v := range bad {
@@ -63,7 +64,7 @@ func (r *Run) settleAtomicAnswers(u *unit, a *Attempt, re reply) {
 		if longest.Class == Throttled {
 			probe := re.permit.Probe()
 			r.report(re, gate.Signal{Throttled: true, Hint: longest.After})
-			r.throttle(u, longest, re, probe)
+			r.throttle(u, longest, re, probe, true)
 		} else {
 			r.report(re, gate.Signal{Answered: 1})
 			r.retry(u, longest)

@@ -97,6 +97,7 @@ type record struct {
 	target   atomic.Pointer[string] // of the first request with an idempotency key
 	handle   atomic.Pointer[string] // what the next attempt is to find
 	prepaid  atomic.Int64           // quota units that were paid beside those of the attempt
+	giveUp   time.Time              // of a probe: when it is cut short; set before the call, zero when it is not
 }
 
 // noRecord is read in place of a record that was never made. Nobody writes to it.

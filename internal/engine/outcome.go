@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
 )
 
 // State is how an item ended. The zero State is the truth of an item nobody touched.
@@ -82,6 +84,12 @@ type Judgement struct {
 	BeforeSuccess bool // Fatal only until the run's first success, then Permanent
 	StopWhenSpent bool // when the attempts are used up the run stops, too
 	Final         bool // no further attempt, whatever the class
+
+	Responded bool // there was a response, of whatever kind
+
+	Trouble gate.Trouble // with Transient or Ambiguous: what the error shows of the server
+	Host    string       // that it shows it of; "" when that is not known
+	Detail  string       // what happened, in words that hold nothing of the item; "" when Trouble says all
 
 	Err error // nil, or why there is no better judgement: it goes beside the attempt's error
 }

@@ -25,6 +25,20 @@ type job struct {
 	open     *Replay         // what the last attempt left for the next one
 	began    time.Time       // when it was first sent
 	ended    time.Time       // when the last answer came
+
+	unsent     uint32    // charged attempts in a row in which nothing was sent
+	unsentFrom time.Time // when the first of them failed
+
+	troubled      bool  // an attempt showed trouble of the server
+	passedTrouble int64 // items that had succeeded when the last one did
+
+	refusals    int           // how often it was throttled
+	refusedFrom time.Time     // for the first time
+	alone       int           // how often it was the only one
+	refusedAs   int64         // the throttles of the run until the last one
+	passedThen  int64         // items that had succeeded by then
+	hint        time.Duration // how long the server asked to wait
+	ownWait     time.Duration // how long it waited by itself the last time
 }
 
 // jobFor returns the job of an item that is to be sent for the first time in this run. An earlier run may have applied
@@ -53,6 +67,10 @@ type unit struct {
 
 	bytes int  // of the fresh items
 	full  bool // no more of them go in
+	tries int  // how often it failed as a probe since the gate was shut
+	free  bool // it costs no token of the budget
+	hasty bool // its delay is worth nothing once others have passed
+	held  bool // it waits for others to pass only
 }
 
 // size is how many items the unit has.
@@ -189,8 +207,12 @@ func (r *Run) spend(now time.Time) {
 	defer func() { r.poor.Store(len(r.broke) > 0) }()
 	limit := r.cfg.Policy.MaxThrottleWait
 	for len(r.broke) > 0 && !r.stopped.Load() {
-		wait := r.purse.take(now, r.counts[Succeeded].Load())
+		var wait time.Duration
+		if !r.costsNoToken(r.broke[0]) {
+			wait = r.purse.take(now, r.counts[Succeeded].Load())
+		}
 		if wait == 0 {
+			r.broke[0].free, r.broke[0].hasty, r.broke[0].held = false, false, false
 			r.ready = append(r.ready, r.broke[0])
 			r.extra.Add(1)
 			r.broke[0] = nil
@@ -210,6 +232,29 @@ func (r *Run) spend(now time.Time) {
 		return
 	}
 }
+
+// hasten sends one of the delayed units now, when there is nothing else to do, and so many others have succeeded since it
+// failed that it was bad luck: a server that fails now and then does not keep a run waiting. The lock is held.
+func (r *Run) hasten() bool {
+	if r.throttling.Load() || r.cfg.Gate.Down() {
+		return false
+	}
+	passed := r.counts[Succeeded].Load()
+	for k, u := range r.delayed[:min(len(r.delayed), mayHasten)] {
+		if u.held || u.hasty && passed-u.jobs[0].passedTrouble >= manyPassed {
+			heap.Remove(&r.delayed, k)
+			r.broke = append(r.broke, u)
+			r.spend(time.Now())
+			r.arm()
+			return len(r.ready) > 0
+		}
+	}
+	return false
+}
+
+// costsNoToken reports whether a unit may go without the budget: to look is not to send, and in an outage it is the gate that
+// bounds what leaves.
+func (r *Run) costsNoToken(u *unit) bool { return u.free || u.jobs[0].lookUp || r.cfg.Gate.Down() }
 
 // earned lets retries go that successes have brought tokens for.
 func (r *Run) earned() {
@@ -279,7 +324,9 @@ func (r *Run) first(u *unit) {
 // nextReady takes a unit that was sent before, nil when none may go. The lock is held.
 func (r *Run) nextReady() *unit {
 	if len(r.ready) == 0 {
-		return nil
+		if r.releaseTried(); len(r.ready) == 0 { // another run has opened the gate, or there is nothing else to try
+			return nil
+		}
 	}
 	u := r.ready[0]
 	r.ready[0] = nil
@@ -359,12 +406,18 @@ func (w *worker) await() bool {
 func (w *worker) finds() bool {
 	r := w.run
 	switch {
-	case len(r.ready) > 0:
+	case len(r.ready)+len(r.tried) > 0:
 		return true
 	case r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0:
 		return false
 	case len(r.returned) > 0:
 		return true
 	}
-	return r.freed.Load() > 0 || r.front.Load() < r.openTo.Load() && w.scout()
+	if r.freed.Load() > 0 {
+		return true
+	}
+	if r.front.Load() < r.openTo.Load() {
+		return w.scout()
+	}
+	return r.hasten()
 }

@@ -28,6 +28,7 @@ const forever = time.Duration(1<<63 - 1)
 type Policy struct {
 	MaxAttempts     int
 	NewBackOff      func() backoff.BackOff
+	Hasty           bool // the delays may be cut short when others have passed, and there is nothing else to do
 	MaxThrottleWait time.Duration
 	Budget          Budget
 }
@@ -49,6 +50,8 @@ type Hooks struct {
 	// Attempt is called before an attempt, with its context; the context it returns is what the call gets, and
 	// the function it returns is called with the attempt's error.
 	Attempt func(ctx context.Context, a *Attempt) (context.Context, func(error))
+	// Outage is called when the gate is shut because the server takes no calls, and when it opens again, with the reason.
+	Outage func(down bool, why string)
 	// Intend is called before items leave that must not be sent twice, or not but together. When it fails nothing leaves,
 	// and the run stops.
 	Intend func(a *Attempt, items []int) error
@@ -161,10 +164,11 @@ type Run struct {
 	sleepers     atomic.Int32 // workers that wait for work
 	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
 	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
-	extra        atomic.Int32 // len(ready) + len(returned)
+	extra        atomic.Int32 // len(ready) + len(returned) + len(tried)
 	freed        atomic.Int32 // followers that were not taken
 	stopped      atomic.Bool
-	throttling   atomic.Bool   // throttledSince is set
+	throttling   atomic.Bool   // something was refused, or failed as a probe, and nothing succeeded since
+	responded    atomic.Bool   // there was a response that was no 403
 	poor         atomic.Bool   // broke is not empty
 	canary       atomic.Bool   // the canary has not ended
 	looks        atomic.Uint32 // how often workers were to look at the clock
@@ -173,34 +177,39 @@ type Run struct {
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
+	forbidden                    atomic.Int64 // requests refused with 403 before any other response
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
 
-	mu             sync.Mutex
-	idle           sync.Cond
-	workers        int
-	ready          []*unit
-	delayed        unitHeap
-	returned       []span
-	timer          *time.Timer
-	batchLeft      int
-	batchTimer     *time.Timer
-	chunkCap       atomic.Int64
-	batchEnd       int64             // fresh items before it may be sent, with BatchDelay or Canary
-	fed            int64             // fresh items so far
-	live           map[string]int    // of a stream: the latest item with the key
-	waitingFor     map[int]*follower // by the item before
-	heldBack       map[int]*follower // by the item that waits
-	lingerTimer    *time.Timer
-	lookTimer      *time.Timer
-	followers      []int // items whose turn has come, as those before them have ended; a chunk takes them
-	followed       int   // so many of these were taken
-	purse          purse
-	broke          []*unit   // retries that wait for the purse
-	brokeSince     time.Time // since when the purse was found empty each time
-	tokenAt        time.Time // when it is looked at again
-	throttledSince time.Time // since when nothing but throttles was answered
-	cause          error
-	panicked       error
+	mu           sync.Mutex
+	idle         sync.Cond
+	workers      int
+	ready        []*unit
+	delayed      unitHeap
+	returned     []span
+	timer        *time.Timer
+	batchLeft    int
+	batchTimer   *time.Timer
+	chunkCap     atomic.Int64
+	batchEnd     int64             // fresh items before it may be sent, with BatchDelay or Canary
+	fed          int64             // fresh items so far
+	live         map[string]int    // of a stream: the latest item with the key
+	waitingFor   map[int]*follower // by the item before
+	heldBack     map[int]*follower // by the item that waits
+	lingerTimer  *time.Timer
+	lookTimer    *time.Timer
+	followers    []int // items whose turn has come, as those before them have ended; a chunk takes them
+	followed     int   // so many of these were taken
+	purse        purse
+	broke        []*unit   // retries that wait for the purse
+	brokeSince   time.Time // since when the purse was found empty each time
+	tokenAt      time.Time // when it is looked at again
+	tried        []*unit   // those that failed as probes of a shut gate; part of extra
+	refusals     int       // units that were throttled since the last success
+	ahead        int       // fresh probes that failed one after the other
+	lastTrouble  error     // the last throttle, or failure in an outage
+	forbiddenErr error     // the first 403
+	cause        error
+	panicked     error
 
 	assembling sync.Mutex   // held while a chunk is put together, never together with mu or by a claim
 	chains     sync.Mutex   // of the next three; mu may be locked inside
@@ -208,6 +217,25 @@ type Run struct {
 	taken      map[int]bool // items that went with those that they follow
 	parked     map[int]*job // and were to be sent again after those
 }
+
+// OutageError stops a run whose server takes no calls for longer than the run waits.
+type OutageError struct {
+	Wait time.Duration // since the last call that it took
+	Max  time.Duration
+	Err  error // the last failure; nil when the run has seen none itself
+}
+
+// Error implements error.
+func (e *OutageError) Error() string {
+	text := fmt.Sprintf("the server has taken no calls for %v, as long as the run waits (%v)", e.Wait.Round(time.Millisecond), e.Max)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the last failure.
+func (e *OutageError) Unwrap() error { return e.Err }
 
 // BudgetError stops a run whose retry budget is used up for longer than the run waits.
 type BudgetError struct{ Wait time.Duration }
@@ -385,7 +413,7 @@ func (r *Run) Wait() error {
 	if r.total.Load() == 0 {
 		return nil
 	}
-	listener := &gate.Listener{Raised: r.hire}
+	listener := &gate.Listener{Raised: r.hire, Outage: r.cfg.Hooks.Outage}
 	ceiling := r.cfg.Gate.Attach(listener)
 	defer r.cfg.Gate.Detach(listener)
 	stop := context.AfterFunc(r.ctx, func() { r.stop(gate.Ended(r.ctx)) })
@@ -406,11 +434,11 @@ func (r *Run) Wait() error {
 		}
 	}
 	r.endHeld()
-	left := slices.Concat(r.ready, r.delayed, r.broke)
+	left := slices.Concat(r.ready, r.tried, r.delayed, r.broke)
 	for _, j := range r.parked {
 		left = append(left, &unit{jobs: []*job{j}})
 	}
-	r.ready, r.delayed, r.broke, r.parked = nil, nil, nil, nil
+	r.ready, r.tried, r.delayed, r.broke, r.parked = nil, nil, nil, nil, nil
 	cause, panicked := r.cause, r.panicked
 	r.mu.Unlock()
 	for _, u := range left {
@@ -425,6 +453,8 @@ func (r *Run) Wait() error {
 		return nil // the context ended when every item already had
 	case !r.isOver() && cause == nil:
 		return gate.Ended(r.ctx)
+	case cause == nil:
+		return r.allForbidden()
 	}
 	return cause
 }

@@ -523,40 +523,6 @@ func TestRunMeasuresCalls(t *testing.T) {
 	})
 }
 
-// How long a run waits for a shut gate: MaxThrottleWait since the first of the throttles that nothing interrupted, and
-// a tenth for the jitter.
-func TestPatience(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cfg := config(1, func(int) error { return nil })
-		cfg.Policy.MaxThrottleWait = 100 * time.Second
-		r := New(t.Context(), cfg)
-		if got := r.patience(); got != 110*time.Second {
-			t.Errorf("patience %v", got)
-		}
-		r.throttledSince = time.Now()
-		r.throttling.Store(true)
-		time.Sleep(40 * time.Second)
-		if got := r.patience(); got != 70*time.Second {
-			t.Errorf("patience %v after 40 s", got)
-		}
-		if e, ok := r.throttledFor(80 * time.Second).(*ThrottledError); !ok || e.Wait != 120*time.Second || e.Max != 100*time.Second {
-			t.Errorf("error %+v", e)
-		}
-		time.Sleep(100 * time.Second)
-		if got := r.patience(); got != 10*time.Second {
-			t.Errorf("patience %v after 140 s", got)
-		}
-		r.notThrottled()
-		if got := r.patience(); got != 110*time.Second {
-			t.Errorf("patience %v after an answer", got)
-		}
-		if e, ok := r.throttledFor(300 * time.Second).(*ThrottledError); !ok || e.Wait != 300*time.Second {
-			t.Errorf("error %+v", e)
-		}
-	})
-}
-
 // What a batch says nothing of has succeeded; what it gives a reason for was skipped, and counts as such.
 func TestBatchCountsWhatItSkips(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,7 @@ type reply struct {
 	found    bool
 	sent, at time.Time
 	permit   *gate.Permit
+	between  bool // calls have succeeded since the last failure that the gate is told of later
 }
 
 // A step is what is done with a job after an attempt.
@@ -68,7 +69,7 @@ func (r *Run) judge(a *Attempt, err error) Judgement {
 // judgedBy asks one of the judges.
 func (r *Run) judgedBy(judge func(*Attempt, error) Judgement, a *Attempt, err error) Judgement {
 	j := judge(a, err)
-	if j.Class == Fatal && j.BeforeSuccess && r.counts[Succeeded].Load() > 0 {
+	if j.Class == Fatal && j.BeforeSuccess && r.allowed() {
 		j.Class = Permanent
 	}
 	return j
@@ -127,6 +128,9 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	case TooLarge:
 		return divide, Failed, NoReason
 	case Fatal:
+		if by.BeforeSuccess && r.forbidden.Load() < manyForbidden {
+			return end, lost, NoReason // perhaps it is this item only
+		}
 		return stopRun, lost, NoReason
 	default:
 		if by.Final || by.BeforeSuccess { // the call broke off before anything was sent, or the caller was refused: not the item
@@ -145,6 +149,7 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	r.makeJobs(u, re.sent)
 	for _, j := range u.jobs {
 		j.sent, j.ended, j.open = true, re.at, nil
+		r.refund(j)
 	}
 	u.handle = re.handle
 	switch {
@@ -178,13 +183,15 @@ func (r *Run) report(re reply, s gate.Signal) {
 	r.signal(re.permit, s)
 }
 
-// signalOf is what an error teaches the gate: any answer but a throttle shows that the server takes calls.
-func signalOf(by Judgement) gate.Signal {
+// signalOf is what the error of a request teaches the gate: any response but a throttle shows that the server takes calls.
+func (r *Run) signalOf(u *unit, by Judgement, re reply) gate.Signal {
 	switch by.Class {
 	case Throttled:
-		return gate.Signal{Throttled: true, Hint: by.After}
+		return gate.Signal{Throttled: !r.ownThrottle(u), Hint: by.After}
 	case Permanent, TooLarge:
 		return gate.Signal{Answered: 1}
+	case Transient, Ambiguous:
+		return r.troubleOf(u, by, re)
 	default:
 		return gate.Signal{}
 	}
@@ -197,6 +204,7 @@ func (r *Run) note(j *job, by Judgement, err error) {
 	if by.Class != Throttled {
 		j.charged++
 	}
+	j.noteUnsent(by)
 	if by.Class == Ambiguous {
 		j.maybe = true
 	}
@@ -221,15 +229,20 @@ func (r *Run) lost(j *job, failure error) {
 // settleRequest deals with an error of the whole request.
 func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	probe := re.permit.Probe()
-	r.report(re, signalOf(by))
+	s := r.signalOf(u, by, re)
+	r.report(re, s)
 	if by.Class == Throttled {
-		r.throttle(u, by, re, probe)
+		r.throttle(u, by, re, probe, s.Throttled)
 		return
 	}
 	u.probed = 0
 	for _, j := range u.jobs {
 		r.note(j, by, re.err)
 	}
+	if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
+		return
+	}
+	r.noteResponse(by, re.err)
 	switch n := len(u.jobs); {
 	case u.handle != "" && (by.Class == Transient || by.Class == Ambiguous):
 		r.settleHandle(u, by)
@@ -354,15 +367,20 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 	}
 	by := r.judge(a, re.err)
 	probe := re.permit.Probe()
-	r.report(re, signalOf(by))
+	s := r.signalOf(u, by, re)
+	r.report(re, s)
+	if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
+		return
+	}
+	r.noteResponse(by, re.err)
 	j.looks++
 	switch {
 	case by.Class == Throttled:
-		r.throttle(u, by, re, probe)
-	case by.Class == Fatal:
+		r.throttle(u, by, re, probe, s.Throttled)
+	case by.Class == Fatal && !(by.BeforeSuccess && r.forbidden.Load() < manyForbidden):
 		r.stop(&FatalError{Err: re.err})
 		r.finish(j, Unknown, NoReason)
-	case by.Class == Permanent || by.Class == TooLarge || by.Final || j.looks >= r.cfg.Policy.MaxAttempts:
+	case by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.looks >= r.cfg.Policy.MaxAttempts:
 		j.err = errors.Join(j.err, re.err)
 		r.lost(j, by.Err)
 		r.finish(j, Unknown, NoReason)
@@ -373,8 +391,8 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 
 // throttle puts a unit that the server throttled where it goes first when the gate opens. A server that throttles for
 // longer than the run waits ends the run. A chunk that is throttled twice, each time as the first request of a fresh
-// window, can never pass: it goes on in halves.
-func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
+// window, can never pass: it goes on in halves. heard says that the gate was told: else the throttle is this unit's own.
+func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	r.throttled.Add(1)
 	for _, j := range u.jobs {
 		j.sent = true
@@ -385,19 +403,36 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
 			}
 		}
 	}
+	r.responded.Store(true)
+	limit := r.cfg.Policy.MaxThrottleWait
+	r.noteThrottle(u.jobs[0], by, re.at)
+	if !heard {
+		u.jobs[0].alone++
+	}
+	if r.gaveUp(u.jobs[0], re.at) {
+		for _, j := range u.jobs {
+			_, state, reason := r.decide(j, by)
+			r.finish(j, state, reason)
+		}
+		return
+	}
+	since, _ := r.cfg.Gate.Troubled(limit)
+	if since.IsZero() || since.After(re.at) { // another call has succeeded meanwhile
+		since = re.at
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.throttledSince.IsZero() {
-		r.throttledSince = re.at
-		r.throttling.Store(true)
-	}
 	last := re.err
 	if last == nil {
 		last = u.jobs[0].err
 	}
-	limit := r.cfg.Policy.MaxThrottleWait
-	if wait := max(by.After, re.at.Sub(r.throttledSince)+min(by.After, limit)); wait > limit {
+	r.lastTrouble = last
+	if wait := max(by.After, re.at.Sub(since)+min(by.After, limit)); wait > limit {
 		r.stopLocked(&ThrottledError{Wait: wait, Max: limit, Err: last})
+	}
+	if !heard {
+		r.delayOwn(u, re.at, by.After)
+		return
 	}
 	if probe {
 		u.probed++
@@ -406,14 +441,19 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe bool) {
 		r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(len(u.jobs)/2))))
 		u.probed = 0
 	}
-	r.first(u) // and in parts, if it is larger than the cap by now
+	r.refusals++
+	r.throttling.Store(true)
+	if probe && !r.cfg.InOrder && (len(u.jobs) == 1 || r.whole(u)) {
+		r.tryAnother(u)
+	} else {
+		r.first(u) // and in parts, if it is larger than the cap by now
+	}
 }
 
 // notThrottled notes that the server took something.
 func (r *Run) notThrottled() {
 	r.mu.Lock()
-	r.throttledSince = time.Time{}
-	r.throttling.Store(false)
+	r.releaseTried()
 	r.mu.Unlock()
 }
 
@@ -466,6 +506,7 @@ func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.at = time.Now().Add(delay)
+	u.hasty = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble
 	// The server said when to come back: nothing is gained by waiting for what cannot come in time.
 	if by.After > limit {
 		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})

@@ -159,11 +159,13 @@ func TestJudgeBeforeSuccess(t *testing.T) {
 
 func TestSignalOf(t *testing.T) {
 	t.Parallel()
+	r := New(t.Context(), &Config{Table: NewTable(1)})
+	u := &unit{jobs: []*job{{}}}
 	for class, want := range map[Class]gate.Signal{
 		Permanent: {Answered: 1}, TooLarge: {Answered: 1}, Throttled: {Throttled: true, Hint: time.Second},
 		Transient: {}, Ambiguous: {}, Fatal: {},
 	} {
-		if diff := cmp.Diff(want, signalOf(Judgement{Class: class, After: time.Second})); diff != "" {
+		if diff := cmp.Diff(want, r.signalOf(u, Judgement{Class: class, After: time.Second}, reply{})); diff != "" {
 			t.Errorf("class %d (-want +got):\n%s", class, diff)
 		}
 	}

@@ -35,13 +35,14 @@ type worker struct {
 	scouting bool // it is the one that takes the next fresh items of a stream
 
 	// Of the span at hand:
-	began  time.Time
-	first  int      // position of its first item
-	calls  int      // made so far
-	missed []int    // positions of the items that did not succeed at once
-	tries  attempts // for its calls
-	inCall bool     // a call of it is being made
-	looks  uint32   // the clock was read since
+	began      time.Time
+	first      int      // position of its first item
+	calls      int      // made so far
+	missed     []int    // positions of the items that did not succeed at once
+	lastMissed int      // the call that was the last of them
+	tries      attempts // for its calls
+	inCall     bool     // a call of it is being made
+	looks      uint32   // the clock was read since
 }
 
 // work is the body of a worker.
@@ -101,7 +102,7 @@ func (w *worker) acquire() (err error) {
 	select {
 	case r.turn <- struct{}{}:
 		w.prepare()
-		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.patience(), w.ask)
+		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.cfg.Policy.MaxThrottleWait, w.ask)
 		<-r.turn
 		w.leased = w.permit.Leased()
 		return err
@@ -110,39 +111,19 @@ func (w *worker) acquire() (err error) {
 	}
 }
 
-// patience is how long the run still waits for a gate that is shut. The gate adds up to a tenth to the pauses that the
-// server asks for; that is not counted.
-func (r *Run) patience() time.Duration {
-	limit := r.cfg.Policy.MaxThrottleWait
-	if !r.throttling.Load() {
-		return limit + limit/10
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return max(0, limit-time.Since(r.throttledSince)) + limit/10
-}
-
-// throttledFor makes the error of a wait for the gate that would be too long.
-func (r *Run) throttledFor(pause time.Duration) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.throttling.Load() {
-		pause += time.Since(r.throttledSince)
-	}
-	return &ThrottledError{Wait: pause, Max: r.cfg.Policy.MaxThrottleWait}
-}
-
 // claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk. What is taken beside it
 // is given back if the permit turns out not to be leased. It is asked again when the server throttles meanwhile: what
 // was refused goes first then.
 func (w *worker) claim(probe bool) int {
-	if w.unit == nil && w.busy() && w.run.throttling.Load() {
+	if w.unit == nil && w.busy() && (probe || w.run.throttling.Load()) {
 		w.run.giveBack(w.span)
 		w.span = span{}
 	}
 	switch {
 	case w.busy():
-	case w.leased && !probe:
+	case probe:
+		w.takeProbe()
+	case w.leased:
 		w.take(w.size)
 	default:
 		w.take(1)
@@ -179,7 +160,7 @@ func (w *worker) prepare() {
 	if r.singles() || w.busy() || w.draft != nil || r.waitsInOrder() {
 		return
 	}
-	if r.extra.Load() == 0 {
+	if r.extra.Load() == 0 || r.throttling.Load() && !r.cfg.InOrder { // of those, one may not be the right one to try
 		w.draft = r.freshUnit()
 	}
 }
@@ -212,7 +193,7 @@ func (w *worker) refused(err error) {
 		return // the run was stopped, or is over
 	}
 	if pause, ok := errors.AsType[*gate.PauseError](err); ok {
-		err = r.throttledFor(pause.Wait)
+		err = r.outageFor(pause)
 	}
 	r.stop(err)
 }
@@ -229,12 +210,19 @@ func (w *worker) serve() {
 	if w.span.hi-w.span.lo > 1 {
 		w.run.lookSoon()
 	}
-	if w.permit.Probe() {
-		w.tries.at(0).write().probe.Store(true)
+	if w.lastMissed = 0; w.permit.Probe() {
+		w.probing(w.tries.at(0))
 	}
 	for !w.callSpan() {
 	}
 	w.settleSpan()
+}
+
+// probing notes that an attempt tries whether the gate may open. It is cut short when the run's patience ends.
+func (w *worker) probing(a *Attempt) {
+	rec := a.write()
+	rec.probe.Store(true)
+	rec.giveUp = w.permit.GiveUp
 }
 
 // ending reports whether no call may begin any more. The run's own flag follows the end of its context only a moment
@@ -247,6 +235,9 @@ func (w *worker) callSpan() (end bool) {
 	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
 	single, tries := r.single, w.tries
+	if w.permit.Probe() {
+		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
+	}
 	defer w.recoverCall()
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
 		pos := w.span.lo
@@ -324,7 +315,11 @@ func (w *worker) miss(err error) {
 	w.missed = append(w.missed, w.span.lo-1)
 	calling := &w.tries[w.span.lo-1-w.first]
 	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
-	w.run.settle(&unit{jobs: []*job{j}, intended: calling.Intended()}, calling, reply{err: err, handle: calling.Handle(), permit: &w.permit, sent: w.began, at: now})
+	between := w.calls-w.lastMissed > 1
+	w.lastMissed = w.calls
+	w.run.settle(&unit{jobs: []*job{j}, intended: calling.Intended()}, calling, reply{
+		err: err, handle: calling.Handle(), permit: &w.permit, sent: w.began, at: now, between: between,
+	})
 }
 
 // settleSpan records the items of the span that succeeded, and returns those that were not sent.
@@ -390,10 +385,7 @@ func (w *worker) succeeded(yield func(from, to int) bool) {
 // signal tells the gate what was learned, and gives the permit back at once when it has to.
 func (r *Run) signal(p *gate.Permit, s gate.Signal) {
 	if s.Answered > 0 && r.throttling.Load() {
-		r.mu.Lock()
-		r.throttledSince = time.Time{}
-		r.throttling.Store(false)
-		r.mu.Unlock()
+		r.notThrottled()
 	}
 	if p.Held() && !p.Leased() {
 		r.cfg.Gate.Done(p, s)
@@ -432,17 +424,21 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 			panic(v) // whoever makes the item's error of it still finds the stack as it was
 		}()
 	}
-	if r.cfg.AttemptTimeout <= 0 {
-		err = call(ctx)
-		return err
+	if r.cfg.AttemptTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.cfg.AttemptTimeout, r.cfg.TimeoutCause)
+		defer cancel()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.cfg.AttemptTimeout, r.cfg.TimeoutCause)
-	defer cancel()
+	if at := a.giveUp(); !at.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, at, errNoResponse)
+		defer cancel()
+	}
 	err = call(ctx)
-	if err != nil && errors.Is(context.Cause(ctx), r.cfg.TimeoutCause) {
+	if cause := context.Cause(ctx); err != nil && cause != nil && (errors.Is(cause, r.cfg.TimeoutCause) || cause == errNoResponse) {
 		a.write().expired.Store(true)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			err = r.cfg.TimeoutCause // it must not pass for the caller's own deadline
+			err = cause // it must not pass for the caller's own deadline
 		}
 	}
 	return err
@@ -495,7 +491,7 @@ func (w *worker) send(u *unit) {
 	}
 	a := r.newAttempt(items[0], number)
 	if w.permit.Probe() {
-		a.write().probe.Store(true)
+		w.probing(a)
 	}
 	if u.handle != "" {
 		a.SetHandle(u.handle)

@@ -95,6 +95,9 @@ type Stats struct {
 	Probing   bool          // half-open
 	Throttles int64         // how often it was shut by a throttle
 	ShutFor   time.Duration // time shut because the server throttled, until now
+	Down      bool          // shut because the server takes no calls
+	Outages   int64         // how often it was
+	DownFor   time.Duration // time shut because of that, until now
 }
 
 // Stats returns a snapshot.
@@ -105,11 +108,16 @@ func (g *Gate) Stats() Stats {
 	s := Stats{
 		Setting: g.now, Ceiling: g.ceiling, InFlight: g.inFlight, Waiting: len(g.queue) + len(g.urgent),
 		Paused: g.paused, Probing: g.halfOpen, Throttles: g.throttles, ShutFor: g.shutFor,
+		Down: g.byOutage, Outages: g.down.count, DownFor: g.down.total,
 	}
 	if until := g.shutUntil(); until.After(now) {
 		s.Until = until
 	}
-	if !g.shutSince.IsZero() {
+	switch {
+	case g.shutSince.IsZero():
+	case g.byOutage:
+		s.DownFor += now.Sub(g.shutSince)
+	default:
 		s.ShutFor += now.Sub(g.shutSince)
 	}
 	return s

@@ -29,23 +29,36 @@ type Signal struct {
 	At        time.Time     // when its answer was seen
 	Answered  int           // answers that were not throttled, refusals of one item included
 	Throttled bool          // the answer was "too many requests"
+	Partly    bool          // with Throttled: a part of what the call carried was taken
 	Hint      time.Duration // how long the server asked to wait; 0 when it did not say
 	Latency   time.Duration // mean time of one call
 	Quotas    []Quota       // what the headers of the answer say
 	Outside   bool          // somebody else saw the same answer, who counts it
 
+	Trouble Trouble // the call failed in a way that shows that the server takes no calls
+	Detail  string  // what happened, beside Trouble; "" when there is no more to say
+	Host    string  // that it was sent to; "" when that is not known
+	Subject Subject // of a call that failed
+	Left    int     // items that are left where the subject comes from: when they are few each failure counts
+	Between bool    // calls have succeeded since the last failure that are told of later
+	Unsent  bool    // nothing had left when it failed
+	Burns   bool    // the failure has cost an item its attempt
+
 	// The gate fills in the rest.
 
-	InFlight int   // calls in flight when the answer came, this one included
-	Waiting  int   // calls that were waiting to be let through
-	NewEpoch bool  // this throttle is the first for a call sent after the last cut
-	Shut     bool  // the gate was shut when the answer came
-	Opened   bool  // this answer opened it
-	Level    int   // calls in flight when the call was let through, itself included
-	Paced    bool  // the call had to wait for the rate
-	Index    int64 // quota units let through until the call, itself included
-	Granted  int64 // quota units let through until now
-	Accepted int64 // of them, those that were not throttled
+	InFlight int  // calls in flight when the answer came, this one included
+	Waiting  int  // calls that were waiting to be let through
+	NewEpoch bool // this throttle is the first for a call sent after the last cut
+	Shut     bool // the gate was shut when the answer came
+	Opened   bool // this answer opened it
+	Probe    bool // the call was to try whether it may open
+
+	Recovered bool  // the server takes calls again after an outage
+	Level     int   // calls in flight when the call was let through, itself included
+	Paced     bool  // the call had to wait for the rate
+	Index     int64 // quota units let through until the call, itself included
+	Granted   int64 // quota units let through until now
+	Accepted  int64 // of them, those that were not throttled
 }
 
 // A Quota is what an answer tells of one limit of the server.

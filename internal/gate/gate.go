@@ -38,10 +38,11 @@ const (
 // ErrTooLong is matched by the error of a wait that would outlast the caller's patience.
 var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
 
-// A PauseError says how long a shut gate would have made the caller wait.
+// A PauseError says how long a shut gate has made the caller wait, or would have.
 type PauseError struct {
-	Wait     time.Duration // how long the gate stays shut
+	Wait     time.Duration // since the server took its last call, until the gate may open
 	Patience time.Duration // how long the caller would have waited
+	Trouble  Trouble       // of an outage; NoTrouble when the server throttles
 }
 
 // Error implements error.
@@ -62,6 +63,7 @@ type Claim func(probe bool) (cost int)
 type Permit struct {
 	gate    *Gate
 	Sent    time.Time // when it was granted
+	GiveUp  time.Time // of a probe: when its caller's patience ends; zero when it has no end
 	version uint64
 	slot    bool
 	probe   bool
@@ -90,6 +92,7 @@ type waiter struct {
 	claim    Claim
 	slot     bool
 	inProbe  bool // part of the call that is the probe
+	outside  bool // of no run: an outage does not hold it
 	patience time.Duration
 	deadline time.Time // zero when the caller has none
 	cost     int       // 0 until the claim was asked
@@ -104,6 +107,7 @@ type waiter struct {
 type Gate struct {
 	version atomic.Uint64 // changes whenever a leased permit has to come back
 	easy    atomic.Bool   // an answer that somebody else counts teaches nothing: it is open, and keeps no rate
+	isDown  atomic.Bool   // byOutage
 
 	mu         sync.Mutex
 	ceiling    Setting
@@ -119,6 +123,8 @@ type Gate struct {
 	onAdjust func() // called without the lock after a change that has a reason
 	adjusted bool   // and is due
 
+	outageNews *string // what the listeners are to hear; nil when that is nothing
+
 	inFlight int
 	urgent   []*waiter // requests that need no slot
 	queue    []*waiter
@@ -130,9 +136,14 @@ type Gate struct {
 
 	paused    bool      // by hand
 	resumeAt  time.Time // shut by hand until then
-	until     time.Time // shut by a throttle until then
-	cut       time.Time // when the gate was last shut by a throttle
+	until     time.Time // shut by a throttle or an outage until then
+	cut       time.Time // when the gate was last shut by one
 	halfOpen  bool      // shut, but for one probe, until a call sent after the cut is answered
+	byOutage  bool      // and that is because the server takes no calls: see downtime
+	down      downtime
+	troubled  time.Time // since when all calls failed or were throttled; zero when the last one was not
+	reached   bool      // one of them reached the server
+	took      bool      // a call has succeeded, ever
 	probing   bool
 	loose     time.Time     // when a probe without a permit to give back was let through; zero when there is none
 	looseWait time.Duration // how long its answer is waited for
@@ -152,6 +163,8 @@ func New(start, ceiling Setting, c Controller) *Gate {
 type Listener struct {
 	// Raised is called, without the gate's lock, when more calls may be in flight than before.
 	Raised func(ceiling int)
+	// Outage is called, without the gate's lock, when an outage begins and when it ends; nil when it need not be.
+	Outage func(down bool, why string)
 }
 
 // Attach registers a user of the gate, so that permits are leased only while there is one. l is nil for a user who does
@@ -159,7 +172,13 @@ type Listener struct {
 func (g *Gate) Attach(l *Listener) (ceiling int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.users++
+	if g.users++; g.users == 1 { // what happened before it came does not count against its patience
+		if g.reached = false; g.halfOpen {
+			g.troubled = time.Now()
+		} else {
+			g.troubled = time.Time{}
+		}
+	}
 	if l != nil {
 		g.listeners = append(g.listeners, l)
 	}
@@ -177,11 +196,16 @@ func (g *Gate) Detach(l *Listener) {
 }
 
 // Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when
-// the claim had nothing to do. The error is the context's, a [PauseError] when the gate is shut for longer than
-// patience (0: no bound), or, at once, one that matches [context.DeadlineExceeded] when the wait would outlast
-// the context's deadline.
+// the claim had nothing to do. The error is the context's, a [PauseError] when the server has taken no call, or would
+// not, for longer than patience (0: no bound), or, at once, one that matches [context.DeadlineExceeded] when the wait
+// would outlast the context's deadline.
 func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim) (Permit, error) {
 	return g.acquire(ctx, patience, &waiter{claim: claim, slot: true})
+}
+
+// AcquireOutside is [Gate.Acquire] for a call of no run: an outage does not hold it.
+func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) {
+	return g.acquire(ctx, 0, &waiter{claim: claim, slot: true, outside: true})
 }
 
 // TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while anybody else uses the
@@ -330,6 +354,7 @@ func (g *Gate) Done(p *Permit, s Signal) {
 	if s.Throttled {
 		g.ledger.refused += int64(e.units)
 	}
+	s.Probe = p.probe
 	g.observe(s, e)
 	alone := len(g.queue)+len(g.urgent) == 0
 	g.release(p)
@@ -344,7 +369,7 @@ func (g *Gate) observe(s Signal, e entry) {
 	s.InFlight, s.Waiting = g.inFlight, len(g.queue)
 	s.Level, s.Paced, s.Index = e.level, e.paced, e.total
 	s.Granted, s.Accepted = g.ledger.granted, g.ledger.granted-g.ledger.refused
-	s.Shut = g.halfOpen
+	s.Shut = g.halfOpen && !g.byOutage
 	if slow := s.Latency >= slowCall; slow && !g.slow {
 		g.slow = true
 		g.version.Add(1)
@@ -356,20 +381,47 @@ func (g *Gate) observe(s Signal, e entry) {
 	}
 	// A call that was sent before the gate was cut says nothing about what came after.
 	fresh := g.cut.IsZero() || s.Sent.After(g.cut)
+	success := !s.Throttled && s.Answered > 0
 	s.NewEpoch = s.Throttled && fresh
-	s.Opened = !s.Throttled && s.Answered > 0 && fresh && g.halfOpen && !g.until.After(s.At)
+	s.Opened = success && fresh && s.Shut && !g.until.After(s.At)
+	s.Recovered = success && fresh && g.byOutage && !s.Outside && (s.Host == "" || g.down.host == "" || s.Host == g.down.host)
 	next := g.now
 	if g.controller != nil {
 		next = g.controller.Adjust(g.now, g.ceiling, s)
 		g.adjusted = g.adjusted || next.Why != g.now.Why
 	}
+	if success || s.Partly {
+		g.succeeded(s)
+	}
 	switch {
 	case s.Throttled:
+		if fresh && g.byOutage {
+			g.endOutage(s.At, false, &next)
+		}
 		g.cutFor(s, fresh, next)
 	case s.Opened:
 		g.open(s.At)
+	case s.Recovered:
+		g.endOutage(s.At, true, &next)
+	case s.Trouble != NoTrouble && !s.Outside:
+		g.trouble(s, fresh, &next)
 	}
 	g.apply(next)
+}
+
+// succeeded notes that the server took a call.
+func (g *Gate) succeeded(s Signal) {
+	if g.took = true; s.Outside {
+		return // the attempt that it is part of counts
+	}
+	g.down.succeeded(s.Host, s.Answered, s.Sent)
+	switch {
+	case g.troubled.IsZero():
+	case g.halfOpen:
+		g.troubled = s.At
+	default:
+		g.troubled, g.reached = time.Time{}, false
+	}
 }
 
 // endLoose ends a probe that has no permit to give back.
@@ -404,13 +456,28 @@ func (g *Gate) spent(w *waiter, now time.Time) time.Duration {
 	return 0
 }
 
-// news returns what tells the user of a change that has a reason.
+// news returns what tells the users of a change that has a reason.
 func (g *Gate) news() func() {
-	if !g.adjusted || g.onAdjust == nil {
+	adjusted := g.adjusted && g.onAdjust != nil
+	g.adjusted = false
+	if g.outageNews == nil {
+		if adjusted {
+			return g.onAdjust
+		}
 		return func() {}
 	}
-	g.adjusted = false
-	return g.onAdjust
+	why, down, told := *g.outageNews, g.byOutage, slices.Clone(g.listeners)
+	g.outageNews = nil
+	return func() {
+		if adjusted {
+			g.onAdjust()
+		}
+		for _, l := range told {
+			if l.Outage != nil {
+				l.Outage(down, why)
+			}
+		}
+	}
 }
 
 // OnAdjust makes the gate call f, without holding its lock, after each change that the controller gives a reason for.

@@ -15,21 +15,24 @@ func (g *Gate) advance() {
 	if !g.loose.IsZero() && now.Sub(g.loose) >= g.looseWait {
 		g.endLoose()
 	}
+	giveUp := g.endPatience(now)
 	for {
-		w := g.head()
+		w := g.head(now)
 		if w == nil {
 			break
 		}
 		if g.paused {
 			return // Resume advances
 		}
-		if until := g.shutUntil(); until.After(now) {
-			g.wake(until)
+		if until := g.heldUntil(w); until.After(now) {
+			g.wake(earlier(until, giveUp))
 			return
 		}
-		if g.halfOpen && g.probing && !w.inProbe {
-			if !g.loose.IsZero() {
-				g.wake(g.loose.Add(g.looseWait))
+		if g.halfOpen && g.probing && g.holds(w) && !w.inProbe {
+			if at := giveUp; !g.loose.IsZero() {
+				g.wake(earlier(g.loose.Add(g.looseWait), at))
+			} else if !at.IsZero() {
+				g.wake(at)
 			}
 			return // the probe's answer advances
 		}
@@ -37,7 +40,7 @@ func (g *Gate) advance() {
 			return // a release advances
 		}
 		if w.cost == 0 {
-			if w.cost = w.claim(g.halfOpen); w.cost == 0 {
+			if w.cost = w.claim(g.halfOpen && g.holds(w)); w.cost == 0 {
 				g.finish(w, nil)
 				continue
 			}
@@ -47,7 +50,7 @@ func (g *Gate) advance() {
 				g.finish(w, deadlineError(wait))
 				continue
 			}
-			if wait > w.patience {
+			if exceeds(wait, w.patience) {
 				g.finish(w, &PauseError{Wait: wait, Patience: w.patience})
 				continue
 			}
@@ -71,8 +74,35 @@ func (g *Gate) advance() {
 	}
 }
 
-// head is whoever has waited longest of those who could go; whoever needs no slot never waits for one.
-func (g *Gate) head() *waiter {
+// heldUntil is the time before which the waiter may not leave.
+func (g *Gate) heldUntil(w *waiter) time.Time {
+	if !g.holds(w) {
+		return g.resumeAt
+	}
+	return g.shutUntil()
+}
+
+// earlier returns the earlier of two times, of which the second may be zero: then it does not count.
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// head is whoever has waited longest of those who could go; whoever needs no slot never waits for one, and whoever is of
+// no run does not wait for the end of an outage.
+func (g *Gate) head(now time.Time) *waiter {
+	if g.byOutage && (g.probing || g.until.After(now)) {
+		for _, w := range g.urgent {
+			return w
+		}
+		for _, w := range g.queue {
+			if w.outside {
+				return w
+			}
+		}
+	}
 	if g.halfOpen && g.probing {
 		for _, w := range g.urgent {
 			if w.inProbe {
@@ -114,9 +144,10 @@ func (g *Gate) unreserve() {
 
 func (g *Gate) grant(w *waiter, now time.Time) {
 	g.held, g.holder = nil, nil // the tokens are spent
-	w.permit = Permit{gate: g, Sent: now, slot: w.slot, probe: g.halfOpen && !w.inProbe}
+	w.permit = Permit{gate: g, Sent: now, slot: w.slot, probe: g.halfOpen && g.holds(w) && !w.inProbe}
 	if w.permit.probe {
 		g.probing = true
+		w.permit.GiveUp = g.giveUp(w)
 		if !w.slot {
 			g.loose = now
 		}

@@ -29,7 +29,10 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	}
 	if fresh {
 		g.throttles++
-		if !g.halfOpen {
+		if g.reached = true; g.troubled.IsZero() {
+			g.troubled = s.At
+		}
+		if g.shutSince.IsZero() {
 			g.shutSince = s.At
 		}
 		g.cut, g.looseWait = s.At, max(pause, minLooseWait)
@@ -39,13 +42,18 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 		g.until = until
 	}
 	g.version.Add(1)
+	g.recall()
+	g.refuseImpatient(s.At)
+}
+
+// recall takes back what those who wait were promised: what was refused should leave before what they have taken.
+func (g *Gate) recall() {
 	g.unreserve()
 	for _, queue := range [][]*waiter{g.urgent, g.queue} {
 		for _, w := range queue {
-			w.cost = 0 // what was refused should leave before what this one has taken
+			w.cost = 0
 		}
 	}
-	g.refuseImpatient(s.At)
 }
 
 // growing returns the next pause that nobody knows the length of. In a long outage it is mostly short and sometimes long:
@@ -65,13 +73,11 @@ func random(d time.Duration) time.Duration { return time.Duration(rand.Int64N(in
 
 // open ends a closure.
 func (g *Gate) open(at time.Time) {
-	g.halfOpen = false
+	g.halfOpen, g.reached = false, false
+	g.troubled = time.Time{}
 	g.endLoose()
 	g.interval = 2 * MinPause
-	if !g.shutSince.IsZero() {
-		g.shutFor += at.Sub(g.shutSince)
-		g.shutSince = time.Time{}
-	}
+	g.account(at)
 }
 
 // shut reports whether nothing at all may leave.
@@ -94,14 +100,49 @@ func (g *Gate) refuseImpatient(now time.Time) {
 	wait := until.Sub(now)
 	for _, queue := range [][]*waiter{append([]*waiter(nil), g.urgent...), append([]*waiter(nil), g.queue...)} {
 		for _, w := range queue {
+			since := now
+			if !g.troubled.IsZero() {
+				since = g.troubled
+			}
 			switch {
+			case !g.holds(w) && !g.resumeAt.After(now):
 			case !w.deadline.IsZero() && w.deadline.Before(until):
 				g.finish(w, deadlineError(wait))
-			case wait > w.patience:
-				g.finish(w, &PauseError{Wait: wait, Patience: w.patience})
+			case exceeds(until.Sub(since), w.patience):
+				g.finish(w, &PauseError{Wait: until.Sub(since), Patience: w.patience})
 			}
 		}
 	}
+}
+
+// exceeds reports whether a wait is too long for a caller. What the gate itself adds to the pauses that a server asks for,
+// up to a tenth, is not counted.
+func exceeds(wait, patience time.Duration) bool {
+	return patience < forever && wait > patience+patience/10
+}
+
+// endPatience ends the waits of those for whom the server has taken nothing for too long, and returns when the next of
+// them gives up; zero when none does.
+func (g *Gate) endPatience(now time.Time) (next time.Time) {
+	if !g.halfOpen || g.troubled.IsZero() {
+		return next
+	}
+	for _, queue := range [][]*waiter{append([]*waiter(nil), g.urgent...), append([]*waiter(nil), g.queue...)} {
+		for _, w := range queue {
+			switch at := g.giveUp(w); {
+			case at.IsZero():
+			case !at.After(now):
+				var kind Trouble
+				if g.byOutage {
+					kind = g.down.kind
+				}
+				g.finish(w, &PauseError{Wait: now.Sub(g.troubled), Patience: w.patience, Trouble: kind})
+			case next.IsZero() || at.Before(next):
+				next = at
+			}
+		}
+	}
+	return next
 }
 
 func deadlineError(wait time.Duration) error {

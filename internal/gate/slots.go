@@ -76,7 +76,7 @@ func (l *slots) learn(e evidence) {
 	case e.Throttled || e.Answered == 0:
 	default:
 		l.answered(e.Signal, e.ceiling)
-		if e.Opened && !e.paced {
+		if e.Opened && !e.paced || e.Recovered {
 			l.restart()
 		}
 	}

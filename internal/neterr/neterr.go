@@ -24,6 +24,7 @@ const (
 	NoSuchName               // the name does not exist
 	Timeout                  // the answer did not come in time
 	Broken                   // the connection ended before the answer did
+	Obscure                  // a request failed for a reason of no type: it may have left, or could not be sent at all
 	Cut                      // the caller's own context ended
 	Certificate              // the server's certificate was refused, or it does not speak TLS
 	BadURL                   // the client is configured with a URL that no request can be sent to
@@ -76,8 +77,10 @@ func ofURL(u *url.Error) Fault {
 		return BadURL
 	case u.Op == "parse":
 		return None // this one item's URL
+	case strings.HasPrefix(text, "http2: "), strings.Contains(text, "server closed idle connection"):
+		return Broken // of no exported type
 	default:
-		return Broken // the request may have left, and there is no whole answer
+		return Obscure
 	}
 }
 
@@ -106,4 +109,36 @@ func isCertificate(err error) bool {
 		return true
 	}
 	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+}
+
+// Host returns the host that a request was sent to, "" when the error does not tell.
+func Host(err error) string {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		if u, err := url.Parse(e.URL); err == nil {
+			return u.Host
+		}
+	}
+	return ""
+}
+
+// Detail returns what happened in words that hold nothing of the request: the operation, the address and the error of the
+// system. It is "" for an error without them.
+func Detail(err error) string {
+	if e, ok := errors.AsType[*net.DNSError](err); ok {
+		return e.Error()
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Error()
+	}
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
+		return e.Error()
+	}
+	switch Of(err) {
+	case Timeout:
+		return "no response in time"
+	case Broken:
+		return "the connection ended before the response"
+	default:
+		return ""
+	}
 }

@@ -62,7 +62,9 @@ func TestOf(t *testing.T) {
 		{"half an answer", fmt.Errorf("json: %w", io.ErrUnexpectedEOF), Broken},
 		{"closed pipe", io.ErrClosedPipe, Broken},
 		{"closed connection", fmt.Errorf("write: %w", net.ErrClosed), Broken},
-		{"anything of a request", request(errors.New("http2: server sent GOAWAY")), Broken},
+		{"HTTP/2", request(errors.New("http2: server sent GOAWAY")), Broken},
+		{"a kept connection", request(errors.New("http: server closed idle connection")), Broken},
+		{"anything of a request", request(errors.New("net/http: invalid header field name")), Obscure},
 
 		{"certificate", request(&tls.CertificateVerificationError{Err: errors.New("no")}), Certificate},
 		{"unknown authority", x509.UnknownAuthorityError{}, Certificate},

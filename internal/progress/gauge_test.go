@@ -15,10 +15,10 @@ func TestGauge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		counts := map[engine.State]int64{}
-		var until time.Time
+		var wait Wait
 		g := &Gauge{
 			Meter: Meter{Start: start}, Count: func(s engine.State) int64 { return counts[s] },
-			Until: func() time.Time { return until }, Total: 100, Before: 40, Failed: 3,
+			Wait: func() Wait { return wait }, Total: 100, Before: 40, Failed: 3,
 		}
 		check := func(want State) {
 			t.Helper()
@@ -32,12 +32,17 @@ func TestGauge(t *testing.T) {
 		counts = map[engine.State]int64{engine.Succeeded: 12, engine.Skipped: 4, engine.Failed: 3, engine.Unknown: 1, engine.NotAttempted: 50}
 		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 20 * time.Second})
 
-		until = time.Now().Add(5 * time.Second)
-		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 25 * time.Second, Paused: 5 * time.Second})
+		wait = Wait{Why: "paused", Until: time.Now().Add(5 * time.Second)}
+		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: 25 * time.Second, Paused: 5 * time.Second, Waiting: "paused"})
 
-		until = time.Now().Add(-time.Second) // it is over
+		// The pause of an outage is over, and a probe under way: time goes on, and the rate does not fall.
+		wait = Wait{Why: "outage", Until: time.Now(), Endless: true}
+		time.Sleep(5 * time.Second)
+		check(State{Done: 60, Total: 100, Failed: 7, Rate: 2, ETA: -1, Waiting: "outage"})
+
+		wait = Wait{} // it is over
 		counts[engine.Succeeded] += 40
-		check(State{Done: 100, Total: 100, Failed: 7, Rate: 6})
+		check(State{Done: 100, Total: 100, Failed: 7, Rate: 4})
 	})
 }
 
@@ -46,7 +51,7 @@ func TestGaugeWithoutATotal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &Gauge{
 			Meter: Meter{Start: time.Now()}, Count: func(s engine.State) int64 { return int64(s) },
-			Until: func() time.Time { return time.Time{} }, Total: -1,
+			Wait: func() Wait { return Wait{} }, Total: -1,
 		}
 		time.Sleep(time.Second)
 		const done = int(engine.Succeeded + engine.Failed + engine.Skipped + engine.Unknown)

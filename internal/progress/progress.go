@@ -57,10 +57,10 @@ type Meter struct {
 }
 
 // Read returns the items a second so far, and how long the rest will take, -1 when nobody can tell. total is -1 when
-// it is not known; paused is how long nothing will be done from now on.
-func (m *Meter) Read(now time.Time, done, total int, paused time.Duration) (rate float64, eta time.Duration) {
+// it is not known; paused is how long nothing will be done from now on, and waiting that nothing is being done.
+func (m *Meter) Read(now time.Time, done, total int, paused time.Duration, waiting bool) (rate float64, eta time.Duration) {
 	active := now
-	if paused > 0 {
+	if paused > 0 || waiting {
 		if m.pausedAt.IsZero() {
 			m.pausedAt = now
 		}

@@ -138,7 +138,7 @@ func TestMeter(t *testing.T) {
 		m := Meter{Start: start}
 		for _, read := range test.reads {
 			var got reading
-			got.Rate, got.ETA = m.Read(start.Add(read.at), read.done, read.total, read.paused)
+			got.Rate, got.ETA = m.Read(start.Add(read.at), read.done, read.total, read.paused, false)
 			if diff := cmp.Diff(read.want, got); diff != "" {
 				t.Errorf("%s, after %v (-want +got):\n%s", test.name, read.at, diff)
 			}

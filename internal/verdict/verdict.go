@@ -3,10 +3,13 @@
 package verdict
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
@@ -21,7 +24,7 @@ type Verdict struct {
 
 // WithStatus judges an answer by its HTTP status.
 func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
-	v.After, v.Answered = max(0, after), true
+	v.After, v.Answered, v.Trouble = max(0, after), true, troubleOf(status, after)
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
 		v.Class, v.Kind = engine.Fatal, engine.Resource
@@ -73,8 +76,47 @@ func (v Verdict) OfAnswer(status int, after time.Duration, cut neterr.Fault) Ver
 	return v
 }
 
+// troubleOf is what an HTTP status shows of the server. 520 to 530 are what Cloudflare says of a server that does not answer
+// it (developers.cloudflare.com/support, "Cloudflare 5XX errors"), and 598 and 599 what other proxies say.
+func troubleOf(status int, after time.Duration) gate.Trouble {
+	switch {
+	case status == http.StatusServiceUnavailable && after > 0: // a throttle
+		return gate.NoTrouble
+	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout,
+		status >= 520 && status <= 530, status == 598, status == 599:
+		return gate.Unavailable
+	case status >= 500, status < 300:
+		return gate.Erring
+	default:
+		return gate.NoTrouble
+	}
+}
+
+// Trouble is what an error shows of the server, whatever class somebody has given it: its type or its status tells. An
+// error that only says that nothing was sent, such as of a header that cannot be sent, shows nothing. detail says it in
+// words that hold nothing of the item.
+func Trouble(err error) (trouble gate.Trouble, detail string) {
+	if e, ok := errors.AsType[interface {
+		error
+		StatusCode() int
+	}](err); ok && e.StatusCode() != 0 {
+		return troubleOf(e.StatusCode(), 0), fmt.Sprintf("status %d", e.StatusCode())
+	}
+	return faultTrouble(neterr.Of(err)), neterr.Detail(err)
+}
+
+func faultTrouble(f neterr.Fault) gate.Trouble {
+	switch f {
+	case neterr.NotSent, neterr.Timeout, neterr.Broken:
+		return gate.Unreachable
+	default:
+		return gate.NoTrouble
+	}
+}
+
 // WithFault judges an error of the network.
 func (v Verdict) WithFault(f neterr.Fault) Verdict {
+	v.Trouble = faultTrouble(f)
 	switch f {
 	case neterr.NotSent:
 		v.Class = engine.Transient
@@ -82,7 +124,7 @@ func (v Verdict) WithFault(f neterr.Fault) Verdict {
 		v.Class, v.StopWhenSpent = engine.Transient, true
 	case neterr.Timeout:
 		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
-	case neterr.Broken, neterr.Cut:
+	case neterr.Broken, neterr.Cut, neterr.Obscure:
 		v.Class = engine.Ambiguous
 	case neterr.Certificate, neterr.BadURL:
 		v.Class = engine.Fatal

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
@@ -18,8 +19,8 @@ func TestWithStatus(t *testing.T) {
 		after  time.Duration
 		want   engine.Judgement
 	}{
-		{200, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
-		{299, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
+		{200, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
+		{299, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
 		{300, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation}},
 		{400, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation}},
 		{401, 0, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource}},
@@ -39,10 +40,10 @@ func TestWithStatus(t *testing.T) {
 		{429, 0, engine.Judgement{Class: engine.Throttled, Kind: engine.System}},
 		{429, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
 		{429, -time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System}},
-		{500, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
-		{503, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System}},
+		{500, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
+		{503, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Unavailable}},
 		{503, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
-		{504, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout}},
+		{504, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Unavailable}},
 	} {
 		got := Verdict{}.WithStatus(tt.status, tt.after)
 		if diff := cmp.Diff(Verdict{Judgement: tt.want, Answered: true}, got); diff != "" {
@@ -54,10 +55,10 @@ func TestWithStatus(t *testing.T) {
 func TestWithFault(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[neterr.Fault]Verdict{
-		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient}},
+		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient, Trouble: gate.Unreachable}},
 		neterr.NoSuchName:  {Judgement: engine.Judgement{Class: engine.Transient, StopWhenSpent: true}},
-		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout}},
-		neterr.Broken:      {Judgement: engine.Judgement{Class: engine.Ambiguous}},
+		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Unreachable}},
+		neterr.Broken:      {Judgement: engine.Judgement{Class: engine.Ambiguous, Trouble: gate.Unreachable}},
 		neterr.Cut:         {Judgement: engine.Judgement{Class: engine.Ambiguous}},
 		neterr.Certificate: {Judgement: engine.Judgement{Class: engine.Fatal}},
 		neterr.BadURL:      {Judgement: engine.Judgement{Class: engine.Fatal}},

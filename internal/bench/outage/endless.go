@@ -50,7 +50,11 @@ func (b *bench) endless() (rows []row) {
 func (b *bench) never(t *testing.T, j job, fail failure, want string) []figure {
 	begins := b.floor(t, j) / 2
 	var w *world
-	end := b.bubble(t, j, nil, func(x *world) { w = x }, fault{from: begins, until: forever, fail: fail, kills: fail.sent && fail.err != nil})
+	faults := []fault{{from: begins, until: forever, fail: fail, kills: fail.sent && fail.err != nil}}
+	if fail.err == nil { // connections break, and then each call hangs: one that was hung from the start would hang without bound
+		faults = []fault{{from: begins, until: begins + time.Second, fail: reset(), kills: true}, {from: begins + time.Second, until: forever, fail: fail}}
+	}
+	end := b.bubble(t, j, nil, func(x *world) { w = x }, faults...)
 	sent := 0
 	for _, times := range w.sent {
 		if times > 0 {

@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// While the server takes no calls the gate is shut, and items wait for it. What was provably not sent is not charged, and
+// goes when the gate opens; what may have been carried out is charged once, and sent again or looked up then, if it may
+// be. The retry budget has no part in it: one probe at a time does not multiply the load.
+
+// manyForbidden is how many distinct requests are refused with 403, and not one answered otherwise, when the caller is
+// what is refused, and not the items.
+const manyForbidden = 3
+
+// troubleOf is what a request that failed without proof that the server takes calls teaches the gate.
+func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
+	s := gate.Signal{Trouble: by.Trouble, Detail: by.Detail, Host: by.Host, Between: re.between}
+	if s.Trouble == gate.NoTrouble {
+		return s
+	}
+	first := u.jobs[0]
+	if r.ownTrouble(first) && !re.permit.Probe() {
+		return gate.Signal{Between: re.between}
+	}
+	t := r.traits(first.item)
+	if !t.Read && !first.lookUp && !r.cfg.InOrder {
+		s.Subject = gate.Subject{Of: r, Item: first.item}
+	}
+	s.Unsent = by.Class == Transient
+	s.Left = r.unended() / max(1, r.cfg.ChunkItems)
+	s.Burns = by.Class == Ambiguous && !first.lookUp && !t.Read
+	return s
+}
+
+// ownTrouble reports whether the failure of an item is likely to be its own: it failed before, and others passed since.
+func (r *Run) ownTrouble(j *job) bool {
+	passed := r.counts[Succeeded].Load()
+	own := j.troubled && passed-j.passedTrouble >= othersPassed
+	j.troubled, j.passedTrouble = true, passed
+	return own
+}
+
+// unended is how many items have not ended, of those that are known.
+func (r *Run) unended() int {
+	total := r.total.Load()
+	if r.cfg.Stream {
+		total = min(total, max(r.openTo.Load()&^closedBit, 0))
+	}
+	return int(total - r.ended.Load())
+}
+
+// waitOut keeps a unit until the gate opens, if the server takes no calls and the unit may be sent then as if nothing had
+// happened. It reports false when the attempt counts. A server that takes no calls for longer than the run waits ends the
+// run.
+func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
+	if !r.cfg.Gate.Down() {
+		return false
+	}
+	since, limit := r.cfg.Gate.Troubled(r.cfg.Policy.MaxThrottleWait)
+	if waited := re.at.Sub(since); !since.IsZero() && waited >= limit {
+		r.stop(&OutageError{Wait: waited, Max: limit, Err: re.err})
+	}
+	for _, j := range u.jobs {
+		r.refund(j)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lastTrouble = re.err
+	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp {
+		if probe {
+			r.ahead++
+			r.throttling.Store(true)
+		}
+		return false
+	}
+	switch {
+	case r.cfg.InOrder:
+		r.first(u)
+	case probe:
+		r.tryAnother(u)
+	default:
+		r.soon(u)
+	}
+	return true
+}
+
+// noteUnsent counts the attempts that failed in a row before anything was sent.
+func (j *job) noteUnsent(by Judgement) {
+	if by.Class != Transient || by.Trouble == gate.NoTrouble {
+		j.unsent = 0
+		return
+	}
+	if j.unsent == 0 {
+		j.unsentFrom = j.ended
+	}
+	j.unsent++
+}
+
+// refund takes back what attempts cost that failed before anything was sent, if that was in an outage: when it began, it
+// was not known to be one.
+func (r *Run) refund(j *job) {
+	if j.unsent == 0 {
+		return
+	}
+	from, until := r.cfg.Gate.Outage()
+	if !from.IsZero() && !j.unsentFrom.Before(from) && (until.IsZero() || !j.unsentFrom.After(until)) {
+		j.charged -= min(j.charged, j.unsent)
+		j.unsent, j.troubled = 0, false
+	}
+}
+
+// allowed reports whether there was a response that was no 403.
+func (r *Run) allowed() bool {
+	return r.counts[Succeeded].Load() > 0 || r.counts[Skipped].Load() > 0 || r.responded.Load()
+}
+
+// noteResponse notes what an error tells of what the server makes of the caller.
+func (r *Run) noteResponse(by Judgement, err error) {
+	switch {
+	case by.Class == Fatal && by.BeforeSuccess:
+		r.forbid(err)
+	case by.Responded && !by.BeforeSuccess:
+		r.responded.Store(true)
+	}
+}
+
+// forbid notes that a request was refused with 403 before there was any other response.
+func (r *Run) forbid(err error) {
+	if r.forbidden.Add(1) == 1 {
+		r.mu.Lock()
+		r.forbiddenErr = err
+		r.mu.Unlock()
+	}
+}
+
+// allForbidden returns what stops a run all of whose requests were refused with 403, nil when there was another response.
+func (r *Run) allForbidden() error {
+	if r.forbidden.Load() == 0 || r.allowed() {
+		return nil
+	}
+	return &FatalError{Err: r.forbiddenErr}
+}
+
+// outageFor makes the error of a wait for the gate that has been, or would be, too long.
+func (r *Run) outageFor(pause *gate.PauseError) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if pause.Trouble != gate.NoTrouble {
+		_, limit := r.cfg.Gate.Troubled(r.cfg.Policy.MaxThrottleWait)
+		return &OutageError{Wait: pause.Wait, Max: limit, Err: r.lastTrouble}
+	}
+	return &ThrottledError{Wait: pause.Wait, Max: r.cfg.Policy.MaxThrottleWait, Err: r.lastTrouble}
+}
+
+// noResponseError is the error of a probe that brings no response as long as the run waits for the server.
+type noResponseError struct{}
+
+var errNoResponse error = noResponseError{}
+
+func (noResponseError) Error() string { return "no response as long as the run waits for the server" }
+
+// Timeout has it judged as any other time-out.
+func (noResponseError) Timeout() bool { return true }
+
+// giveUp is when the attempt is cut short, zero when it is not.
+func (a *Attempt) giveUp() time.Time { return a.read().giveUp }
