@@ -63,7 +63,10 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 		r.stop(&OutageError{Wait: waited, Max: limit, Err: re.err})
 	}
 	for _, j := range u.jobs {
-		r.refund(j)
+		if r.refund(j); j.unsent > 0 { // it began before the outage
+			j.charged--
+			j.unsent--
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
