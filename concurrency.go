@@ -606,6 +606,16 @@ func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	return p.Size
 }
 
+// measure measures an item for a bound that the server did not tell, 0 when Size panics.
+func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
+	measure := p.Size
+	if measure == nil {
+		measure = inspect.JSONSize[In]
+	}
+	_ = guarded(func() error { size = max(0, measure(in)); return nil })
+	return size
+}
+
 // costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter
 // needs to know while others wait for it, which is no time to call a function of the caller's.
 func (p *BatchProcessor[In, Out]) costs() ([]int, error) {

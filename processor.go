@@ -74,6 +74,7 @@ type BatchProcessor[In, Out any] struct {
 
 	once    sync.Once
 	limiter *Limiter
+	sizes   engine.Sizes // what its runs have learned of how large requests may be
 }
 
 // NewBatchProcessor returns a processor that calls do. Nothing is known of what do does: it is not repeated after an
@@ -757,6 +758,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	if plan.costs != nil {
 		cfg.Cost = func(items int) int { return plan.costs[items-1] }
 	}
+	cfg.Sizes, cfg.Measure = &p.sizes, func(i int) int { return p.measure(res.inputs[i&res.mask]) }
 	if plan.Sizes != nil {
 		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
 	}
