@@ -19,7 +19,7 @@ import (
 
 const (
 	// patience is how much longer than without a change tests may take.
-	patience = 10
+	patience = 5
 	// atLeast is how long all tests may take.
 	atLeast = 20 * time.Second
 	// memory is how much a test may use, in kilobytes: a loop that has lost its end should not take it all.
