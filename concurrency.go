@@ -97,7 +97,8 @@ var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "Keep
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
-// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
+// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
 }

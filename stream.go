@@ -92,7 +92,8 @@ type ResultStream[In, Out any] struct {
 	mu      sync.Mutex
 	run     *engine.Run // nil before the range statement
 	began   time.Time
-	elapsed time.Duration // of a stream that has ended
+	elapsed time.Duration        // of a stream that has ended
+	shut    func() time.Duration // how long the limiter was shut since
 }
 
 // Stream runs the operation for every item that the source yields, in bounded memory, whatever the length of the
@@ -126,6 +127,7 @@ func (s *ResultStream[In, Out]) Stats() RunStats {
 	if stats.Elapsed = s.elapsed; stats.Elapsed == 0 {
 		stats.Elapsed = time.Since(s.began)
 	}
+	stats.ThrottledFor = s.shut()
 	return stats
 }
 
@@ -259,6 +261,8 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	f.run = engine.New(ctx, cfg)
 	s.mu.Lock()
 	s.run, s.began = f.run, time.Now()
+	before := g.Stats().ShutFor
+	s.shut = func() time.Duration { return g.Stats().ShutFor - before }
 	s.mu.Unlock()
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
@@ -350,9 +354,11 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 		}
 	}
 	if f.journal != nil {
-		if first := f.run.Claim(n); first != n {
-			f.ring.invalid(n, &DuplicateKeyError{Key: f.ring.keys[at], First: first, Second: n})
-			return nil
+		if key := f.ring.keys[at]; key != "" { // without one it is refused below
+			if first := f.run.Claim(n); first != n {
+				f.ring.invalid(n, &DuplicateKeyError{Key: key, First: first, Second: n})
+				return nil
+			}
 		}
 		if fresh, err := f.recall(n); err != nil || !fresh {
 			return err
@@ -511,6 +517,8 @@ func (f *flow[In, Out]) join() {
 	}
 	f.s.mu.Lock()
 	f.s.elapsed = max(1, time.Since(f.s.began))
+	whole := f.s.shut()
+	f.s.shut = func() time.Duration { return whole }
 	f.s.mu.Unlock()
 }
 
