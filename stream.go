@@ -774,7 +774,8 @@ func OnPage(f func(PageInfo)) PageOption {
 // PageRun makes each page the business of a run of one read with these options: a page whose fetch fails is fetched again
 // by the run's [RetryPolicy], through its limiter. A server that throttles, or that takes no requests for a while, delays
 // the reading then and does not end it. Give [WithLimiter] the limiter of the runs that ask the same server: what one
-// of them learns holds for all. Without it the reading has a limiter of its own.
+// of them learns holds for all. Without it the reading has a limiter of its own. Unless the options have a [Retry], a page
+// that is answered with status 502, 503 or 504 is asked for again for up to 5 minutes.
 //
 // The errors of the fetch function are classified as those of a client are: see [Classify]. Without PageRun a page is
 // fetched once, and its error ends the reading. The pagers of the adapters do so by themselves.
@@ -792,7 +793,7 @@ func pagesByRuns[T any](fetch func(context.Context, pages.Position) (pages.Page[
 		}
 		return &page, nil
 	}), opts...)
-	return func(ctx context.Context, at pages.Position) (none pages.Page[T], _ error) {
+	run := func(ctx context.Context, at pages.Position) (none pages.Page[T], _ error) {
 		res, err := reads.Run(ctx, []pages.Position{at})
 		first := res.At(0)
 		if err == nil && first.Value != nil {
@@ -811,6 +812,12 @@ func pagesByRuns[T any](fetch func(context.Context, pages.Position) (pages.Page[
 			return none, bulk.Cause
 		}
 		return none, err
+	}
+	if newOptions(opts).given["Retry"] {
+		return run
+	}
+	return func(ctx context.Context, at pages.Position) (pages.Page[T], error) {
+		return pages.Persist(ctx, func() (pages.Page[T], error) { return run(ctx, at) })
 	}
 }
 
