@@ -143,7 +143,6 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 // settle decides what becomes of the items of a unit that was sent.
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	if r.allWell(u, re) {
-		r.noteTaken(u, re)
 		r.settleFresh(u, re)
 		return
 	}
@@ -157,11 +156,8 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	case re.lookedUp:
 		r.settleLookUp(u, a, re)
 	case re.err != nil:
-		by := r.judge(a, re.err)
-		r.endTrialOf(u, by.Class == TooLarge || by.Class == Throttled)
-		r.settleRequest(u, by, re)
+		r.settleRequest(u, r.judge(a, re.err), re)
 	case re.answers == nil:
-		r.noteTaken(u, re)
 		r.report(re, gate.Signal{Answered: 1})
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
@@ -239,6 +235,7 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.throttle(u, by, re, probe, s.Throttled)
 		return
 	}
+	u.probed = 0
 	for _, j := range u.jobs {
 		r.note(j, by, re.err)
 	}
@@ -260,8 +257,9 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.refused(u, by)
 		return
 	case n > 1 && by.Class == TooLarge:
+		r.learnCap(by.MaxItems, n)
 		r.uncharge(u)
-		r.tooLarge(u, by.MaxItems)
+		r.split(u)
 		return
 	}
 	r.settleEach(u, by)
@@ -436,13 +434,19 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 		r.delayOwn(u, re.at, by.After)
 		return
 	}
-	r.throttledUnit(u, probe)
+	if probe {
+		u.probed++
+	}
+	if u.probed >= 2 && len(u.jobs) > 1 && !r.whole(u) {
+		r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(len(u.jobs)/2))))
+		u.probed = 0
+	}
 	r.refusals++
 	r.throttling.Store(true)
 	if probe && !r.cfg.InOrder && (len(u.jobs) == 1 || r.whole(u)) {
 		r.tryAnother(u)
 	} else {
-		r.first(u) // and in parts, if it is larger than what may pass by now
+		r.first(u) // and in parts, if it is larger than the cap by now
 	}
 }
 

@@ -483,7 +483,7 @@ func (w *worker) send(u *unit) {
 		return
 	}
 	r.fillUp(u)
-	r.fit(u, w.permit.Probe())
+	r.fit(u)
 	items, number, lookUp, sent := u.items(), uint32(1), false, false
 	if u.fresh == nil {
 		first := u.jobs[0]

@@ -67,12 +67,16 @@ func span(d time.Duration) string {
 // evidence is how many failures in a row may pass before the calls stop, of so many at once.
 func evidence(most int) int { return max(3, most/4) }
 
-// probesIn is how many calls may try in the time from the second second of an outage on, when each may burn what it
-// tries with: their pauses double up to 10 s, and are drawn at random from the half upwards.
-func probesIn(outage time.Duration) int {
-	if outage <= time.Second {
-		return 0
+// probesIn is how many calls may try in the time from the second second of an outage on: their pauses double up to 10 s
+// when each may burn what it tries with and to 2 s otherwise, and are drawn at random from the half upwards.
+func probesIn(outage time.Duration, repeatable bool) int {
+	longest := 10.0
+	if repeatable {
+		longest = 2
 	}
 	after := (outage - time.Second).Seconds()
-	return int(math.Ceil(min(2*math.Log2(after+1), 8) + max(0, after-10)/5))
+	if after <= 0 {
+		return 0
+	}
+	return int(math.Ceil(min(2*math.Log2(after+1), 8) + max(0, after-longest)/(longest/2)))
 }

@@ -124,7 +124,7 @@ func (b *bench) short(t *testing.T, j job, at place, length time.Duration, fail 
 	case j.repeatable:
 		out = append(out, exactly("Unknown", unknown, 0))
 	default:
-		bound := w.most + evidence(w.most) + 4 + probesIn(length)
+		bound := w.most + evidence(w.most) + 4 + probesIn(length, false)
 		out = append(out, atMost("Unknown", float64(unknown), float64(bound), ""))
 	}
 	if length > time.Second {
@@ -140,10 +140,7 @@ func broken(j job, w *world, end ending) (out []figure) {
 	}
 	doubled, untrue := 0, 0
 	for item, times := range w.applied {
-		state := windrow.NotAttempted // what a stream did not pull
-		if item < len(end.state) {
-			state = end.state[item]
-		}
+		state := end.state[item]
 		if times > 1 && !j.repeatable {
 			doubled++
 		}

@@ -74,8 +74,7 @@ func (b *bench) never(t *testing.T, j job, fail failure, want string) []figure {
 		if want == "500" {
 			extra = max(20, 2*w.most)
 		}
-		// Pauses of up to 10 s, as they come at random, between the probes.
-		out = append(out, atMost("Unknown", float64(end.states[windrow.Unknown]), float64(w.most+extra+4+probesIn(5*time.Minute)), ""))
+		out = append(out, atMost("Unknown", float64(end.states[windrow.Unknown]), float64(w.most+extra+4+probesIn(5*time.Minute, j.repeatable)), ""))
 	}
 	return append(append(out, reason(end, want)), broken(j, w, end)...)
 }

@@ -38,8 +38,9 @@ type ending struct {
 	cause   error  // what stopped the run
 	err     error  // that cannot be: the result is not whole
 	stats   windrow.RunStats
-	state   []windrow.State
-	errs    []error // of the items that are Failed or Unknown
+	results int
+	state   []windrow.State // by item
+	errs    []error         // of the items that are Failed or Unknown
 }
 
 // maxRun is how long a run may take in virtual time before it is given up.
@@ -67,7 +68,7 @@ func (j job) run(ctx context.Context, p *windrow.BatchProcessor[int, int]) (end 
 	for i := range items {
 		items[i] = i
 	}
-	end.state = make([]windrow.State, 0, j.items)
+	end.state = make([]windrow.State, j.items) // what a stream does not pull is NotAttempted
 	began := time.Now()
 	if j.stream {
 		results := p.Stream(ctx, windrow.FromSlice(items))
@@ -79,8 +80,7 @@ func (j job) run(ctx context.Context, p *windrow.BatchProcessor[int, int]) (end 
 			end.count(r)
 		}
 		end.elapsed, end.stats = time.Since(began), results.Stats()
-		// What was never pulled was not attempted.
-		end.states[windrow.NotAttempted] += j.items - len(end.state)
+		end.states[windrow.NotAttempted] += j.items - end.results
 		return end
 	}
 	res, err := p.Run(ctx, items)
@@ -93,7 +93,7 @@ func (j job) run(ctx context.Context, p *windrow.BatchProcessor[int, int]) (end 
 	} else {
 		end.err = err
 	}
-	if len(end.state) != j.items {
+	if end.results != j.items {
 		end.err = errors.Join(end.err, errors.New("the result does not account for every item"))
 	}
 	return end
@@ -102,7 +102,8 @@ func (j job) run(ctx context.Context, p *windrow.BatchProcessor[int, int]) (end 
 // count adds the result of an item.
 func (e *ending) count(r windrow.Result[int, int]) {
 	e.states[r.State]++
-	e.state = append(e.state, r.State)
+	e.state[r.Index] = r.State
+	e.results++
 	if r.Attempts > 1 {
 		e.charged++
 	}

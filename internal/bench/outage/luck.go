@@ -28,17 +28,21 @@ func (b *bench) badLuck() []row {
 		share, factor float64
 		items         int
 		lost          float64 // share whose five attempts may fail
-	}{{0.1, 1.1, 50_000, 0.0001}, {0.3, 1.3, 50_000, 0.005}} {
+	}{{0.1, 1.1, 100_000, 0.0001}, {0.3, 1.3, 50_000, 0.005}} {
 		r := row{
 			section: section, name: fmt.Sprintf("%.0f %% random 502, repeatable", 100*luck.share),
 			goal: fmt.Sprintf("<= %v x floor", luck.factor),
 		}
 		for _, stream := range []bool{false, true} {
 			j := job{items: luck.items, repeatable: true, stream: stream}
+			if stream { // the default window would wait for each unlucky item
+				j.opts = []windrow.Option{windrow.Window(luck.items)}
+			}
 			r.variants = append(r.variants, variant{j.String(), func(t *testing.T) []figure {
 				floor := b.floor(t, j)
 				var w *world
-				bad := status(502)
+				bad := status(502) // of a proxy that asks nobody: it comes soon
+				bad.min, bad.more = 10*time.Millisecond, 10*time.Millisecond
 				end := b.bubble(t, j, func(w *world) {
 					w.judge = func(item, nth int, _ time.Duration) *failure {
 						if random(b.seed, 502, uint64(item), uint64(nth)) < luck.share {
@@ -96,7 +100,7 @@ func (b *bench) poison(t *testing.T, j job, first, after int, limit time.Duratio
 		}
 	}, func(x *world) { w = x })
 	charged := 0
-	for item := first; item < after && item < len(end.state); item++ {
+	for item := first; item < after; item++ {
 		if end.state[item] == windrow.Unknown && w.sent[item] > 0 {
 			charged++
 		}

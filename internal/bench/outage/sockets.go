@@ -95,7 +95,6 @@ func overSockets(ctx context.Context, j job) (_ []figure, err error) {
 		atMost("Unknown", float64(end.states[windrow.Unknown]), float64(unknown), ""),
 		exactly("doubled", doubled, 0),
 		exactly("untrue", untrue, 0),
-		atMost("charged by it", float64(end.charged), float64(cut), ""),
 	}, nil
 }
 
