@@ -240,13 +240,13 @@ func TestF58_BegunAndNotEnded(t *testing.T) {
 		intent bool            // there was one
 	}{
 		{"not repeatable", windrow.Capabilities{}, nil, false, []windrow.State{lose, ok, ok}, [][]string{{"i1"}, {"i2"}}, true},
-		{"with keys", windrow.Capabilities{IdempotencyKeys: true}, nil, false, []windrow.State{ok, ok, ok}, [][]string{{"i0"}, {"i1"}, {"i2"}}, false},
-		{"with ids of the caller's", windrow.Capabilities{ClientIDs: true}, nil, false, []windrow.State{ok, ok, ok}, [][]string{{"i0"}, {"i1"}, {"i2"}}, false},
+		{"with keys", windrow.Capabilities{IdempotencyKeys: true}, nil, false, []windrow.State{ok, ok, ok}, [][]string{{"i0"}, {"i1"}, {"i2"}}, true},
+		{"with ids of the caller's", windrow.Capabilities{ClientIDs: true}, nil, false, []windrow.State{ok, ok, ok}, [][]string{{"i0"}, {"i1"}, {"i2"}}, true},
 		{"found", windrow.Capabilities{}, func(string) (bool, error) { return true, nil }, false, []windrow.State{ok, ok, ok}, [][]string{{"i1"}, {"i2"}}, true},
 		{"looked up, and not there", windrow.Capabilities{}, func(string) (bool, error) { return false, nil }, false, []windrow.State{ok, ok, ok}, [][]string{{"i0"}, {"i1"}, {"i2"}}, true},
 		{"a chunk", windrow.Capabilities{MaxItems: 2}, nil, true, []windrow.State{lose, lose, ok}, [][]string{{"i2"}}, true},
 		{"a chunk with a key", windrow.Capabilities{MaxItems: 2, IdempotencyKeys: true}, nil, true, []windrow.State{ok, ok, ok}, [][]string{{"i0", "i1"}, {"i2"}}, true},
-		{"a chunk with ids of the caller's", windrow.Capabilities{MaxItems: 2, ClientIDs: true}, nil, true, []windrow.State{ok, ok, ok}, [][]string{{"i0", "i1"}, {"i2"}}, false},
+		{"a chunk with ids of the caller's", windrow.Capabilities{MaxItems: 2, ClientIDs: true}, nil, true, []windrow.State{ok, ok, ok}, [][]string{{"i0", "i1"}, {"i2"}}, true},
 		{"a chunk, found", windrow.Capabilities{MaxItems: 2}, func(string) (bool, error) { return true, nil }, true, []windrow.State{ok, ok, ok}, [][]string{{"i2"}}, true},
 	} {
 		for _, stream := range []bool{false, true} {

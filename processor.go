@@ -58,7 +58,12 @@ type BatchProcessor[In, Out any] struct {
 	Size func(in In) int
 	// Reconcile looks up whether an item whose answer was lost was applied. The constructors take it from a client
 	// that is a [Reconciler]. Nil means that there is no way to know.
+	// [SettlingTime] says when a look-up that finds nothing is believed.
 	Reconcile func(ctx context.Context, in In) (out Out, applied bool, err error)
+	// ReconcileBatch looks up several items with one request, up to MaxReads, and returns one outcome for each, in their
+	// order: one whose error matches [ErrNotFound] was not applied, and of one with another error nobody knows. The
+	// constructors take it from a client that is a [BatchReconciler]. Nil means that each item is looked up by itself.
+	ReconcileBatch func(ctx context.Context, in []In) ([]Outcome[Out], error)
 	// OnResult is called once with each result, as soon as the item has ended, from one goroutine. When it is slow
 	// the run waits for it. A panic in it stops the run.
 	OnResult func(Result[In, Out])
@@ -175,6 +180,9 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 	if r, ok := client.(Reconciler[In, Out]); ok {
 		p.Reconcile = r.Reconcile
 	}
+	if r, ok := client.(BatchReconciler[In, Out]); ok {
+		p.ReconcileBatch = r.ReconcileBatch
+	}
 	if d, ok := client.(DryRunner[In]); ok {
 		p.tryOut = d.DryRun
 	}
@@ -228,6 +236,7 @@ type options struct {
 	minFailureRate int
 	dryRun         bool
 	atomic         bool
+	settling       time.Duration
 	canary         int
 	repeatable     bool
 	keepPanics     bool
@@ -245,7 +254,7 @@ type options struct {
 }
 
 func newOptions(opts []Option) *options {
-	o := &options{given: map[string]bool{}, maxFailures: -1, maxFailureRate: -1}
+	o := &options{given: map[string]bool{}, maxFailures: -1, maxFailureRate: -1, settling: defaultSettlingTime}
 	Options(opts...).apply(o)
 	return o
 }
@@ -418,7 +427,7 @@ func (p *BatchProcessor[In, Out]) Rerun(ctx context.Context, earlier *BulkResult
 		return res, res.Err()
 	}
 	before := &resume.Earlier{Table: earlier.table, Keys: earlier.keys, Corrected: earlier.corrected, MayRepeat: func(i int) bool {
-		return p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.Reconcile != nil && !p.opts.atomic
+		return p.traitsFor(res.inputs[i]).Repeatable && !p.wholeOnly() || p.mayLook() && !p.opts.atomic
 	}}
 	mayReplay := p.opts.journal == nil && !p.opts.dryRun // a journal knows the requests by itself, and a dry run sends nothing
 	pending, past := before.Past(mayReplay)
@@ -785,15 +794,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	if p.Batch != nil {
 		cfg.Batch = p.batchCall(res)
 	}
-	if p.Reconcile != nil {
-		cfg.Reconcile = func(ctx context.Context, i int) (bool, error) {
-			out, applied, err := p.Reconcile(ctx, res.inputs[i&res.mask])
-			if err == nil && applied {
-				res.values[i&res.mask] = out
-			}
-			return applied, err
-		}
-	}
+	p.lookUps(cfg, res)
 	if o.observer != nil {
 		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
 			a, _ := AttemptFrom(ctx)

@@ -551,6 +551,10 @@ func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }
 // what it has become. Implementations must be safe for concurrent use, and must not keep or change the slices that they
 // are given. An error of Begin, Intend, Save, Record or Sync says that the journal does not remember; a run that gets
 // one sends nothing more.
+//
+// One that has a method Resumed() bool says by it whether an earlier process has used it. In a run that goes on so, also
+// an item of which the journal knows nothing may have been sent, since a power loss takes intents that are Repeatable:
+// when it exists already it is looked up, or Unknown. Without the method that is so as soon as the journal knows one item.
 type Journal interface {
 	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
 	// journal that was begun with another operation.
@@ -570,8 +574,8 @@ type Journal interface {
 	// key, or is Unknown. A key that a later intent names too belongs to that one. Intents that are made while Unfinished
 	// is running need not be yielded. An error is the last pair.
 	Unfinished() iter.Seq2[JournalIntent, error]
-	// Intend makes it durable that items are about to be sent together, and returns when it is. Concurrent calls share
-	// the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
+	// Intend makes it durable that items are about to be sent together, and returns when it is, or, when the intent is
+	// Repeatable, when it would survive a kill of the process. Concurrent calls share the time that it takes. It returns early when ctx ends. After an error nothing may be sent, and whether the intent
 	// stands is open until it is recorded how its items ended (NotAttempted, if nothing is known of them).
 	Intend(ctx context.Context, intent JournalIntent) error
 	// Save adds the handle of a job on the server to the last intent with that idempotency key, so that a run that is
@@ -586,13 +590,16 @@ type Journal interface {
 	Sync() error
 }
 
-// JournalIntent is what is about to be sent with one request: an item that must not be sent twice, or the members of a
-// native batch.
+// JournalIntent is what is about to be sent with one request: an item that must not be sent twice or that makes a record,
+// or the members of a native batch.
 type JournalIntent struct {
 	Keys           []string // of the items, at least one, none twice and none ""
 	IdempotencyKey string   // what the request is sent with, "" when it has none
 	Attempt        int      // number of the attempt, from 1
 	Handle         string   // of the job on the server that carries it out, "" as long as there is none
+	// Repeatable says that it is harmless to send it twice: the intent need not be durable, but has to outlive the process.
+	// What is sent again then and exists already is known to be perhaps its own. Unfinished need not tell it.
+	Repeatable bool
 }
 
 // JournalEntry is how an item ended.
@@ -614,7 +621,9 @@ type JournalEntry struct {
 // whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
 // refused, not Skipped, when it has the old one.
 //
-// Before an item leaves that must not be sent twice, the journal has it on disk. When the journal fails the run stops
+// Before an item leaves that must not be sent twice, the journal has it on disk. Before one leaves that makes a record and
+// may be sent twice, the journal has written it down where a kill of the process does not lose it, which costs no sync.
+// When the journal fails the run stops
 // with its error, and returns all it knows. A dry run takes no notice of it.
 func WithJournal(j Journal) Option {
 	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
@@ -674,7 +683,12 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh boo
 		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
-		MayLook: p.Reconcile != nil, Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
+		MayLook: p.mayLook(), Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
+	}
+	if old, ok := j.(interface{ Resumed() bool }); ok {
+		if err := guarded(func() error { r.Reopened = old.Resumed(); return nil }); err != nil {
+			return nil, fmt.Errorf("windrow: the journal: %w", err)
+		}
 	}
 	if p.Fingerprint != nil {
 		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }
@@ -693,6 +707,7 @@ func (r *BulkResult[In, Out]) recordOf(item int) string {
 // keepJournal has the engine tell the journal what it begins and ends.
 func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
 	journal.Keep(&cfg.Hooks, stop)
+	cfg.Resumed = journal.Resumed
 	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
 		if err := journal.SaveHandle(a, handle); err != nil {
 			stop(err)

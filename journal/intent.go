@@ -23,7 +23,7 @@ func (r *record) asIntent() windrow.JournalIntent {
 }
 
 // Intend implements [windrow.Journal]. It returns when the file is synced, which it is as soon as nobody else syncs it:
-// all who come meanwhile share the next sync.
+// all who come meanwhile share the next sync. An intent that is Repeatable is written and not synced.
 func (j *Journal) Intend(ctx context.Context, in windrow.JournalIntent) error {
 	if err := checkIntent(in); err != nil {
 		return err
@@ -32,8 +32,11 @@ func (j *Journal) Intend(ctx context.Context, in windrow.JournalIntent) error {
 		return context.Cause(ctx)
 	}
 	g, err := j.intend(in)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case in.Repeatable: // a kill of the process must not lose it, and a loss of power may
+		return j.w.flush()
 	}
 	return g.wait(ctx)
 }
@@ -57,7 +60,7 @@ func (j *Journal) intend(in windrow.JournalIntent) (*group, error) {
 			r.before[i] = before
 		}
 	}
-	at, g, err := j.write(&r)
+	at, g, err := j.write(&r, !in.Repeatable)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +143,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 	if !moved {
 		return nil, errNoIntent(idempotencyKey)
 	}
-	at, g, err := j.write(&r)
+	at, g, err := j.write(&r, true)
 	if err == nil && f != nil {
 		f.last = at
 	}

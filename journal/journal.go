@@ -25,12 +25,13 @@ type Journal struct {
 	w     *writer
 	wants header // what a new journal begins with
 
-	mu     sync.Mutex
-	header header
-	begun  bool // there is a header
-	book   book
-	open   map[string]*flight // by key: what this process has begun and not ended
-	idem   map[string]*flight // the same, by idempotency key
+	mu      sync.Mutex
+	header  header
+	begun   bool // there is a header
+	resumed bool // there was one when the file was opened
+	book    book
+	open    map[string]*flight // by key: what this process has begun and not ended
+	idem    map[string]*flight // the same, by idempotency key
 }
 
 var _ windrow.Journal = (*Journal)(nil)
@@ -74,8 +75,9 @@ func load(path string, f disk.File, s disk.Settings, job string, hash func(strin
 	}
 	j := &Journal{
 		path: path, header: c.header, begun: c.begun, book: c.book,
-		wants: header{Format: formatVersion, Job: text(job), KeyScheme: text(s.KeyScheme), Version: s.Version},
-		open:  map[string]*flight{}, idem: map[string]*flight{},
+		resumed: c.begun,
+		wants:   header{Format: formatVersion, Job: text(job), KeyScheme: text(s.KeyScheme), Version: s.Version},
+		open:    map[string]*flight{}, idem: map[string]*flight{},
 	}
 	if err := j.check(); err != nil {
 		return nil, err
@@ -92,7 +94,7 @@ func load(path string, f disk.File, s disk.Settings, job string, hash func(strin
 	if err := s.Disk.SyncDir(path); err != nil {
 		return nil, &DiskError{path, "sync", err}
 	}
-	j.w = &writer{path: path, file: f, lines: c.lines, from: c.end}
+	j.w = &writer{path: path, file: f, lines: c.lines, from: c.end, synced: c.end}
 	j.book.read = (&reader{path: path, read: j.w.read}).record
 	return j, nil
 }
@@ -288,15 +290,19 @@ func (j *Journal) lastOf(key string, hash uint32) (int64, error) {
 	return j.book.last(key, hash)
 }
 
-// write appends an intent and notes it. The lock is held.
-func (j *Journal) write(r *record) (offset int64, g *group, err error) {
-	if offset, g, err = j.w.append(r); err != nil {
+// write appends an intent and notes it. The group is nil for one that nobody waits to be durable. The lock is held.
+func (j *Journal) write(r *record, durable bool) (offset int64, g *group, err error) {
+	if offset, g, err = j.w.append(r, durable); err != nil {
 		return 0, nil, err
 	}
 	j.book.index.mu.Lock()
 	defer j.book.index.mu.Unlock()
 	return offset, g, j.book.note(r, offset)
 }
+
+// Resumed reports whether the file was there when it was opened, with its header: an earlier process has used it, and may
+// have sent items of which nothing is recorded, if the power failed.
+func (j *Journal) Resumed() bool { return j.resumed }
 
 // Sync implements [windrow.Journal].
 func (j *Journal) Sync() error { return j.w.sync() }

@@ -28,15 +28,19 @@ type writer struct {
 	file disk.File
 
 	mu       sync.Mutex
-	lines    uint64 // written or to be
-	pending  []byte // lines to be written
-	from     int64  // where in the file pending begins
-	flight   []byte // lines that are being written, before pending; nil when there are none
-	spare    []byte // to be used again
-	next     *group // waits for pending; nil when nobody does
-	current  *group // waits for flight; nil when nothing is being written
-	ends     int    // in pending
-	waits    uint64 // how often somebody was to wait for what he appended
+	lines    uint64    // written or to be
+	pending  []byte    // lines to be written
+	from     int64     // where in the file pending begins
+	flight   []byte    // lines that are being written and synced; nil when there are none
+	flushed  int64     // bytes that were written without a sync since flight was taken: they are behind it
+	flown    bool      // flight is written
+	moved    sync.Cond // flown was set, or flight became nil
+	synced   int64     // up to here the file is known to be on disk
+	spare    []byte    // to be used again
+	next     *group    // waits for pending; nil when nobody does
+	current  *group    // waits for flight; nil when nothing is being written
+	ends     int       // in pending
+	waits    uint64    // how often somebody was to wait for what he appended
 	deadline *time.Timer
 	closed   bool
 	err      error       // of the disk, for good
@@ -64,15 +68,42 @@ func (g *group) wait(ctx context.Context) error {
 	}
 }
 
-// append appends a record for later, and returns where it will be, and the group that makes it durable.
-func (w *writer) append(r *record) (offset int64, g *group, err error) {
+// append appends a record for later, and returns where it will be, and the group that makes it durable, if it is to be.
+func (w *writer) append(r *record, durable bool) (offset int64, g *group, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if offset, err = w.add(r); err != nil {
-		return 0, nil, err
+	if offset, err = w.add(r); err != nil || !durable {
+		return offset, nil, err
 	}
 	w.waits++
 	return offset, w.join(), nil
+}
+
+// flush writes what is pending, without a sync: a kill of the process does not lose it any more. What comes meanwhile is
+// written together the next time.
+func (w *writer) flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.flight != nil && !w.flown { // what is written first must be there first: there are no holes
+		w.moved.Wait()
+	}
+	if w.err != nil || len(w.pending) == 0 { // another has written it
+		return w.err
+	}
+	n, err := w.file.WriteAt(w.pending, w.from)
+	if err == nil && n < len(w.pending) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		_ = w.file.Truncate(w.from)
+		w.err = &DiskError{w.path, "write", err}
+		w.refusing.Store(true)
+		return w.err
+	}
+	w.from += int64(len(w.pending))
+	w.flushed += int64(len(w.pending))
+	w.pending = w.pending[:0]
+	return nil
 }
 
 // appendEnds appends records for later of how keys have ended, and notes where they will be. It returns how many it has
@@ -176,7 +207,7 @@ func (w *writer) ended(n int) *group {
 		w.deadline = time.AfterFunc(groupDelay, func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			if len(w.pending) > 0 {
+			if w.behind() {
 				w.join()
 			}
 		})
@@ -188,19 +219,22 @@ func (w *writer) ended(n int) *group {
 func (w *writer) work() {
 	for {
 		w.gather()
-		g, lines, from, err := w.take()
+		g, lines, from, synced, err := w.take()
 		if g == nil {
 			return
 		}
 		if err == nil {
-			err = w.write(lines, from)
+			err = w.write(lines, from, synced)
 		}
 		w.mu.Lock()
 		if g.err = err; err != nil {
 			w.err = err
 			w.refusing.Store(true)
+		} else {
+			w.synced = from + int64(len(lines))
 		}
 		w.flight, w.spare = nil, lines[:0]
+		w.moved.Broadcast()
 		if cap(w.spare) > groupKept {
 			w.spare = nil
 		}
@@ -224,35 +258,53 @@ func (w *writer) gather() {
 	}
 }
 
-// take returns the next group and its lines; nil when nobody waits. It returns the error that the disk had before.
-func (w *writer) take() (g *group, lines []byte, from int64, err error) {
+// behind reports whether something is to be made durable. The lock is held.
+func (w *writer) behind() bool {
+	end := w.synced
+	if w.flight != nil {
+		end = w.from - w.flushed
+	}
+	return len(w.pending) > 0 || end < w.from
+}
+
+// take returns the next group and its lines, where they go, and up to where the file is synced; nil when nobody waits. It
+// returns the error that the disk had before.
+func (w *writer) take() (g *group, lines []byte, from, synced int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current = w.next
 	w.next = nil
 	if w.current == nil {
-		return nil, nil, 0, nil
+		return nil, nil, 0, 0, nil
+	}
+	if w.moved.L == nil {
+		w.moved.L = &w.mu
 	}
 	lines, from = w.pending, w.from
-	w.flight, w.pending, w.spare = lines, w.spare, nil
+	w.flight, w.flushed, w.flown, w.pending, w.spare = lines, 0, false, w.spare, nil
 	w.from += int64(len(lines))
 	w.ends = 0
 	if w.deadline != nil {
 		w.deadline.Stop()
 		w.deadline = nil
 	}
-	return w.current, lines, from, w.err
+	return w.current, lines, from, w.synced, w.err
 }
 
 // write writes lines and makes them durable. What fails once is not tried again: the system may have dropped what it
-// could not write, and a sync that succeeds would not say so.
-func (w *writer) write(lines []byte, at int64) error {
+// could not write, and a sync that succeeds would not say so. synced is up to where the file was synced before.
+func (w *writer) write(lines []byte, at, synced int64) error {
 	op := "write"
 	n, err := w.file.WriteAt(lines, at)
 	if err == nil && n < len(lines) {
 		err = io.ErrShortWrite
 	}
 	if err == nil {
+		w.mu.Lock()
+		w.flown = true
+		w.moved.Broadcast()
+		w.mu.Unlock()
+		at = synced
 		op, err = "sync", w.file.Sync()
 	}
 	if err == nil {
@@ -272,7 +324,7 @@ func (w *writer) sync() error {
 	case err != nil:
 		w.mu.Unlock()
 		return err
-	case len(w.pending) > 0:
+	case w.behind():
 		g = w.join()
 	}
 	w.mu.Unlock()
@@ -292,7 +344,7 @@ func (w *writer) close() error {
 	w.closed = true
 	w.refusing.Store(true)
 	g := w.current
-	if w.next != nil || len(w.pending) > 0 {
+	if w.next != nil || w.behind() {
 		g = w.join()
 	}
 	w.mu.Unlock()
@@ -312,7 +364,10 @@ func (w *writer) close() error {
 // read reads from what is written, or from what is to be. It may read less than it could.
 func (w *writer) read(p []byte, off int64) (n int, err error) {
 	w.mu.Lock()
-	written := w.from - int64(len(w.flight))
+	written, begins := w.from, w.from-w.flushed-int64(len(w.flight))
+	if w.flight != nil && off < w.from-w.flushed {
+		written = begins
+	}
 	if off < written {
 		w.mu.Unlock()
 		return w.file.ReadAt(p[:min(int64(len(p)), written-off)], off)
@@ -320,7 +375,7 @@ func (w *writer) read(p []byte, off int64) (n int, err error) {
 	defer w.mu.Unlock()
 	switch {
 	case off < w.from:
-		return copy(p, w.flight[off-written:]), nil
+		return copy(p, w.flight[off-begins:]), nil
 	case off < w.from+int64(len(w.pending)):
 		return copy(p, w.pending[off-w.from:]), nil
 	}

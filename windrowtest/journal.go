@@ -28,6 +28,7 @@ func TestJournal(t *testing.T, open func(tb testing.TB, name string) windrow.Jou
 		{"How items end", (*journalTest).ends},
 		{"What was said last holds", (*journalTest).lastHolds},
 		{"Intents are unfinished until all keys have ended", (*journalTest).unfinished},
+		{"Intents that need not be durable", (*journalTest).repeatable},
 		{"An intent that is made again takes its keys along", (*journalTest).intendedAgain},
 		{"Unknown is unfinished", (*journalTest).unknown},
 		{"Handles", (*journalTest).handles},
@@ -131,6 +132,7 @@ func (j *journalTest) wantUnfinished(want ...windrow.JournalIntent) {
 		if err != nil {
 			j.Fatalf("Unfinished: %v", err)
 		}
+		in.Repeatable = false // which need not be told
 		got = append(got, in)
 	}
 	if text, wanted := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); text != wanted {

@@ -33,6 +33,33 @@ func (j *journalTest) unfinished() {
 	j.twice(func() { j.wantUnfinished() })
 }
 
+// repeatable checks intents that need not be durable: they are told as others are, also to a process that comes after one
+// that was killed.
+func (j *journalTest) repeatable() {
+	first := windrow.JournalIntent{Keys: []string{"a", "b"}, IdempotencyKey: "ab", Attempt: 1, Repeatable: true}
+	second := windrow.JournalIntent{Keys: []string{"c"}, IdempotencyKey: "c", Attempt: 1, Repeatable: true}
+	third := windrow.JournalIntent{Keys: []string{"d"}, IdempotencyKey: "d", Attempt: 1}
+	j.intend(first)
+	j.intend(third)
+	j.intend(second)
+	first.Repeatable, second.Repeatable = false, false // which Unfinished need not tell
+	j.twice(func() {
+		j.wantUnfinished(first, third, second)
+		for _, key := range []string{"a", "b", "c", "d"} {
+			j.wantFind(known(key, windrow.Unknown))
+		}
+	})
+	j.record(known("a", windrow.Succeeded), known("c", windrow.Succeeded))
+	j.twice(func() { j.wantUnfinished(first, third) })
+	if err := j.Save(j.Context(), "ab", "job 1"); err != nil {
+		j.Fatalf("Save: %v", err)
+	}
+	first.Handle = "job 1"
+	j.twice(func() { j.wantUnfinished(first, third) })
+	j.record(known("b", windrow.Succeeded), known("d", windrow.Succeeded))
+	j.twice(func() { j.wantUnfinished() })
+}
+
 func (j *journalTest) intendedAgain() {
 	chunk := windrow.JournalIntent{Keys: []string{"a", "b", "c"}, IdempotencyKey: "abc", Attempt: 1}
 	j.intend(chunk)

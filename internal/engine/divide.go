@@ -58,8 +58,7 @@ func (r *Run) refused(u *unit, by Judgement) {
 		}
 	}
 	for _, j := range own.jobs { // what is not found is sent alone: the refusal may have been another item's fault
-		j.lookUp = true
-		r.retry(&unit{jobs: []*job{j}}, by)
+		r.look(j)
 	}
 	half := 0
 	if len(own.jobs) == 0 {

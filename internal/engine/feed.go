@@ -247,7 +247,11 @@ func (r *Run) passed(item int) bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.cfg.Table.At(item).State = Unknown // until it is sent
-		r.soon(&unit{jobs: []*job{r.jobFor(item)}})
+		j := r.jobFor(item)
+		if !j.lookUp && !r.singles() {
+			return false // it stays in its chunk
+		}
+		r.soon(&unit{jobs: []*job{j}})
 		return true
 	case held:
 		if r.cfg.InOrder && r.unhold(item) {

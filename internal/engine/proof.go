@@ -25,12 +25,18 @@ func (r *Run) noProof(t Traits, by Judgement) bool {
 	return by.Cut || by.Conflict || by.Exists && t.Create
 }
 
+// mayBeOld reports whether an item that may be sent twice may have been made by an earlier run that its journal has
+// forgotten: a power loss takes the intents that need not be durable.
+func (r *Run) mayBeOld(t Traits, by Judgement) bool {
+	return by.Exists && t.Create && t.Repeatable && r.cfg.Resumed != nil && r.cfg.Resumed()
+}
+
 // doubt says how to go on with an item of which a refusal proves nothing.
 func (r *Run) doubt(t Traits, by Judgement, left bool) step {
 	switch {
 	case left && by.Cut && t.Repeatable:
 		return again
-	case r.cfg.Reconcile != nil && !by.Final:
+	case r.mayLook() && !by.Final:
 		return lookUp // most likely its own: read it back
 	case left && by.Conflict && t.Keyed: // the first request may still be at work
 		return again
@@ -62,13 +68,12 @@ func (r *Run) doubtful(u *unit, by Judgement) {
 		if j.maybe = true; t.Repeatable {
 			return false
 		}
-		if r.cfg.Reconcile == nil || by.Final {
+		if !r.mayLook() || by.Final {
 			j.charged++ // it is not sent again
 			r.finish(j, Unknown, NoReason)
 			return true
 		}
-		j.lookUp = true
-		r.retry(&unit{jobs: []*job{j}}, by)
+		r.look(j)
 		return true
 	})
 }

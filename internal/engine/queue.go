@@ -25,6 +25,8 @@ type job struct {
 	open     *Replay         // what the last attempt left for the next one
 	began    time.Time       // when it was first sent
 	ended    time.Time       // when the last answer came
+	pause    time.Duration   // that is to be kept after it, before the item is sent again
+	doubted  time.Time       // when the last attempt ended, look-ups apart; or when the run began, for one of an earlier run
 
 	unsent     uint32    // charged attempts in a row in which nothing was sent
 	unsentFrom time.Time // when the first of them failed
@@ -48,8 +50,8 @@ func (r *Run) jobFor(item int) *job {
 	if r.cfg.Table.At(item).State == Unknown {
 		before := r.cfg.Table.Detail(item)
 		t := r.traits(item)
-		j.maybe, j.lookUp = true, r.cfg.Reconcile != nil && (!t.Repeatable || t.WholeOnly)
-		j.last, j.err = Judgement{Class: Ambiguous, Kind: before.Kind}, before.Err
+		j.maybe, j.lookUp = true, r.mayLook() && (!t.Repeatable || t.WholeOnly)
+		j.last, j.err, j.doubted = Judgement{Class: Ambiguous, Kind: before.Kind}, before.Err, r.began
 	}
 	return j
 }
@@ -100,6 +102,9 @@ func (r *Run) makeJobs(u *unit, sent time.Time) {
 
 // whole reports whether the unit may be sent again as it is only, with all its jobs.
 func (r *Run) whole(u *unit) bool {
+	if u.looksUp() {
+		return false
+	}
 	return r.cfg.Atomic || u.handle != "" || len(u.jobs) > 1 && u.jobs[0].bound
 }
 

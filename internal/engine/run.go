@@ -52,8 +52,8 @@ type Hooks struct {
 	Attempt func(ctx context.Context, a *Attempt) (context.Context, func(error))
 	// Outage is called when the gate is shut because the server takes no calls, and when it opens again, with the reason.
 	Outage func(down bool, why string)
-	// Intend is called before items leave that must not be sent twice, or not but together. When it fails nothing leaves,
-	// and the run stops.
+	// Intend is called before items leave that must not be sent twice, or not but together, or that make records. When it
+	// fails nothing leaves, and the run stops.
 	Intend func(a *Attempt, items []int) error
 	// Settled is called as Final is, but before an item that waits for one of these is let go.
 	Settled func(lo, hi int)
@@ -114,6 +114,15 @@ type Config struct {
 	Batch func(ctx context.Context, items []int, answers *Answers) (int, error)
 	// Reconcile asks whether an item was applied; nil when there is no way to know.
 	Reconcile func(ctx context.Context, item int) (found bool, err error)
+	// ReconcileBatch is Reconcile for several items, up to LookItems; nil when there is no such request. It returns how many
+	// answers there are, and sets those that are no success: an error that is judged as NotFound says that the item was not
+	// applied.
+	ReconcileBatch func(ctx context.Context, items []int, answers *Answers) (int, error)
+	LookItems      int
+	// SettlingTime is how long after an attempt a look-up that finds nothing proves nothing.
+	SettlingTime time.Duration
+	// Resumed reports whether an earlier run may have sent items of which nobody knows; nil means that none has.
+	Resumed func() bool
 	// Judge says what is to be made of an error.
 	Judge func(a *Attempt, err error) Judgement
 	// JudgeItem is Judge for the error of one item in the answer to a Batch.
@@ -179,6 +188,8 @@ type Run struct {
 	requests, retries, throttled atomic.Int64
 	forbidden                    atomic.Int64 // requests refused with 403 before any other response
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
+
+	began time.Time // when it was made
 
 	mu           sync.Mutex
 	idle         sync.Cond
@@ -312,16 +323,15 @@ func New(ctx context.Context, cfg *Config) *Run {
 	r.purse.Budget = cfg.Policy.Budget
 	r.waiting, r.cancelWait = context.WithCancel(ctx)
 	r.total.Store(int64(cfg.Todo))
-	for _, i := range cfg.Doubtful {
-		r.ready = append(r.ready, &unit{jobs: []*job{r.jobFor(i)}})
-	}
+	r.began = time.Now()
+	r.ready = r.takeUp(cfg.Doubtful)
 	for _, replay := range cfg.Replay {
 		u := &unit{handle: replay.Handle, intended: true}
 		for _, i := range replay.Items {
 			before := cfg.Table.Detail(i)
 			u.jobs = append(u.jobs, &job{
 				item: i, maybe: true, bound: len(replay.Items) > 1,
-				last: Judgement{Class: Ambiguous, Kind: before.Kind}, err: before.Err,
+				last: Judgement{Class: Ambiguous, Kind: before.Kind}, err: before.Err, doubted: r.began,
 			})
 		}
 		r.ready = append(r.ready, u)

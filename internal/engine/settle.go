@@ -96,7 +96,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	case by.Skip != NoReason:
 		return end, Skipped, by.Skip
 	case by.Class != Permanent: // what it was classed as comes before what is guessed
-	case maybe && r.noProof(t, by):
+	case (maybe || r.mayBeOld(t, by)) && r.noProof(t, by):
 		return r.doubt(t, by, left), Unknown, NoReason
 	case by.NotFound && t.Delete && maybe:
 		return end, Succeeded, NoReason // an earlier attempt deleted it
@@ -110,7 +110,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 		if left {
 			return again, lost, NoReason
 		}
-		if lost == Unknown && r.cfg.Reconcile != nil && !by.Final {
+		if lost == Unknown && r.mayLook() && !by.Final {
 			return lookUp, Unknown, NoReason
 		}
 		if by.StopWhenSpent {
@@ -121,7 +121,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 		switch {
 		case left && (t.Read || t.Repeatable):
 			return again, lost, NoReason
-		case lost == Unknown && r.cfg.Reconcile != nil && !by.Final:
+		case lost == Unknown && r.mayLook() && !by.Final:
 			return lookUp, Unknown, NoReason
 		}
 		return end, lost, NoReason
@@ -150,6 +150,9 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	for _, j := range u.jobs {
 		j.sent, j.ended, j.open = true, re.at, nil
 		r.refund(j)
+		if !re.lookedUp {
+			j.doubted = re.at
+		}
 	}
 	u.handle = re.handle
 	switch {
@@ -323,7 +326,7 @@ func (r *Run) unbind(j *job, by Judgement) {
 	j.spent = true
 	if do, state, reason := r.decide(j, by); do == lookUp || by.Skip != NoReason || by.Class == Fatal {
 		r.take(j, do, state, reason)
-	} else if r.cfg.Reconcile != nil && !by.Final {
+	} else if r.mayLook() && !by.Final {
 		r.take(j, lookUp, Unknown, NoReason)
 	} else {
 		r.finish(j, Unknown, NoReason)
@@ -334,58 +337,13 @@ func (r *Run) unbind(j *job, by Judgement) {
 func (r *Run) take(j *job, do step, state State, reason Reason) {
 	switch do {
 	case lookUp:
-		j.lookUp = true
 		j.lastWord = j.last.Exists && !j.bound || j.spent && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
-		r.retry(&unit{jobs: []*job{j}}, j.last)
+		r.look(j)
 	case stopRun:
 		r.stop(&FatalError{Err: j.err})
 		r.finish(j, state, reason)
 	default:
 		r.finish(j, state, reason)
-	}
-}
-
-// settleLookUp deals with the answer to whether an item was applied.
-func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
-	j := u.jobs[0]
-	if re.err == nil {
-		r.report(re, gate.Signal{Answered: 1})
-		switch {
-		case re.found:
-			r.finish(j, Succeeded, NoReason)
-		case j.lastWord:
-			if !j.last.Exists || j.bound { // it was not refused
-				j.err = errors.Join(ErrNotApplied, j.err)
-				j.last.Class = Transient
-			}
-			r.finish(j, Failed, NoReason)
-		default:
-			j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
-			r.resend(u)
-		}
-		return
-	}
-	by := r.judge(a, re.err)
-	probe := re.permit.Probe()
-	s := r.signalOf(u, by, re)
-	r.report(re, s)
-	if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
-		return
-	}
-	r.noteResponse(by, re.err)
-	j.looks++
-	switch {
-	case by.Class == Throttled:
-		r.throttle(u, by, re, probe, s.Throttled)
-	case by.Class == Fatal && !(by.BeforeSuccess && r.forbidden.Load() < manyForbidden):
-		r.stop(&FatalError{Err: re.err})
-		r.finish(j, Unknown, NoReason)
-	case by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.looks >= r.cfg.Policy.MaxAttempts:
-		j.err = errors.Join(j.err, re.err)
-		r.lost(j, by.Err)
-		r.finish(j, Unknown, NoReason)
-	default:
-		r.retry(u, by)
 	}
 }
 

@@ -248,7 +248,7 @@ func (w *worker) callSpan() (end bool) {
 			continue
 		}
 		attempt := tries.at(pos - w.first)
-		if intend && r.delicate(item) && !r.intend(attempt, []int{item}) {
+		if intend && r.remembered(item) && !r.intend(attempt, []int{item}) {
 			w.span.lo = pos // it is not sent
 			return true
 		}
@@ -444,16 +444,17 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 	return err
 }
 
-// delicate reports whether an item must not be sent twice, or only together with the same ones.
-func (r *Run) delicate(item int) bool {
+// remembered reports whether somebody is to remember that an item is about to be sent: one that must not be sent twice,
+// and one that makes a record, whose repetition after a kill may meet it.
+func (r *Run) remembered(item int) bool {
 	t := r.traits(item)
-	return !t.Read && (!t.Repeatable || t.WholeOnly)
+	return !t.Read && (!t.Repeatable || t.WholeOnly || t.Create)
 }
 
-// intend has somebody remember that items are about to be sent, if any of them is delicate. It reports false when that
+// intend has somebody remember that items are about to be sent, if any of them is to be remembered. It reports false when that
 // failed: then nothing may leave.
 func (r *Run) intend(a *Attempt, items []int) bool {
-	if !slices.ContainsFunc(items, r.delicate) {
+	if !slices.ContainsFunc(items, r.remembered) {
 		return true
 	}
 	if err := r.cfg.Hooks.Intend(a, items); err != nil {
@@ -482,8 +483,12 @@ func (w *worker) send(u *unit) {
 		r.putBack(u)
 		return
 	}
-	r.fillUp(u)
-	r.fit(u)
+	if u.looksUp() {
+		r.gatherLookUps(u)
+	} else {
+		r.fillUp(u)
+		r.fit(u)
+	}
 	items, number, lookUp, sent := u.items(), uint32(1), false, false
 	if u.fresh == nil {
 		first := u.jobs[0]
@@ -526,11 +531,7 @@ func (w *worker) send(u *unit) {
 	}
 	switch {
 	case lookUp:
-		re.lookedUp = true
-		re.err = r.watched(a, func(ctx context.Context) (err error) {
-			re.found, err = r.cfg.Reconcile(ctx, items[0])
-			return err
-		})
+		re.err = r.lookUpAll(a, items, &re)
 	case r.cfg.Batch != nil && (len(items) > 1 || r.cfg.Call == nil):
 		a.write().items = items
 		answers := &Answers{items: len(items)}

@@ -40,6 +40,7 @@ type Intent struct {
 	IdempotencyKey string
 	Attempt        int
 	Handle         string
+	Repeatable     bool // it need not be durable
 }
 
 // Journal is what remembers.
@@ -65,7 +66,13 @@ type Resumption struct {
 	Atomic      bool
 	ChunkItems  int                                 // in one request
 	Lost        func(value any, stack []byte) error // makes an error of a panic
+	Reopened    bool                                // the journal is one of an earlier process
+
+	seen atomic.Bool // the journal knows one of the items
 }
+
+// Resumed reports whether an earlier run may have sent items that the journal does not know of.
+func (r *Resumption) Resumed() bool { return r.Reopened || r.seen.Load() }
 
 // Past is what an earlier run left, as its result or the journal says.
 type Past struct {
@@ -95,6 +102,9 @@ func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool
 	entry, err := r.Journal.Find(key)
 	if err != nil {
 		return entry, false, failed(err)
+	}
+	if entry.State != engine.NotAttempted {
+		r.seen.Store(true)
 	}
 	fresh := entry.State == engine.NotAttempted || entry.State == engine.Failed
 	now := entry.Fingerprint
@@ -241,11 +251,13 @@ func (r *Resumption) Keep(hooks *engine.Hooks, stop func(error)) {
 }
 
 func (r *Resumption) intent(a *engine.Attempt, items []int) Intent {
-	keys := make([]string, len(items))
+	keys, repeatable := make([]string, len(items)), true
 	for k, i := range items {
 		keys[k] = r.Key(i)
+		t := r.Traits(i)
+		repeatable = repeatable && t.Repeatable && !t.WholeOnly
 	}
-	return Intent{Keys: keys, IdempotencyKey: r.KeyFor(items), Attempt: a.Number()}
+	return Intent{Keys: keys, IdempotencyKey: r.KeyFor(items), Attempt: a.Number(), Repeatable: repeatable}
 }
 
 // entry is what the journal is to remember of an item that has ended. That is true even when a hook panics, which the
@@ -282,7 +294,7 @@ func (r *Resumption) SaveHandle(a *engine.Attempt, handle string) error {
 	if a.Intended() {
 		return failed(r.Journal.Save(ctx, intent.IdempotencyKey, handle))
 	}
-	intent.Handle = handle
+	intent.Handle, intent.Repeatable = handle, false
 	return failed(r.Journal.Intend(ctx, intent))
 }
 

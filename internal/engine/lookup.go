@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// lookTogether is how long a look-up waits for others, where many go in one request.
+const lookTogether = 5 * time.Millisecond
+
+// looksUp reports whether the unit asks whether its items were applied.
+func (u *unit) looksUp() bool { return len(u.jobs) > 0 && u.jobs[0].lookUp }
+
+// mayLook reports whether there is a way to look up whether an item was applied.
+func (r *Run) mayLook() bool { return r.cfg.Reconcile != nil || r.cfg.ReconcileBatch != nil }
+
+// look asks whether an item was applied, at once. To look is not to send: a strategy that allows no further attempt
+// allows this.
+func (r *Run) look(j *job) {
+	j.lookUp = true
+	if j.delays == nil {
+		j.delays = r.cfg.Policy.NewBackOff()
+	}
+	d := j.delays.NextBackOff()
+	if j.pause = max(0, d); d < 0 {
+		j.lastWord = true
+		if f, ok := j.delays.(interface{ Failure() error }); ok {
+			r.lost(j, f.Failure())
+		}
+	}
+	delay := j.last.After
+	if r.cfg.ReconcileBatch != nil {
+		delay = max(delay, lookTogether)
+	}
+	r.delay(&unit{jobs: []*job{j}}, delay, j.last)
+}
+
+// gatherLookUps puts the look-ups that may go now into one request, as many as it holds.
+func (r *Run) gatherLookUps(u *unit) {
+	if r.cfg.ReconcileBatch == nil || r.cfg.Cost != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.ready) > 0 && r.ready[0].looksUp() && len(u.jobs)+len(r.ready[0].jobs) <= r.cfg.LookItems {
+		u.jobs = append(u.jobs, r.nextReady().jobs...)
+	}
+}
+
+// lookUpAll makes the request of a unit that looks up.
+func (r *Run) lookUpAll(a *Attempt, items []int, re *reply) error {
+	re.lookedUp = true
+	if r.cfg.ReconcileBatch == nil {
+		return r.watched(a, func(ctx context.Context) (err error) {
+			re.found, err = r.cfg.Reconcile(ctx, items[0])
+			return err
+		})
+	}
+	a.write().items = items
+	re.answers = &Answers{items: len(items)}
+	return r.watched(a, func(ctx context.Context) (err error) {
+		re.got, err = r.cfg.ReconcileBatch(ctx, items, re.answers)
+		return err
+	})
+}
+
+// settleLookUp deals with the answer to whether the items of a unit were applied.
+func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
+	if re.err == nil && re.answers != nil && re.got != len(u.jobs) {
+		re.err = &CountError{Want: len(u.jobs), Got: re.got}
+	}
+	if re.err != nil {
+		by := r.judge(a, re.err)
+		probe := re.permit.Probe()
+		s := r.signalOf(u, by, re)
+		r.report(re, s)
+		if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
+			return
+		}
+		r.noteResponse(by, re.err)
+		r.lookUpFailed(u, by, re, probe, s.Throttled)
+		return
+	}
+	r.report(re, gate.Signal{Answered: 1})
+	later := &unit{free: true}
+	for k, j := range u.jobs {
+		found := re.found
+		if re.answers != nil {
+			err := re.answers.of(k).Err
+			if found = err == nil; !found {
+				if by := r.judgeItem(a, err); !by.NotFound {
+					one := re
+					one.err, one.answers = err, nil
+					r.lookUpFailed(&unit{jobs: []*job{j}}, by, one, false, false)
+					continue
+				}
+			}
+		}
+		switch due := j.doubted.Add(r.cfg.SettlingTime); {
+		case found:
+			r.finish(j, Succeeded, NoReason)
+		case re.sent.Before(due): // the write may be late, or what is searched lags behind
+			later.jobs = append(later.jobs, j)
+			if later.at.Before(due) {
+				later.at = due
+			}
+		default:
+			r.notThere(j)
+		}
+	}
+	if len(later.jobs) > 0 {
+		r.mu.Lock()
+		r.later(later)
+		r.mu.Unlock()
+	}
+}
+
+// notThere goes on with an item that is proved not to have been applied.
+func (r *Run) notThere(j *job) {
+	switch {
+	case j.last.Conflict && r.traits(j.item).Keyed && !j.bound: // unless the first request is still at work
+		if j.lookUp = false; j.spent || int(j.charged) >= r.cfg.Policy.MaxAttempts {
+			r.finish(j, Unknown, NoReason)
+			return
+		}
+		r.retry(&unit{jobs: []*job{j}}, j.last)
+	case j.lastWord:
+		if !j.last.Exists || j.bound { // it was not refused
+			j.err = errors.Join(ErrNotApplied, j.err)
+			j.last.Class = Transient
+		}
+		r.finish(j, Failed, NoReason)
+	default:
+		j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
+		r.mu.Lock()
+		if u := (&unit{jobs: []*job{j}, free: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
+			r.later(u)
+		} else {
+			r.soon(u)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// lookUpFailed deals with an error of a look-up, which tells nothing of the items.
+func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
+	for _, j := range u.jobs {
+		j.looks++
+	}
+	switch {
+	case by.Class == Throttled:
+		r.throttle(u, by, re, probe, heard)
+		return
+	case by.Class == Fatal && !(by.BeforeSuccess && r.forbidden.Load() < manyForbidden):
+		r.stop(&FatalError{Err: re.err})
+		for _, j := range u.jobs {
+			r.finish(j, Unknown, NoReason)
+		}
+		return
+	}
+	again := &unit{}
+	for _, j := range u.jobs {
+		if by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.looks >= r.cfg.Policy.MaxAttempts {
+			j.err = errors.Join(j.err, re.err)
+			r.lost(j, by.Err)
+			r.finish(j, Unknown, NoReason)
+			continue
+		}
+		again.jobs = append(again.jobs, j)
+	}
+	if len(again.jobs) > 0 {
+		r.retry(again, by)
+	}
+}
+
+// takeUp makes units of the items that an earlier run may have applied: those that the journal knows and that may be sent
+// again together go together.
+func (r *Run) takeUp(items []int) (units []*unit) {
+	together, bytes := &unit{}, 0
+	for _, i := range items {
+		j, size := r.jobFor(i), 0
+		if j.lookUp || r.cfg.Resumed == nil || r.cfg.ChunkItems <= 1 || r.cfg.Batch == nil || r.cfg.Follower != nil || r.cfg.InOrder && !r.cfg.Atomic {
+			units = append(units, &unit{jobs: []*job{j}})
+			continue
+		}
+		if r.cfg.Size != nil {
+			size = r.cfg.Size(i)
+		}
+		if n := len(together.jobs); n >= r.cfg.ChunkItems || n > 0 && r.cfg.Size != nil && bytes+size > r.cfg.ChunkBytes {
+			units, together, bytes = append(units, together), &unit{}, 0
+		}
+		together.jobs, bytes = append(together.jobs, j), bytes+size
+	}
+	if len(together.jobs) > 0 {
+		units = append(units, together)
+	}
+	return units
+}
