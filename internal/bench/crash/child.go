@@ -31,11 +31,12 @@ const (
 
 // childConfig is what the import is told.
 type childConfig struct {
-	URL, Folder     string
-	Items           int
-	Keys, Reconcile bool
-	Point           point
-	After           int // how often the point is passed before it kills
+	URL, Folder string
+	Items       int
+	Keys, IDs   bool
+	Reconcile   bool
+	Point       point
+	After       int // how often the point is passed before it kills
 }
 
 // childVariable tells a process that it is the import.
@@ -124,7 +125,7 @@ func importAll(ctx context.Context, cfg childConfig) (err error) {
 		kill.at(afterSend)
 		return a, err
 	}), windrow.WithLimiter(limiter), windrow.WithJournal(deadly{j, kill}))
-	p.Capabilities.IdempotencyKeys = cfg.Keys
+	p.Capabilities.IdempotencyKeys, p.Capabilities.ClientIDs = cfg.Keys, cfg.IDs
 	p.Key = func(item int) string { return "item-" + strconv.Itoa(item) }
 	p.ResultID = func(a answer) string { return a.ID }
 	if cfg.Reconcile {

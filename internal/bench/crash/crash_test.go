@@ -27,12 +27,30 @@ var lines = map[string]*regexp.Regexp{
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"-kills", "15", "-items", "900"}, &stdout, &stderr); status != 0 {
+	if status := run(t.Context(), []string{"-kills", "15", "-items", "900", "-servers", "plain,idempotency keys,look-ups"}, &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
 	}
 	for name, line := range lines {
 		if !line.MatchString(stdout.String()) {
 			t.Errorf("%s: not %v:\n%s", name, line, &stdout)
+		}
+	}
+}
+
+// Creates that may be repeated are never said to have failed when they are there (F73), and what arrives late is not made
+// twice (F72).
+func TestCrashOfRepeatableCreates(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	args := []string{"-kills", "12", "-items", "900", "-late", "2", "-servers", "client ids,keys and look-ups,ids and look-ups,late"}
+	if status := run(t.Context(), args, &stdout, &stderr); status != 0 {
+		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
+	}
+	for _, line := range []string{
+		`client ids +3 +225 +0 +0 +\d+ +0 `, `keys and look-ups +3 +225 +0 +0 +0 +0 `, `ids and look-ups +3 +225 +0 +0 +0 +0 `, `late +2 +\d+ +0 +0 +0 +0 `,
+	} {
+		if !regexp.MustCompile(line).MatchString(stdout.String()) {
+			t.Errorf("not %s:\n%s", line, &stdout)
 		}
 	}
 }

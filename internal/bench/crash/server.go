@@ -20,7 +20,9 @@ import (
 type server struct {
 	url  string
 	http *http.Server
-	keys bool
+	keys bool          // it knows requests by their idempotency key
+	ids  bool          // it refuses a record that is there
+	late time.Duration // how long after the answer a record is there
 
 	mu      sync.Mutex
 	made    map[int]int // by item
@@ -29,12 +31,12 @@ type server struct {
 	changed chan struct{} // closed and renewed with each record
 }
 
-func startServer(keys bool) (*server, error) {
+func startServer(m mode) (*server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{url: "http://" + listener.Addr().String(), keys: keys, made: map[int]int{}, known: map[string]bool{}, changed: make(chan struct{})}
+	s := &server{url: "http://" + listener.Addr().String(), keys: m.keys, ids: m.ids, late: m.late, made: map[int]int{}, known: map[string]bool{}, changed: make(chan struct{})}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: time.Minute}
 	go func() { _ = s.http.Serve(listener) }()
 	return s, nil
@@ -57,26 +59,37 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	} else {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // on the way
-		s.make(item, r.Header.Get("Idempotency-Key"))
+		key := r.Header.Get("Idempotency-Key")
+		if s.late > 0 {
+			time.AfterFunc(s.late, func() { s.make(item, key) })
+		} else if !s.make(item, key) {
+			w.WriteHeader(http.StatusConflict)
+			return
+		}
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // on the way back
 	}
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, `{"id":"%d"}`, item)
 }
 
-func (s *server) make(item int, key string) {
+// make makes the record of an item. It reports false when the server refuses that, since the record is there.
+func (s *server) make(item int, key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count++
 	if s.keys {
 		if s.known[key] {
-			return
+			return true
 		}
 		s.known[key] = true
+	}
+	if s.ids && s.made[item] > 0 {
+		return false
 	}
 	s.made[item]++
 	close(s.changed)
 	s.changed = make(chan struct{})
+	return true
 }
 
 // applied returns how many records were made of an item.
