@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"strconv"
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/exact"
+	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
 )
@@ -491,7 +493,8 @@ func (a Attempt) RunID() string {
 }
 
 // Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
-// one tells it what each request was answered: that is counted with the attempt, but opens a shut gate at once.
+// one tells it with [Attempt.Observe] what each request was answered: that is counted with the attempt, but opens a shut
+// gate as soon as the attempt goes on.
 func (a Attempt) Limiter() *Limiter {
 	if a.attempt == nil {
 		return nil
@@ -580,6 +583,50 @@ func (a Attempt) Answered(status int, changes bool) {
 	if a.attempt != nil {
 		a.attempt.Answer(status, changes)
 	}
+}
+
+// AnsweredAs is [Attempt.Answered] for an answer of which the transport knows what it means, whatever its status and the
+// error that comes of it say. A run takes that for the class of the attempt's error, unless the error was made by
+// [Classified] or one of its short forms, or [RetryPolicy].Classify judges by itself. Where an earlier request of the attempt
+// has changed something, a throttle is ambiguous.
+func (a Attempt) AnsweredAs(c Classification, status int, changes bool) {
+	if a.attempt == nil {
+		return
+	}
+	switch refused := status >= 400 && status < 500; {
+	case c.Class == ClassThrottled:
+		status = http.StatusTooManyRequests
+	case c.Class == ClassAmbiguous && refused:
+		status = http.StatusInternalServerError
+	case c.Class != ClassAmbiguous && !refused: // nothing was changed
+		status = http.StatusBadRequest
+	}
+	a.attempt.Answer(status, changes)
+	a.attempt.Tell(c.verdict())
+}
+
+// Observe tells a limiter what the answer to a request of the attempt taught, as [Limiter.Observe] does. A throttle and
+// quotas it tells at once; that the server took the request only when the attempt goes on to its next request, or has ended
+// and the run has not judged otherwise: what is a throttle in the body of a success only the client sees, and its
+// classifier. Transports use it. Outside a run the limiter is told at once.
+func (a Attempt) Observe(l *Limiter, f Feedback) {
+	switch {
+	case l == nil:
+		return
+	case a.attempt == nil || f.Throttled || f.Failed:
+		if a.attempt == nil || f.Throttled || len(f.Quotas) > 0 {
+			l.Observe(f)
+		}
+		return
+	case len(f.Quotas) > 0:
+		l.Observe(Feedback{Sent: f.Sent, Failed: true, Quotas: f.Quotas})
+	}
+	own := ownerOf(a.attempt).limiter == l
+	a.attempt.Keep(func(s gate.Signal) {
+		if !s.Throttled || !own { // of its own throttles the run tells
+			l.Observe(Feedback{Sent: f.Sent, Throttled: s.Throttled, RetryAfter: s.Hint})
+		}
+	})
 }
 
 // WithObserver makes runs tell an observer of their attempts, as tracing needs it.

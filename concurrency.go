@@ -342,6 +342,7 @@ func (l *Limiter) wait(ctx context.Context, cost int, a *engine.Attempt) error {
 	var patience time.Duration
 	probing := false
 	if a != nil {
+		a.GoOn()
 		if ownerOf(a).limiter == l {
 			if cost = a.UseCredit(cost); cost == 0 {
 				return nil
@@ -692,6 +693,9 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 		}
 		if c.Class == ClassFatal {
 			return none, Ambiguous(&JobError{Err: err})
+		}
+		if a := engine.AttemptFrom(ctx); a != nil && errors.Is(err, ErrPending) {
+			a.GoOn()
 		}
 		if err := pollAgain(ctx, wait); err != nil {
 			return none, Ambiguous(&JobError{Err: err})

@@ -90,7 +90,7 @@ func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 			return windrows, nil
 		}
 		t.Base, t.KeyHeader, t.QuoteKey = windrows.base(), windrows.KeyHeader, windrows.QuoteKey
-		t.Dialect, t.Window = cmp.Or(c.dialect, windrows.Dialect), windrows.Window
+		t.Dialect, t.Window, t.Classify = cmp.Or(c.dialect, windrows.Dialect), windrows.Window, windrows.Classify
 	}
 	if t.Base == nil {
 		connections := c.connections
@@ -169,7 +169,7 @@ type Request struct {
 	Query url.Values
 	// Header is sent beside what the client sends, and replaces it. The token stays.
 	Header http.Header
-	// In is what is sent, as JSON. Nil means no body.
+	// In is what is sent, as JSON, or in its own way if it is a [Raw] or [Lines]. Nil means no body.
 	In any
 }
 
@@ -220,7 +220,7 @@ func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Res
 			return nil, err
 		}
 	}
-	x, err := c.send(ctx, r, u, body, token)
+	x, err := c.send(ctx, r, u, body, token, out)
 	if err != nil {
 		return nil, err
 	}
@@ -233,9 +233,9 @@ func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Res
 		if fresh == token {
 			return nil, c.judge(x, refusal)
 		}
-		if x, err = c.send(ctx, r, u, body, fresh); err != nil {
+		if x, err = c.send(ctx, r, u, body, fresh, out); err != nil {
 			return nil, err
 		}
 	}
-	return c.receive(x, out)
+	return c.receive(x)
 }

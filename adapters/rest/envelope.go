@@ -195,27 +195,3 @@ func listOf(raw json.RawMessage) (list []json.RawMessage) {
 	}
 	return list
 }
-
-// isErrorBody reports whether an answer holds nothing but an error, although its status says success.
-func isErrorBody(body []byte) bool {
-	body = bytes.TrimLeft(body, space)
-	if len(body) == 0 || body[0] != '{' || !bytes.HasPrefix(bytes.TrimLeft(body[1:], space), []byte(`"error`)) {
-		return false // cheap, and nearly always the end of it
-	}
-	o := objectOf(body)
-	cause := false
-	for name, value := range o {
-		switch name {
-		case "error", "errors":
-			if text := string(value); text != "null" && text != "[]" && text != "{}" && text != `""` && text != "false" {
-				cause = true
-			}
-		case "code", "status", "statusCode", "message", "success", "ok", "error_description":
-		default:
-			if string(value) != "null" {
-				return false
-			}
-		}
-	}
-	return cause
-}

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Error is an answer that is no success, or one that says so and cannot be read. Its text holds the method, the path,
@@ -18,8 +20,9 @@ import (
 // the header, the server's message. Nor does it show Header and Body in any other form, with %#v or as JSON: servers are
 // known that send back what they were sent, credentials included.
 //
-// It matches [windrow.ErrNotFound] for the status 404 and 410, and [windrow.ErrAlreadyExists] for a POST with status
-// 409. [windrow.FieldErrors] finds its Fields.
+// It matches [windrow.ErrNotFound] for the status 404 and 410, unless the answer is a page (HTML): most likely a proxy's, it
+// is no proof that the record is gone, and what may be repeated is. It matches [windrow.ErrAlreadyExists] for a POST with status
+// 409, unless that says when to come back, and is a throttle. [windrow.FieldErrors] finds its Fields.
 type Error struct {
 	// Method and Path are those of the request. The path is escaped, begins with that of the base URL, and has no query.
 	Method, Path string
@@ -38,6 +41,7 @@ type Error struct {
 	Err error
 
 	after time.Duration
+	html  bool
 }
 
 // newError makes an error of an answer whose body was read.
@@ -46,8 +50,10 @@ func newError(x *exchange, body []byte) *Error {
 		Method: x.method, Path: x.path, Status: x.res.StatusCode, Header: x.res.Header, Body: body,
 		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect, x.units).after,
 	}
-	if _, isJSON := contentType(x.res.Header); isJSON {
-		e.Code, e.Fields = readEnvelope(body, e.Status)
+	isHTML, isJSON := x.client.cfg.contentType(x.res.Header)
+	e.html = isHTML
+	if isJSON {
+		e.Code, e.Fields = readEnvelope(bytes.TrimPrefix(body, bom), e.Status)
 	}
 	return e
 }
@@ -90,12 +96,20 @@ func (e *Error) RetryAfter() time.Duration { return e.after }
 func (e *Error) Is(target error) bool {
 	switch target {
 	case windrow.ErrNotFound:
-		return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+		return e.isMissing() && !e.html
 	case windrow.ErrAlreadyExists:
-		return e.Status == http.StatusConflict && e.Method == http.MethodPost
+		return e.Status == http.StatusConflict && e.Method == http.MethodPost && !verdict.Throttles(e.Status, e.after)
 	}
 	return false
 }
+
+func (e *Error) isMissing() bool {
+	return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+}
+
+// isPage reports whether the answer is a page that says "not found", such as that of a proxy that has no server for the
+// path: no proof that the record is gone.
+func (e *Error) isPage() bool { return e.html && e.isMissing() }
 
 // Unwrap returns Err, if there is one, and the Fields.
 func (e *Error) Unwrap() []error {
@@ -118,6 +132,7 @@ var (
 
 	errEmpty     = errors.New("the answer is empty")
 	errErrorBody = errors.New("the answer holds nothing but an error")
+	errMeaning   = errors.New("the classifier of the transport takes the answer for an error")
 )
 
 // transportError is an error of a request without an answer.

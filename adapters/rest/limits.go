@@ -2,11 +2,13 @@ package rest
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/dialect"
 	"github.com/windrow-go/windrow/internal/retryafter"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Dialect is how an API writes the time at which a limit is renewed, in headers such as X-RateLimit-Reset. Pin it where
@@ -42,9 +44,7 @@ type limits struct {
 // limitsOf reads an answer that came at now. units corrects what the values alone do not tell; nil where nothing is known.
 func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialect.Units) limits {
 	l := limits{after: retryAfter(h, now)}
-	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && l.after > 0 {
-		l.throttled = true
-	}
+	l.throttled = verdict.Throttles(status, l.after)
 	reading, ok := dialect.Parse(h, now, dialect.Pin(d))
 	if !ok {
 		return l
@@ -52,6 +52,7 @@ func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialec
 	if units != nil && d == DialectAuto {
 		units.Correct(&reading, now)
 	}
+	l.throttled = l.throttled || status == http.StatusForbidden && spent(reading)
 	if hint, ok := reading.Hint(); ok && l.throttled && l.after == 0 { // Retry-After takes precedence
 		l.after = max(hint, 1)
 	}
@@ -69,6 +70,13 @@ func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialec
 		l.quotas = append(l.quotas, q)
 	}
 	return l
+}
+
+// spent reports whether nothing is left of a limit that is renewed later: a 403 that says so is no refusal for good.
+func spent(r dialect.Reading) bool {
+	return slices.ContainsFunc(r.Policies, func(p dialect.Policy) bool {
+		return p.RemainingKnown && p.Remaining == 0 && p.Reset > 0 && p.Unit != dialect.ConcurrentRequests
+	})
 }
 
 // retryAfter returns what Retry-After says, 0 when there is none. A wait of 0 comes back as the shortest there is: the

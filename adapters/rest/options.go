@@ -36,6 +36,7 @@ type config struct {
 	header      http.Header
 	maxBody     int64
 	codec       Codec
+	jsonTypes   []string
 	classify    func(*Error) error
 	errs        []error
 }
@@ -166,6 +167,21 @@ func WithMaxBody(bytes int64) Option {
 			c.refuse("WithMaxBody (%d) must be at least 1", bytes)
 		}
 		c.maxBody = bytes
+	})
+}
+
+// WithJSONTypes says which other media types of answers are JSON, such as text/plain for a server that does not say what it
+// sends, or application/x-amz-json-1.0. Without it these are application/json, text/json, all that end in +json, and
+// answers that have none. What bodies are sent as, a header Content-Type of [WithHeader] or of a [Request] says.
+func WithJSONTypes(types ...string) Option {
+	return optionFunc(func(c *config) {
+		for _, t := range types {
+			t = mediaType(t)
+			if major, minor, ok := strings.Cut(t, "/"); !ok || !isFieldName(major) || !isFieldName(minor) || isHTMLType(t) {
+				c.refuse("WithJSONTypes (%q) must be media types such as text/plain, and not HTML", t)
+			}
+			c.jsonTypes = append(c.jsonTypes, t)
+		}
 	})
 }
 

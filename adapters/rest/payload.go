@@ -14,10 +14,11 @@ const keptPayload = 1 << 20
 // payload is the body of a request and of its repetitions. Its buffer is used again when each reader that was opened has
 // been read to its end: net/http may go on reading when the answer has come.
 type payload struct {
-	buf     bytes.Buffer
-	data    []byte       // of buf, or of a codec without Encode
-	opened  atomic.Int64 // readers
-	written atomic.Int64 // readers whose request was written whole: as many, when the buffer is used again
+	buf         bytes.Buffer
+	data        []byte // of buf, or of a codec without Encode
+	contentType string
+	opened      atomic.Int64 // readers
+	written     atomic.Int64 // readers whose request was written whole: as many, when the buffer is used again
 }
 
 var payloads = sync.Pool{New: func() any { return new(payload) }}
@@ -25,6 +26,12 @@ var payloads = sync.Pool{New: func() any { return new(payload) }}
 // payload returns the body that carries v.
 func (c Codec) payload(v any) (_ *payload, err error) {
 	p := payloads.Get().(*payload)
+	p.contentType = "application/json"
+	if own, ok := v.(sender); ok {
+		p.contentType, err = own.send(&p.buf, c)
+		p.data = p.buf.Bytes()
+		return p, err
+	}
 	if c.Encode == nil {
 		p.data, err = c.Marshal(v)
 		return p, err
@@ -53,6 +60,3 @@ func (p *payload) release() {
 	p.data = nil
 	payloads.Put(p)
 }
-
-// payloadKey is that of the context value that is the [payload] of a request.
-type payloadKey struct{}

@@ -24,7 +24,10 @@ type record struct {
 // watch returns a context in which the base tells what it does, also of a [payload]. A trace that the caller has set is
 // served too.
 func (r *record) watch(ctx context.Context) context.Context {
-	body, _ := ctx.Value(payloadKey{}).(*payload)
+	var body *payload
+	if x := exchangeOf(ctx); x != nil {
+		body = x.body
+	}
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { r.traced.Store(true) },
 		GotConn:      func(httptrace.GotConnInfo) { r.connected.Store(true) },
@@ -44,12 +47,19 @@ func (r *record) sending() {
 	}
 }
 
-// answered records that the headers of the answer have come.
-func (r *record) answered(status int, throttled bool) {
+// answered records that the answer has come, and what it means.
+func (r *record) answered(status int, s said) {
 	if r.changes {
 		r.sending() // also when the base did not tell
 	}
-	if throttled {
+	switch {
+	case s.meaning != nil:
+		r.attempt.AnsweredAs(*s.meaning, status, r.changes)
+		return
+	case s.page:
+		r.attempt.AnsweredAs(windrow.Classification{Class: windrow.ClassTransient}, status, r.changes)
+		return
+	case s.throttled:
 		// A 503 that names a time to come back is a refusal, as a 429 is: nothing was carried out.
 		status = http.StatusTooManyRequests
 	}

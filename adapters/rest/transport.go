@@ -24,9 +24,11 @@ import (
 //
 // Any other request takes a slot and a quota unit, as with [windrow.Limiter.Do], until the headers of its answer come.
 //
-// In both cases the limiter learns from the answer. A 429, and a 503 with Retry-After, throttle it for everybody
-// (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4). What headers such as RateLimit and X-RateLimit-Remaining
-// tell of the server's limits is handed to it too ([windrow.Feedback.Quotas]).
+// In both cases the limiter learns from the answer. These throttle it for everybody: a 429; a 403, 409, 423 or 503 with
+// Retry-After (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4); and a 403 that says that nothing remains of a
+// limit and when it is renewed, as GitHub's does. What headers such as RateLimit and X-RateLimit-Remaining tell of the
+// server's limits is handed to it too ([windrow.Feedback.Quotas]). What status and headers do not say, Classify does. That
+// an answer is none of these counts only when the attempt goes on or ends well ([windrow.Attempt.Observe]).
 //
 // The Timeout of an [http.Client] counts the time that its transport waits, too, which net/http knows nothing of: leave it
 // out for an SDK that makes many requests at once. (A [Client] takes care of that.)
@@ -46,6 +48,14 @@ type Transport struct {
 	QuoteKey bool
 	// Dialect is how the API's headers tell when a limit is renewed.
 	Dialect Dialect
+	// Classify says what an answer means where status and headers do not, such as a throttle in a body:
+	// windrow.Throttled(err, 0) and its siblings, or any error that [windrow.Classify] knows; or nil to leave the answer as it
+	// is. It is called with every answer, from many goroutines at once, must not block, and must not change the answer. It
+	// may read the body, of which it gets the first 64 KiB, unpacked if that is gzip: whoever made the request reads all
+	// of it in any case. What it does not read is not waited for. The class is that of the attempt's error, unless
+	// that was made by [windrow.Classified] or one of its short forms; the text of the error is not used.
+	// Nil leaves all answers as they are.
+	Classify func(res *http.Response) error
 	// Window is how long the limit lasts that the headers tell, for an API whose manual says so and whose headers do not.
 	// Zero means that the limiter has to find out.
 	Window time.Duration
@@ -93,19 +103,17 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	res, err := t.base().RoundTrip(t.outgoing(&r, timed))
 	ended := timed.Context().Err() != nil
 	res, err = watch.end(res, err)
-	said := t.limits(res, err)
+	said := t.read(req, res, err)
 	if err != nil {
 		r.failed(ended, t.base())
 	} else {
-		r.answered(res.StatusCode, said.throttled)
+		r.answered(res.StatusCode, said)
 	}
 	// The run counts what became of the attempt, but only at its end. What an SDK is refused and tries again by itself the
-	// run never sees, nor headers; and an attempt of many requests must not keep shut what one of them has opened.
-	if failed := tellsNothing(res, err); !failed || said.throttled || len(said.quotas) > 0 {
-		limiter.Observe(windrow.Feedback{
-			Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas, Failed: failed,
-		})
-	}
+	// run never sees, nor headers.
+	attempt.Observe(limiter, windrow.Feedback{
+		Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas, Failed: said.nothing,
+	})
 	return res, err
 }
 
@@ -117,15 +125,23 @@ func (t *Transport) alone(req *http.Request) (res *http.Response, err error) {
 		sent := time.Now()
 		timed, watch := startWatch(req)
 		res, err = watch.end(t.base().RoundTrip(timed))
-		said := t.limits(res, err)
+		said := t.read(req, res, err)
 		if len(said.quotas) > 0 { // what became of the request, Do tells
 			t.Limiter.Observe(windrow.Feedback{Sent: sent, Failed: true, Quotas: said.quotas})
 		}
 		switch {
 		case said.throttled:
 			return windrow.Throttled(errAnswer, said.after)
-		case err == nil && tellsNothing(res, err):
+		case err == nil && said.meaning != nil:
+			return windrow.Classified(errAnswer, *said.meaning)
+		case err == nil && said.nothing:
 			return errAnswer
+		case err == nil && t.Limiter.Stats().Probing:
+			// A throttle in the body of a success must not open what it shuts. Who made the request reads it now.
+			if x := exchangeOf(req.Context()); x != nil {
+				return x.settle(res)
+			}
+			return nil
 		default:
 			return err
 		}
@@ -154,23 +170,6 @@ func (answerError) Error() string { return "rest: the server answered that it is
 // Timeout makes [windrow.Classify] see no answer in it that could tell that the server takes more.
 func (answerError) Timeout() bool { return true }
 
-// limits is what the answer to a request says of the server's limits.
-func (t *Transport) limits(res *http.Response, err error) limits {
-	if err != nil {
-		return limits{}
-	}
-	said := limitsOf(res.StatusCode, res.Header, time.Now(), t.Dialect, &t.units)
-	for k := range said.quotas {
-		said.quotas[k].Window = cmp.Or(said.quotas[k].Window, max(0, t.Window))
-	}
-	return said
-}
-
-// tellsNothing reports whether an answer says nothing about whether the server can take more.
-func tellsNothing(res *http.Response, err error) bool {
-	return err != nil || res.StatusCode >= 500 || res.StatusCode == http.StatusRequestTimeout
-}
-
 // changes reports whether a method may change something (RFC 9110 section 9.2.1).
 func changes(method string) bool {
 	switch method {
@@ -178,6 +177,11 @@ func changes(method string) bool {
 		return false
 	}
 	return true
+}
+
+// repeatable reports whether making a request twice has the effect of making it once (RFC 9110 section 9.2.2).
+func repeatable(method string) bool {
+	return !changes(method) || method == http.MethodPut || method == http.MethodDelete
 }
 
 func closeBody(req *http.Request) {

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"github.com/windrow-go/windrow/internal/gate"
 )
 
 // Delivery is what the transport knows of an attempt's requests that change something.
@@ -71,6 +73,13 @@ func (r *Run) newAttempt(item int, number uint32) *Attempt {
 	return a
 }
 
+// conclude tells what the attempts of a span that succeeded have kept.
+func (s attempts) conclude(as gate.Signal) {
+	for r := s[0].block().records.Load(); r != nil; r = r.next {
+		r.conclude(as)
+	}
+}
+
 // block finds the block that the attempt follows: every attempt does, so that it needs no pointer to it.
 func (a *Attempt) block() *block {
 	before := unsafe.Sizeof(block{}) + uintptr(a.place)*unsafe.Sizeof(*a)
@@ -81,6 +90,8 @@ func (a *Attempt) run() *Run { return a.block().run }
 
 // record is what became known during an attempt.
 type record struct {
+	answers
+
 	place    uint8                  // of its attempt
 	next     *record                // of another attempt of the block
 	number   uint32                 // of the attempt, from 1; 0 stands for 1
@@ -227,6 +238,9 @@ func (a *Attempt) Sending() { a.write().open.Add(1) }
 func (a *Attempt) Answer(status int, changes bool) {
 	r := a.write()
 	r.status.Store(int32(status))
+	if r.told.Load() != nil {
+		r.told.Store(nil)
+	}
 	applied := changes && (status < 400 || status >= 500) // a 4xx is a refusal: nothing was changed
 	r.lastToo.Store(applied)
 	if applied {
@@ -234,6 +248,40 @@ func (a *Attempt) Answer(status int, changes bool) {
 	}
 	if changes {
 		r.open.Add(-1)
+	}
+}
+
+// answers is what transports tell of the answers to the requests of an attempt.
+type answers struct {
+	told   atomic.Pointer[any]               // what the last one means
+	untold atomic.Pointer[func(gate.Signal)] // tells what the last one taught
+}
+
+// Tell says what the last answer means, in the caller's words.
+func (a *Attempt) Tell(meaning any) { a.write().told.Store(&meaning) }
+
+// Told returns what [Attempt.Tell] said of the last answer, nil when it said nothing.
+func (a *Attempt) Told() any {
+	if m := a.read().told.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// Keep keeps what an answer teaches, to be told when the attempt goes on or has ended: only what is done with it shows
+// whether it is what it looks like. tell is given the run's own judgement then, an answer or a throttle.
+func (a *Attempt) Keep(tell func(gate.Signal)) { a.write().untold.Store(&tell) }
+
+// GoOn tells what was kept: the attempt makes another request, so that the last answer was a good one.
+func (a *Attempt) GoOn() { a.read().conclude(gate.Signal{Answered: 1}) }
+
+// conclude tells what was kept, unless the judgement is that it taught nothing.
+func (r *record) conclude(s gate.Signal) {
+	if r.untold.Load() == nil {
+		return
+	}
+	if tell := r.untold.Swap(nil); tell != nil && (s.Throttled || s.Answered > 0) {
+		(*tell)(s)
 	}
 }
 

@@ -36,6 +36,7 @@ func (e *CountError) Unwrap() error { return ErrProtocol }
 
 // reply is what came of sending a unit.
 type reply struct {
+	attempt  *Attempt
 	err      error    // of the request
 	handle   string   // what the attempt left for the next one
 	answers  *Answers // nil for a single call
@@ -142,6 +143,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 
 // settle decides what becomes of the items of a unit that was sent.
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
+	re.attempt = a
 	if r.allWell(u, re) {
 		r.settleFresh(u, re)
 		return
@@ -184,6 +186,7 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 func (r *Run) report(re reply, s gate.Signal) {
 	s.Sent, s.At, s.Latency = re.sent, re.at, re.at.Sub(re.sent)
 	r.signal(re.permit, s)
+	re.attempt.read().conclude(s)
 }
 
 // signalOf is what the error of a request teaches the gate: any response but a throttle shows that the server takes calls.

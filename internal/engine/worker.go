@@ -340,7 +340,9 @@ func (w *worker) settleSpan() {
 	}
 	r.requests.Add(int64(w.calls))
 	if succeeded > 0 {
-		r.signal(&w.permit, gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean})
+		s := gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
+		r.signal(&w.permit, s)
+		w.tries.conclude(s) // of those that did not succeed nothing is left
 		w.concludeSpan()
 		r.tally(Succeeded, succeeded)
 	}

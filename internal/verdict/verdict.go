@@ -22,18 +22,30 @@ type Verdict struct {
 	Marked       bool // said in so many words: the record of the transport does not overrule it
 }
 
+// Throttles reports whether a response says that the server takes no more for now: by its status alone, or by one that can
+// mean that and the time after which the request is to be made again (RFC 9110 section 10.2.3).
+func Throttles(status int, after time.Duration) bool {
+	switch status {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusForbidden, http.StatusConflict, http.StatusLocked, http.StatusServiceUnavailable:
+		return after > 0
+	}
+	return false
+}
+
 // WithStatus judges an answer by its HTTP status.
 func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 	v.After, v.Answered, v.Trouble = max(0, after), true, troubleOf(status, after)
 	switch {
+	case Throttles(status, after) && !v.Exists: // unless the client says so itself
+		v.Class, v.Kind = engine.Throttled, engine.System
 	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
 		v.Class, v.Kind = engine.Fatal, engine.Resource
 	case status == http.StatusForbidden:
 		v.Class, v.Kind, v.BeforeSuccess = engine.Fatal, engine.Resource, true
 	case status == http.StatusNotFound || status == http.StatusGone:
 		v.Kind, v.NotFound = engine.Resource, true
-	case status == http.StatusConflict && after > 0: // another request has hold of it, and the server says until when
-		v.Class, v.Kind = engine.Transient, engine.Resource
 	case status == http.StatusConflict:
 		v.Kind, v.Exists = engine.Resource, true
 	case status == http.StatusPreconditionFailed:
@@ -42,8 +54,6 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Class, v.Kind = engine.TooLarge, engine.Validation
 	case status == http.StatusUnprocessableEntity:
 		v.Kind, v.Exists = engine.Validation, true // some answer 422 where others answer 409
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && after > 0:
-		v.Class, v.Kind = engine.Throttled, engine.System
 	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
 		v.Class, v.Kind = engine.Transient, engine.System
 	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
@@ -148,10 +158,26 @@ func (v Verdict) OfItem(a *engine.Attempt) Verdict {
 	return v.WithRecord(a)
 }
 
+// mayThrottle reports whether the status that was judged is one that throttles when a header says how long.
+func (v Verdict) mayThrottle() bool {
+	switch v.Class {
+	case engine.Fatal:
+		return v.BeforeSuccess
+	case engine.Permanent:
+		return v.Kind == engine.Resource && !v.NotFound
+	default:
+		return v.Class == engine.Ambiguous && v.Kind == engine.System
+	}
+}
+
 // WithRecord applies what the transport knows of the attempt.
 func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	if v.Marked {
 		return v
+	}
+	if told, ok := a.Told().(Verdict); ok { // by one that has seen the response itself
+		v = told
+		v.Marked, v.Unrecognised, v.Answered = false, false, true
 	}
 	cut := a.Expired() || a.Err() != nil
 	if status := a.Status(); v.Unrecognised && status != 0 && !cut {
@@ -162,6 +188,10 @@ func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 			v = unrecognised
 			v.Class, v.Unrecognised = engine.Ambiguous, false
 		}
+	}
+	if v.Answered && a.Status() == http.StatusTooManyRequests && !cut && v.mayThrottle() {
+		v.BeforeSuccess, v.Exists = false, false
+		v = v.WithStatus(a.Status(), v.After) // the error of an SDK that tells the status and not the headers
 	}
 	switch a.Delivery() {
 	case engine.NotSent:
