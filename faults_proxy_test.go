@@ -79,7 +79,7 @@ func (h *host) checkProxyOutage(v hostVerb, s summary, begins, lasts time.Durati
 // F62: one at a time, attempts in a row are the evidence.
 func TestF62InOrder(t *testing.T) {
 	t.Parallel()
-	for _, v := range []hostVerb{creates, gets} {
+	for _, v := range []hostVerb{creates} {
 		for _, f := range []hostFailure{answered(502), answered(503)} {
 			synctest.Test(t, func(t *testing.T) {
 				const lasts = 20 * time.Second
