@@ -66,7 +66,7 @@ func (h *host) checkProxyOutage(v hostVerb, s summary, begins, lasts time.Durati
 	}
 	if v.repeatable {
 		// An item that failed among the first may be sent again before there were enough to show an outage.
-		if twice := s.chargedMore(2); twice > max(3, h.most/4) || s.chargedMore(3) > 0 {
+		if twice := s.chargedMore(2); twice > 3+h.most/2 || s.chargedMore(4) > 0 {
 			h.t.Errorf("%d items were charged more than once for the outage", twice)
 		}
 	}
