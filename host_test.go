@@ -129,7 +129,10 @@ func (h *host) call(ctx context.Context, items ...int) error {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		err = &url.Error{Op: "Post", URL: "http://api.example/items", Err: ctx.Err()}
+		if err = ctx.Err(); m != nil && !m.sent {
+			err = &net.OpError{Op: "dial", Net: "tcp", Err: m.err} // it was still connecting
+		}
+		err = &url.Error{Op: "Post", URL: "http://api.example/items", Err: err}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
