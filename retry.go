@@ -282,8 +282,9 @@ type RetryPolicy struct {
 	Classify Classifier
 	// MaxThrottleWait bounds how long the run waits for a server that takes nothing: one that throttles all it is sent,
 	// one that takes no calls at all (an outage), or the two in turns, counted from the last call that succeeded; and how
-	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. When
-	// nothing has ever reached a server, 30 seconds are the most: the address is likely to be wrong.
+	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. Before
+	// the limiter's first success ever, 30 seconds of outage are the most, since the address is likely to be wrong; but a
+	// server that throttles, or only brings no response in time, is there.
 	// Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
 	// Budget bounds the retries of a whole run beside its successes, so that failures do not multiply the load. Those
@@ -474,7 +475,7 @@ func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, 
 	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:
 		return gate.NoTrouble, ""
 	case errors.Is(err, ErrAttemptTimeout):
-		return gate.Unreachable, "no response within AttemptTimeout"
+		return gate.Silent, "no response within AttemptTimeout"
 	}
 	trouble, detail := verdict.Trouble(err)
 	return cmp.Or(j.Trouble, trouble), detail

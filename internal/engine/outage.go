@@ -25,11 +25,13 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 		return gate.Signal{Between: re.between}
 	}
 	t := r.traits(first.item)
-	if !t.Read && !first.lookUp && !r.cfg.InOrder {
-		s.Subject = gate.Subject{Of: r, Item: first.item}
-	}
+	s.Subject = gate.Subject{Of: r, Item: first.item}
+	s.Each = t.Read || first.lookUp
 	s.Unsent = by.Class == Transient
-	s.Left = r.unended() / max(1, r.cfg.ChunkItems)
+	s.Left = (r.unended() + max(1, r.cfg.ChunkItems) - 1) / max(1, r.cfg.ChunkItems)
+	if r.cfg.InOrder || r.canary.Load() {
+		s.Left = 1 // at a time
+	}
 	s.Burns = by.Class == Ambiguous && !first.lookUp && !t.Read
 	return s
 }
@@ -71,7 +73,8 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lastTrouble = re.err
-	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp {
+	r.unsentLast = by.Class == Transient
+	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u) {
 		if probe {
 			r.ahead++
 			r.throttling.Store(true)
@@ -85,6 +88,24 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 		r.tryAnother(u)
 	default:
 		r.soon(u)
+	}
+	return true
+}
+
+// chargedOnce reports whether the items of a unit may be sent again and were charged before: an outage charges them once, and
+// is waited for then. The attempt at hand is taken back.
+func (r *Run) chargedOnce(u *unit) bool {
+	if u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 {
+		return false
+	}
+	for _, j := range u.jobs {
+		if t := r.traits(j.item); j.charged < 2 || !t.Read && !t.Repeatable {
+			return false
+		}
+	}
+	for _, j := range u.jobs {
+		j.charged--
+		j.bound = j.bound || r.cfg.Traits.WholeOnly && len(u.jobs) > 1
 	}
 	return true
 }

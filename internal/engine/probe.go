@@ -18,6 +18,9 @@ const (
 	minOwnWait, maxOwnWait = 200 * time.Millisecond, time.Minute
 	// othersPassed is how many others succeed between two failures of an item for them to be its own matter.
 	othersPassed = 3
+	// manyOvertaken is how often in a row others have to pass an item between two throttles for those to be its own matter
+	// although others are throttled, too.
+	manyOvertaken = 3
 	// manyPassed is how many succeed after an item failed for that to have been bad luck.
 	manyPassed = 8
 	// mayHasten is how many of the delayed units are looked at for one that need not wait.
@@ -76,6 +79,9 @@ func (w *worker) takeProbe() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	best, list, at := freshItem, (*[]*unit)(nil), 0
+	if down && r.unsentLast && r.ahead%2 == 1 { // what is not sent costs nothing: perhaps those that failed are for another host
+		best = harmless
+	}
 	if w.draft == nil && !(r.singles() && r.anyFresh()) {
 		best = triedBefore + 1
 	}
@@ -113,9 +119,6 @@ func (r *Run) anyFresh() bool { return len(r.returned) > 0 || r.front.Load() < r
 // freshProbe takes one fresh item. With each probe that failed it is taken from farther ahead, so that a stretch of items
 // that the server never takes is soon left behind. The lock is held.
 func (r *Run) freshProbe() span {
-	if r.ahead == 0 {
-		return r.nextReturned(1)
-	}
 	s := r.fresh(min(1<<min(r.ahead, 10), farthest))
 	if s.lo >= s.hi {
 		return r.nextReturned(1)
@@ -147,7 +150,10 @@ func (r *Run) suspect(u *unit) bool {
 // releaseTried lets go what failed as probes: the gate is open. A single item that alone was refused waits a little, so that
 // it shows whether others pass. The lock is held.
 func (r *Run) releaseTried() {
-	r.throttling.Store(false)
+	if r.throttling.Swap(false) {
+		r.openings.Add(1)
+		r.passedAtOpening.Store(r.counts[Succeeded].Load())
+	}
 	if r.refusals == 1 {
 		for _, from := range []*[]*unit{&r.ready, &r.tried} {
 			if k := slices.IndexFunc(*from, r.suspect); k >= 0 {
@@ -175,7 +181,13 @@ func (r *Run) releaseTried() {
 // and none was throttled.
 func (r *Run) ownThrottle(u *unit) bool {
 	j := u.jobs[0]
-	return j.refusals >= 1 && r.throttled.Load() == j.refusedAs && r.counts[Succeeded].Load()-j.passedThen >= othersPassed
+	since := max(j.passedThen, r.passedAtOpening.Load())
+	if j.refusals == 0 || j.alone == 0 && r.openings.Load() == j.refusedIn || r.counts[Succeeded].Load()-since < othersPassed {
+		j.overtaken = 0
+		return false
+	}
+	j.overtaken++ // others passed it
+	return r.throttled.Load() == j.refusedAs || j.overtaken >= manyOvertaken
 }
 
 // noteThrottle remembers when a job was throttled, among others. It was counted already.
@@ -184,6 +196,7 @@ func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) {
 		j.refusedFrom = at
 	}
 	j.refusedAs, j.passedThen = r.throttled.Load(), r.counts[Succeeded].Load()
+	j.refusedIn = r.openings.Load()
 	j.hint = by.After
 }
 

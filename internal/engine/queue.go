@@ -37,7 +37,9 @@ type job struct {
 	refusals    int           // how often it was throttled
 	refusedFrom time.Time     // for the first time
 	alone       int           // how often it was the only one
+	overtaken   int           // throttles in a row since each of which others had passed
 	refusedAs   int64         // the throttles of the run until the last one
+	refusedIn   int64         // how often the gate had been seen to open by then
 	passedThen  int64         // items that had succeeded by then
 	hint        time.Duration // how long the server asked to wait
 	ownWait     time.Duration // how long it waited by itself the last time
@@ -329,7 +331,11 @@ func (r *Run) first(u *unit) {
 // nextReady takes a unit that was sent before, nil when none may go. The lock is held.
 func (r *Run) nextReady() *unit {
 	if len(r.ready) == 0 {
-		if r.releaseTried(); len(r.ready) == 0 { // another run has opened the gate, or there is nothing else to try
+		if len(r.tried) == 0 {
+			return nil
+		}
+		r.releaseTried() // another run has opened the gate, or there is nothing else to try
+		if len(r.ready) == 0 {
 			return nil
 		}
 	}

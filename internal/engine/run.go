@@ -186,6 +186,7 @@ type Run struct {
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
+	openings, passedAtOpening    atomic.Int64 // how often the gate was seen to open, and items that had succeeded when it last was
 	forbidden                    atomic.Int64 // requests refused with 403 before any other response
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
 
@@ -217,6 +218,7 @@ type Run struct {
 	tried        []*unit   // those that failed as probes of a shut gate; part of extra
 	refusals     int       // units that were throttled since the last success
 	ahead        int       // fresh probes that failed one after the other
+	unsentLast   bool      // nothing was sent when the last call of an outage failed
 	lastTrouble  error     // the last throttle, or failure in an outage
 	forbiddenErr error     // the first 403
 	cause        error

@@ -119,6 +119,9 @@ func (w *worker) claim(probe bool) int {
 		w.run.giveBack(w.span)
 		w.span = span{}
 	}
+	if !probe && w.run.throttling.Load() { // the gate has just opened
+		w.run.notThrottled()
+	}
 	switch {
 	case w.busy():
 	case probe:
@@ -386,14 +389,14 @@ func (w *worker) succeeded(yield func(from, to int) bool) {
 
 // signal tells the gate what was learned, and gives the permit back at once when it has to.
 func (r *Run) signal(p *gate.Permit, s gate.Signal) {
-	if s.Answered > 0 && r.throttling.Load() {
-		r.notThrottled()
-	}
 	if p.Held() && !p.Leased() {
 		r.cfg.Gate.Done(p, s)
-		return
+	} else {
+		r.cfg.Gate.Observe(s)
 	}
-	r.cfg.Gate.Observe(s)
+	if s.Answered > 0 && r.throttling.Load() && !r.cfg.Gate.Shut() {
+		r.notThrottled()
+	}
 }
 
 // cost returns the quota units of a request.

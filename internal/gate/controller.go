@@ -39,7 +39,8 @@ type Signal struct {
 	Detail  string  // what happened, beside Trouble; "" when there is no more to say
 	Host    string  // that it was sent to; "" when that is not known
 	Subject Subject // of a call that failed
-	Left    int     // items that are left where the subject comes from: when they are few each failure counts
+	Each    bool    // each failure of the subject counts, not only the first
+	Left    int     // requests that are left where the subject comes from: when they are few each failure counts; 0: many
 	Between bool    // calls have succeeded since the last failure that are told of later
 	Unsent  bool    // nothing had left when it failed
 	Burns   bool    // the failure has cost an item its attempt

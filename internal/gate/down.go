@@ -14,7 +14,8 @@ const (
 	NoTrouble   Trouble = iota
 	Erring              // it responds with errors of its own, such as 500, or with what cannot be read
 	Unavailable         // it, or a proxy before it, says that it takes no calls: 502, 503, 504
-	Unreachable         // connections cannot be made, break, or bring no response in time
+	Unreachable         // connections cannot be made, or break
+	Silent              // there is no response in time
 )
 
 // String says what happens, as the end of "the server takes no calls: ".
@@ -25,7 +26,9 @@ func (t Trouble) String() string {
 	case Unavailable:
 		return "it responds with 502, 503 or 504 only"
 	case Unreachable:
-		return "connections fail, or bring no response"
+		return "connections fail"
+	case Silent:
+		return "there is no response in time"
 	default:
 		return "nothing is known"
 	}
@@ -39,18 +42,19 @@ const (
 	longestRow = 32
 	// byChance is how improbable a row of failures has to be, given the share of calls that failed of late.
 	byChance = 1e-4
+	// realTries is how many probes have to fail for an outage to have been one, and not a few bad items.
+	realTries = 2
 	// luckMemory is how many calls that share remembers.
 	luckMemory = 50
 	// maxProbePause and maxBurningPause cap the pauses between two probes of an outage: of those that do no harm, and of
 	// those that cost an item its attempt.
 	maxProbePause, maxBurningPause = 2 * time.Second, 10 * time.Second
-	// firstPatience bounds an outage before the first success ever in which nothing has reached a server: most likely the
-	// address is wrong.
+	// firstPatience bounds an outage before the first success ever: most likely the address is wrong. A server that
+	// throttles, or only takes its time, is there.
 	firstPatience = 30 * time.Second
 )
 
-// A Subject is what a call was made for, so that an item that fails again and again counts once. The zero Subject counts
-// each time.
+// A Subject is what a call was made for, so that an item that fails again and again counts once.
 type Subject struct {
 	Of   any // what the item belongs to; must be comparable
 	Item int
@@ -58,10 +62,10 @@ type Subject struct {
 
 // row is calls to one host that failed one after the other.
 type row struct {
-	failed  int // all of them
-	strong  int // those with more trouble than Erring
-	before  float64
-	counted map[Subject]struct{}
+	distinct int // subjects
+	strong   int // calls with more trouble than Erring, of other subjects where there are enough
+	before   float64
+	counted  map[Subject]struct{}
 }
 
 // downtime finds outages: times in which the server takes no calls, though it does not say how long. While there is one
@@ -122,21 +126,28 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 		d.rows[s.Host] = r
 	}
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
-	d.luck += (1 - d.luck) / luckMemory
-	if s.Subject != (Subject{}) {
-		if _, again := r.counted[s.Subject]; again && s.Left >= need {
-			return false
-		}
-		r.counted[s.Subject] = struct{}{}
+	few := s.Left > 0 && s.Left < need
+	if few { // more cannot fail
+		need = max(leastRow, s.Left)
 	}
-	if r.failed++; s.Trouble > Erring {
+	d.luck += (1 - d.luck) / luckMemory
+	_, again := r.counted[s.Subject]
+	if !again {
+		r.counted[s.Subject] = struct{}{}
+		r.distinct++
+	}
+	if s.Trouble > Erring && (!again || s.Each || few) {
 		r.strong++
 	}
-	return r.strong >= need || r.failed >= erring
+	return r.strong >= need || r.distinct >= erring
 }
 
 // Down reports whether the gate is shut because the server takes no calls. It takes no lock. A nil gate never is.
 func (g *Gate) Down() bool { return g != nil && g.isDown.Load() }
+
+// Shut reports whether the gate is shut, but for a probe, because of a throttle or an outage. It takes no lock. A nil gate
+// never is.
+func (g *Gate) Shut() bool { return g != nil && g.isShut.Load() }
 
 // Outage returns from when to when the last outage lasted: from the first call that failed on; until is zero while it
 // lasts, and both are without one.
@@ -186,7 +197,7 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 	if g.troubled.IsZero() {
 		g.troubled = s.At
 	}
-	g.reached = g.reached || !s.Unsent
+	g.reached = g.reached || s.Trouble == Silent && !s.Unsent
 	if g.down.since.IsZero() {
 		g.down.since = s.At
 	}
@@ -233,7 +244,7 @@ func (g *Gate) beginOutage(s Signal, next *Setting) {
 // endOutage opens what an outage has shut. recovered says that a call has succeeded: else the server has refused one, and
 // the gate is shut for that.
 func (g *Gate) endOutage(at time.Time, recovered bool, next *Setting) {
-	if g.down.tries > 0 && g.down.share < g.down.luck { // it was no bad luck
+	if g.down.tries >= realTries && g.down.share < g.down.luck { // it was no bad luck
 		g.down.luck = g.down.share
 	}
 	g.account(at)

@@ -108,6 +108,7 @@ type Gate struct {
 	version atomic.Uint64 // changes whenever a leased permit has to come back
 	easy    atomic.Bool   // an answer that somebody else counts teaches nothing: it is open, and keeps no rate
 	isDown  atomic.Bool   // byOutage
+	isShut  atomic.Bool   // halfOpen
 
 	mu         sync.Mutex
 	ceiling    Setting
@@ -445,6 +446,7 @@ func (g *Gate) apply(s Setting) {
 	}
 	g.now = s
 	_, adaptive := g.controller.(*Adaptive)
+	g.isShut.Store(g.halfOpen)
 	g.easy.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.loose.IsZero())
 }
 

@@ -117,8 +117,10 @@ func Trouble(err error) (trouble gate.Trouble, detail string) {
 
 func faultTrouble(f neterr.Fault) gate.Trouble {
 	switch f {
-	case neterr.NotSent, neterr.Timeout, neterr.Broken:
+	case neterr.NotSent, neterr.Broken:
 		return gate.Unreachable
+	case neterr.Timeout:
+		return gate.Silent
 	default:
 		return gate.NoTrouble
 	}

@@ -64,7 +64,7 @@ func TestWithFault(t *testing.T) {
 	for fault, want := range map[neterr.Fault]Verdict{
 		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient, Trouble: gate.Unreachable}},
 		neterr.NoSuchName:  {Judgement: engine.Judgement{Class: engine.Transient, StopWhenSpent: true}},
-		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Unreachable}},
+		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Silent}},
 		neterr.Broken:      {Judgement: engine.Judgement{Class: engine.Ambiguous, Trouble: gate.Unreachable}},
 		neterr.Cut:         {Judgement: engine.Judgement{Class: engine.Ambiguous}},
 		neterr.Certificate: {Judgement: engine.Judgement{Class: engine.Fatal}},
