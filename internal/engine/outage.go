@@ -74,7 +74,7 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	defer r.mu.Unlock()
 	r.lastTrouble = re.err
 	r.unsentLast = by.Class == Transient
-	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u) {
+	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u, by) {
 		if probe {
 			r.ahead++
 			r.throttling.Store(true)
@@ -93,9 +93,10 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 }
 
 // chargedOnce reports whether the items of a unit may be sent again and were charged before: an outage charges them once, and
-// is waited for then. The attempt at hand is taken back.
-func (r *Run) chargedOnce(u *unit) bool {
-	if u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 {
+// is waited for then. The attempt at hand is taken back. One that brought no response in time counts: it may be the item
+// that takes so long.
+func (r *Run) chargedOnce(u *unit, by Judgement) bool {
+	if u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == gate.Silent || by.Trouble == gate.Erring {
 		return false
 	}
 	for _, j := range u.jobs {

@@ -141,10 +141,10 @@ func (r *Run) tryAnother(u *unit) {
 	r.idle.Signal()
 }
 
-// suspect reports whether a unit may be the only one that the server throttles: it was told when to come back, it is a
-// single item, and nothing else was throttled since the last success. The lock is held.
+// suspect reports whether a unit may be the only one that the server throttles: it is a single item, it was told when to
+// come back or was refused as a probe, too, and nothing else was throttled since the gate was open. The lock is held.
 func (r *Run) suspect(u *unit) bool {
-	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && u.jobs[0].hint > 0
+	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.tries > 0)
 }
 
 // releaseTried lets go what failed as probes: the gate is open. A single item that alone was refused waits a little, so that
@@ -190,14 +190,17 @@ func (r *Run) ownThrottle(u *unit) bool {
 	return r.throttled.Load() == j.refusedAs || j.overtaken >= manyOvertaken
 }
 
-// noteThrottle remembers when a job was throttled, among others. It was counted already.
-func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) {
+// noteThrottle remembers when a job was throttled, among others, and reports whether that is the first time since the gate
+// was open. The throttle was counted already.
+func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
+	first = j.refusals == 0 || j.refusedIn != r.openings.Load()
 	if j.refusals++; j.refusals == 1 {
 		j.refusedFrom = at
 	}
 	j.refusedAs, j.passedThen = r.throttled.Load(), r.counts[Succeeded].Load()
 	j.refusedIn = r.openings.Load()
 	j.hint = by.After
+	return first
 }
 
 // delayOwn has a unit wait by itself, longer each time. The lock is held.

@@ -216,7 +216,7 @@ type Run struct {
 	brokeSince   time.Time // since when the purse was found empty each time
 	tokenAt      time.Time // when it is looked at again
 	tried        []*unit   // those that failed as probes of a shut gate; part of extra
-	refusals     int       // units that were throttled since the last success
+	refusals     int       // units that were throttled since the gate was open
 	ahead        int       // fresh probes that failed one after the other
 	unsentLast   bool      // nothing was sent when the last call of an outage failed
 	lastTrouble  error     // the last throttle, or failure in an outage

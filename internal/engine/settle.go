@@ -366,7 +366,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 	r.responded.Store(true)
 	limit := r.cfg.Policy.MaxThrottleWait
-	r.noteThrottle(u.jobs[0], by, re.at)
+	first := r.noteThrottle(u.jobs[0], by, re.at)
 	if !heard {
 		u.jobs[0].alone++
 	}
@@ -402,7 +402,9 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 		r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(len(u.jobs)/2))))
 		u.probed = 0
 	}
-	r.refusals++
+	if first {
+		r.refusals++
+	}
 	r.throttling.Store(true)
 	if probe && !r.cfg.InOrder && (len(u.jobs) == 1 || r.whole(u)) {
 		r.tryAnother(u)
