@@ -50,27 +50,39 @@ type Getter[ID comparable, Out any] interface {
 // whole request says that none of it was applied only where the [Atomicity] says so, or where it is about the request as
 // such (401, 403, 404, 405, 413, 415): otherwise items that must not be sent twice are looked up, or are Unknown.
 
-// BatchCreator creates many records with one request.
+// BatchCreator creates many records with one request. It returns one Outcome for each item, in their order. What follows
+// holds for all batches:
+//
+//   - Its error is about the request, and is judged once for all its items; outcomes beside it are not looked at.
+//   - The error of an [Outcome] is its item's. A plain one, without a class of its own ([Classified], a status), is a
+//     refusal: the item is Failed, and not sent again.
+//   - What is too large ([ClassTooLarge]) is halved, down to single items. A refusal of the whole request is bisected where
+//     the Atomicity is AtomicityAll: nothing was applied then. Of another client it may have been applied in part: what must
+//     not be sent twice is looked up, or is Unknown, unless the refusal is about the request as such.
+//   - More or fewer outcomes than items are [ErrProtocol], and writes are Unknown then; unless [Capabilities].OmitsTail says
+//     that what is missing at the end was not attempted. For an item of which the answer says nothing return an [Ambiguous]
+//     error, and for one that the server undid or never began, one that matches [ErrRolledBack].
+//   - [MatchByID] puts an answer with ids in order, [MatchByCount] reads one that only counts.
 type BatchCreator[In, Out any] interface {
 	CreateBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
 }
 
-// BatchUpdater updates many records with one request.
+// BatchUpdater updates many records with one request. Outcomes and errors are as with [BatchCreator].
 type BatchUpdater[ID comparable, In, Out any] interface {
 	UpdateBatch(ctx context.Context, in []Update[ID, In]) ([]Outcome[Out], error)
 }
 
-// BatchUpserter creates or updates many records with one request.
+// BatchUpserter creates or updates many records with one request. Outcomes and errors are as with [BatchCreator].
 type BatchUpserter[In, Out any] interface {
 	UpsertBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
 }
 
-// BatchDeleter deletes many records with one request.
+// BatchDeleter deletes many records with one request. Outcomes and errors are as with [BatchCreator].
 type BatchDeleter[ID comparable] interface {
 	DeleteBatch(ctx context.Context, ids []ID) ([]Outcome[struct{}], error)
 }
 
-// BatchGetter reads many records with one request.
+// BatchGetter reads many records with one request. Outcomes and errors are as with [BatchCreator].
 type BatchGetter[ID comparable, Out any] interface {
 	GetBatch(ctx context.Context, ids []ID) ([]Outcome[Out], error)
 }
@@ -741,38 +753,57 @@ func (o *owner) keyFor(items []int) string {
 }
 
 // MatchByID puts the results of a batch that come with ids, in any order, into the order of the items: ids are those of
-// the items, and read tells the id and the outcome of a result. A result twice, or for an id that nobody asked for, is an
+// the items, and read tells the id and the outcome of a result. A result too many, or for an id that nobody asked for, is an
 // error that matches [ErrProtocol], and means that nothing is known of any item. absent is what it means when there is no
 // result for an id, such as [ErrNotFound] for a read; nil means that nobody knows what became of the item.
+//
+// Several items with one id get the results for it in their order. When these are fewer it is not known whose they are, and
+// the items with that id are [ClassAmbiguous]; the others have their results.
 func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent error, read func(Res) (ID, Outcome[Out])) ([]Outcome[Out], error) {
 	if absent == nil {
 		absent = Ambiguous(errNoResult)
 	}
-	places := make(map[ID]int, len(ids))
+	first := make(map[ID]int, len(ids)) // the next item with an id for which there was no result
+	next := make([]int, len(ids))       // and the one after it; -1 for the last
 	out := make([]Outcome[Out], len(ids))
-	for k, id := range ids {
-		if _, twice := places[id]; twice {
-			return nil, fmt.Errorf("windrow: MatchByID: two items have the same id: the client's Capabilities need DistinctKeys")
+	for k := len(ids) - 1; k >= 0; k-- {
+		next[k] = -1
+		if later, twice := first[ids[k]]; twice {
+			next[k] = later
 		}
-		places[id] = k
+		first[ids[k]] = k
 		out[k].Err = absent
 	}
-	matched := make([]bool, len(ids))
+	some := make(map[ID]int) // where the results for an id began that several items have
 	for _, res := range results {
 		id, outcome := read(res)
-		k, asked := places[id]
+		k, asked := first[id]
 		switch {
 		case !asked:
 			return nil, fmt.Errorf("%w: it has a result for an id that no item has", ErrProtocol)
-		case matched[k]:
+		case k < 0:
 			return nil, fmt.Errorf("%w: it has two results for one id", ErrProtocol)
 		}
-		matched[k], out[k] = true, outcome
+		if _, began := some[id]; !began && next[k] >= 0 {
+			some[id] = k
+		}
+		first[id], out[k] = next[k], outcome
+	}
+	for id, k := range some {
+		if first[id] < 0 {
+			continue // each has its own
+		}
+		for ; k >= 0; k = next[k] {
+			out[k] = Outcome[Out]{Err: Ambiguous(errFewResults)}
+		}
 	}
 	return out, nil
 }
 
-var errNoResult = errors.New("windrow: the answer has no result for this item")
+var (
+	errNoResult   = errors.New("windrow: the answer has no result for this item")
+	errFewResults = errors.New("windrow: the answer has fewer results for this id than there are items with it")
+)
 
 // MatchByCount makes outcomes for n items of an answer that says how many succeeded and how many failed, and not which.
 // When all succeeded, so did each. Otherwise look has to find out, item by item, which were applied; those that were not

@@ -97,7 +97,8 @@ var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "Keep
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
-// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together.
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
+// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
 }
@@ -605,6 +606,16 @@ func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 		return inspect.JSONSize[In]
 	}
 	return p.Size
+}
+
+// measure measures an item for a bound that the server did not tell, 0 when Size panics.
+func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
+	measure := p.Size
+	if measure == nil {
+		measure = inspect.JSONSize[In]
+	}
+	_ = guarded(func() error { size = max(0, measure(in)); return nil })
+	return size
 }
 
 // costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter

@@ -68,7 +68,7 @@ func TestF19_F20_P5_MatchByID(t *testing.T) {
 			t.Errorf("%s: (-want +got):\n%s error %v", tt.name, diff, err)
 		}
 	}
-	if _, err := windrow.MatchByID([]string{"a", "a"}, nil, nil, readRow); err == nil || !strings.Contains(err.Error(), "DistinctKeys") {
+	if _, err := windrow.MatchByID([]string{"a", "a"}, make([]row, 3), nil, readRow); !errors.Is(err, windrow.ErrProtocol) {
 		t.Errorf("two items with one id: %v", err)
 	}
 }

@@ -34,7 +34,8 @@ type BatchProcessor[In, Out any] struct {
 	// Do makes a single call. It is called from many goroutines at once, and with a context that ends when the run is
 	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
 	Do func(ctx context.Context, in In) (Out, error)
-	// Batch makes one request for several items, and returns one outcome for each, in their order. Where both are
+	// Batch makes one request for several items, and returns one outcome for each, in their order: see [BatchCreator] for
+	// what its error and theirs mean. Where both are
 	// set, Do serves a single item, unless the Capabilities say BatchOfOne. Nil means that there is no such request.
 	Batch func(ctx context.Context, in []In) ([]Outcome[Out], error)
 	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a [Describer].
@@ -79,6 +80,7 @@ type BatchProcessor[In, Out any] struct {
 
 	once    sync.Once
 	limiter *Limiter
+	sizes   engine.Sizes // what its runs have learned of how large requests may be
 }
 
 // NewBatchProcessor returns a processor that calls do. Nothing is known of what do does: it is not repeated after an
@@ -298,8 +300,8 @@ func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
 }
 
-// WithLogger makes runs log their start and end, that the server throttles, and when it takes no calls. Nothing of the items is logged but
-// their number. Without it nothing is logged.
+// WithLogger makes runs log their start and end, with what stopped them, that the server throttles, and when it takes no
+// calls. Nothing of the items is logged but their number. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }
@@ -493,7 +495,11 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 				if err != nil {
 					level = slog.LevelWarn
 				}
-				logger.Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
+				var stopped []any
+				if cause := stopCause(err); cause != nil {
+					stopped = []any{"cause", plain(cause)}
+				}
+				logger.With(stopped...).Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
 					"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
 					"throttled", s.Throttled, "elapsed", s.Elapsed)
 			}
@@ -521,13 +527,25 @@ func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool
 	}
 }
 
+// stopCause returns what stopped a run or a stream, as a log may show it: without the keys of items. It is nil for one that
+// ran to its end.
+func stopCause(err error) error {
+	if bulk, ok := errors.AsType[*BulkError](err); ok {
+		err = bulk.Cause
+	}
+	if errors.Is(err, ErrDuplicateKey) {
+		return ErrDuplicateKey
+	}
+	return err
+}
+
 // perform does the work of a run and tells those who listen, and returns what stopped it.
 func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
 	var told func(item int)
 	if p.OnResult != nil {
 		told = func(i int) { p.OnResult(res.At(i)) }
 	}
-	l := sink.Listen(told, lost)
+	l := sink.Listen(told, lostIn("OnResult"))
 	err := p.send(ctx, res, past, costs, l)
 	if late := l.Close(); err == nil {
 		err = late
@@ -766,6 +784,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	if plan.costs != nil {
 		cfg.Cost = func(items int) int { return plan.costs[items-1] }
 	}
+	cfg.Sizes, cfg.Measure = &p.sizes, func(i int) int { return p.measure(res.inputs[i&res.mask]) }
 	if plan.Sizes != nil {
 		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
 	}

@@ -1,6 +1,7 @@
 package windrow
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -103,7 +105,8 @@ var (
 )
 
 // Outcome is what a native batch says of one item. Exactly one of these holds: Err is nil and the item succeeded;
-// Err is set; Reason is set, and there was nothing to do.
+// Err is set; Reason is set, and there was nothing to do. An Err without a class of its own is a refusal of the item, for
+// good; see [BatchCreator].
 type Outcome[Out any] struct {
 	Value    Out      // what the server returned for the item, or what it has already
 	Err      error    // why the item was refused
@@ -356,6 +359,9 @@ func (r *BulkResult[In, Out]) invalid(item int, err error) {
 	if isPanic(err) {
 		kind = KindSystem
 	}
+	if panicked, ok := err.(*PanicError); ok {
+		panicked.Hook, panicked.Index = hookValidate, item
+	}
 	r.table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Kind(kind)})
 }
 
@@ -493,6 +499,8 @@ func (e *ItemError) Error() string {
 		fmt.Fprintf(&b, " (key %q)", e.Key)
 	}
 	switch {
+	case e.State == NotAttempted && e.Attempts > 1:
+		b.WriteString(" was not applied")
 	case e.State == NotAttempted:
 		b.WriteString(" was not attempted")
 	case e.State == Unknown:
@@ -557,14 +565,22 @@ type PanicError struct {
 	Value any
 	// Stack is the stack of the panic, as text.
 	Stack []byte
+	// Hook is the name of the hook that panicked, such as Validate or OnProgress; "" for the client's function and others.
+	Hook string
+	// Index is the item that Validate looked at, in the whole input, from 0.
+	Index int
 }
 
 // Error implements error.
 func (e *PanicError) Error() string {
-	if err, ok := e.Value.(runtime.Error); ok {
-		return "windrow: the function panicked: " + err.Error()
+	who := cmp.Or(e.Hook, "the function")
+	if e.Hook == hookValidate {
+		who += " of item " + strconv.Itoa(e.Index)
 	}
-	return fmt.Sprintf("windrow: the function panicked with a value of type %T", e.Value)
+	if err, ok := e.Value.(runtime.Error); ok {
+		return "windrow: " + who + " panicked: " + err.Error()
+	}
+	return fmt.Sprintf("windrow: %s panicked with a value of type %T", who, e.Value)
 }
 
 // ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
@@ -576,6 +592,18 @@ func lost(value any, stack []byte) error {
 		return ErrGoexit
 	}
 	return &PanicError{Value: value, Stack: stack}
+}
+
+const hookValidate = "Validate"
+
+// lostIn is lost for a hook of that name.
+func lostIn(hook string) func(value any, stack []byte) error {
+	return func(value any, stack []byte) error {
+		if value == nil {
+			return fmt.Errorf("windrow: %s: %w", hook, ErrGoexit)
+		}
+		return &PanicError{Value: value, Stack: stack, Hook: hook}
+	}
 }
 
 func isPanic(err error) bool {
@@ -791,5 +819,7 @@ func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Lis
 		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return waitOf(g.Stats()) },
 		Total: total, Before: before, Failed: failed,
 	}
-	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, l.Lost)
+	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, func(value any, stack []byte) {
+		l.Fail(lostIn("OnProgress")(value, stack))
+	})
 }

@@ -297,8 +297,8 @@ type RetryPolicy struct {
 // recovers from an outage.
 type RetryBudget struct {
 	Size       float64 // retries at the start and at most, at least 1; math.Inf(1) means no bound
-	PerSecond  float64 // retries a second
-	PerSuccess float64 // retries for each success
+	PerSecond  float64 // retries a second; 10 when neither this nor PerSuccess is given
+	PerSuccess float64 // retries for each success; 1 when neither this nor PerSecond is given
 }
 
 const (
@@ -318,7 +318,10 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 		p.MaxThrottleWait = defaultMaxThrottleWait
 	}
 	if p.Budget == (RetryBudget{}) {
-		p.Budget = RetryBudget{Size: 100, PerSecond: 10, PerSuccess: 1}
+		p.Budget.Size = 100
+	}
+	if p.Budget.PerSecond == 0 && p.Budget.PerSuccess == 0 {
+		p.Budget.PerSecond, p.Budget.PerSuccess = 10, 1
 	}
 	return p
 }
@@ -618,8 +621,9 @@ type JournalEntry struct {
 // The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
 // a result is named by [BatchProcessor.ResultID].
 //
-// A key stands for one item with one content: an item whose key is done is Skipped, and two with one key are refused,
-// whatever the option [Duplicates] says. A second change of a record needs a key of its own; with a Fingerprint it is
+// A key stands for one item with one content: an item whose key is done is Skipped. Of two items with one key a run is
+// refused, also with [KeepAllInOrder]; with [KeepFirst] and [KeepLast] one of them is sent and the other Skipped. In a
+// stream the later one ends as Failed while the first is in the window, and is Skipped when that one is done. A second change of a record needs a key of its own; with a Fingerprint it is
 // refused, not Skipped, when it has the old one.
 //
 // Before an item leaves that must not be sent twice, the journal has it on disk. Before one leaves that makes a record and
@@ -690,6 +694,9 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh boo
 		if err := guarded(func() error { r.Reopened = old.Resumed(); return nil }); err != nil {
 			return nil, fmt.Errorf("windrow: the journal: %w", err)
 		}
+	}
+	if p.Validate != nil {
+		r.Validate = func(i int) error { return p.Validate(res.inputs[i&res.mask]) }
 	}
 	if p.Fingerprint != nil {
 		r.Fingerprint = func(i int) string { return p.Fingerprint(res.inputs[i&res.mask]) }

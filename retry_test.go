@@ -984,7 +984,7 @@ func TestRetryBudget(t *testing.T) {
 		{name: "no bound", budget: windrow.RetryBudget{Size: math.Inf(1)}, failing: 500, items: 500, want: time.Second},
 		{name: "by success", budget: windrow.RetryBudget{Size: 1, PerSuccess: 1}, failing: 5, items: 20, want: time.Second},
 		{name: "too slow", budget: windrow.RetryBudget{Size: 1, PerSecond: 0.001}, failing: 5, items: 20, stopped: true},
-		{name: "never", budget: windrow.RetryBudget{Size: 1}, failing: 5, items: 20, stopped: true},
+		{name: "never", budget: windrow.RetryBudget{Size: 1, PerSecond: 1e-12}, failing: 5, items: 20, stopped: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -74,7 +74,8 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		`{"t":"intent","k":["a"],"a":1073741825}`, `{"t":"intent","k":["a"],"a":1,"p":[0]}`, `{"t":"intent","k":["a"],"a":1,"p":[]}`, `{"t":"intent","k":["a"],"a":1,"p":[7,7]}`,
 		`{"t":"intent","k":["a","b"],"a":1,"p":[7]}`, `{"t":"intent","k":["a","b"],"a":1,"p":[7,-2]}`, `{"t":"intent","k":["a","b"],"a":1,"p":[7 7]}`, `{"t":"intent","k":["a"],"a":1,"i":0}`,
 		`{"t":"intent","k":["a"],"a":1,"idem":""}`, `{"t":"intent","k":["a"],"a":1,"h":""}`, `{"t":"intent","k":["a"],"a":1,"h":"h","idem":"i"}`, `{"t":"intent","k":"a","a":1}`,
-		`{"t":"intent","k":["a"],"a":1,"p":[7]`,
+		`{"t":"intent","k":["a"],"a":1,"p":[7]`, `{"t":"intent","k":["a"],"a":}`, `{"t":"intent","k":["a"],"a":,"h":"h"}`, `{"t":"intent","k":["a","b"],"a":1,"p":[,7]}`,
+		`{"t":"intent","k":["a"],"a":01}`, `{"t":"intent","k":["a"],"a":`,
 	} {
 		if r, err := parseRecord([]byte(json)); err == nil {
 			t.Errorf("%s is read as %+v", json, r)

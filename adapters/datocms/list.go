@@ -10,6 +10,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/internal/pages"
 )
 
 // defaultPage is how many records a page has, as in DatoCMS's guide. The server's own default is 30.
@@ -104,7 +105,7 @@ func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
 		opts = slices.Concat(c.client.runOptions(), q.Run)
 		err = q.check(size)
 	}
-	pages := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*windrow.Page[Out], error) {
+	reads := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*windrow.Page[Out], error) {
 		return readPage[Out](ctx, c, p)
 	}), opts...)
 	return windrow.OffsetPager(max(1, size), func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
@@ -115,21 +116,30 @@ func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
 		maps.Copy(query, q.Values)
 		query.Set("page[offset]", strconv.Itoa(offset))
 		query.Set("page[limit]", strconv.Itoa(limit))
-		res, err := pages.Run(ctx, []*page{{path: c.path, query: query}})
-		first := res.At(0)
-		switch {
-		case err == nil && first.Value != nil:
-			return *first.Value, nil
-		case err == nil:
-			return windrow.Page[Out]{}, errors.New("datocms: Query.Run: the options keep the page from being read")
-		case first.State == windrow.Failed:
-			return windrow.Page[Out]{}, first.Err
+		once := func() (windrow.Page[Out], error) { return readOnce(ctx, reads, &page{path: c.path, query: query}) }
+		if len(q.Run) > 0 {
+			return once()
 		}
-		if bulk, ok := errors.AsType[*windrow.BulkError](err); ok && bulk.Cause != nil {
-			return windrow.Page[Out]{}, bulk.Cause
-		}
-		return windrow.Page[Out]{}, err
+		return pages.Persist(ctx, once)
 	})
+}
+
+// readOnce reads a page by one run.
+func readOnce[Out any](ctx context.Context, reads *windrow.BatchProcessor[*page, *windrow.Page[Out]], p *page) (windrow.Page[Out], error) {
+	res, err := reads.Run(ctx, []*page{p})
+	first := res.At(0)
+	switch {
+	case err == nil && first.Value != nil:
+		return *first.Value, nil
+	case err == nil:
+		return windrow.Page[Out]{}, errors.New("datocms: Query.Run: the options keep the page from being read")
+	case first.State == windrow.Failed:
+		return windrow.Page[Out]{}, first.Err
+	}
+	if bulk, ok := errors.AsType[*windrow.BulkError](err); ok && bulk.Cause != nil {
+		return windrow.Page[Out]{}, bulk.Cause
+	}
+	return windrow.Page[Out]{}, err
 }
 
 // check returns what is wrong with the query.

@@ -88,6 +88,9 @@ func TestGetManyOfLongIDs(t *testing.T) {
 				t.Errorf("a request with %d bytes", len(r.Target))
 			}
 		}
+		if n := len(server.Seen()); n > 15 { // halves fit, and each is sent once
+			t.Errorf("%d requests", n)
+		}
 		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
 			if strings.Count(r.Query.Get("filter[ids]"), ",") > 9 {
 				return &datocmstest.Fault{Status: http.StatusRequestURITooLong, HTML: true}

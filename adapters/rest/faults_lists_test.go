@@ -402,3 +402,41 @@ func TestF76OptionsAreChecked(t *testing.T) {
 		check(t, "requests", 0, len(s.requests()))
 	})
 }
+
+// F88: a list whose pages a proxy answers with 502 for 10 s is read to its end, soon after; not so where the caller says how
+// often a page is to be read.
+func TestF88PagesWaitForTheServer(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{502, 503, 504} {
+		for _, limited := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				var opts []Option
+				if limited {
+					opts = append(opts, WithLimiter(windrow.NewLimiter()))
+				}
+				start := time.Now()
+				_, articles := based(t, func(w http.ResponseWriter, req *http.Request) {
+					time.Sleep(50 * time.Millisecond)
+					if at := time.Since(start); at > 100*time.Millisecond && at < 10*time.Second {
+						w.WriteHeader(code)
+						return
+					}
+					answer(w, 200, (&shelf{}).cut(number(req.URL.Query(), "offset"), 5))
+				}, opts...)
+				got, err := drain(t.Context(), articles.ByOffset(5))
+				check(t, "titles", titles(), got)
+				if took := time.Since(start); err != nil || took > 25*time.Second {
+					t.Errorf("%d, limited %t: took %v, error %v", code, limited, took, err)
+				}
+			})
+		}
+	}
+	synctest.Test(t, func(t *testing.T) { // for ever
+		start := time.Now()
+		_, articles := based(t, status(502))
+		_, err := drain(t.Context(), articles.ByOffset(5))
+		if took := time.Since(start); err == nil || took < 5*time.Minute || took > 7*time.Minute {
+			t.Errorf("never up again: took %v, error %v", took, err)
+		}
+	})
+}

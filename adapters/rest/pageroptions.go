@@ -233,8 +233,8 @@ func WithAfter(set func(query url.Values, after string)) PagerOption {
 }
 
 // WithPageRun is how each page is read: a run of one read, with these options. They follow the client's limiter. By
-// default a page that was throttled or whose answer was lost is asked for again by the zero [windrow.RetryPolicy], and
-// an attempt may take any time.
+// default a page that was throttled or whose answer was lost is asked for again by the zero [windrow.RetryPolicy], one
+// that is answered with status 502, 503 or 504 for up to 5 minutes, and an attempt may take any time.
 func WithPageRun(opts ...windrow.Option) PagerOption {
 	opts = slices.Clone(opts)
 	return pagerOptionFunc(func(c *pagerConfig) { c.run = opts })

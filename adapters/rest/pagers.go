@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/pages"
 )
 
 // ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
@@ -200,8 +201,16 @@ func (p *paging[In, Out]) ask(ctx context.Context, query url.Values) (windrow.Pa
 	return p.read(ctx, u)
 }
 
-// read reads the page at the URL, and what it says of the list.
+// read reads the page at the URL, and what it says of the list. Unless the options say how, it outlasts an outage.
 func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
+	if len(p.run) > 0 {
+		return p.once(ctx, u)
+	}
+	return pages.Persist(ctx, func() (windrow.Page[Out], error) { return p.once(ctx, u) })
+}
+
+// once reads the page by one run.
+func (p *paging[In, Out]) once(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
 	res, err := p.pages.Run(ctx, []*pageRequest{{u}})
 	if err != nil {
 		return windrow.Page[Out]{}, errorOf(res.At(0), err)

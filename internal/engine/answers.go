@@ -111,8 +111,10 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	var s gate.Signal
 	if len(bad) < len(u.jobs) {
 		s.Answered = 1
+		r.noteTaken(u, re)
 	}
 	r.noteAnswers(bad, len(u.jobs))
+	r.endTrialOf(u, false)
 	left := &unit{}
 	for _, v := range bad {
 		if v.undone() && moved && !v.job.bound { // the request did get somewhere: the rest goes on at once
@@ -164,8 +166,6 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		if s.Answered > 0 { // not all that was sent
 			s.Partly = true
 			r.notThrottled()
-		} else {
-			blocked.probed = u.probed
 		}
 		s.Answered = 0
 	}

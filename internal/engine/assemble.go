@@ -13,19 +13,27 @@ type chunk struct {
 	run   *Run
 	items []int
 	bytes int
-	full  bool         // nothing more goes in
+	full  bool   // nothing more goes in
+	known bool   // bytes are
+	keep  limits // what was learned
+	more  limits // what is tried instead, if it is time for that
+	trial bool
+	tight bool         // what was learned keeps others out
 	later map[int]bool // in order: items that follow one of these
 }
 
 // newChunk returns a chunk that has some items in it already.
 func (r *Run) newChunk(u *unit) *chunk {
-	c := &chunk{run: r}
+	c := &chunk{run: r, keep: r.sizes.limits(), known: r.cfg.Size != nil || r.cfg.Measure != nil && r.sizes.measuring.Load()}
 	if u != nil {
-		c.items, c.bytes = u.fresh, u.bytes
+		c.items, c.bytes, c.known = u.fresh, u.bytes, c.known && u.bytes > 0
 		return c
 	}
+	if c.more, c.trial = r.sizes.larger(); c.trial {
+		r.trying.Store(true)
+	}
 	ready := r.openTo.Load() - r.front.Load()
-	c.items = make([]int, 0, max(0, min(r.chunkCap.Load(), ready, maxSpan)))
+	c.items = make([]int, 0, max(0, min(int64(r.most()), ready, maxSpan)))
 	return c
 }
 
@@ -39,9 +47,12 @@ func (r *Run) freshUnit() *unit {
 	c := r.newChunk(nil)
 	c.fill()
 	if len(c.items) == 0 {
+		if c.trial {
+			r.endTrial()
+		}
 		return nil
 	}
-	u := &unit{fresh: c.items, bytes: c.bytes, full: c.full}
+	u := c.unit()
 	if slices.ContainsFunc(c.items, func(item int) bool { return r.cfg.Table.At(item).State == Unknown }) {
 		r.makeJobs(u, time.Time{})
 	}
@@ -65,7 +76,31 @@ func (r *Run) fillUp(u *unit) {
 			return
 		}
 	}
-	u.fresh, u.bytes, u.full = c.items, c.bytes, c.full
+	u.fresh, u.bytes, u.full, u.tight = c.items, c.bytes, c.full, c.tight
+}
+
+// unit makes a unit of the chunk. When it has turned out no larger than is known to pass, nothing is tried.
+func (c *chunk) unit() *unit {
+	u := &unit{fresh: c.items, bytes: c.bytes, full: c.full, tight: c.tight, trial: c.trial}
+	if c.trial && c.keep.allow(measure{len(c.items), c.bytes}) {
+		u.trial = false
+		c.run.endTrial()
+	}
+	return u
+}
+
+// endTrialOf says of a unit that what became of it tells nothing of its size, unless it does.
+func (r *Run) endTrialOf(u *unit, tells bool) {
+	if u.trial && !tells {
+		u.trial = false
+		r.endTrial()
+	}
+}
+
+// endTrial says that no larger chunk was sent.
+func (r *Run) endTrial() {
+	r.trying.Store(false)
+	r.sizes.endTrial(false)
 }
 
 // hasFresh reports whether there may be fresh items that are not taken.
@@ -129,11 +164,18 @@ func (c *chunk) addFreed() {
 // add reports whether there was room for the item. A single item that is over the size goes alone: the server decides.
 func (c *chunk) add(item int) bool {
 	r, size := c.run, 0
-	if r.cfg.Size != nil {
-		size = r.cfg.Size(item)
+	if c.known {
+		size, _ = r.sizeOfItem(item)
 	}
-	n := len(c.items)
-	if c.full = c.full || int64(n) >= r.chunkCap.Load() || n > 0 && r.cfg.Size != nil && c.bytes+size > r.cfg.ChunkBytes; c.full {
+	n, keep := len(c.items), c.keep
+	if c.trial {
+		keep = c.more
+	}
+	if c.full = c.full || n >= max(1, r.cfg.ChunkItems) || n > 0 && r.cfg.Size != nil && c.bytes+size > r.cfg.ChunkBytes; c.full {
+		return false
+	}
+	if !keep.allow(measure{n + 1, c.bytes + size}) {
+		c.full, c.tight = true, true
 		return false
 	}
 	c.items = append(c.items, item)

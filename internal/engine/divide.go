@@ -12,20 +12,101 @@ func (r *Run) uncharge(u *unit) {
 	}
 }
 
-// learnCap lowers the size of chunks to what the server names, or else to half of what it refused.
-func (r *Run) learnCap(named, refused int) {
-	if named <= 0 || named >= refused {
-		named = refused / 2
+// most is how many items one request may have, by all that is known.
+func (r *Run) most() int {
+	most := max(1, r.cfg.ChunkItems)
+	if l := r.sizes.limits(); l.items > 0 && !l.either {
+		most = min(most, l.items)
 	}
-	r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(named))))
+	return most
 }
 
-// split sends the jobs of a unit again, in chunks of the size that is allowed now.
-func (r *Run) split(u *unit) {
-	n := len(u.jobs)
+// sizeOfItem is how large an item is. ok is false when that is not known and does not matter so far.
+func (r *Run) sizeOfItem(item int) (size int, ok bool) {
+	switch {
+	case r.cfg.Size != nil:
+		return r.cfg.Size(item), true
+	case r.cfg.Measure != nil && r.sizes.measuring.Load():
+		return r.cfg.Measure(item), true
+	}
+	return 0, false
+}
+
+// measure is how large a unit is.
+func (r *Run) measure(u *unit) measure {
+	m := measure{items: u.size()}
+	for _, item := range u.items() {
+		size, _ := r.sizeOfItem(item)
+		m.bytes += size
+	}
+	return m
+}
+
+// noteTaken notes that the server took a unit.
+func (r *Run) noteTaken(u *unit, re reply) {
+	n := u.size()
+	if r.cfg.ChunkItems <= 1 || re.lookedUp {
+		return
+	}
+	m := measure{items: n, bytes: u.bytes}
+	if r.sizes.measuring.Load() && m.bytes == 0 {
+		m = r.measure(u)
+	}
+	r.sizes.passed(m, max(1, r.cfg.ChunkItems), u.tight, u.trial)
+	u.trial = false
+	if r.narrow.Load() {
+		r.mu.Lock()
+		r.narrow.Store(false)
+		whole := r.window.whole
+		r.window = window{}
+		r.mu.Unlock()
+		if re.permit.Probe() && whole >= 2*n {
+			r.sizes.partPassed(whole, n)
+		}
+	}
+}
+
+// tooLarge divides a unit that was refused for its size.
+func (r *Run) tooLarge(u *unit, named int) {
+	r.sizes.measuring.Store(true)
+	m := r.measure(u)
+	r.sizes.tooLarge(m, named, u.trial)
+	u.trial = false
+	part := m.items / 2
+	if named > 0 && named < m.items {
+		part = named
+	}
+	part = max(1, min(part, r.most()))
 	r.park(u)
-	for part := range slices.Chunk(u.jobs, max(1, min(int(r.chunkCap.Load()), n-1))) {
-		r.resend(&unit{jobs: slices.Clone(part)})
+	for jobs := range slices.Chunk(u.jobs, part) {
+		r.resend(&unit{jobs: slices.Clone(jobs)})
+	}
+}
+
+// window is what the first requests of fresh windows have shown since something was last taken.
+type window struct {
+	whole int // items of the last one, which was throttled
+	times int // how many were throttled since they were last made smaller
+	most  int // items that the next one may have; 0: no matter
+}
+
+// throttledUnit notes that a unit was throttled, and whether as the first request of a fresh window. When that happens
+// twice, or once where a part passed before, the next one is made smaller: perhaps it can never pass as a whole. The lock is held.
+func (r *Run) throttledUnit(u *unit, probe bool) {
+	if u.trial {
+		r.sizes.endTrial(true)
+		u.trial = false
+	}
+	n := u.size()
+	if !probe || r.whole(u) || u.looksUp() || r.cfg.ChunkItems <= 1 {
+		return
+	}
+	r.narrow.Store(true)
+	r.window.whole = n
+	if part := r.sizes.passedInstead(n); part > 0 {
+		r.window.times, r.window.most = 0, part
+	} else if r.window.times++; r.window.times >= 2 {
+		r.window.times, r.window.most = 0, max(1, n/2)
 	}
 }
 
@@ -80,29 +161,47 @@ func (r *Run) resend(u *unit) {
 
 // sizeOf is how many items of a unit are sent at once.
 func (r *Run) sizeOf(u *unit) int {
-	if r.whole(u) {
+	if r.whole(u) || u.trial {
 		return u.size()
 	}
-	return min(u.size(), int(r.chunkCap.Load()))
+	return min(u.size(), r.most())
 }
 
-// fit makes a unit that is about to be sent as large as the server was found to take since it was put together, and
-// puts the rest where workers find it first.
-func (r *Run) fit(u *unit) {
-	most := int(r.chunkCap.Load())
-	if u.size() <= most || r.whole(u) {
+// fit makes a unit that is about to be sent as large as may pass by what was learned since it was put together, and puts
+// the rest where workers find it first.
+func (r *Run) fit(u *unit, probe bool) {
+	if r.whole(u) || u.size() <= 1 {
+		return
+	}
+	n := u.size()
+	if l := r.sizes.limits(); !u.trial && l.items > 0 && n > l.items {
+		n = l.items
+		if l.either {
+			n = r.fitting(u, l)
+		}
+	} else if !u.trial && u.fresh != nil && l.bytes > 0 && !l.either {
+		n = r.fitting(u, l)
+	}
+	if probe && r.narrow.Load() {
+		r.mu.Lock()
+		if most := r.window.most; most > 0 {
+			n = min(n, most)
+		}
+		r.mu.Unlock()
+	}
+	if n >= u.size() {
 		return
 	}
 	if r.cfg.Together {
 		r.makeJobs(u, time.Time{})
+		r.park(u)
+		n = min(n, len(u.jobs))
 	}
 	rest := &unit{}
 	if u.fresh != nil {
-		u.fresh, rest.fresh = u.fresh[:most:most], u.fresh[most:]
-		u.full = true
+		u.fresh, rest.fresh = u.fresh[:n:n], u.fresh[n:]
+		u.full, u.bytes = true, 0
 	} else {
-		r.park(u)
-		n := min(most, len(u.jobs))
 		u.jobs, rest.jobs = u.jobs[:n:n], slices.Clone(u.jobs[n:])
 	}
 	u.intended = false
@@ -111,4 +210,16 @@ func (r *Run) fit(u *unit) {
 		r.first(rest)
 		r.mu.Unlock()
 	}
+}
+
+// fitting is how many items of a unit keep to the limits.
+func (r *Run) fitting(u *unit, l limits) int {
+	var m measure
+	for _, item := range u.items() {
+		size, _ := r.sizeOfItem(item)
+		if m.items, m.bytes = m.items+1, m.bytes+size; !l.allow(m) {
+			return m.items - 1
+		}
+	}
+	return m.items
 }

@@ -111,7 +111,7 @@ func (r *Run) feedHeld() bool {
 	}
 	r.fed++
 	switch waiting := r.fed - r.openTo.Load(); {
-	case r.cfg.Linger <= 0 || waiting >= r.chunkCap.Load():
+	case r.cfg.Linger <= 0 || waiting >= int64(r.most()):
 		if r.lingerTimer != nil {
 			r.lingerTimer.Stop()
 		}

@@ -53,7 +53,7 @@ func (r *Run) follow(item int) {
 		r.resend(&unit{jobs: []*job{j}})
 	case taken:
 	case r.cfg.Together: // it goes with those that follow it
-		c := chunk{run: r}
+		c := chunk{run: r, keep: r.sizes.limits(), known: r.cfg.Size != nil}
 		c.add(item)
 		r.takeFollowers(item, &c)
 		u := &unit{}

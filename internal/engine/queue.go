@@ -64,17 +64,18 @@ type unit struct {
 	jobs   []*job
 	fresh  []int
 	at     time.Time // not before
-	probed int       // throttled in a row although each time it was the first request of a fresh window
 	handle string    // what an attempt left for the next one; "" when it left nothing
 
 	intended bool // somebody remembers that it is about to be sent
 
-	bytes int  // of the fresh items
+	bytes int  // of the fresh items; 0 when that is not known
 	full  bool // no more of them go in
 	tries int  // how often it failed as a probe since the gate was shut
 	free  bool // it costs no token of the budget
 	hasty bool // its delay is worth nothing once others have passed
 	held  bool // it waits for others to pass only
+	tight bool // what was learned of sizes kept others out
+	trial bool // it is larger than what is known to pass
 }
 
 // size is how many items the unit has.

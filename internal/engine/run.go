@@ -95,6 +95,8 @@ type Config struct {
 	ChunkItems int                // items in one request; 1 or less means single calls
 	ChunkBytes int                // bound on the sum of Size
 	Size       func(item int) int // nil means that only the number counts
+	Measure    func(item int) int // the same, asked for once a request was too large, where Size is nil; nil: there is none
+	Sizes      *Sizes             // what earlier requests have taught; nil: nothing
 	OmitsTail  bool
 	Linger     time.Duration // of a stream: how long items wait for a chunk to fill up
 
@@ -159,6 +161,7 @@ type Run struct {
 	cancelWait context.CancelFunc
 	turn       chan struct{} // whoever has put something in may stand in the gate's queue
 
+	sizes   *Sizes
 	single  func(ctx context.Context, item int) error // makes a single call
 	maxSpan int                                       // fresh items that a worker takes at once while calls are fast
 
@@ -175,6 +178,8 @@ type Run struct {
 	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
 	extra        atomic.Int32 // len(ready) + len(returned) + len(tried)
 	freed        atomic.Int32 // followers that were not taken
+	narrow       atomic.Bool  // window is set
+	trying       atomic.Bool  // a chunk was made larger than is known to pass
 	stopped      atomic.Bool
 	throttling   atomic.Bool   // something was refused, or failed as a probe, and nothing succeeded since
 	responded    atomic.Bool   // there was a response that was no 403
@@ -201,7 +206,7 @@ type Run struct {
 	timer        *time.Timer
 	batchLeft    int
 	batchTimer   *time.Timer
-	chunkCap     atomic.Int64
+	window       window            // what became of the first requests of fresh windows
 	batchEnd     int64             // fresh items before it may be sent, with BatchDelay or Canary
 	fed          int64             // fresh items so far
 	live         map[string]int    // of a stream: the latest item with the key
@@ -305,7 +310,9 @@ func (e *FatalError) Unwrap() error { return e.Err }
 func New(ctx context.Context, cfg *Config) *Run {
 	r := &Run{cfg: cfg, ctx: ctx, endable: ctx.Done() != nil, turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
-	r.chunkCap.Store(int64(max(1, cfg.ChunkItems)))
+	if r.sizes = cfg.Sizes; r.sizes == nil {
+		r.sizes = &Sizes{}
+	}
 	r.lookTimer = time.AfterFunc(forever, func() {
 		r.looking.Store(false)
 		r.looks.Add(1)
@@ -438,6 +445,9 @@ func (r *Run) Wait() error {
 	_ = r.group.Wait() // workers return no errors: an item's error is a result
 	stop()
 	unwatch()
+	if r.trying.Swap(false) {
+		r.sizes.endTrial(false) // it may not have been sent
+	}
 	r.mu.Lock()
 	r.stopped.Store(true)
 	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer, r.lookTimer} {

@@ -145,6 +145,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	re.attempt = a
 	if r.allWell(u, re) {
+		r.noteTaken(u, re)
 		r.settleFresh(u, re)
 		return
 	}
@@ -161,8 +162,11 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	case re.lookedUp:
 		r.settleLookUp(u, a, re)
 	case re.err != nil:
-		r.settleRequest(u, r.judge(a, re.err), re)
+		by := r.judge(a, re.err)
+		r.endTrialOf(u, by.Class == TooLarge || by.Class == Throttled)
+		r.settleRequest(u, by, re)
 	case re.answers == nil:
+		r.noteTaken(u, re)
 		r.report(re, gate.Signal{Answered: 1})
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
@@ -241,7 +245,6 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.throttle(u, by, re, probe, s.Throttled)
 		return
 	}
-	u.probed = 0
 	for _, j := range u.jobs {
 		r.note(j, by, re.err)
 	}
@@ -263,9 +266,8 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 		r.refused(u, by)
 		return
 	case n > 1 && by.Class == TooLarge:
-		r.learnCap(by.MaxItems, n)
 		r.uncharge(u)
-		r.split(u)
+		r.tooLarge(u, by.MaxItems)
 		return
 	}
 	r.settleEach(u, by)
@@ -395,13 +397,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 		r.delayOwn(u, re.at, by.After)
 		return
 	}
-	if probe {
-		u.probed++
-	}
-	if u.probed >= 2 && len(u.jobs) > 1 && !r.whole(u) {
-		r.chunkCap.Store(max(1, min(r.chunkCap.Load(), int64(len(u.jobs)/2))))
-		u.probed = 0
-	}
+	r.throttledUnit(u, probe)
 	if first {
 		r.refusals++
 	}
@@ -409,7 +405,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	if probe && !r.cfg.InOrder && (len(u.jobs) == 1 || r.whole(u)) {
 		r.tryAnother(u)
 	} else {
-		r.first(u) // and in parts, if it is larger than the cap by now
+		r.first(u) // and in parts, if it is larger than what may pass by now
 	}
 }
 

@@ -195,7 +195,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 	}
 }
 
-func TestLearnCapAndSplit(t *testing.T) {
+func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		allowed, named, refused int
@@ -217,8 +217,7 @@ func TestLearnCapAndSplit(t *testing.T) {
 		for i := range test.refused {
 			u.jobs = append(u.jobs, &job{item: i})
 		}
-		r.learnCap(test.named, test.refused)
-		r.split(u)
+		r.tooLarge(u, test.named)
 		var parts []int
 		next := 0
 		for _, u := range r.ready {
@@ -230,8 +229,8 @@ func TestLearnCapAndSplit(t *testing.T) {
 				next++
 			}
 		}
-		if diff := cmp.Diff(test.parts, parts); diff != "" || r.chunkCap.Load() != int64(test.want) {
-			t.Errorf("%+v: %d allowed now; parts (-want +got):\n%s", test, r.chunkCap.Load(), diff)
+		if diff := cmp.Diff(test.parts, parts); diff != "" || r.most() != test.want {
+			t.Errorf("%+v: %d allowed now; parts (-want +got):\n%s", test, r.most(), diff)
 		}
 	}
 }

@@ -492,7 +492,7 @@ func (w *worker) send(u *unit) {
 		r.gatherLookUps(u)
 	} else {
 		r.fillUp(u)
-		r.fit(u)
+		r.fit(u, w.permit.Probe())
 	}
 	items, number, lookUp, sent := u.items(), uint32(1), false, false
 	if u.fresh == nil {

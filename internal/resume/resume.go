@@ -59,6 +59,7 @@ type Resumption struct {
 	Table       *engine.Table
 	Key         func(item int) string
 	Fingerprint func(item int) string // nil: nobody looks
+	Validate    func(item int) error  // nil: nobody looks; of an item without a key, whose only look it is
 	ID          func(item int) string // of the result of an item that has ended
 	KeyFor      func(items []int) string
 	Traits      func(item int) engine.Traits
@@ -96,7 +97,13 @@ func failed(err error) error {
 func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool, _ error) {
 	key := r.Key(item)
 	if key == "" {
-		r.Table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: errNoKey, Kind: engine.Validation})
+		err := errNoKey
+		if r.Validate != nil {
+			if broken := r.ask("Validate", func() { err = errors.Join(errNoKey, r.Validate(item)) }); broken != nil {
+				err = errors.Join(errNoKey, broken)
+			}
+		}
+		r.Table.Put(item, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation})
 		return entry, false, nil
 	}
 	entry, err := r.Journal.Find(key)

@@ -36,7 +36,10 @@ func (l *Listeners) TellEach(items []int) {
 }
 
 // Lost notes that one of the functions did not return.
-func (l *Listeners) Lost(value any, stack []byte) { l.broken <- l.lost(value, stack) }
+func (l *Listeners) Lost(value any, stack []byte) { l.Fail(l.lost(value, stack)) }
+
+// Fail is [Listeners.Lost] for an error that is made already.
+func (l *Listeners) Fail(err error) { l.broken <- err }
 
 // Broken yields the error of one that did not return.
 func (l *Listeners) Broken() <-chan error { return l.broken }

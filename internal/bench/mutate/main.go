@@ -1,12 +1,13 @@
 // Command mutate asks the tests what they notice. It makes small changes of the source, such as < for <= or a statement
-// left out, one at a time, and runs the tests of every package that depends on the changed one, until one of them fails.
+// left out, one at a time, and runs the tests of the packages that depend on the changed one, until one of them fails.
 // A change that no test notices survives: it is equivalent, or costs speed only, or there is a test to write.
 //
 //	go run ./internal/bench/mutate [flags]
 //
 //	-n number      how many changes (default 60)
 //	-seed number   which ones (default 1)
-//	-only list     packages as the go command takes them, with commas (default the core and the adapters)
+//	-only list     packages to change, as the go command takes them, with commas (default the core and the adapters)
+//	-tests list    packages whose tests may notice it (default those of the root's module, and the property tests)
 //	-least number  the exit status is 1 when fewer are noticed
 //	-list          print the changes, and test none
 //
@@ -30,14 +31,19 @@ import (
 	"time"
 )
 
-// targets are the packages that are changed unless -only says otherwise.
-const targets = "./internal/engine,./internal/gate,./internal/resume,./journal,./plan,./adapters/..."
+const (
+	// targets are the packages that are changed unless -only says otherwise.
+	targets = "./internal/engine,./internal/gate,./internal/resume,./journal,./plan,./adapters/..."
+	// witnesses are those whose tests may notice, unless -tests says otherwise.
+	witnesses = "./...,./internal/proptest"
+)
 
 // settings are the parsed flags.
 type settings struct {
 	n, least int
 	seed     uint64
 	only     string
+	tests    string
 	list     bool
 }
 
@@ -68,6 +74,7 @@ func parse(args []string, stderr io.Writer) (set settings, err error) {
 	flags.IntVar(&set.n, "n", 60, "how many changes")
 	flags.Uint64Var(&set.seed, "seed", 1, "which ones")
 	flags.StringVar(&set.only, "only", targets, "packages to change, with commas")
+	flags.StringVar(&set.tests, "tests", witnesses, "packages whose tests may notice, with commas")
 	flags.IntVar(&set.least, "least", 0, "fail when fewer are noticed")
 	flags.BoolVar(&set.list, "list", false, "print the changes, and test none")
 	if err := flags.Parse(args); err != nil {
@@ -94,7 +101,7 @@ func run(ctx context.Context, folder string, set settings, out io.Writer) (notic
 	r := rand.New(rand.NewPCG(set.seed, 0))
 	r.Shuffle(len(mutants), func(i, j int) { mutants[i], mutants[j] = mutants[j], mutants[i] })
 	fmt.Fprintf(out, "%d possible changes, %d of them drawn with the seed %d\n", len(mutants), min(set.n, len(mutants)), set.seed)
-	s, err := newSuite(ctx, folder)
+	s, err := newSuite(ctx, folder, strings.Split(set.tests, ","))
 	if err != nil {
 		return 0, err
 	}

@@ -128,7 +128,7 @@ func TestRun(t *testing.T) {
 	t.Setenv("GOFLAGS", "")
 	folder := module(t)
 	var out bytes.Buffer
-	noticed, err := run(t.Context(), folder, settings{n: 100, seed: 1, only: "./one"}, &out)
+	noticed, err := run(t.Context(), folder, settings{n: 100, seed: 1, only: "./one", tests: "./..."}, &out)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
@@ -151,7 +151,7 @@ func TestRun(t *testing.T) {
 	// The same seed draws the same.
 	list := func(seed uint64) string {
 		var out bytes.Buffer
-		if _, err := run(t.Context(), folder, settings{n: 3, seed: seed, only: "./one", list: true}, &out); err != nil {
+		if _, err := run(t.Context(), folder, settings{n: 3, seed: seed, only: "./one", tests: "./...", list: true}, &out); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -164,10 +164,10 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "two", "more_test.go"), []byte("package two\n\nimport \"testing\"\n\nfunc TestMore(t *testing.T) { t.Error(\"no\") }\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t.Context(), folder, settings{n: 100, seed: 1, only: "./one"}, io.Discard); err == nil || err.Error() != "example.com/m/two fails without a change: TestMore" {
+	if _, err := run(t.Context(), folder, settings{n: 100, seed: 1, only: "./one", tests: "./..."}, io.Discard); err == nil || err.Error() != "example.com/m/two fails without a change: TestMore" {
 		t.Errorf("error %v", err)
 	}
-	if _, err := run(t.Context(), folder, settings{n: 1, seed: 1, only: "./two"}, io.Discard); err == nil {
+	if _, err := run(t.Context(), folder, settings{n: 1, seed: 1, only: "./two", tests: "./..."}, io.Discard); err == nil {
 		t.Error("no error where there is nothing to change")
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	// patience is how much longer than without a change tests may take.
-	patience = 10
+	patience = 5
 	// atLeast is how long all tests may take.
 	atLeast = 20 * time.Second
 	// memory is how much a test may use, in kilobytes: a loop that has lost its end should not take it all.
@@ -34,7 +34,7 @@ type tests struct {
 	took time.Duration   // without a change; 0 when that was not measured yet
 }
 
-// suite is all tests of the workspace, or of a module without one.
+// suite is the tests that may notice a change.
 type suite struct {
 	folder string
 	temp   string
@@ -43,8 +43,8 @@ type suite struct {
 	env    []string
 }
 
-// newSuite lists the tests.
-func newSuite(ctx context.Context, folder string) (*suite, error) {
+// newSuite lists the tests of the packages that match.
+func newSuite(ctx context.Context, folder string, patterns []string) (*suite, error) {
 	temp, err := os.MkdirTemp("", "mutate")
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func newSuite(ctx context.Context, folder string) (*suite, error) {
 		return nil, errors.Join(fmt.Errorf("go list -m: %w", err), s.close())
 	}
 	s.module, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-	list := s.command(ctx, os.Environ(), "list", "-test", "-json=ImportPath,Dir,Deps", "work")
+	list := s.command(ctx, os.Environ(), append([]string{"list", "-test", "-json=ImportPath,Dir,Deps"}, patterns...)...)
 	list.Stderr = os.Stderr
 	if out, err = list.Output(); err != nil {
 		return nil, errors.Join(fmt.Errorf("go list: %w", err), s.close())
