@@ -45,6 +45,12 @@ type readmeRow struct {
 	says, class, create, repeatable, chunk, run string
 }
 
+// readmeVerb is an operation, and what the README says of its items.
+type readmeVerb struct {
+	hostVerb
+	want string
+}
+
 // readmeTable reads the table.
 func readmeTable(t *testing.T) (rows []readmeRow) {
 	t.Helper()
@@ -82,6 +88,9 @@ func (r readmeRow) failures() (fails []hostFailure) {
 		fail := answered(code)
 		if strings.Contains(r.says, "with `Retry-After`") {
 			fail = fail.after(2 * time.Second)
+		}
+		if strings.Contains(r.says, "with or without `Retry-After`") {
+			fails = append(fails, fail.after(2*time.Second))
 		}
 		fails = append(fails, fail)
 	}
@@ -124,7 +133,7 @@ func (r readmeRow) fail(t *testing.T, v hostVerb, m runMode, f hostFailure, item
 	return end
 }
 
-// said says in the words of the README what is made of a failure that is seen once, and of one that stays.
+// saidOf says in the words of the README what is made of a failure that is seen once, and of one that stays.
 func saidOf(once, forever string) string {
 	if once == forever {
 		return once
@@ -203,14 +212,16 @@ func TestReadmeTellsWhatFollowsFromAResponse(t *testing.T) {
 			if len(fails) == 0 {
 				t.Fatalf("the test does not know what the server says in %q", r.says)
 			}
-			repeatable, read := r.repeatable, gets
-			if before, of, ok := strings.Cut(r.repeatable, " (a read: "); ok {
-				repeatable = before
-				r.repeatable = strings.TrimSuffix(before, before[strings.LastIndex(before, " ")+1:]) + strings.TrimSuffix(of, ")")
+			written, read := r.repeatable, r.repeatable
+			if writes, ofRead, ok := strings.Cut(r.repeatable, " (a read: "); ok {
+				written, read = writes, writes[:strings.LastIndex(writes, " ")+1]+strings.TrimSuffix(ofRead, ")")
 			}
-			others := upserts
-			if strings.Contains(r.says, "to a delete") {
-				others, read = deletes, deletes
+			chunks, verbs := upserts, []readmeVerb{{creates, r.create}, {upserts, written}, {updatesOf, written}, {gets, read}}
+			switch {
+			case strings.Contains(r.says, "to a delete"):
+				chunks, verbs = deletes, []readmeVerb{{deletes, written}}
+			case !strings.Contains(r.says, "404"):
+				verbs = append(verbs, readmeVerb{deletes, written})
 			}
 			chunk, late, differs := strings.Cut(r.chunk, "; after a success ")
 			if !differs {
@@ -218,19 +229,13 @@ func TestReadmeTellsWhatFollowsFromAResponse(t *testing.T) {
 			}
 			for _, f := range fails {
 				check(f, "class", windrow.Classify(f.err).Class.String(), r.class)
-				for _, v := range []struct {
-					hostVerb
-					want string
-				}{{creates, r.create}, {others, repeatable}, {read, r.repeatable}} {
-					if v.want == "–" {
-						continue
-					}
+				for _, v := range verbs {
 					once, forever := r.fail(t, v.hostVerb, byRun, f, 0, false), r.fail(t, v.hostVerb, byRun, f, 0, true)
 					check(f, v.name, itemSaid(once, forever), v.want)
 					check(f, "run of "+v.name, runSaid(once, forever), r.run)
 				}
-				check(f, "chunk", chunkSaid(r.fail(t, creates, byBatches, f, 0, false), r.fail(t, others, byBatches, f, 0, false)), chunk)
-				check(f, "late chunk", chunkSaid(r.fail(t, creates, byBatches, f, 290, false), r.fail(t, others, byBatches, f, 290, false)), late)
+				check(f, "chunk", chunkSaid(r.fail(t, creates, byBatches, f, 0, false), r.fail(t, chunks, byBatches, f, 0, false)), chunk)
+				check(f, "late chunk", chunkSaid(r.fail(t, creates, byBatches, f, 290, false), r.fail(t, chunks, byBatches, f, 290, false)), late)
 			}
 		})
 	}
