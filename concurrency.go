@@ -81,7 +81,7 @@ const (
 	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
 	// KeepAllInOrder by their id.
 	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeysError] before anything is sent.
 	RejectDuplicates
 	// KeepFirst sends the first item with a key; the others end as Skipped.
 	KeepFirst
@@ -90,9 +90,12 @@ const (
 	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once: what
 	// comes of the first one goes for the others.
 	KeepAllInOrder
+	// FailDuplicates sends none of the items that share a key: each ends as Failed, with a [*DuplicateKeyError] that names
+	// it and the first other one. The other items are sent. A [BatchProcessor.Rerun] sends one that shares its key no more.
+	FailDuplicates
 )
 
-var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder")
+var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder", "FailDuplicates")
 
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
@@ -100,22 +103,9 @@ func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 // Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
 // [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
 func Duplicates(policy DuplicatePolicy) Option {
-	return option("Duplicates", policy <= KeepAllInOrder, policy, "must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder", func(o *options) { o.duplicates = policy })
+	return option("Duplicates", policy <= FailDuplicates, policy,
+		"must be RejectDuplicates, KeepFirst, KeepLast, KeepAllInOrder or FailDuplicates", func(o *options) { o.duplicates = policy })
 }
-
-// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
-type DuplicateKeyError struct {
-	Key           string // the key that both have
-	First, Second int    // the indexes of the two items
-}
-
-// Error implements error.
-func (e *DuplicateKeyError) Error() string {
-	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
-}
-
-// Unwrap makes the error match [ErrDuplicateKey].
-func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
 
 // OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
 // is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that

@@ -78,7 +78,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 			"windrow: MaxFailureRate (NaN, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
 		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(0.5, -1)}, windrow.Capabilities{},
 			"windrow: MaxFailureRate (0.5, -1) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
-		{"Duplicates", []windrow.Option{windrow.Duplicates(99)}, windrow.Capabilities{}, "windrow: Duplicates (policy 99) must be RejectDuplicates, KeepFirst, KeepLast or KeepAllInOrder"},
+		{"Duplicates", []windrow.Option{windrow.Duplicates(99)}, windrow.Capabilities{}, "windrow: Duplicates (policy 99) must be RejectDuplicates, KeepFirst, KeepLast, KeepAllInOrder or FailDuplicates"},
 		{"OnProgress", []windrow.Option{windrow.OnProgress(nil)}, windrow.Capabilities{}, "windrow: OnProgress (nil) must be a function"},
 		{"WithLimiter", []windrow.Option{windrow.WithLimiter(nil)}, windrow.Capabilities{}, "windrow: WithLimiter (nil) must be a limiter"},
 		{"WithLogger", []windrow.Option{windrow.WithLogger(nil)}, windrow.Capabilities{}, "windrow: WithLogger (nil) must be a logger"},

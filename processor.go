@@ -672,7 +672,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		hooks.Size = func(i int) int { return size(res.inputs[i]) }
 	}
 	plan, err := schedule.Prepare(ctx, res.Len(), past.Pending, past.Doubtful, map[DuplicatePolicy]schedule.Policy{
-		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder,
+		KeepFirst: schedule.First, KeepLast: schedule.Last, KeepAllInOrder: schedule.InOrder, FailDuplicates: schedule.Fail,
 	}[policy], p.opts.preserveOrder || p.opts.atomic, hooks)
 	if ctx.Err() != nil {
 		err = gate.Ended(ctx)
@@ -687,14 +687,15 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 		return nil, plan.Panic
 	}
 	if plan.Rejected {
-		first, second := plan.Twice[0], plan.Twice[1]
-		return nil, &DuplicateKeyError{Key: res.keys[first], First: first, Second: second}
+		return nil, duplicateKeys(res.keys, plan)
 	}
 	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
 		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
 			return nil, &DuplicateKeyError{Key: plan.Keys[second], First: first, Second: second}
 		}
 	}
+	res.failDuplicates(plan.Clashes)
+	plan.Invalid = append(plan.Invalid, plan.Clashes...)
 	for _, i := range plan.Losers {
 		res.table.Slots[i] = engine.Slot{State: engine.Skipped, Reason: engine.Duplicate}
 	}

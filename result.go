@@ -437,6 +437,9 @@ func (e *BulkError) Error() string {
 	default:
 		parts = append(parts, "the run was stopped: "+plain(e.Cause))
 	}
+	if twice, ok := errors.AsType[*DuplicateKeysError](e.Cause); ok && twice.list() != "" {
+		parts = append(parts, twice.list())
+	}
 	for _, c := range []struct {
 		n    int
 		what string

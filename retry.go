@@ -622,8 +622,9 @@ type JournalEntry struct {
 // a result is named by [BatchProcessor.ResultID].
 //
 // A key stands for one item with one content: an item whose key is done is Skipped. Of two items with one key a run is
-// refused, also with [KeepAllInOrder]; with [KeepFirst] and [KeepLast] one of them is sent and the other Skipped. In a
-// stream the later one ends as Failed while the first is in the window, and is Skipped when that one is done. A second change of a record needs a key of its own; with a Fingerprint it is
+// refused, also with [KeepAllInOrder]; with [KeepFirst] and [KeepLast] one of them is sent and the other Skipped, and with
+// [FailDuplicates] both are Failed. In a stream the later one ends as Failed while the first is in the window, and is
+// Skipped when that one is done. A second change of a record needs a key of its own; with a Fingerprint it is
 // refused, not Skipped, when it has the old one.
 //
 // Before an item leaves that must not be sent twice, the journal has it on disk. Before one leaves that makes a record and

@@ -149,7 +149,7 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			cause = errors.Join(cause, &OptionError{Option: "Stream", Value: "nil", Problem: "needs a source"})
 		case s.p.opts.atomic:
 			cause = errors.Join(cause, &OptionError{Option: "Atomic", Problem: "needs the whole input: use Run"})
-		case s.p.opts.duplicates == RejectDuplicates || s.p.opts.duplicates == KeepFirst || s.p.opts.duplicates == KeepLast:
+		case s.p.opts.duplicates == RejectDuplicates || s.p.opts.duplicates == KeepFirst || s.p.opts.duplicates == KeepLast || s.p.opts.duplicates == FailDuplicates:
 			cause = errors.Join(cause, &OptionError{Option: "Duplicates", Value: s.p.opts.duplicates, Problem: "needs the whole input: use Run, or KeepAllInOrder"})
 		}
 		if cause != nil {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/windrow-go/windrow/internal/parallel"
@@ -34,6 +35,8 @@ func (e *HookError) Unwrap() error { return e.Err }
 type Plan struct {
 	Schedule
 	Keys    []string // nil without Key
+	Groups  []Group  // of a schedule that is Rejected: the first keys that several items have
+	Shared  int      // and how many such keys there are
 	Sizes   []int    // nil without Size
 	Invalid []int    // items that Validate refused, in order
 	Panic   error    // the first panic of Validate
@@ -65,15 +68,16 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 			return nil, err
 		}
 	}
-	var replaced []int
+	var replaced, clashes []int
 	if h.Recall != nil {
 		// Before anything is looked up by its key, an item must be the only one that has it.
 		first := Make(n, pending, doubtful, plan.Keys, policy, serial)
 		if plan.Schedule = first; first.Rejected {
+			plan.Groups, plan.Shared = shared(plan.Keys, pending)
 			return plan, nil
 		}
-		replaced = first.Losers
-		pending = without(n, pending, replaced)
+		replaced, clashes = first.Losers, first.Clashes
+		pending = without(n, pending, slices.Concat(replaced, clashes))
 		var err error
 		if pending, doubtful, err = h.Recall(plan.Keys, pending, doubtful); err != nil {
 			return nil, err
@@ -90,8 +94,11 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 	if h.Recall != nil && policy != InOrder {
 		keys = nil // no two of those that are left have the same one
 	}
-	plan.Schedule = Make(n, pending, doubtful, keys, policy, serial)
-	plan.Losers = append(plan.Losers, replaced...)
+	if plan.Schedule = Make(n, pending, doubtful, keys, policy, serial); plan.Rejected {
+		plan.Groups, plan.Shared = shared(keys, pending)
+	}
+	plan.Losers, plan.Clashes = append(plan.Losers, replaced...), append(plan.Clashes, clashes...)
+	slices.Sort(plan.Clashes)
 	if h.Size != nil && !plan.Rejected {
 		plan.Sizes = make([]int, n)
 		if err := forEach(ctx, n, "Size", h, func(i int) { plan.Sizes[i] = max(0, h.Size(i)) }); err != nil {

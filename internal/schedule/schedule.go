@@ -12,6 +12,7 @@ const (
 	First
 	Last
 	InOrder
+	Fail // none of them
 )
 
 // Schedule is what a run sends.
@@ -22,6 +23,7 @@ type Schedule struct {
 	Follower map[int]int // item to the next one with its key
 	Twin     map[int]int // item to the next one that is not sent, since what comes of the item goes for it, too
 	Losers   []int       // items that another one with their key replaces
+	Clashes  []int       // with Fail: items that share their key with another, in order
 	Twice    [2]int      // with Reject: the first two items with one key
 	Rejected bool        // Twice holds such a pair
 }
@@ -56,7 +58,7 @@ func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial 
 			s.Order = append(s.Order, i)
 		}
 	}
-	s.Todo -= len(s.Losers)
+	s.Todo -= len(s.Losers) + len(s.Clashes)
 	return s
 }
 
@@ -87,13 +89,9 @@ func (s *Schedule) Share(n int, same func(a, b int) bool) {
 // duplicates applies the policy to the items with equal keys.
 func (s *Schedule) duplicates(keys []string, is func(int) bool, policy Policy, serial bool, skip map[int]bool) {
 	latest := make(map[string]int, min(len(keys), inPart))
-	suspect := func(int) bool { return true }
-	if len(keys) > inPart {
-		hashes, repeated := suspects(keys)
-		if len(repeated) == 0 {
-			return
-		}
-		suspect = func(i int) bool { return repeated[hashes[i]] }
+	suspect := suspicious(keys)
+	if suspect == nil {
+		return
 	}
 	for i, key := range keys {
 		if key == "" || !is(i) || !suspect(i) {
@@ -113,6 +111,12 @@ func (s *Schedule) duplicates(keys []string, is func(int) bool, policy Policy, s
 			latest[key] = before
 		case Last:
 			s.lose(before, skip)
+		case Fail:
+			if !skip[before] {
+				s.Clashes = append(s.Clashes, before)
+			}
+			s.Clashes = append(s.Clashes, i)
+			skip[before], skip[i] = true, true
 		case InOrder:
 			if s.Follower == nil {
 				s.Follower = map[int]int{}

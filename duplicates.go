@@ -1,0 +1,102 @@
+package windrow
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/schedule"
+)
+
+// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
+type DuplicateKeyError struct {
+	Key           string // the key that both have
+	First, Second int    // the indexes of the two items
+}
+
+// Error implements error.
+func (e *DuplicateKeyError) Error() string {
+	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
+}
+
+// Unwrap makes the error match [ErrDuplicateKey].
+func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
+
+// DuplicateKeysError is the Cause of a run that is refused because items have the same key. It names all such keys, up to
+// a bound, and matches [ErrDuplicateKey]; [errors.AsType] finds the [*DuplicateKeyError] of the first two items in it. The
+// text of the run's [*BulkError] lists the first ten keys.
+type DuplicateKeysError struct {
+	// Keys are the first 100 keys that several items have, in the order in which the second item of each comes.
+	Keys []DuplicateKey
+	// Total is how many such keys there are.
+	Total int
+}
+
+// DuplicateKey is a key that several items have.
+type DuplicateKey struct {
+	Key     string // of the items
+	Indexes []int  // of the first 10 items with the key, in the order of the input
+	Items   int    // how many items have it
+}
+
+// Error implements error. It names the first two items with one key.
+func (e *DuplicateKeysError) Error() string { return e.Unwrap().Error() }
+
+// Unwrap returns the [*DuplicateKeyError] of the first two items, or [ErrDuplicateKey] when Keys is empty.
+func (e *DuplicateKeysError) Unwrap() error {
+	if len(e.Keys) == 0 || len(e.Keys[0].Indexes) < 2 {
+		return ErrDuplicateKey
+	}
+	first := e.Keys[0]
+	return &DuplicateKeyError{Key: first.Key, First: first.Indexes[0], Second: first.Indexes[1]}
+}
+
+// listedKeys is how many keys a text lists.
+const listedKeys = 10
+
+// list names the keys in a short text, "" when the text of the error says it all.
+func (e *DuplicateKeysError) list() string {
+	if e.Total < 2 && (len(e.Keys) == 0 || e.Keys[0].Items <= 2) {
+		return ""
+	}
+	var keys []string
+	for _, key := range e.Keys[:min(len(e.Keys), listedKeys)] {
+		items := strings.Trim(strings.ReplaceAll(fmt.Sprint(key.Indexes), " ", ", "), "[]")
+		if left := key.Items - len(key.Indexes); left > 0 {
+			items += fmt.Sprintf(" and %d more", left)
+		}
+		keys = append(keys, fmt.Sprintf("%q (items %s)", key.Key, items))
+	}
+	text := "keys that several items have: " + strings.Join(keys, ", ")
+	if left := e.Total - len(keys); left > 0 {
+		text += fmt.Sprintf(" and %d more", left)
+	}
+	return text
+}
+
+// duplicateKeys returns the error of a plan that is refused.
+func duplicateKeys(keys []string, plan *schedule.Plan) error {
+	e := &DuplicateKeysError{Total: plan.Shared}
+	for _, group := range plan.Groups {
+		e.Keys = append(e.Keys, DuplicateKey{Key: keys[group.Items[0]], Indexes: group.Items, Items: group.Count})
+	}
+	return e
+}
+
+// failDuplicates makes items that share keys, in order, end as Failed. A Rerun sends one when the others were corrected.
+func (r *BulkResult[In, Out]) failDuplicates(items []int) {
+	pairs := map[string][2]int{} // the first two items with each key
+	for _, i := range items {
+		switch pair, known := pairs[r.keys[i]]; {
+		case !known:
+			pairs[r.keys[i]] = [2]int{i, -1}
+		case pair[1] < 0:
+			pairs[r.keys[i]] = [2]int{pair[0], i}
+		}
+	}
+	for _, i := range items {
+		pair := pairs[r.keys[i]]
+		err := &DuplicateKeyError{Key: r.keys[i], First: pair[0], Second: max(i, pair[1])} // itself and the first, or the first two
+		r.table.Put(i, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation, Resend: true})
+	}
+}
