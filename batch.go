@@ -93,6 +93,12 @@ type Reconciler[In, Out any] interface {
 	Reconcile(ctx context.Context, in In) (out Out, applied bool, err error)
 }
 
+// BatchReconciler is a [Reconciler] of several items with one request. It returns one outcome for each, in their order:
+// one whose error matches [ErrNotFound] was not applied, and of one with another error nobody knows.
+type BatchReconciler[In, Out any] interface {
+	ReconcileBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
+}
+
 // Executor carries out operations of several kinds with one request, and returns one outcome for each, in their order.
 // [Resources] is one over clients that take one record at a time.
 type Executor interface {

@@ -831,6 +831,42 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	return cfg
 }
 
+// mayLook reports whether there is a way to look up whether an item was applied.
+func (p *BatchProcessor[In, Out]) mayLook() bool {
+	return p.Reconcile != nil || p.ReconcileBatch != nil
+}
+
+// lookUps tells the engine how to look up whether items were applied.
+func (p *BatchProcessor[In, Out]) lookUps(cfg *engine.Config, res *BulkResult[In, Out]) {
+	cfg.SettlingTime = p.opts.settling
+	if p.ReconcileBatch != nil {
+		cfg.LookItems = max(1, cmp.Or(p.Capabilities.MaxReads, p.Capabilities.MaxItems, defaultMaxItems))
+		cfg.ReconcileBatch = func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+			out, err := p.ReconcileBatch(ctx, res.inputsOf(items))
+			if err != nil || len(out) != len(items) {
+				return len(out), err
+			}
+			for k, o := range out {
+				if o.Err == nil {
+					res.values[items[k]&res.mask] = o.Value
+				} else {
+					answers.Set(k, engine.Answer{Err: o.Err})
+				}
+			}
+			return len(out), nil
+		}
+	}
+	if p.Reconcile != nil {
+		cfg.Reconcile = func(ctx context.Context, i int) (bool, error) {
+			out, applied, err := p.Reconcile(ctx, res.inputs[i&res.mask])
+			if err == nil && applied {
+				res.values[i&res.mask] = out
+			}
+			return applied, err
+		}
+	}
+}
+
 // tryCall returns the engine's form of a server's dry run.
 func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
 	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {

@@ -369,6 +369,17 @@ func AttemptTimeout(d time.Duration) Option {
 	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
 }
 
+const defaultSettlingTime = 2 * time.Second
+
+// SettlingTime is how long after a lost answer a look-up that finds nothing proves nothing, since a write may arrive late
+// and what is searched may lag behind. An item is looked up at once, and when it is not found again after that time, counted
+// from the end of its attempt, or from the start of the run for one that an earlier run has sent. Only then is it sent again,
+// or has failed. What the server applies later than that may be doubled. Defaults to 2 seconds; 0 believes the first
+// look-up.
+func SettlingTime(d time.Duration) Option {
+	return option("SettlingTime", d >= 0, d, "must not be negative", func(o *options) { o.settling = d })
+}
+
 // StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and
 // count; the rest ends as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
 // Without it an error never stops the others.

@@ -8,7 +8,8 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// lookTogether is how long a look-up waits for others, where many go in one request.
+// lookTogether is how long a look-up waits for others that may go in one request, and for the server to have done what it
+// was asked.
 const lookTogether = 5 * time.Millisecond
 
 // looksUp reports whether the unit asks whether its items were applied.
@@ -31,11 +32,7 @@ func (r *Run) look(j *job) {
 			r.lost(j, f.Failure())
 		}
 	}
-	delay := j.last.After
-	if r.cfg.ReconcileBatch != nil {
-		delay = max(delay, lookTogether)
-	}
-	r.delay(&unit{jobs: []*job{j}}, delay, j.last)
+	r.delay(&unit{jobs: []*job{j}}, max(j.last.After, lookTogether), j.last)
 }
 
 // gatherLookUps puts the look-ups that may go now into one request, as many as it holds.
