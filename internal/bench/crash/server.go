@@ -28,6 +28,7 @@ type server struct {
 	made    map[int]int // by item
 	known   map[string]bool
 	count   int
+	taken   int           // requests whose records are late
 	changed chan struct{} // closed and renewed with each record
 }
 
@@ -61,6 +62,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) // on the way
 		key := r.Header.Get("Idempotency-Key")
 		if s.late > 0 {
+			s.take()
 			time.AfterFunc(s.late, func() { s.make(item, key) })
 		} else if !s.make(item, key) {
 			w.WriteHeader(http.StatusConflict)
@@ -92,6 +94,15 @@ func (s *server) make(item int, key string) bool {
 	return true
 }
 
+// take notes a request whose record will be there later.
+func (s *server) take() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken++
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
 // applied returns how many records were made of an item.
 func (s *server) applied(item int) int {
 	s.mu.Lock()
@@ -105,11 +116,11 @@ func (s *server) requests() int {
 	return s.count
 }
 
-// records returns how many items are there, and what is closed when there is another.
+// records returns how many items are there, or will be, and what is closed when there is another.
 func (s *server) records() (int, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.made), s.changed
+	return max(len(s.made), s.taken), s.changed
 }
 
 // live runs the import until it ends or is killed. It kills itself at its point; at a random time it is killed from here.
