@@ -99,6 +99,37 @@ func TestF61OneItemWaits(t *testing.T) {
 	}
 }
 
+// F61: the outage begins when the last items of a run are on their way: these wait, too.
+func TestF61OutageAtTheEnd(t *testing.T) {
+	t.Parallel()
+	const items, until = 200, 15 * time.Second
+	for _, v := range allVerbs {
+		for _, m := range []runMode{byRun, byStream, inOrder, byBatches, byStreamB} {
+			for _, f := range []hostFailure{refusedDial} {
+				for _, left := range []int{1, 2, 5, 20} {
+					t.Run(fmt.Sprintf("%s/%s/%s/%d", v.name, m.name, f.says, left), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							h := newHost(t, func(c hostCall) *hostFailure {
+								if slices.Max(c.items) >= items-left && c.at < until {
+									return &f
+								}
+								return nil
+							})
+							s := v.on(h, m).run(t.Context(), items)
+							if s.count(windrow.Succeeded) != items || s.cause != nil {
+								t.Errorf("%+v, stopped by %v", s.stats, s.cause)
+							}
+							if took := time.Since(h.began); took > until+12*time.Second {
+								t.Errorf("took %v", took)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
 // F61: the refused calls are no failures: neither a canary nor a threshold counts them.
 func TestF61ThresholdsDoNotCountTheOutage(t *testing.T) {
 	t.Parallel()
@@ -107,6 +138,7 @@ func TestF61ThresholdsDoNotCountTheOutage(t *testing.T) {
 		opt  windrow.Option
 	}{
 		{"StopOnError", windrow.StopOnError()},
+		{"Canary", windrow.Canary(2)},
 		{"MaxFailures", windrow.MaxFailures(1)},
 		{"MaxFailureRate", windrow.MaxFailureRate(0.01, 5)},
 	} {
@@ -114,7 +146,7 @@ func TestF61ThresholdsDoNotCountTheOutage(t *testing.T) {
 			verb hostVerb
 			fail hostFailure
 		}{{creates, refusedDial}, {functionCalls, refusedDial}, {upserts, refusedDial}, {upserts, answered(502)}, {deletes, answered(503)}, {gets, answered(504)}, {keyedCreates, answered(502)}} {
-			for _, m := range []runMode{byRun, byStream} {
+			for _, m := range []runMode{byRun, byStream, byBatches} {
 				for _, begins := range []time.Duration{0, 400 * time.Millisecond} {
 					t.Run(fmt.Sprintf("%s/%s/%s/%s from %v", opt.name, test.verb.name, m.name, test.fail.says, begins), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
@@ -195,6 +227,32 @@ func (h *host) firstCallOf(item int) time.Duration {
 		}
 	}
 	return -1
+}
+
+// F61: one of two hosts is down: its items go when it is back, uncharged.
+func TestF61OneOfTwoHosts(t *testing.T) {
+	t.Parallel()
+	const items, lasts = 600, 10 * time.Second
+	for _, v := range []hostVerb{creates, upserts, gets} {
+		floor := v.floor(t, items, byRun)
+		synctest.Test(t, func(t *testing.T) {
+			other := refusedDial
+			other.err = &url.Error{Op: "Post", URL: "http://other.example/items", Err: errors.Unwrap(refusedDial.err)}
+			h := newHost(t, func(c hostCall) *hostFailure {
+				if c.item()%2 == 1 && c.at < lasts {
+					return &other
+				}
+				return nil
+			})
+			s := v.on(h, byRun).run(t.Context(), items)
+			if s.count(windrow.Succeeded) != items || s.chargedMore(1) > 0 {
+				t.Errorf("%s: %+v, %d charged, stopped by %v", v.name, s.stats, s.chargedMore(1), s.cause)
+			}
+			if took := time.Since(h.began); took > lasts+floor+5*time.Second {
+				t.Errorf("%s: took %v", v.name, took)
+			}
+		})
+	}
 }
 
 // F61: a look-up of a Reconciler is a call too: it waits with the outage, and what was applied is not made twice.

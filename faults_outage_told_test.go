@@ -71,9 +71,7 @@ func TestF63TheOutageIsTold(t *testing.T) {
 					if last := told.logged[len(told.logged)-1]; !strings.Contains(last, "takes calls again") {
 						t.Errorf("the last line is %q", last)
 					}
-					if !m.stream {
-						in("RunStats: the outage ended", s.stats.OutageFor, lasts-time.Second, lasts+pause)
-					}
+					in("RunStats: the outage ended", s.stats.OutageFor, lasts-time.Second, lasts+pause)
 					if s.stats.ThrottledFor > 0 || s.stats.Throttled > 0 {
 						t.Errorf("it is counted as a throttle: %+v", s.stats)
 					}
@@ -164,7 +162,7 @@ func TestF63TheReasonNamesTheOutage(t *testing.T) {
 				if s.cause == nil || !strings.Contains(s.cause.Error(), f.says) || !strings.Contains(s.cause.Error(), "5m") {
 					t.Errorf("%s: the reason is %v", f.says, s.cause)
 				}
-				if !m.stream && s.stats.OutageFor < 295*time.Second || s.stats.OutageFor > 310*time.Second {
+				if s.stats.OutageFor < 295*time.Second || s.stats.OutageFor > 310*time.Second {
 					t.Errorf("%s: the outage is said to have lasted %v", f.says, s.stats.OutageFor)
 				}
 			})

@@ -92,8 +92,8 @@ type ResultStream[In, Out any] struct {
 	mu      sync.Mutex
 	run     *engine.Run // nil before the range statement
 	began   time.Time
-	elapsed time.Duration        // of a stream that has ended
-	shut    func() time.Duration // how long the limiter was shut since
+	elapsed time.Duration                            // of a stream that has ended
+	shut    func() (throttled, outage time.Duration) // how long the limiter was shut since
 }
 
 // Stream runs the operation for every item that the source yields, in bounded memory, whatever the length of the
@@ -127,7 +127,7 @@ func (s *ResultStream[In, Out]) Stats() RunStats {
 	if stats.Elapsed = s.elapsed; stats.Elapsed == 0 {
 		stats.Elapsed = time.Since(s.began)
 	}
-	stats.ThrottledFor = s.shut()
+	stats.ThrottledFor, stats.OutageFor = s.shut()
 	return stats
 }
 
@@ -261,8 +261,11 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	f.run = engine.New(ctx, cfg)
 	s.mu.Lock()
 	s.run, s.began = f.run, time.Now()
-	before := g.Stats().ShutFor
-	s.shut = func() time.Duration { return g.Stats().ShutFor - before }
+	before := g.Stats()
+	s.shut = func() (throttled, outage time.Duration) {
+		now := g.Stats()
+		return now.ShutFor - before.ShutFor, now.DownFor - before.DownFor
+	}
 	s.mu.Unlock()
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
@@ -517,8 +520,8 @@ func (f *flow[In, Out]) join() {
 	}
 	f.s.mu.Lock()
 	f.s.elapsed = max(1, time.Since(f.s.began))
-	whole := f.s.shut()
-	f.s.shut = func() time.Duration { return whole }
+	throttled, outage := f.s.shut()
+	f.s.shut = func() (time.Duration, time.Duration) { return throttled, outage }
 	f.s.mu.Unlock()
 }
 

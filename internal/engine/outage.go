@@ -21,7 +21,7 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 		return s
 	}
 	first := u.jobs[0]
-	if r.ownTrouble(first) && !re.permit.Probe() {
+	if by.Class == Ambiguous && r.ownTrouble(first) && !re.permit.Probe() { // a connection that is refused is no item's fault
 		return gate.Signal{Between: re.between}
 	}
 	t := r.traits(first.item)

@@ -465,7 +465,7 @@ func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.at = time.Now().Add(delay)
-	u.hasty = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble
+	u.hasty = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
 	// The server said when to come back: nothing is gained by waiting for what cannot come in time.
 	if by.After > limit {
 		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})

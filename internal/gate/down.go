@@ -62,8 +62,10 @@ type Subject struct {
 
 // row is calls to one host that failed one after the other.
 type row struct {
-	distinct int // subjects
-	strong   int // calls with more trouble than Erring, of other subjects where there are enough
+	first    time.Time
+	unsent   bool // nothing was sent in any of them
+	distinct int  // subjects
+	strong   int  // calls with more trouble than Erring, of other subjects where there are enough
 	before   float64
 	counted  map[Subject]struct{}
 }
@@ -100,12 +102,10 @@ func (d *downtime) succeeded(host string, n int, sent time.Time) {
 	if sent.After(d.since) {
 		d.since = time.Time{}
 	}
-	if len(d.rows) > 0 {
-		if host == "" {
-			clear(d.rows)
-		} else {
-			delete(d.rows, host)
-			delete(d.rows, "")
+	for of, r := range d.rows {
+		// A call that was sent before says nothing of connections that were refused later.
+		if (host == "" || of == "" || of == host) && !(r.unsent && sent.Before(r.first)) {
+			delete(d.rows, of)
 		}
 	}
 	if d.luck > 0 {
@@ -122,9 +122,10 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 		if d.rows == nil {
 			d.rows = map[string]*row{}
 		}
-		r = &row{before: d.luck, counted: map[Subject]struct{}{}}
+		r = &row{first: s.At, unsent: true, before: d.luck, counted: map[Subject]struct{}{}}
 		d.rows[s.Host] = r
 	}
+	r.unsent = r.unsent && s.Unsent
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
 	few := s.Left > 0 && s.Left < need
 	if few { // more cannot fail
