@@ -21,7 +21,7 @@ const modulePath = "github.com/windrow-go/windrow"
 
 // surface is the root package: its whole public API, in these files.
 var surface = []string{
-	"batch.go", "concurrency.go", "doc.go", "processor.go", "reconcile.go", "result.go", "retry.go", "stream.go",
+	"batch.go", "concurrency.go", "doc.go", "duplicates.go", "processor.go", "result.go", "retry.go", "stream.go",
 }
 
 // requirements are what the root module needs beside the standard library, and
