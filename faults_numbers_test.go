@@ -306,8 +306,7 @@ func TestF77_JSONOfLimiterStatsAndProgress(t *testing.T) {
 		}
 		// Each field has a name in the form, and no two the same.
 		names := map[string]bool{}
-		for i := range reflect.TypeOf(into).Elem().NumField() {
-			f := reflect.TypeOf(into).Elem().Field(i)
+		for f := range reflect.TypeOf(into).Elem().Fields() {
 			name := f.Tag.Get("json")
 			if name == "" || names[name] || strings.ToLower(name) != name {
 				t.Errorf("the field %s of a %T has the name %q", f.Name, into, name)

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"path/filepath"
 	"testing"
@@ -47,9 +48,7 @@ func TestF77_NumbersInBackupsAndPlans(t *testing.T) {
 	id := func(o object) string { return o["id"].(string) }
 	p, err := plan.Updates(t.Context(), windrow.FromSlice(records), id, func(o object) (object, error) {
 		changed := object{"title": "new"}
-		for name, value := range o {
-			changed[name] = value
-		}
+		maps.Copy(changed, o)
 		return changed, nil
 	})
 	if err != nil {

@@ -294,10 +294,8 @@ func TestProgramJSONLinesImport(t *testing.T) {
 				return v.Key, windrow.Outcome[string]{Value: v.Key}
 			})
 		}
-		var in []record
 		var file strings.Builder
 		for k := range n {
-			in = append(in, record{fmt.Sprintf("k%d", k), k})
 			fmt.Fprintf(&file, "{\"key\":\"k%d\",\"n\":%d}\n", k, k)
 		}
 		lines := func(yield func(record, error) bool) { // as the file is read

@@ -82,8 +82,8 @@ func (d *digest) of(v reflect.Value, depth int) uint64 {
 		return d.inside(v, depth)
 	case reflect.Struct:
 		sum := uint64(7)
-		for i := range v.NumField() {
-			sum = mix(sum, d.of(v.Field(i), depth-1))
+		for _, field := range v.Fields() {
+			sum = mix(sum, d.of(field, depth-1))
 		}
 		return sum
 	case reflect.Slice, reflect.Array:

@@ -51,7 +51,7 @@ func (s *tidy) RoundTrip(req *http.Request) (*http.Response, error) {
 // bad says independently of the code which ids name no record of a resource.
 func bad(id string) bool {
 	named := false
-	for _, part := range strings.Split(strings.ReplaceAll(id, `\`, "/"), "/") {
+	for part := range strings.SplitSeq(strings.ReplaceAll(id, `\`, "/"), "/") {
 		if part == "." || part == ".." {
 			return true
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,10 +20,8 @@ type memory struct {
 
 func (m memory) Find(key string) (Entry, error) {
 	for _, intent := range m.intents {
-		for _, k := range intent.Keys {
-			if k == key {
-				return Entry{Key: key, State: engine.Unknown}, nil
-			}
+		if slices.Contains(intent.Keys, key) {
+			return Entry{Key: key, State: engine.Unknown}, nil
 		}
 	}
 	return Entry{Key: key}, nil

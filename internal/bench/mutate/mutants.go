@@ -57,10 +57,10 @@ func (m *mutant) diff() string {
 		end = m.to + k
 	}
 	var b strings.Builder
-	for _, line := range strings.Split(string(m.src[start:end]), "\n") {
+	for line := range strings.SplitSeq(string(m.src[start:end]), "\n") {
 		b.WriteString("- " + line + "\n")
 	}
-	for _, line := range strings.Split(string(m.src[start:m.from])+m.text+string(m.src[m.to:end]), "\n") {
+	for line := range strings.SplitSeq(string(m.src[start:m.from])+m.text+string(m.src[m.to:end]), "\n") {
 		b.WriteString("+ " + line + "\n")
 	}
 	return b.String()
