@@ -122,6 +122,7 @@ type Result[In, Out any] struct {
 	State    State         // how it ended
 	Reason   Reason        // why it was Skipped
 	Kind     ErrorKind     // of Err
+	Resend   bool          // of a Failed item: it never got through, and may succeed as it is; false when it was refused
 	Err      error         // nil when Succeeded or Skipped
 	Attempts int           // charged attempts; one that was throttled, or is made again in smaller parts, is not
 	Key      string        // or the id of an update, delete or read; "" without either
@@ -237,6 +238,7 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	if s.HasDetail() {
 		detail := r.table.Detail(index)
 		res.Err, res.Kind, res.Warnings = detail.Err, ErrorKind(detail.Kind), detail.Warnings
+		res.Resend = detail.Resend && res.State == Failed
 	}
 	if res.State == NotAttempted && res.Err == nil {
 		res.Err = ErrNotAttempted
@@ -637,6 +639,15 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Total: %d\nSuccessful: %d (%.1f%%)\nFailed: %d\n", s.Total, s.Succeeded, share, s.Failed)
+	lost := 0
+	for res := range r.In(Failed) {
+		if res.Resend {
+			lost++
+		}
+	}
+	if lost > 0 {
+		fmt.Fprintf(&b, "  %d of them never got through, and may be sent again as they are\n", lost)
+	}
 	for _, line := range []struct {
 		name string
 		n    int

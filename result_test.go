@@ -129,7 +129,7 @@ func TestResultFields(t *testing.T) {
 			{Index: 2, Input: "i2", Key: "key-i2", State: windrow.Unknown, Err: errReset, Attempts: 1, Elapsed: time.Second},
 			{Index: 3, Input: "i3", Key: "key-i3", State: windrow.Skipped, Reason: windrow.ReasonAlreadyExists, Value: "nothing", Attempts: 1, Elapsed: time.Second},
 			{Index: 4, Input: "i4", Key: "key-i4", State: windrow.Succeeded, Value: "value of i4", Attempts: 2, Elapsed: 62 * time.Second},
-			{Index: 5, Input: "i5", Key: "key-i5", State: windrow.Failed, Err: errToken, Attempts: 1, Elapsed: time.Second},
+			{Index: 5, Input: "i5", Key: "key-i5", State: windrow.Failed, Resend: true, Err: errToken, Attempts: 1, Elapsed: time.Second},
 			{Index: 6, Input: "i6", Key: "key-i6", State: windrow.NotAttempted, Err: windrow.ErrNotAttempted},
 		}
 		if diff := cmp.Diff(want, res.Results(), cmpopts.EquateErrors()); diff != "" {
