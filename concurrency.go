@@ -284,7 +284,11 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 	defer l.gate.Release(&permit)
 	sent := time.Now()
 	err = fn(ctx)
-	l.gate.Done(&permit, signalOf(err, sent))
+	s := signalOf(err, sent)
+	if ctx.Err() != nil { // the caller did not wait for the server
+		s.Trouble = gate.NoTrouble
+	}
+	l.gate.Done(&permit, s)
 	return err
 }
 
@@ -313,7 +317,7 @@ func signalOf(err error, sent time.Time) gate.Signal {
 		s.Answered = 1
 	case ClassTransient, ClassAmbiguous:
 		s.Trouble, s.Detail = verdict.Trouble(err)
-		s.Host, s.Unsent = neterr.Host(err), c.Class == ClassTransient
+		s.Host, s.Unsent, s.Each = neterr.Host(err), c.Class == ClassTransient, true
 	}
 	return s
 }

@@ -454,3 +454,37 @@ func TestAProcessorKeepsItsLimiter(t *testing.T) {
 		t.Error("not the limiter that was given")
 	}
 }
+
+// Calls of no run tell of an outage, too: each failure counts, by its type or its status, but not when the caller did not
+// wait for the server, and not one that the server answered for its own reasons.
+func TestF61CallsOfNoRunTell(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"refused", refusedDial.err, true},
+		{"502", &statusError{status: 502}, true},
+		{"404", &statusError{status: 404}, false},
+		{"three times 500", &statusError{status: 500}, false},
+		{"the caller's own time is up", context.DeadlineExceeded, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := windrow.NewLimiter()
+			for range 3 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				_ = l.Do(ctx, 1, func(context.Context) error {
+					if errors.Is(tt.err, context.DeadlineExceeded) {
+						cancel()
+					}
+					return tt.err
+				})
+				cancel()
+			}
+			if got := l.Stats().Outage; got != tt.want {
+				t.Errorf("%s: an outage: %t, want %t", tt.name, got, tt.want)
+			}
+		})
+	}
+}

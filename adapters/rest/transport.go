@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -131,11 +132,11 @@ func (t *Transport) alone(req *http.Request) (res *http.Response, err error) {
 		}
 		switch {
 		case said.throttled:
-			return windrow.Throttled(errAnswer, said.after)
+			return windrow.Throttled(answerError(res.StatusCode), said.after)
 		case err == nil && said.meaning != nil:
-			return windrow.Classified(errAnswer, *said.meaning)
+			return windrow.Classified(answerError(res.StatusCode), *said.meaning)
 		case err == nil && said.nothing:
-			return errAnswer
+			return answerError(res.StatusCode)
 		case err == nil && t.Limiter.Stats().Probing:
 			// A throttle in the body of a success must not open what it shuts. Who made the request reads it now.
 			if x := exchangeOf(req.Context()); x != nil {
@@ -160,15 +161,15 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// answerError stands for an answer where the limiter wants an error.
-type answerError struct{}
+// answerError stands for a response of that status where the limiter wants an error.
+type answerError int
 
-var errAnswer error = answerError{}
+func (e answerError) Error() string {
+	return fmt.Sprintf("rest: the server responded with status %d", int(e))
+}
 
-func (answerError) Error() string { return "rest: the server answered that it is busy" }
-
-// Timeout makes [windrow.Classify] see no answer in it that could tell that the server takes more.
-func (answerError) Timeout() bool { return true }
+// StatusCode has [windrow.Classify] judge the response by its status.
+func (e answerError) StatusCode() int { return int(e) }
 
 // changes reports whether a method may change something (RFC 9110 section 9.2.1).
 func changes(method string) bool {
