@@ -21,6 +21,9 @@ func TestF67OneRecordThrottledForEver(t *testing.T) {
 			for _, which := range []int{0, 500, items - 1} {
 				for _, f := range []hostFailure{answered(429).after(time.Second), answered(503).after(4 * time.Second), answered(429)} {
 					e, _ := errors.AsType[*statusError](f.err)
+					if thin() {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%d/%s after %v", v.name, m.name, which, f.says, e.after), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							h := newHost(t, func(c hostCall) *hostFailure {

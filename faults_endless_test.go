@@ -28,6 +28,9 @@ func TestF63OutageThatDoesNotEnd(t *testing.T) {
 					if n > 80 && f.says != refusedDial.says && f.says != "502" || len(m.opts) > 0 && n > 80 {
 						continue
 					}
+					if thin() {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", v.name, m.name, f.says, n), func(t *testing.T) {
 						n := n * max(1, m.batch)
 						synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,9 @@ func TestF84StretchOfPoisonedRecords(t *testing.T) {
 	for _, v := range allVerbs {
 		for _, m := range []runMode{byRun, byStream} {
 			for _, f := range []hostFailure{answered(504), answered(502), resetRead} {
+				if thin() {
+					continue
+				}
 				t.Run(v.name+"/"+m.name+"/"+f.says, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						h := newHost(t, func(c hostCall) *hostFailure {
@@ -146,6 +149,9 @@ func TestF85FlakyServer(t *testing.T) {
 					continue
 				}
 				floor := v.floor(t, items, m, windrow.Concurrency(16))
+				if thin() {
+					continue
+				}
 				t.Run(fmt.Sprintf("%v/%s/%s", test.share, v.name, m.name), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						f := answered(502)
@@ -232,6 +238,9 @@ func TestF87OneBackendOfThreeIsDead(t *testing.T) {
 	for _, v := range []hostVerb{creates, functionCalls, keyedCreates, upserts, deletes, gets} {
 		for _, m := range []runMode{byRun, byStream} {
 			floor := v.floor(t, items, m, eight)
+			if thin() {
+				continue
+			}
 			t.Run(v.name+"/"+m.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := answered(502)
@@ -280,6 +289,9 @@ func TestF88ThePaceComesBack(t *testing.T) {
 	for _, v := range []hostVerb{upserts, gets} {
 		for _, m := range []runMode{byRun, byStream} {
 			for _, f := range []hostFailure{refusedDial, answered(502)} {
+				if thin() {
+					continue
+				}
 				t.Run(v.name+"/"+m.name+"/"+f.says, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						h := newHost(t, between(2*time.Second, back, f))

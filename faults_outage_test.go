@@ -31,6 +31,9 @@ func TestF61RefusedConnectionsAreWaitedFor(t *testing.T) {
 			floor := v.floor(t, n, m)
 			for _, begins := range []time.Duration{0, floor / 2} {
 				for _, lasts := range []time.Duration{300 * time.Millisecond, 2 * time.Second, 20 * time.Second} {
+					if thin() {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%v from %v", v.name, m.name, lasts, begins.Round(time.Millisecond)), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							h := newHost(t, between(begins, begins+lasts, refusedDial))
@@ -107,6 +110,9 @@ func TestF61OutageAtTheEnd(t *testing.T) {
 		for _, m := range []runMode{byRun, byStream, inOrder, byBatches, byStreamB} {
 			for _, f := range []hostFailure{refusedDial} {
 				for _, left := range []int{1, 2, 5, 20} {
+					if thin() {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", v.name, m.name, f.says, left), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							h := newHost(t, func(c hostCall) *hostFailure {
@@ -148,6 +154,9 @@ func TestF61ThresholdsDoNotCountTheOutage(t *testing.T) {
 		}{{creates, refusedDial}, {functionCalls, refusedDial}, {upserts, refusedDial}, {upserts, answered(502)}, {deletes, answered(503)}, {gets, answered(504)}, {keyedCreates, answered(502)}} {
 			for _, m := range []runMode{byRun, byStream, byBatches} {
 				for _, begins := range []time.Duration{0, 400 * time.Millisecond} {
+					if thin() {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%s from %v", opt.name, test.verb.name, m.name, test.fail.says, begins), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							h := newHost(t, between(begins, begins+5*time.Second, test.fail))

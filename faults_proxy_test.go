@@ -26,6 +26,9 @@ func TestF62ProxyErrorsOnEverything(t *testing.T) {
 						if k > 0 && lasts < 10*time.Second {
 							continue
 						}
+						if thin() {
+							continue
+						}
 						t.Run(fmt.Sprintf("%s/%s/%s/%v from %v", v.name, m.name, f.says, lasts, begins.Round(time.Millisecond)), func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
 								h := newHost(t, between(begins, begins+lasts, f))

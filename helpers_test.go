@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -466,3 +467,10 @@ func runner[In, Out any](f *fake, p *windrow.BatchProcessor[In, Out], inputs fun
 		},
 	}
 }
+
+// cases counts the cases of large tables.
+var cases atomic.Int64
+
+// thin reports whether a case of a large table is left to another run: under the race detector one of four is tried, others
+// each time. Without it all are.
+func thin() bool { return raceDetector && cases.Add(1)%4 != 0 }
