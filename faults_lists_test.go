@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,9 +112,9 @@ func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 			for _, keyed := range []bool{false, true} {
 				for _, parallel := range []int{1, 4} {
 					for _, numbered := range []bool{false, true} {
-						calls := 0
+						var calls atomic.Int64
 						page := func(at int) (windrow.Page[record], error) {
-							calls++
+							calls.Add(1)
 							var items []record
 							for n := place(200, at); len(items) < 50 && n < 200; n++ {
 								items = append(items, record{ID: new(n), Tags: map[string]any{"n": n, "all": true}, At: time.Unix(1, 0)})
@@ -155,7 +156,7 @@ func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 						case !errors.Is(last, windrow.ErrCursorLoop) && (whole || total == 0):
 							t.Errorf("%s: the error %v, want ErrCursorLoop", at, last)
 						}
-						if calls > 15 || len(ids) > 350 {
+						if calls := calls.Load(); calls > 15 || len(ids) > 350 {
 							t.Errorf("%s: %d calls and %d items", at, calls, len(ids))
 						}
 					}

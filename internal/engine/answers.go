@@ -105,6 +105,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 
 // settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
 func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
+	r.weigh(u) // before its items end, since those of a stream may be others then
 	bad, succeeded := r.readAnswers(u, a, re)
 	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
 	over := r.overtaken(u, succeeded)

@@ -42,17 +42,20 @@ func (r *Run) measure(u *unit) measure {
 	return m
 }
 
-// noteTaken notes that the server took a unit.
+// weigh notes how large a unit is, if that matters and is not known.
+func (r *Run) weigh(u *unit) {
+	if r.cfg.ChunkItems > 1 && u.bytes == 0 && r.sizes.measuring.Load() {
+		u.bytes = r.measure(u).bytes
+	}
+}
+
+// noteTaken notes that the server took a unit, which was weighed.
 func (r *Run) noteTaken(u *unit, re reply) {
 	n := u.size()
 	if r.cfg.ChunkItems <= 1 || re.lookedUp {
 		return
 	}
-	m := measure{items: n, bytes: u.bytes}
-	if r.sizes.measuring.Load() && m.bytes == 0 {
-		m = r.measure(u)
-	}
-	r.sizes.passed(m, max(1, r.cfg.ChunkItems), u.tight, u.trial)
+	r.sizes.passed(measure{items: n, bytes: u.bytes}, max(1, r.cfg.ChunkItems), u.tight, u.trial)
 	u.trial = false
 	if r.narrow.Load() {
 		r.mu.Lock()

@@ -145,6 +145,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	re.attempt = a
 	if r.allWell(u, re) {
+		r.weigh(u)
 		r.noteTaken(u, re)
 		r.settleFresh(u, re)
 		return
@@ -166,6 +167,7 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 		r.endTrialOf(u, by.Class == TooLarge || by.Class == Throttled)
 		r.settleRequest(u, by, re)
 	case re.answers == nil:
+		r.weigh(u)
 		r.noteTaken(u, re)
 		r.report(re, gate.Signal{Answered: 1})
 		u.jobs[0].charged++
