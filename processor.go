@@ -318,9 +318,7 @@ func IdempotencyScope(scope string) Option {
 
 // scopeOf returns the scope of the idempotency keys of a run with that id. A journal has its own.
 func (p *BatchProcessor[In, Out]) scopeOf(runID string) string {
-	if p.opts == nil { // a literal, not primed yet
-		return runID
-	}
+	p.once.Do(p.prime) // it may be a literal
 	return cmp.Or(p.opts.scope, runID)
 }
 
