@@ -220,7 +220,7 @@ func TestF34PanicInFetch(t *testing.T) {
 						}
 					}
 				}()
-				if n%10 != 0 || n > 30 || n < 10 || c.now != 0 {
+				if n%10 != 0 || n > 40 || n < 10 || c.now != 0 { // of four pages at once, any may be the second call
 					t.Errorf("%d items, %d calls in flight", n, c.now)
 				}
 				if exits != errors.Is(last, windrow.ErrGoexit) {

@@ -209,6 +209,8 @@ func TestProgramGraphQLWithACostBudget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		for r := range res.All() {
 			if r.Value != r.Input || created[r.Input] != 1 || r.Attempts != 1 {
 				t.Errorf("%s: %v %q, created %d times in %d attempts", r.Input, r.State, r.Value, created[r.Input], r.Attempts)
@@ -311,10 +313,15 @@ func TestProgramJSONLinesImport(t *testing.T) {
 		stream := load.Stream(t.Context(), lines)
 		for r := range stream.All() {
 			states[r.State]++
-			if (r.State == windrow.Succeeded) != (stored[r.Input.Key] == 1) {
-				t.Errorf("%s: %v, stored %d times", r.Input.Key, r.State, stored[r.Input.Key])
+			mu.Lock()
+			times := stored[r.Input.Key]
+			mu.Unlock()
+			if (r.State == windrow.Succeeded) != (times == 1) {
+				t.Errorf("%s: %v, stored %d times", r.Input.Key, r.State, times)
 			}
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		t.Logf("%v with %d requests", states, requests)
 		if states[windrow.Failed] < bad || states[windrow.Succeeded]+states[windrow.Failed] != n || requests > 8 {
 			t.Errorf("%v with %d requests", states, requests)
