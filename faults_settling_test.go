@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -152,9 +151,13 @@ func TestF72_LookUpsGoTogether(t *testing.T) {
 				t.Errorf("item %d is %v with the value %q, want %v", k, r.State, r.Value, want)
 			}
 		}
-		slices.Sort(sizes)
-		if diff := cmp.Diff([]int{1, 10, 40}, sizes); diff != "" {
-			t.Errorf("items in each look-up (-want +got):\n%s", diff)
+		// 50 in requests of 40 at most, of which a worker that is early may split some, and the one that failed again.
+		sum, most := 0, 0
+		for _, n := range sizes {
+			sum, most = sum+n, max(most, n)
+		}
+		if sum < 51 || most > 40 || len(sizes) > sum-50+2+3 {
+			t.Errorf("%d were looked up in requests of %v", sum, sizes)
 		}
 	})
 }

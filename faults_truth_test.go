@@ -563,7 +563,7 @@ func TestF83_SomeOfAllOrNothing(t *testing.T) {
 				return out, nil
 			}
 			in := ids(50)
-			states, errs := run(tt.verb.start(tt.verb, f, true, append(tt.opts, fastRetries, windrow.BatchSize(50), windrow.Linger(time.Second))), in)
+			states, errs := run(tt.verb.start(tt.verb, f, true, append(tt.opts, fastRetries, windrow.BatchSize(50))), in)
 			for k, state := range states {
 				want := tt.want
 				if bad, ok := tt.bad[k]; want == windrow.NotAttempted {

@@ -338,8 +338,8 @@ func idsOf(updates []windrow.Update[string, string]) []string {
 	return all
 }
 
-// looksOnce has a look-up that finds nothing be believed at once: F72 has tests of its own.
-var looksOnce = []windrow.Option{windrow.SettlingTime(0)}
+// steady has a look-up that finds nothing be believed at once, F72 has tests of its own, and a stream's chunks be full.
+var steady = []windrow.Option{windrow.SettlingTime(0), windrow.Linger(time.Second)}
 
 // verb is one of the operations, in a form that is the same for all.
 type verb struct {
@@ -370,7 +370,7 @@ type operation struct {
 // The verbs. Each has its own way to a processor; what follows is the same for all.
 var (
 	doVerb = verb{name: "do", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
-		p := windrow.NewBatchProcessor(f.do, slices.Concat(looksOnce, v.options, opts)...)
+		p := windrow.NewBatchProcessor(f.do, slices.Concat(steady, v.options, opts)...)
 		p.Capabilities = v.capabilities
 		if bulk {
 			p.Batch = f.many
@@ -382,35 +382,35 @@ var (
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewCreateProcessor(c, slices.Concat(looksOnce, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewCreateProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
 	}}
 	updateVerb = verb{name: "update", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Updater[string, string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewUpdateProcessor(c, slices.Concat(looksOnce, v.options, opts)...), updates)
+		return runner(f, windrow.NewUpdateProcessor(c, slices.Concat(steady, v.options, opts)...), updates)
 	}}
 	upsertVerb = verb{name: "upsert", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Upserter[string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewUpsertProcessor(c, slices.Concat(looksOnce, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewUpsertProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
 	}}
 	deleteVerb = verb{name: "delete", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Deleter[string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewDeleteProcessor(c, slices.Concat(looksOnce, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewDeleteProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
 	}}
 	getVerb = verb{name: "get", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Getter[string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewGetProcessor(c, slices.Concat(looksOnce, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewGetProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
 	}}
 )
 

@@ -192,6 +192,16 @@ func (h *host) since(from, until time.Duration) (calls, flying int) {
 	return calls, flying
 }
 
+// triedBefore counts the items that were sent so many times, or more, before then.
+func (h *host) triedBefore(until time.Duration, times int) (n int) {
+	for _, v := range h.calls {
+		if v.nth == times && v.at < until {
+			n++
+		}
+	}
+	return n
+}
+
 // doubled counts the items that were applied more than once.
 func (h *host) doubled() (n int) {
 	for _, times := range h.applied {

@@ -124,6 +124,9 @@ func (r readmeRow) fail(t *testing.T, v hostVerb, m runMode, f hostFailure, item
 		})
 		s := v.on(h, m).run(t.Context(), 300)
 		end.state, end.cause = s.states[item], s.cause
+		if errors.Is(s.cause, windrow.ErrFatal) && s.count(windrow.Failed) > 0 {
+			end.state = windrow.Failed // whichever was the one that ended the run
+		}
 		for _, c := range h.calls {
 			if c.items[0] >= item && c.items[0] < item+max(1, m.batch) {
 				end.sizes = append(end.sizes, len(c.items))
