@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 	"testing"
@@ -17,12 +16,7 @@ func TestF15ClassifierReadsTheBody(t *testing.T) {
 	secondary := func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusForbidden, map[string]string{"message": "You have exceeded a secondary rate limit."})
 	}
-	classifier := WithClassifier(func(e *Error) error {
-		if e.Status == http.StatusForbidden && bytes.Contains(e.Body, []byte("secondary rate limit")) {
-			return windrow.Throttled(e, time.Minute)
-		}
-		return nil
-	})
+	classifier := secondaryLimit
 	synctest.Test(t, func(t *testing.T) {
 		res, took, _, err := timed(t, 2, secondary, classifier)
 		if err != nil {

@@ -192,6 +192,32 @@ func ExampleWithClassifier() {
 	// Output: <nil>
 }
 
+// An endpoint that takes several requests in one has each of its answers read, and judged, as if it had come alone.
+func ExampleClient_ReadPart() {
+	client, err := rest.New("https://cms.example/api")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var answers []struct {
+		Status int
+		Body   json.RawMessage
+	}
+	batch := `[{"status":201,"body":{"id":"1","title":"One"}},{"status":429,"body":{"code":"too_fast"}}]`
+	if err := json.Unmarshal([]byte(batch), &answers); err != nil {
+		fmt.Println(err)
+		return
+	}
+	out := make([]windrow.Outcome[Article], len(answers))
+	for k, part := range answers {
+		out[k].Err = client.ReadPart(rest.Request{Method: "POST", Path: "/articles"}, rest.Response{Status: part.Status, Body: part.Body}, &out[k].Value)
+		fmt.Printf("%q %v\n", out[k].Value.ID, out[k].Err)
+	}
+	// Output:
+	// "1" <nil>
+	// "" rest: POST /articles: status 429 (too_fast)
+}
+
 func ExampleError() {
 	server := cms()
 	defer server.Close()

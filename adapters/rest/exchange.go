@@ -226,9 +226,10 @@ func (c *Client) judge(x *exchange, e *Error) error {
 	return e
 }
 
-// learn tells the limiter of a throttle, or of how long it lasts, that only the API's classifier sees.
+// learn tells the limiter of a throttle, or of how long it lasts, that only the API's classifier sees. It does not of a part of
+// a response, which was not sent by itself.
 func (c *Client) learn(x *exchange, judged error) {
-	if j := windrow.Classify(judged); j.Class == windrow.ClassThrottled && c.transport.Limiter != nil {
+	if j := windrow.Classify(judged); j.Class == windrow.ClassThrottled && c.transport.Limiter != nil && !x.sent.IsZero() {
 		c.transport.Limiter.Observe(windrow.Feedback{Sent: x.sent, Throttled: true, RetryAfter: j.After})
 	}
 }

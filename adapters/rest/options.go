@@ -210,7 +210,8 @@ func WithCodec(codec Codec) Option {
 
 // WithClassifier lets an API say what its refusals mean where the status does not: the function is called with each
 // [*Error], from many goroutines at once, and returns the error to use in its place, such as
-// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is.
+// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is. The parts of a batch
+// reach it by [Client.ReadPart].
 func WithClassifier(classify func(e *Error) error) Option {
 	return optionFunc(func(c *config) {
 		if classify == nil {
