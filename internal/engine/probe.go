@@ -12,8 +12,8 @@ import (
 const (
 	// harmlessTries is how often what costs nothing goes as a probe before an item does that may be lost with it.
 	harmlessTries = 3
-	// farthest is how far ahead among the fresh items a probe is taken.
-	farthest = 1024
+	// farthest is how often the distance doubles at which a probe is taken among the fresh items.
+	farthest = 10
 	// minOwnWait and maxOwnWait bound the delays of an item that alone is throttled.
 	minOwnWait, maxOwnWait = 200 * time.Millisecond, time.Minute
 	// othersPassed is how many others succeed between two failures of an item for them to be its own matter.
@@ -119,7 +119,7 @@ func (r *Run) anyFresh() bool { return len(r.returned) > 0 || r.front.Load() < r
 // freshProbe takes one fresh item. With each probe that failed it is taken from farther ahead, so that a stretch of items
 // that the server never takes is soon left behind. The lock is held.
 func (r *Run) freshProbe() span {
-	s := r.fresh(min(1<<min(r.ahead, 10), farthest))
+	s := r.fresh(1 << min(r.ahead, farthest))
 	if s.lo >= s.hi {
 		return r.nextReturned(1)
 	}

@@ -137,35 +137,44 @@ func (b *bench) byHand(lines, group int) (err error) {
 	return nil
 }
 
-// intents are the cases of what must be durable before an item is sent, with so many in flight. By hand, a sync serves
-// all of them: nobody can do with fewer.
+// intents are the cases of what must be durable before an item is sent, with so many in flight, and of what has to outlive
+// the process only, because the item may be sent twice. By hand, a sync serves all of them: nobody can do with fewer.
 func (b *bench) intents(items, inFlight int) []ratio.Case {
 	syncs := &counter{}
 	b.syncs[intentsOf(inFlight)] = syncs
+	intend := func(repeatable bool, opts ...journal.Option) func(int) (ratio.Work, error) {
+		return work(func() error {
+			return b.with(func(j *journal.Journal) error { return intendAll(j, items, inFlight, repeatable) }, opts...)
+		})
+	}
 	return []ratio.Case{
 		{Name: byHandFor(inFlight), Prepare: work(func() error { return b.byHand(items, inFlight) })},
-		{Name: intentsOf(inFlight), Prepare: work(func() error {
-			return b.with(func(j *journal.Journal) error {
-				var next atomic.Int64
-				var workers sync.WaitGroup
-				errs := make([]error, inFlight)
-				for w := range inFlight {
-					workers.Go(func() {
-						for errs[w] == nil {
-							i := next.Add(1)
-							if i > int64(items) {
-								return
-							}
-							key := "article-" + strconv.FormatInt(i, 10)
-							errs[w] = j.Intend(context.Background(), windrow.JournalIntent{Keys: []string{key}, IdempotencyKey: key, Attempt: 1})
-						}
-					})
-				}
-				workers.Wait()
-				return errors.Join(errs...)
-			}, disk.On{Disk: syncs})
-		})},
+		{Name: intentsOf(inFlight), Prepare: intend(false, disk.On{Disk: syncs})},
+		{Name: intentsOf(inFlight) + ", repeatable", Prepare: intend(true)},
 	}
+}
+
+// intendAll makes intents with so many in flight.
+func intendAll(j *journal.Journal, items, inFlight int, repeatable bool) error {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	errs := make([]error, inFlight)
+	for w := range inFlight {
+		workers.Go(func() {
+			for errs[w] == nil {
+				i := next.Add(1)
+				if i > int64(items) {
+					return
+				}
+				key := "article-" + strconv.FormatInt(i, 10)
+				errs[w] = j.Intend(context.Background(), windrow.JournalIntent{
+					Keys: []string{key}, IdempotencyKey: key, Attempt: 1, Repeatable: repeatable,
+				})
+			}
+		})
+	}
+	workers.Wait()
+	return errors.Join(errs...)
 }
 
 func byHandFor(inFlight int) string { return fmt.Sprintf("by hand, sync of %d", inFlight) }
