@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -60,9 +61,12 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	if !r.cfg.Gate.Down() {
 		return false
 	}
+	r.noteTrouble(re.err)
 	since, limit := r.cfg.Gate.Troubled(r.cfg.Policy.MaxThrottleWait)
 	if waited := re.at.Sub(since); !since.IsZero() && waited >= limit {
-		r.stop(&OutageError{Wait: waited, Max: limit, Err: re.err})
+		r.mu.Lock()
+		r.stopLocked(&OutageError{Wait: waited, Max: limit, Err: r.lastTrouble})
+		r.mu.Unlock()
 	}
 	for _, j := range u.jobs {
 		if r.refund(j); j.unsent > 0 { // it began before the outage
@@ -72,7 +76,6 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lastTrouble = re.err
 	r.unsentLast = by.Class == Transient
 	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u, by) {
 		if probe {
@@ -90,6 +93,16 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 		r.soon(u)
 	}
 	return true
+}
+
+// noteTrouble remembers why the server takes no calls. That a probe was cut short as the run gave up says less than what
+// was known before.
+func (r *Run) noteTrouble(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lastTrouble == nil || !errors.Is(err, errNoResponse) {
+		r.lastTrouble = err
+	}
 }
 
 // chargedOnce reports whether the items of a unit may be sent again and were charged before: an outage charges them once, and
