@@ -73,6 +73,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		by := r.judge(a, re.err)
 		probe := re.permit.Probe()
 		s := r.signalOf(u, by, re)
+		s.Looked = true
 		r.report(re, s)
 		if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
 			return
@@ -81,7 +82,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		r.lookUpFailed(u, by, re, probe, s.Throttled)
 		return
 	}
-	r.report(re, gate.Signal{Answered: 1})
+	r.report(re, gate.Signal{Answered: 1, Looked: true})
 	later := &unit{free: true}
 	for k, j := range u.jobs {
 		found := re.found

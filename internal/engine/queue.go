@@ -32,6 +32,7 @@ type job struct {
 	unsentFrom time.Time // when the first of them failed
 
 	troubled      bool  // an attempt showed trouble of the server
+	ownTrouble    bool  // which was its own
 	passedTrouble int64 // items that had succeeded when the last one did
 
 	refusals    int           // how often it was throttled

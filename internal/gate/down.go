@@ -64,6 +64,7 @@ type Subject struct {
 type row struct {
 	first    time.Time
 	unsent   bool // nothing was sent in any of them
+	written  bool // one of them was sent, and is no look-up
 	distinct int  // subjects
 	strong   int  // calls with more trouble than Erring, of other subjects where there are enough
 	before   float64
@@ -81,6 +82,8 @@ type downtime struct {
 	pause time.Duration
 	tries int // probes that failed
 
+	written bool // a call was sent, no look-up, and failed
+
 	since time.Time // of the first failure since which no call was sent that succeeded; zero when there is none
 
 	from, to time.Time // of the last outage, from the first failure to the first success; to is zero as long as it lasts
@@ -95,6 +98,22 @@ func (d *downtime) need(concurrency int) int {
 		n = max(n, min(longestRow, int(math.Ceil(math.Log(byChance)/math.Log(min(d.luck, 0.99))))))
 	}
 	return n
+}
+
+// written reports whether the call was sent and does more than to look.
+func (s Signal) written() bool { return !s.Unsent && !s.Looked }
+
+// writesFail reports whether the server is known to fail calls that do more than to look.
+func (d *downtime) writesFail(byOutage bool) bool {
+	if byOutage {
+		return d.written
+	}
+	for _, r := range d.rows {
+		if r.written {
+			return true
+		}
+	}
+	return false
 }
 
 // succeeded notes n calls to a host that succeeded, the first of which was sent at that time; "" stands for every host.
@@ -126,6 +145,7 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 		d.rows[s.Host] = r
 	}
 	r.unsent = r.unsent && s.Unsent
+	r.written = r.written || s.written()
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
 	few := s.Left > 0 && s.Left < need
 	if few { // more cannot fail
@@ -209,17 +229,18 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 			most = maxBurningPause
 		}
 		g.down.tries++
+		g.down.written = g.down.written || s.written()
 		g.down.pause = min(g.down.pause*3/2, most)
 		g.until = s.At.Add(g.down.pause + random(g.down.pause/10))
 		g.version.Add(1)
 	case g.byOutage:
 	case g.halfOpen && s.Probe && s.Trouble > Erring: // after a throttle; a probe that fails is not followed by another at once
-		g.down.from = s.At
+		g.down.from, g.down.written = s.At, s.written()
 		g.beginOutage(s, next)
 	case g.halfOpen:
 	case g.down.failed(s, g.now.Concurrency):
 		r := g.down.rows[s.Host]
-		g.down.from, g.down.share = g.down.since, r.before
+		g.down.from, g.down.share, g.down.written = g.down.since, r.before, r.written
 		g.beginOutage(s, next)
 	}
 }
