@@ -386,3 +386,29 @@ func TestF84OneBadRecord(t *testing.T) {
 		}
 	}
 }
+
+// F85: connections that are refused at random are no outage, though they fail quicker than others succeed.
+func TestF85RefusedAtRandom(t *testing.T) {
+	t.Parallel()
+	const items, share = 15_000, 0.3
+	for _, v := range []hostVerb{upserts, gets} {
+		floor := v.floor(t, items, byRun, windrow.Concurrency(16))
+		t.Run(v.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t, func(c hostCall) *hostFailure {
+					if chance(c.item(), c.nth) < share {
+						return &refusedDial
+					}
+					return nil
+				})
+				s := v.on(h, byRun, windrow.Concurrency(16)).run(t.Context(), items)
+				if lost := items - s.count(windrow.Succeeded); lost > items/100 || s.cause != nil {
+					t.Errorf("%+v, stopped by %v", s.stats, s.cause)
+				}
+				if took := time.Since(h.began); took.Seconds() > 1.45*floor.Seconds() || s.stats.OutageFor > 5*time.Second {
+					t.Errorf("took %v, %.2f x what it takes undisturbed: %+v", took, took.Seconds()/floor.Seconds(), s.stats)
+				}
+			})
+		})
+	}
+}

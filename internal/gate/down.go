@@ -44,6 +44,9 @@ const (
 	byChance = 1e-4
 	// realTries is how many probes have to fail for an outage to have been one, and not a few bad items.
 	realTries = 2
+	// unlucky is the share of calls that failed of late from which on a row of failures that cost nothing may be luck, since
+	// they are quicker than what succeeds.
+	unlucky = 0.1
 	// luckMemory is how many calls that share remembers.
 	luckMemory = 50
 	// maxProbePause and maxBurningPause cap the pauses between two probes of an outage: of those that do no harm, and of
@@ -76,6 +79,7 @@ type row struct {
 type downtime struct {
 	rows  map[string]*row // by host
 	luck  float64         // the share of calls that failed of late
+	takes time.Duration   // the mean time of a call that succeeds
 	share float64         // the same, before the outage under way
 	host  string          // that does not answer
 	kind  Trouble
@@ -117,7 +121,8 @@ func (d *downtime) writesFail(byOutage bool) bool {
 }
 
 // succeeded notes n calls to a host that succeeded, the first of which was sent at that time; "" stands for every host.
-func (d *downtime) succeeded(host string, n int, sent time.Time) {
+func (d *downtime) succeeded(host string, n int, sent time.Time, took time.Duration) {
+	d.takes += (took - d.takes) / 8
 	if sent.After(d.since) {
 		d.since = time.Time{}
 	}
@@ -159,6 +164,9 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 	}
 	if s.Trouble > Erring && (!again || s.Each || few) {
 		r.strong++
+	}
+	if r.unsent && d.luck > unlucky && s.At.Sub(r.first) < 2*d.takes { // a call that was sent as late may yet succeed
+		return false
 	}
 	return r.strong >= need || r.distinct >= erring
 }

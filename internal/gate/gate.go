@@ -418,7 +418,7 @@ func (g *Gate) succeeded(s Signal) {
 	if s.Looked && g.down.writesFail(g.byOutage) {
 		return
 	}
-	g.down.succeeded(s.Host, s.Answered, s.Sent)
+	g.down.succeeded(s.Host, s.Answered, s.Sent, s.Latency)
 	switch {
 	case g.troubled.IsZero():
 	case g.halfOpen:
