@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/gone"
 	"github.com/windrow-go/windrow/adapters/internal/jsonform"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -149,6 +151,9 @@ func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func
 	}
 	var results []result
 	if _, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/batch", In: wire}, &results); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && gone.IsPage(e.request) && !slices.ContainsFunc(ops, isCreate) {
+			return windrow.Transient(err) // nothing was changed, and to send it again does no harm
+		}
 		return err
 	}
 	if len(results) != len(wire) {
@@ -160,6 +165,8 @@ func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func
 	}
 	return nil
 }
+
+func isCreate(o windrow.Operation) bool { return o.Kind == windrow.OpCreate }
 
 // check says what is wrong with an operation.
 func check(o windrow.Operation) error {
