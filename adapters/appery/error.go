@@ -2,11 +2,13 @@ package appery
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/gone"
+	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -119,9 +121,12 @@ func requestError(r *rest.Error) error {
 }
 
 // operationError makes the error of an operation.
-func operationError(data json.RawMessage) error {
+func operationError(data json.RawMessage, user users.Classifier) error {
 	e := &Error{}
 	_ = json.Unmarshal(data, e) // what it is, it is an error
+	if err := user.Ask(&rest.Error{Method: http.MethodPost, Path: "/batch", Code: e.Code, Body: data}); err != nil {
+		return err
+	}
 	kind := windrow.KindValidation
 	if e.Code == CodeNotFound {
 		kind = windrow.KindResource

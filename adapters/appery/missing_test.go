@@ -2,9 +2,11 @@ package appery_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
@@ -68,4 +70,34 @@ func TestDeletesThatMeetA404(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The user's classifier is asked first, of answers and of operations, and the package's own of what it leaves as it is.
+func TestTheUsersClassifierComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		w := start(t, &apperytest.Server{}, rest.WithClassifier(func(e *rest.Error) error {
+			asked = append(asked, fmt.Sprint(e.Method, " ", e.Status, " ", e.Code))
+			if e.Code == "QUOTA" {
+				return windrow.Throttled(e, time.Second)
+			}
+			return nil
+		}))
+		calls := 0
+		w.api.Intercept(func(*http.Request) http.HandlerFunc {
+			switch calls++; calls {
+			case 1:
+				return reply(403, `{"code":"QUOTA","error":"m"}`)
+			case 2:
+				return reply(200, `[{"error":{"code":"QUOTA","description":"d"}},{"error":{"code":"DBSU205","description":"d"}}]`)
+			}
+			return nil
+		})
+		w.fake.Add("Labels", apperytest.Object{"_id": "1"})
+		res, err := windrow.DeleteMany(t.Context(), w.labels, []string{"1", "2"}, quick)
+		check(t, "states", []windrow.State{ok, skip}, states(t, res))
+		check(t, "error", nil, err)
+		check(t, "asked", []string{"POST 403 QUOTA", "POST 0 QUOTA", "POST 0 DBSU205"}, asked)
+	})
 }

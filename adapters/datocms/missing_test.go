@@ -3,11 +3,14 @@ package datocms_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
+	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -64,4 +67,40 @@ func TestWhatA404Says(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The user's classifier is asked first, of answers and of jobs, and the package's own of what it leaves as it is.
+func TestTheUsersClassifierComesFirst(t *testing.T) {
+	t.Parallel()
+	quota := rest.WithClassifier(func(e *rest.Error) error {
+		if e.Code == "QUOTA" || strings.Contains(string(e.Body), `"QUOTA"`) {
+			return windrow.Throttled(e, time.Second)
+		}
+		return e // which is to leave it as it is
+	})
+	synctest.Test(t, func(t *testing.T) {
+		server, client := start(t, datocmstest.Config{}, quota)
+		id := fill(server, 1)[0]
+		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
+			if r.Method == http.MethodDelete && r.N == 1 {
+				return &datocmstest.Fault{Status: http.StatusForbidden, Code: "QUOTA"}
+			}
+			return nil
+		})
+		jobs := 0
+		server.FailJobs(func(datocmstest.Job) *datocmstest.JobFault {
+			if jobs++; jobs == 1 {
+				return &datocmstest.JobFault{Status: http.StatusUnprocessableEntity, Code: "QUOTA"}
+			}
+			return nil
+		})
+		res, err := windrow.DeleteMany(t.Context(), articlesOf(client), []string{id}, fast)
+		check(t, "ends", []string{"succeeded"}, ends(res))
+		check(t, "jobs", 2, jobs)
+		check(t, "error", nil, err)
+		_, err = articlesOf(client).Get(t.Context(), id)
+		if _, ok := errors.AsType[*datocms.Error](err); !ok || !errors.Is(err, windrow.ErrNotFound) {
+			t.Errorf("error %v is not the package's own", err)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/objectstack"
@@ -87,6 +88,36 @@ func TestOtherRequestsThatMeetA404(t *testing.T) {
 		fresh.first("/discovery", reply(404, notFoundPage, "Content-Type", "text/html"))
 		if _, err := fresh.client.Probe(context.Background()); err == nil {
 			t.Error("Probe believes a page")
+		}
+	})
+}
+
+// The user's classifier is asked first, of answers and of records, and the package's own of what it leaves as it is.
+func TestTheUsersClassifierComesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked []rest.Error
+		w := start(t, &objectstacktest.Server{}, rest.WithClassifier(func(e *rest.Error) error {
+			if asked = append(asked, *e); e.Code == "QUOTA" {
+				return windrow.Throttled(e, time.Second)
+			}
+			return nil
+		}))
+		w.first("/batch", reply(403, `{"error":"m","code":"QUOTA"}`))
+		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), quick)
+		check(t, "a request", []windrow.State{ok, ok}, states(t, res))
+		check(t, "its error", nil, err)
+		w.first("/batch", reply(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"QUOTA","httpStatus":403,"message":"m"}]},{"success":false,"errors":[{"code":"VALIDATION_FAILED"}]}]}`))
+		res, err = windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), quick)
+		check(t, "records", []windrow.State{ok, bad}, states(t, res))
+		check(t, "the package's own", "VALIDATION_FAILED", errorOf(t, err).Code)
+		check(t, "asked", 3, len(asked))
+		check(t, "status", 403, asked[1].Status)
+		check(t, "path", "/data/account", asked[1].Path)
+		check(t, "body", any(map[string]any{"code": "QUOTA", "httpStatus": 403.0, "message": "m"}), value(t, string(asked[1].Body)))
+		w.first("/batch", reply(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"ROLLED_BACK"}]},{"success":false,"errors":[{"code":"X"}]}]}`))
+		if _, err := w.accounts.CreateBatch(t.Context(), make([]account, 2)); err != nil || len(asked) != 4 {
+			t.Errorf("asked %d times: %v", len(asked), err) // and not of what was rolled back
 		}
 	})
 }
