@@ -227,6 +227,18 @@ func WithClassifier(classify func(e *Error) error) Option {
 	})
 }
 
+// ClassifierOf is for authors of clients that have a classifier of their own: it returns the function of the last
+// [WithClassifier] among the options of their users, which is to be asked first, or nil when there is none.
+func ClassifierOf(opts ...Option) func(e *Error) error {
+	c := &config{header: http.Header{}}
+	for _, opt := range opts {
+		if opt != nil { // which New refuses
+			opt.apply(c)
+		}
+	}
+	return c.classify
+}
+
 func isOneOf(name string, names ...string) bool {
 	for _, n := range names {
 		if strings.EqualFold(name, n) {
