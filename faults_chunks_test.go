@@ -275,6 +275,9 @@ func TestF65ABoundInItems(t *testing.T) {
 func TestF65SizesGrowBack(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"items", "bytes", "window"} {
+		if thin() {
+			continue
+		}
 		each(t, kind, func(t *testing.T, stream bool) {
 			s := &bounded{}
 			switch kind {

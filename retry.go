@@ -284,7 +284,8 @@ type RetryPolicy struct {
 	// one that takes no calls at all (an outage), or the two in turns, counted from the last call that succeeded; and how
 	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. Before
 	// the limiter's first success ever, 30 seconds of outage are the most, since the address is likely to be wrong; but a
-	// server that throttles, or only brings no response in time, is there.
+	// server that throttles, or only brings no response in time to what was sent, is there; of a read it is not known that it
+	// was sent.
 	// Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
 	// Budget bounds the retries of a whole run beside its successes, so that failures do not multiply the load. Those
