@@ -1407,7 +1407,10 @@ func TestChunkWithAnIdempotencyKey(t *testing.T) {
 		strategy windrow.Strategy
 		want     ending
 	}{
-		{name: "never sent, throttled, refused", answers: []error{unsent, throttled, errServer}, want: ending{windrow.Succeeded, 2, []int{4, 4, 4, 2, 2}, 0}},
+		{name: "never sent, throttled, refused", answers: []error{unsent, throttled, errServer}, want: ending{windrow.Unknown, 2, []int{4, 4, 4}, 0}},
+		{name: "refused, found", answers: []error{errServer}, lookUp: yes, want: ending{windrow.Succeeded, 0, []int{4}, 4}},
+		{name: "refused, not found", answers: []error{errServer}, lookUp: no, want: ending{windrow.Succeeded, 1, []int{4, 1, 1, 1, 1}, 4}},
+		{name: "never sent, throttled, refused as such", answers: []error{unsent, throttled, &statusError{status: 405}}, want: ending{windrow.Succeeded, 2, []int{4, 4, 4, 2, 2}, 0}},
 		{name: "never sent, too large", answers: []error{unsent, windrow.TooLarge(errServer, 3)}, want: ending{windrow.Succeeded, 2, []int{4, 4, 3, 1}, 0}},
 		{name: "lost", answers: []error{lost}, want: ending{windrow.Succeeded, 2, []int{4, 4}, 0}},
 		{name: "lost each time", answers: []error{lost, lost, lost}, want: ending{windrow.Unknown, 3, []int{4, 4, 4}, 0}},

@@ -57,17 +57,22 @@ func (r *Run) repeats(u *unit, by Judgement) bool {
 // partly reports whether the server may have applied some items of a chunk that it refused.
 func (r *Run) partly(by Judgement) bool { return !r.cfg.AllOrNothing && !by.Whole && !by.NotFound }
 
-// doubtful notes that the items of a refused chunk may have been applied. Those that must not be sent twice leave the
-// unit: they are looked up, or end.
+// movable reports whether it is harmless to send an item again in another request than the one that may have applied it.
+// An idempotency key protects a create in the very same request only.
+func movable(t Traits) bool { return t.Repeatable && !(t.WholeOnly && t.Create) }
+
+// doubtful notes that the items of a refused chunk may have been applied. Those that must not be sent again in parts of it
+// leave the unit: they are looked up, or end.
 func (r *Run) doubtful(u *unit, by Judgement) {
 	u.jobs = slices.DeleteFunc(slices.Clone(u.jobs), func(j *job) bool {
 		t := r.traits(j.item)
 		if t.Read {
 			return false
 		}
-		if j.maybe = true; t.Repeatable {
+		if j.maybe = true; movable(t) {
 			return false
 		}
+		j.bound = t.WholeOnly
 		if !r.mayLook() || by.Final {
 			j.charged++ // it is not sent again
 			r.finish(j, Unknown, NoReason)
