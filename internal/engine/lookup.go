@@ -125,13 +125,13 @@ func (r *Run) notThere(j *job) {
 		}
 		r.retry(&unit{jobs: []*job{j}}, j.last)
 	case j.lastWord:
-		if !j.last.Exists || j.bound { // it was not refused
+		if !j.last.refused() || j.bound {
 			j.err = errors.Join(ErrNotApplied, j.err)
 			j.last.Class = Transient
 		}
 		r.finish(j, Failed, NoReason)
 	default:
-		j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
+		j.lookUp, j.maybe, j.partly, j.bound, j.spent = false, false, false, false, false
 		r.mu.Lock()
 		if u := (&unit{jobs: []*job{j}, free: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
 			r.later(u)

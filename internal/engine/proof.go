@@ -20,15 +20,32 @@ func (r *Run) judgeItem(a *Attempt, err error) Judgement {
 	return r.judgedBy(r.cfg.JudgeItem, a, err)
 }
 
-// noProof reports whether a refusal leaves open what became of an item that an earlier attempt may have applied.
-func (r *Run) noProof(t Traits, by Judgement) bool {
-	return by.Cut || by.Conflict || by.Exists && t.Create
+// noProof reports whether a refusal leaves open what became of an item that an earlier attempt may have applied. Creates and
+// deletes meet a record that their own attempt made or took away, and servers have many words for that; an update and an
+// upsert that are invalid the second time were so the first time. A delete whose chunk was refused is sent by itself to
+// learn whether it was to blame, and what is said of it then is taken for its answer.
+func (r *Run) noProof(j *job, t Traits, by Judgement) bool {
+	switch {
+	case by.Cut, by.Conflict:
+		return true
+	case t.Delete:
+		return by.Invalid && !j.partly
+	default:
+		return t.Create && (by.Exists || by.Invalid || by.Plain)
+	}
 }
 
-// mayBeOld reports whether an item that may be sent twice may have been made by an earlier run that its journal has
-// forgotten: a power loss takes the intents that need not be durable.
-func (r *Run) mayBeOld(t Traits, by Judgement) bool {
-	return by.Exists && t.Create && t.Repeatable && r.cfg.Resumed != nil && r.cfg.Resumed()
+// mayBeOld reports whether an item that may be sent twice may have been made by an earlier run of which nothing says that
+// it was sent: one with the same idempotency key, or one whose journal has forgotten it, since a power loss takes the
+// intents that need not be durable. That is rare: there "invalid" means what it says, unless it can be looked up.
+func (r *Run) mayBeOld(j *job, t Traits, by Judgement) bool {
+	switch {
+	case !by.Exists || !t.Create || !t.Repeatable:
+		return false
+	case r.cfg.Resumed != nil && r.cfg.Resumed():
+		return !by.Invalid || r.mayLook()
+	}
+	return t.Keyed && r.cfg.KeptKey != nil && r.cfg.KeptKey(j.item)
 }
 
 // doubt says how to go on with an item of which a refusal proves nothing.
@@ -69,6 +86,7 @@ func (r *Run) doubtful(u *unit, by Judgement) {
 		if t.Read {
 			return false
 		}
+		j.partly = j.partly || !j.maybe
 		if j.maybe = true; movable(t) {
 			return false
 		}

@@ -125,6 +125,9 @@ type Config struct {
 	SettlingTime time.Duration
 	// Resumed reports whether an earlier run may have sent items of which nobody knows; nil means that none has.
 	Resumed func() bool
+	// KeptKey reports whether an earlier run may have sent the item with the idempotency key that it has now; nil means
+	// that none has.
+	KeptKey func(item int) bool
 	// Judge says what is to be made of an error.
 	Judge func(a *Attempt, err error) Judgement
 	// JudgeItem is Judge for the error of one item in the answer to a Batch.
