@@ -77,6 +77,7 @@ type unit struct {
 	held  bool // it waits for others to pass only
 	tight bool // what was learned of sizes kept others out
 	trial bool // it is larger than what is known to pass
+	part  bool // of a look-up that was too large: no other joins it
 }
 
 // size is how many items the unit has.

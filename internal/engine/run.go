@@ -229,6 +229,8 @@ type Run struct {
 	unsentLast   bool      // nothing was sent when the last call of an outage failed
 	lastTrouble  error     // the last throttle, or failure in an outage
 	forbiddenErr error     // the first 403
+	lookMost     int       // how many items a look-up may have, by what was refused as too large; 0: nothing was
+	lookPassed   int       // the most that one had which passed
 	cause        error
 	panicked     error
 
