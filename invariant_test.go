@@ -352,6 +352,22 @@ func (s *script) unsettled() bool {
 	return s.op == windrow.OpCreate && s.can.ClientIDs && !s.reconcile
 }
 
+// stuck reports whether an item that is refused for good stays Unknown however often it is sent: after a lost answer the
+// refusal of a create or a delete may mean that it was carried out.
+func (s *script) stuck(states []windrow.State) bool {
+	for n, state := range states {
+		if s.doubted(n, state) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *script) doubted(n int, state windrow.State) bool {
+	meetsItself := s.op == windrow.OpCreate || s.op == windrow.OpDo || s.op == windrow.OpDelete
+	return state == windrow.Unknown && s.isPoison(n) && meetsItself && !s.reconcile
+}
+
 // resends reports whether a rerun sends an Unknown item again.
 func (s *script) resends() bool {
 	keysOnly := s.op == windrow.OpCreate && s.can.IdempotencyKeys && !s.can.ClientIDs && !s.repeatable
@@ -908,7 +924,7 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		if os.Getenv("WINDROW_DEBUG") != "" {
 			t.Logf("round %d: %v %v %v", round, res.Stats(), err, res.Results(windrow.Failed, windrow.Unknown))
 		}
-		if c.healed && (len(c.calls)+c.looks == calls || c.unsettled() && slices.Equal(before, states)) {
+		if c.healed && (len(c.calls)+c.looks == calls || (c.unsettled() || c.stuck(states)) && slices.Equal(before, states)) {
 			break
 		}
 		if round > 100 {
@@ -919,6 +935,9 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		return
 	}
 	for r := range res.All() {
+		if c.stuck(states) && r.State == windrow.NotAttempted {
+			continue // with StopOnError each run may stop at the same item
+		}
 		c.checkEnd(thingOf(r.Input), r.State, r.Reason)
 	}
 }
@@ -978,6 +997,7 @@ func (c *kase) checkEnd(x thing, state windrow.State, reason windrow.Reason) {
 	case state == windrow.Unknown && !c.resends():
 	case state != windrow.Succeeded && c.unsettled(): // with StopOnError each run may stop at the same item
 	case state == windrow.Failed && c.forbade[x.N]:
+	case c.doubted(x.N, state):
 	case c.isPoison(x.N):
 		if state != windrow.Failed {
 			t.Errorf("item %d is refused for good, and ended as %v", x.N, state)

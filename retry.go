@@ -469,6 +469,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		v := weigh(c.verdict(), a)
 		j := v.Judgement
 		j.Responded = v.Answered || a.Status() != 0
+		j.Plain = j.Class == engine.Permanent && (v.Plain || v.Unrecognised)
 		j.Trouble, j.Detail = troubleOf(j, a, err)
 		if j.Trouble != gate.NoTrouble {
 			j.Host = neterr.Host(err)
@@ -570,7 +571,8 @@ func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }
 //
 // One that has a method Resumed() bool says by it whether an earlier process has used it. In a run that goes on so, also
 // an item of which the journal knows nothing may have been sent, since a power loss takes intents that are Repeatable:
-// when it exists already it is looked up, or Unknown. Without the method that is so as soon as the journal knows one item.
+// when it exists already it is looked up, or Unknown. A 422 says so only of an item that an intent names: of others it is
+// looked up, or Failed. Without the method that is so as soon as the journal knows one item.
 type Journal interface {
 	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
 	// journal that was begun with another operation.
