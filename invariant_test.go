@@ -22,7 +22,7 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// The invariant of design 3.3, as a property of random runs: for every fault, option, verb and moment of cancelling,
+// The invariant, as a property of random runs: for every fault, option, verb and moment of cancelling,
 // each input ends in exactly one state, and that state is true. A server keeps the ledger of what it really applied.
 //
 // A failure names its seed. WINDROW_SEED=n runs that one case again (the order of goroutines is still the

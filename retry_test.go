@@ -39,7 +39,7 @@ type ending struct {
 	Cause      error // what the cause of the run matches
 }
 
-// The table of design 3.4: what becomes of an item, of the limiter and of the rest of the run, by the class of the
+// The table of what follows from an error: what becomes of an item, of the limiter and of the rest of the run, by the class of the
 // item's error and by whether repeating it is harmless. An item meets the error once, or each time it is sent.
 func TestRetryTable(t *testing.T) {
 	t.Parallel()

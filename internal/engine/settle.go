@@ -84,7 +84,7 @@ func (r *Run) traits(item int) Traits {
 	return r.cfg.Traits
 }
 
-// decide is the table of what follows from an error: see design 3.4. It changes nothing.
+// decide is the table of what follows from an error. It changes nothing.
 func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	t := r.traits(j.item)
 	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
