@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -59,7 +60,7 @@ func TestF82_RefusedAndStored_IdempotencyKeys(t *testing.T) {
 								s.bad = func(id string) bool { return id == "i3" }
 								f := newFake(t, s.serve)
 								f.batch = func(c *call) ([]windrow.Outcome[string], error) { return outcomes(c.ids), s.serve(c) }
-								opts := []windrow.Option{fastRetries, windrow.BatchSize(4), windrow.Concurrency(1)}
+								opts := []windrow.Option{fastRetries, windrow.BatchSize(4), windrow.Linger(time.Second), windrow.Concurrency(1)}
 								if journal {
 									opts = append(opts, windrow.WithJournal(newMemory()))
 								}
@@ -164,7 +165,7 @@ func TestF71_ScopeMeetsItsEarlierWork(t *testing.T) {
 							if bulk != "single" {
 								c = bulkClient{client{f, caps}}
 							}
-							p := windrow.NewCreateProcessor(c, append(tt.opts, fastRetries, windrow.SettlingTime(0), windrow.BatchSize(3))...)
+							p := windrow.NewCreateProcessor(c, append(tt.opts, fastRetries, windrow.SettlingTime(0), windrow.BatchSize(3), windrow.Linger(time.Second))...)
 							p.Key = tt.key
 							if look {
 								p.Reconcile = func(_ context.Context, id string) (string, bool, error) { return valueOf(id), true, nil }

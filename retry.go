@@ -104,7 +104,7 @@ func Classified(err error, c Classification) error {
 	if err == nil {
 		return nil
 	}
-	c.more.Marked = true
+	c.more.Marked, c.more.Invalid, c.more.Plain = true, false, false
 	c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
 	return &classified{err, c}
 }
