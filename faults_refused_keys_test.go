@@ -3,6 +3,7 @@ package windrow_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,9 +146,12 @@ func TestF71_ScopeMeetsItsEarlierWork(t *testing.T) {
 						old  bool
 					}{{"scope", []windrow.Option{scope}, byItself, true}, {"no scope", nil, byItself, false}, {"no key", []windrow.Option{scope}, nil, false}} {
 						each(t, fmt.Sprintf("%s/%s/%s/look-up %t/until call %d", tt.name, name, bulk, look, last), func(t *testing.T, stream bool) {
+							var mu sync.Mutex
 							keys := map[string]bool{}
 							f := newFake(t, func(c *call) error {
+								mu.Lock()
 								keys[c.attempt.IdempotencyKey()] = true
+								mu.Unlock()
 								if c.nth <= last {
 									return err
 								}

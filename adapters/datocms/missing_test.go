@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,9 +34,9 @@ func TestWhatA404Says(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				requests := 0
+				var requests atomic.Int64
 				items := articlesOf(handled(t, func(w http.ResponseWriter, _ *http.Request) {
-					requests++
+					requests.Add(1)
 					w.Header().Set("Content-Type", tt.contentType)
 					w.WriteHeader(http.StatusNotFound)
 					_, _ = w.Write([]byte(tt.body))
@@ -57,9 +58,9 @@ func TestWhatA404Says(t *testing.T) {
 					check(t, what, false, errors.Is(err, windrow.ErrNotFound) && tt.name != "no such record")
 				}
 				check(t, "a create", windrow.ClassPermanent, windrow.Classify(created).Class)
-				requests = 0
+				requests.Store(0)
 				res, err := windrow.DeleteMany(t.Context(), items, []string{"1", "2"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Immediate()}))
-				check(t, "requests", tt.requests, requests)
+				check(t, "requests", tt.requests, int(requests.Load()))
 				for r := range res.All() {
 					check(t, "skipped", tt.gone, r.State == windrow.Skipped)
 				}
