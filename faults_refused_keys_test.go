@@ -42,14 +42,6 @@ func (s *keyed) serve(c *call) (err error) {
 // the server takes their items for new ones. So such a chunk is not divided, as one without keys is not.
 func TestF82_RefusedAndStored_IdempotencyKeys(t *testing.T) {
 	t.Parallel()
-	refusals := map[string]func() error{
-		"400":       func() error { return &statusError{status: 400} },
-		"409":       func() error { return &statusError{status: 409} },
-		"412":       func() error { return &statusError{status: 412} },
-		"422":       func() error { return &statusError{status: 422} },
-		"permanent": func() error { return windrow.Permanent(errServer) },
-		"plain":     func() error { return errServer },
-	}
 	for name, refuse := range refusals {
 		for _, atomicity := range []windrow.Atomicity{windrow.AtomicityPartial, windrow.AtomicitySelectable} {
 			for _, look := range []string{"none", "single", "batch"} {
