@@ -5,8 +5,36 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/schedule"
 )
+
+// DuplicatePolicy says what is done with items whose keys are equal.
+type DuplicatePolicy uint8
+
+// The policies.
+const (
+	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
+	// KeepAllInOrder by their id.
+	DuplicatesDefault DuplicatePolicy = iota
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeysError] before anything is sent.
+	RejectDuplicates
+	// KeepFirst sends the first item with a key; the others end as Skipped.
+	KeepFirst
+	// KeepLast sends the last item with a key; the others end as Skipped.
+	KeepLast
+	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once: what
+	// comes of the first one goes for the others.
+	KeepAllInOrder
+	// FailDuplicates sends none of the items that share a key: each ends as Failed, with a [*DuplicateKeyError] that names
+	// it and the first other one. The other items are sent. A [BatchProcessor.Rerun] sends one that shares its key no more.
+	FailDuplicates
+)
+
+var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder", "FailDuplicates")
+
+// String returns the name of the policy.
+func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
 // DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
 type DuplicateKeyError struct {

@@ -1,0 +1,80 @@
+package windrow
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/schedule"
+)
+
+const defaultMaxItems = 100
+
+// chunkItems is how many items one request holds at most; 1 for single calls.
+func (p *BatchProcessor[In, Out]) chunkItems() int {
+	if p.Batch == nil && !p.asksServer() {
+		return 1
+	}
+	n := cmp.Or(p.Capabilities.MaxItems, defaultMaxItems)
+	if p.op == OpGet {
+		n = cmp.Or(p.Capabilities.MaxReads, n)
+	}
+	if p.opts.batchSize > 0 {
+		n = min(n, p.opts.batchSize)
+	}
+	return n
+}
+
+// batchSize is how many items lie between two delays.
+func (p *BatchProcessor[In, Out]) batchSize() int {
+	switch {
+	case p.opts.batchSize > 0:
+		return p.opts.batchSize
+	case p.Batch != nil:
+		return p.chunkItems()
+	case p.op == OpCreate:
+		return 20
+	default:
+		return 10
+	}
+}
+
+// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
+func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
+	switch {
+	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
+		return nil
+	case p.Size == nil:
+		return inspect.JSONSize[In]
+	}
+	return p.Size
+}
+
+// measure measures an item for a bound that the server did not tell, 0 when Size panics.
+func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
+	measure := p.Size
+	if measure == nil {
+		measure = inspect.JSONSize[In]
+	}
+	_ = guarded(func() error { size = max(0, measure(in)); return nil })
+	return size
+}
+
+// costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter
+// needs to know while others wait for it, which is no time to call a function of the caller's.
+func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
+	const source = "Capabilities.Cost"
+	if p.Capabilities.Cost == nil {
+		return nil, p.limiter.admits(1, source)
+	}
+	costs := make([]int, p.chunkItems())
+	if value, stack, ok := parallel.Call(func() {
+		for i := range costs {
+			costs[i] = max(1, p.Capabilities.Cost(i+1))
+		}
+	}); !ok {
+		return nil, &schedule.HookError{Hook: "Cost", Err: lost(value, stack)}
+	}
+	return costs, p.limiter.admits(slices.Max(costs), source)
+}

@@ -1,0 +1,277 @@
+package windrow
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/resume"
+)
+
+// ErrNotAttempted is the error of an item that was never sent because the run had been stopped. What stopped it is
+// the Cause of the [BulkError].
+var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
+
+var (
+	// ErrNilClient is the Cause of a run whose client or function is nil.
+	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
+	// ErrNilContext is the Cause of a run whose context is nil.
+	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
+	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
+	ErrTooManyFailures = errors.New("windrow: too many failures")
+	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
+	// credentials, a bad certificate, a name that does not exist.
+	ErrFatal = errors.New("windrow: every further call would fail")
+	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
+	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
+	ErrThrottled = errors.New("windrow: the server throttles")
+	// ErrOutage is matched by the Cause of a run whose server took no calls for longer than [RetryPolicy.MaxThrottleWait]:
+	// connections were refused, broke or brought no response, or all that came was a 502, 503, 504 or 500. Rerun goes on
+	// with it later.
+	ErrOutage = errors.New("windrow: the server takes no calls")
+	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
+	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
+	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
+	ErrDuplicateKey = errors.New("windrow: duplicate key")
+)
+
+var (
+	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
+	// answer was lost with that run, it must not be sent twice, and there is no way to look.
+	ErrBegun = resume.ErrBegun
+	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
+	ErrContentChanged = resume.ErrContentChanged
+)
+
+// ErrorKind groups errors by what a person does about them. The zero ErrorKind is [KindSystem].
+type ErrorKind uint8
+
+// The kinds.
+const (
+	KindSystem     ErrorKind = iota // the network, the server, a panic: wait, or report it
+	KindValidation                  // the data: correct it
+	KindResource                    // what it refers to, or the right to touch it
+	KindTimeout                     // no answer in time
+)
+
+// String returns the kind in lower case.
+func (k ErrorKind) String() string { return enum.Kinds.Name(uint8(k)) }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (k ErrorKind) MarshalText() ([]byte, error) { return enum.Kinds.Text(uint8(k)) }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (k *ErrorKind) UnmarshalText(text []byte) error { return enum.Kinds.Read(text, (*uint8)(k)) }
+
+// BulkError is the error of a run in which not every item Succeeded or was Skipped.
+type BulkError struct {
+	// Stats are the counts of the run.
+	Stats RunStats
+	// Cause is what stopped the run; nil when it ran to its end.
+	Cause error
+	items func() []*ItemError
+}
+
+// Error says what stopped the run, how many items did not make it, and the first error.
+func (e *BulkError) Error() string {
+	s := e.Stats
+	var parts, counts []string
+	switch {
+	case e.Cause == nil:
+	case s.Requests == 0:
+		parts = append(parts, "nothing was sent: "+plain(e.Cause))
+	default:
+		parts = append(parts, "the run was stopped: "+plain(e.Cause))
+	}
+	if twice, ok := errors.AsType[*DuplicateKeysError](e.Cause); ok && twice.list() != "" {
+		parts = append(parts, twice.list())
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.NotAttempted, "not attempted"}} {
+		if c.n > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(counts) > 0 {
+		parts = append(parts, fmt.Sprintf("of %d items %s", s.Total, strings.Join(counts, ", ")))
+	}
+	items := e.Items()
+	if first := slices.IndexFunc(items, func(i *ItemError) bool { return i.Err != ErrNotAttempted }); first >= 0 {
+		parts = append(parts, "first: "+items[first].Error())
+	}
+	return "windrow: " + strings.Join(parts, "; ")
+}
+
+// Items returns the errors of the items, in the order of the input.
+func (e *BulkError) Items() []*ItemError {
+	if e.items == nil {
+		return nil
+	}
+	return e.items()
+}
+
+// Unwrap returns the cause, if there is one, and the errors of the items.
+func (e *BulkError) Unwrap() []error {
+	items := e.Items()
+	errs := make([]error, 0, len(items)+1)
+	if e.Cause != nil {
+		errs = append(errs, e.Cause)
+	}
+	for _, item := range items {
+		errs = append(errs, item)
+	}
+	return errs
+}
+
+// plain returns the text of an error on one line, to stand within another text of this package.
+func plain(err error) string { return strings.TrimPrefix(ours.Replace(err.Error()), "windrow: ") }
+
+var ours = strings.NewReplacer("\nwindrow: ", "; ", ": windrow: ", ": ", "\n", "; ")
+
+// ItemError is the error of one item. Its text names the item by index and key, and never shows its content.
+type ItemError struct {
+	Index    int       // of the item in the whole input, from 0
+	Key      string    // or the id of an update, delete or read; "" without either
+	State    State     // Failed, Unknown or NotAttempted
+	Kind     ErrorKind // what sort of error it is
+	Attempts int       // charged attempts
+	Err      error     // what the client or the validation said
+}
+
+// Error implements error.
+func (e *ItemError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "item %d", e.Index)
+	if e.Key != "" {
+		fmt.Fprintf(&b, " (key %q)", e.Key)
+	}
+	switch {
+	case e.State == NotAttempted && e.Attempts > 1:
+		b.WriteString(" was not applied")
+	case e.State == NotAttempted:
+		b.WriteString(" was not attempted")
+	case e.State == Unknown:
+		b.WriteString(" may have been applied")
+	default:
+		b.WriteString(" failed")
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, " after %d attempts", e.Attempts)
+	}
+	if e.Err != nil && e.Err != ErrNotAttempted {
+		b.WriteString(": " + plain(e.Err))
+	}
+	return b.String()
+}
+
+// Unwrap returns what the client or the validation said.
+func (e *ItemError) Unwrap() error { return e.Err }
+
+// FieldError is what is wrong with one field of an item. A Validate function returns several by [errors.Join];
+// clients return those that the server names.
+type FieldError struct {
+	Field   string // its name, as the server or the validation calls it
+	Code    string // the server's own, "" when it has none
+	Message string // says what is wrong, without the field's value
+}
+
+// Error implements error.
+func (e *FieldError) Error() string {
+	switch {
+	case e.Message == "":
+		return strings.TrimSpace(e.Field + ": " + e.Code)
+	case e.Field == "":
+		return e.Message
+	}
+	return e.Field + ": " + e.Message
+}
+
+// FieldErrors returns all field errors in the tree of err.
+func FieldErrors(err error) []*FieldError {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *FieldError:
+		return []*FieldError{e}
+	case interface{ Unwrap() error }:
+		return FieldErrors(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*FieldError
+		for _, err := range e.Unwrap() {
+			all = append(all, FieldErrors(err)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// PanicError is the error of an item whose function panicked.
+type PanicError struct {
+	// Value is what the function panicked with. The error's text does not show it, unless it is a [runtime.Error]:
+	// it may hold the item's content.
+	Value any
+	// Stack is the stack of the panic, as text.
+	Stack []byte
+	// Hook is the name of the hook that panicked, such as Validate or OnProgress; "" for the client's function and others.
+	Hook string
+	// Index is the item that Validate looked at, in the whole input, from 0.
+	Index int
+}
+
+// Error implements error.
+func (e *PanicError) Error() string {
+	who := cmp.Or(e.Hook, "the function")
+	if e.Hook == hookValidate {
+		who += " of item " + strconv.Itoa(e.Index)
+	}
+	if err, ok := e.Value.(runtime.Error); ok {
+		return "windrow: " + who + " panicked: " + err.Error()
+	}
+	return fmt.Sprintf("windrow: %s panicked with a value of type %T", who, e.Value)
+}
+
+// ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
+var ErrGoexit = errors.New("windrow: the function called runtime.Goexit")
+
+// lost makes the error of a function that panicked or ended its goroutine.
+func lost(value any, stack []byte) error {
+	if value == nil {
+		return ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: stack}
+}
+
+const hookValidate = "Validate"
+
+// lostIn is lost for a hook of that name.
+func lostIn(hook string) func(value any, stack []byte) error {
+	return func(value any, stack []byte) error {
+		if value == nil {
+			return fmt.Errorf("windrow: %s: %w", hook, ErrGoexit)
+		}
+		return &PanicError{Value: value, Stack: stack, Hook: hook}
+	}
+}
+
+func isPanic(err error) bool {
+	_, panicked := err.(*PanicError)
+	return panicked || err == ErrGoexit
+}
+
+// guarded calls a caller's function and makes an error of its panic.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}

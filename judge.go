@@ -1,0 +1,190 @@
+package windrow
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/neterr"
+	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/schedule"
+	"github.com/windrow-go/windrow/internal/verdict"
+)
+
+// classified is an error whose maker says what it is.
+type classified struct {
+	err error
+	as  Classification
+}
+
+func (e *classified) Error() string { return e.err.Error() }
+
+func (e *classified) Unwrap() error { return e.err }
+
+// judged is what the default classifier makes of an error that nobody has marked.
+func judged(err error) verdict.Verdict {
+	if e, ok := errors.AsType[*SkipError](err); ok {
+		return verdict.Verdict{Judgement: engine.Judgement{Skip: engine.Reason(e.Reason)}, Marked: true}
+	}
+	var v verdict.Verdict
+	v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	if v.NotFound || v.Exists {
+		v.Kind = engine.Resource
+	}
+	if _, ok := errors.AsType[*backoff.PermanentError](err); ok {
+		v.Marked = true
+		return v
+	}
+	switch {
+	case errors.Is(err, ErrRolledBack):
+		v.Class, v.Undone, v.Marked = engine.Transient, true, true
+		return v
+	case errors.Is(err, ErrProtocol):
+		v.Class, v.Final, v.Marked = engine.Ambiguous, true, true
+		return v
+	case errors.Is(err, ErrAttemptTimeout):
+		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
+		return v
+	}
+	if e, ok := errors.AsType[interface {
+		error
+		StatusCode() int
+	}](err); ok && e.StatusCode() != 0 {
+		var after time.Duration
+		if e, ok := errors.AsType[interface {
+			error
+			RetryAfter() time.Duration
+		}](err); ok {
+			after = e.RetryAfter()
+		}
+		return v.OfAnswer(e.StatusCode(), after, neterr.Of(err))
+	}
+	return v.WithFault(neterr.Of(err))
+}
+
+// verdict is all that is known.
+func (c Classification) verdict() verdict.Verdict {
+	v := c.more
+	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
+	return v
+}
+
+// classificationOf is a verdict as a classifier returns it.
+func classificationOf(v verdict.Verdict) Classification {
+	return Classification{Class: Class(v.Class), After: v.After, MaxItems: v.MaxItems, BadItem: v.BadItem, Kind: ErrorKind(v.Kind), more: v}
+}
+
+// judge returns the engine's judge: the classifier, nil for the default one, and on top what weigh makes of it by what
+// the transport recorded.
+func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdict.Verdict, *engine.Attempt) verdict.Verdict) func(*engine.Attempt, error) engine.Judgement {
+	var logged atomic.Int64 // when a throttle was last logged
+	return func(a *engine.Attempt, err error) engine.Judgement {
+		if isPanic(err) {
+			return broken(op, a, nil)
+		}
+		c, failure := ask(classify, err)
+		if failure != nil {
+			return broken(op, a, failure)
+		}
+		v := weigh(c.verdict(), a)
+		j := v.Judgement
+		j.Responded = v.Answered || a.Status() != 0
+		j.Plain = j.Class == engine.Permanent && (v.Plain || v.Unrecognised)
+		j.Trouble, j.Detail = troubleOf(j, a, err)
+		if j.Trouble != gate.NoTrouble {
+			j.Host = neterr.Host(err)
+		}
+		if logger != nil && j.Class == engine.Throttled {
+			now := time.Now().Unix()
+			if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {
+				logger.WarnContext(a, "windrow: the server throttles", "operation", op.String(), "retry_after", j.After)
+			}
+		}
+		return j
+	}
+}
+
+// troubleOf is what an error shows of the server. Only its type and its status count, not the class that a classifier has
+// given it, but an error that says what became of the item shows nothing.
+func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, string) {
+	switch {
+	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:
+		return gate.NoTrouble, ""
+	case errors.Is(err, ErrAttemptTimeout):
+		return gate.Silent, "no response within AttemptTimeout"
+	}
+	trouble, detail := verdict.Trouble(err)
+	return cmp.Or(j.Trouble, trouble), detail
+}
+
+// broken judges an attempt in which a function of the caller's did not return. Nobody knows how far it got, unless
+// nothing had left or the last answer was a refusal.
+func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
+	j := engine.Judgement{Final: true, Err: failure, Whole: a.Delivery() == engine.NotSent && a.Status() == 0}
+	if a.Delivery() != engine.NotSent && op != OpGet {
+		j.Class = engine.Ambiguous
+	}
+	return j
+}
+
+// ask calls a classifier. The failure is that it did not return.
+func ask(classify Classifier, err error) (c Classification, failure error) {
+	if classify == nil {
+		defer func() {
+			if v := recover(); v != nil { // of a method of the error
+				failure = lost(v, debug.Stack())
+			}
+		}()
+		return Classify(err), nil
+	}
+	if value, stack, ok := parallel.Call(func() { c = own(classify(err), err) }); !ok {
+		failure = lost(value, stack)
+	}
+	return c, failure
+}
+
+// own is the classification of a caller's own classifier. One that is not what [Classify] says is meant, and nothing
+// that a transport recorded overrules it.
+func own(c Classification, err error) Classification {
+	if c.more == (verdict.Verdict{}) || Class(c.more.Class) != c.Class {
+		c.more = verdict.Verdict{Marked: true}
+		c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	}
+	return c
+}
+
+// causeOf gives what stopped the engine the names of this package.
+func causeOf(err error) error {
+	switch e := err.(type) {
+	case *engine.FailuresError:
+		return &namedError{ErrTooManyFailures, err}
+	case *engine.FatalError:
+		return fmt.Errorf("%w: %w", ErrFatal, e.Err)
+	case *engine.ThrottledError:
+		return &namedError{ErrThrottled, err}
+	case *engine.OutageError:
+		return &namedError{ErrOutage, err}
+	case *engine.BudgetError:
+		return &namedError{ErrRetryBudget, err}
+	case *engine.RefusedError:
+		return fmt.Errorf("windrow: %w", err)
+	case *schedule.HookError:
+		return fmt.Errorf("windrow: %w", err)
+	}
+	return err
+}
+
+// namedError is an error that matches a name and says more than it.
+type namedError struct{ name, err error }
+
+func (e *namedError) Error() string { return "windrow: " + e.err.Error() }
+
+func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }

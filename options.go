@@ -1,0 +1,312 @@
+package windrow
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Option is a policy of a processor or a [Limiter] that does not depend on the type of the items.
+type Option interface{ apply(*options) }
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+// Options joins several options into one that can be named and shared. A later option overrides an earlier one, and a
+// nil one says nothing.
+func Options(opts ...Option) Option {
+	return optionFunc(func(o *options) {
+		for _, opt := range opts {
+			if opt != nil {
+				opt.apply(o)
+			}
+		}
+	})
+}
+
+// options is what the options of a processor say.
+type options struct {
+	given map[string]bool // by name
+	errs  []error
+
+	concurrency    int
+	rate           rate.Limit
+	rateSet        bool
+	burst          int
+	batchSize      int
+	batchDelay     time.Duration
+	retry          RetryPolicy
+	attemptTimeout time.Duration
+	preserveOrder  bool
+	maxFailures    int // -1: no bound
+	maxFailureRate float64
+	minFailureRate int
+	dryRun         bool
+	atomic         bool
+	settling       time.Duration
+	canary         int
+	repeatable     bool
+	keepPanics     bool
+	duplicates     DuplicatePolicy
+	onProgress     func(Progress)
+	limiter        *Limiter
+	onAdjust       func(LimiterStats)
+	logger         *slog.Logger
+	observer       Observer
+	journal        Journal
+	scope          string // "" when none was given
+	unordered      bool   // of a stream, as the next two
+	window         int
+	linger         time.Duration
+}
+
+func newOptions(opts []Option) *options {
+	o := &options{given: map[string]bool{}, maxFailures: -1, maxFailureRate: -1, settling: defaultSettlingTime}
+	Options(opts...).apply(o)
+	return o
+}
+
+// option makes an Option of that name, which applies set when the value is good, and is refused with the problem
+// otherwise.
+func option(name string, good bool, value any, problem string, set func(*options)) Option {
+	return optionFunc(func(o *options) {
+		o.given[name] = true
+		if !good {
+			o.errs = append(o.errs, &OptionError{Option: name, Value: value, Problem: problem})
+			return
+		}
+		set(o)
+	})
+}
+
+// OptionError says what is wrong with an option, a parameter, or a field of one. Nothing was sent.
+type OptionError struct {
+	Option  string // its name
+	Field   string // of the option's value; "" when it has none
+	Value   any    // what was given; nil when the problem is another
+	Problem string // what is wrong, and what to do
+}
+
+// Error implements error.
+func (e *OptionError) Error() string {
+	var b strings.Builder
+	b.WriteString("windrow: " + e.Option)
+	if e.Field != "" {
+		b.WriteString(": " + e.Field)
+	}
+	if e.Value != nil {
+		fmt.Fprintf(&b, " (%v)", e.Value)
+	}
+	return b.String() + " " + e.Problem
+}
+
+// Concurrency is how many calls may be in flight at once, at least 1. It is a ceiling: when the server throttles because
+// of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
+// processor alone.
+func Concurrency(n int) Option {
+	return option("Concurrency", n >= 1, n, "must be at least 1", func(o *options) { o.concurrency = n })
+}
+
+// Rate is how many quota units may be used in each period: a unit is a request, unless the client's Cost says
+// otherwise. It is a ceiling. Without it there is no rate, until the server shows one. It is refused beside
+// [WithLimiter]: the limiter has its own.
+func Rate(n int, per time.Duration) Option {
+	return option("Rate", n >= 1 && per > 0, fmt.Sprintf("%d, %v", n, per), "must be at least 1 in a positive period",
+		func(o *options) { o.rate, o.rateSet = rateOf(n, per), true })
+}
+
+// Burst is how many quota units may leave at one instant after a quiet time, at least 1 and not less than the cost of
+// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more.
+func Burst(n int) Option {
+	return option("Burst", n >= 1, n, "must be at least 1", func(o *options) { o.burst = n })
+}
+
+// WithLimiter makes the processor share a limiter with others. Without it the processor has one of its own.
+func WithLimiter(l *Limiter) Option {
+	return option("WithLimiter", l != nil, "nil", "must be a limiter", func(o *options) { o.limiter = l })
+}
+
+// OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
+// is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that
+// saw the evidence, several at once if need be; it may use the limiter, and should return soon. When it panics the call is
+// lost, and nothing else.
+func OnAdjust(f func(LimiterStats)) Option {
+	return option("OnAdjust", f != nil, "nil", "must be a function", func(o *options) { o.onAdjust = f })
+}
+
+// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
+// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
+// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
+func BatchSize(n int) Option {
+	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
+}
+
+// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
+// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
+func BatchDelay(d time.Duration) Option {
+	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
+}
+
+// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
+// else is sent. The run goes on after an error. Without it only results are in order.
+func PreserveOrder() Option {
+	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
+}
+
+// Atomic makes the run all or nothing: all items go in one request, which the server applies as a whole or not at all.
+// When one is refused, it ends as Failed where the server names it, and the others as NotAttempted with an error that
+// matches [ErrRolledBack]. The run is refused, and nothing sent, when the client's [Atomicity] is partial, when the items
+// do not fit into one request of it, and when one of them is not valid.
+func Atomic() Option {
+	return option("Atomic", true, nil, "", func(o *options) { o.atomic = true })
+}
+
+// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
+// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
+func Duplicates(policy DuplicatePolicy) Option {
+	return option("Duplicates", policy <= FailDuplicates, policy,
+		"must be RejectDuplicates, KeepFirst, KeepLast, KeepAllInOrder or FailDuplicates", func(o *options) { o.duplicates = policy })
+}
+
+// Retry says which items are sent again. Defaults to the zero [RetryPolicy].
+func Retry(p RetryPolicy) Option {
+	return optionFunc(func(o *options) {
+		o.given["Retry"] = true
+		if err := p.check(); err != nil {
+			o.errs = append(o.errs, err)
+		}
+		o.retry = p
+	})
+}
+
+// AttemptTimeout bounds each call, from its start until its whole answer is read. Without it only the run's context
+// does. The error of an attempt that takes longer is [ErrAttemptTimeout], unless the function makes one
+// of its own of the end of its context; a result that comes late still counts.
+func AttemptTimeout(d time.Duration) Option {
+	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
+}
+
+// SettlingTime is how long after a lost answer a look-up that finds nothing proves nothing, since a write may arrive late
+// and what is searched may lag behind. An item is looked up at once, and when it is not found again after that time, counted
+// from the end of its attempt, or from the start of the run for one that an earlier run has sent. Only then is it sent again,
+// or has failed. What the server applies later than that may be doubled. Defaults to 2 seconds; 0 believes the first
+// look-up.
+func SettlingTime(d time.Duration) Option {
+	return option("SettlingTime", d >= 0, d, "must not be negative", func(o *options) { o.settling = d })
+}
+
+// Repeatable says that calling the function twice for an item has the effect of calling it once. Without it that is
+// taken for granted of reads, deletes, updates and upserts, and of creates when the client's [Capabilities] say so.
+func Repeatable() Option {
+	return option("Repeatable", true, nil, "", func(o *options) { o.repeatable = true })
+}
+
+// IdempotencyScope names what the idempotency keys of runs belong to. Two runs with one scope send the same key for items
+// with the same operation and Key, so that a server which honours keys carries out the second only once. It is for a program
+// that has no [Journal], and may be started again in the middle: name what it is about, such as "import 2031-05-06", and
+// nothing that a later import has too. Any text but "" will do, and none of it is sent. Without it every run has a scope of
+// its own, a Rerun that of its run; it is refused beside [WithJournal]: a journal has its own. Items without a Key have keys
+// of their run in any case. A create that is refused since its key is in use, or since there is such a record, may meet what
+// an earlier run has begun: it is looked up, or repeated with its key, or is Unknown.
+func IdempotencyScope(scope string) Option {
+	return option("IdempotencyScope", scope != "", `""`, "must not be empty", func(o *options) { o.scope = scope })
+}
+
+// StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and
+// count; the rest ends as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
+// Without it an error never stops the others.
+func StopOnError() Option {
+	return option("StopOnError", true, nil, "", func(o *options) { o.maxFailures = 0 })
+}
+
+// MaxFailures stops the run as [StopOnError] does, once more than n items have failed, those that Validate refuses
+// included.
+func MaxFailures(n int) Option {
+	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
+}
+
+// MaxFailureRate stops the run as [StopOnError] does, once at least minimum of the items that were sent have ended and
+// more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses do not count.
+func MaxFailureRate(share float64, minimum int) Option {
+	return option("MaxFailureRate", share >= 0 && share <= 1 && minimum >= 0, fmt.Sprintf("%v, %d", share, minimum),
+		"must be a share from 0 to 1 (1 is 100 %) of at least 0 items",
+		func(o *options) { o.maxFailureRate, o.minFailureRate = share, minimum })
+}
+
+// Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: a
+// mistake that every item has shows in the first. When one of them fails the run stops as with [StopOnError]. Items that
+// Validate refuses do not count. Without it all items may be sent at once.
+func Canary(n int) Option {
+	return option("Canary", n >= 1, n, "must be at least 1", func(o *options) { o.canary = n })
+}
+
+// DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped. When the client is a
+// [DryRunner] whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
+func DryRun() Option {
+	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
+}
+
+// PropagatePanics lets a panic in a caller's function go on to the caller of the run, as a [*PanicError], after the
+// calls in flight have returned. Without it a panic is the error of its item, and the run goes on.
+func PropagatePanics() Option {
+	return option("PropagatePanics", true, nil, "", func(o *options) { o.keepPanics = true })
+}
+
+// Unordered makes a stream hand over results as the items end. Without it they come in the order of the input.
+func Unordered() Option {
+	return option("Unordered", true, nil, "", func(o *options) { o.unordered = true })
+}
+
+// Window is how many items a stream holds at once, from when they are pulled until their results are handed over, at
+// least 1. It bounds the memory, and how far the work runs ahead of the oldest item that has not ended. Defaults to
+// 4,096.
+func Window(n int) Option {
+	return option("Window", n >= 1 && n <= 1<<30, n, "must be from 1 to 1,073,741,824", func(o *options) { o.window = n })
+}
+
+// Linger is how long items of a stream wait for a chunk of a native batch to fill up. Without it a chunk holds what
+// the source has yielded when a call may leave: a slow source is never held back.
+func Linger(d time.Duration) Option {
+	return option("Linger", d >= 0, d, "must not be negative", func(o *options) { o.linger = d })
+}
+
+// WithLogger makes runs log their start and end, with what stopped them, that the server throttles, and when it takes no
+// calls. Nothing of the items is logged but their number. Without it nothing is logged.
+func WithLogger(l *slog.Logger) Option {
+	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
+}
+
+var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
+
+// foreignTo returns the names of options that were given and are not in the list.
+func (o *options) foreignTo(list []string) []string {
+	var foreign []string
+	for name := range o.given {
+		if !slices.Contains(list, name) {
+			foreign = append(foreign, name)
+		}
+	}
+	slices.Sort(foreign)
+	return foreign
+}
+
+// checkLimiter returns what is wrong with the limiter that was given, or beside it.
+func (o *options) checkLimiter() (errs []error) {
+	if o.limiter == nil {
+		return nil
+	}
+	for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+		if o.given[name] {
+			errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
+		}
+	}
+	if o.limiter.err != nil {
+		errs = append(errs, o.limiter.err)
+	}
+	return errs
+}

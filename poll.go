@@ -1,0 +1,130 @@
+package windrow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
+type PollPolicy struct {
+	// First is the time between the first and the second question; it doubles from one to the next. Defaults to a second.
+	First time.Duration
+	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
+	Longest time.Duration
+	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
+	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [AttemptTimeout], is
+	// followed by one that goes on asking. Defaults to 10 minutes.
+	Deadline time.Duration
+}
+
+// ErrPending is matched by the error of a job that has not ended.
+var ErrPending = errors.New("windrow: the job has not ended")
+
+// Pending is what a function given to [Poll] returns while the job has not ended. after is how long the server asks to
+// wait before the next question, 0 when it does not say.
+func Pending(after time.Duration) error { return Throttled(ErrPending, after) }
+
+// JobError is the error of a job of the server of which it is not known how it ended.
+type JobError struct {
+	Handle string // the server's name for it; "" when it is not known here
+	Err    error  // the last answer, ErrPending as long as it has not ended
+}
+
+// Error implements error.
+func (e *JobError) Error() string {
+	if e.Handle == "" {
+		return "the end of the job is not known: " + plain(e.Err)
+	}
+	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, plain(e.Err))
+}
+
+// Unwrap returns the last answer.
+func (e *JobError) Unwrap() error { return e.Err }
+
+// Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
+// [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
+// asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
+// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous], and after which a run makes no
+// further attempt: for a write, nobody knows.
+func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
+	policy = PollPolicy{
+		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
+		Deadline: cmp.Or(max(0, policy.Deadline), 10*time.Minute),
+	}
+	var none T
+	end := time.Now().Add(policy.Deadline)
+	for pause := min(policy.First, policy.Longest); ; pause = min(2*pause, policy.Longest) {
+		out, err := ask(ctx)
+		if err == nil {
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		c := Classify(err)
+		if c.Class == ClassPermanent || c.Class == ClassTooLarge {
+			return none, err
+		}
+		wait := max(pause, c.After)
+		if time.Now().Add(wait).After(end) {
+			last := Classification{Class: ClassAmbiguous}
+			last.more.Final = true // or each attempt would wait as long
+			return none, Classified(&JobError{Err: err}, last)
+		}
+		if c.Class == ClassFatal {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+		if a := engine.AttemptFrom(ctx); a != nil && errors.Is(err, ErrPending) {
+			a.GoOn()
+		}
+		if err := pollAgain(ctx, wait); err != nil {
+			return none, Ambiguous(&JobError{Err: err})
+		}
+	}
+}
+
+// pollAgain waits until a job may be asked for again.
+func pollAgain(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return gate.Ended(ctx)
+	case <-timer.C:
+	}
+	a := engine.AttemptFrom(ctx)
+	if a == nil {
+		return nil
+	}
+	if err := ownerOf(a).limiter.start().Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
+		return limiterError(err)
+	}
+	a.Prepay(1) // a transport that has the same limiter does not take it once more
+	return nil
+}
+
+// SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
+// job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
+// goes on asking and does not submit again, and neither does a [BatchProcessor.Rerun] of items that ended as Unknown.
+func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
+	a, _ := AttemptFrom(ctx)
+	handle := a.Handle()
+	if handle == "" {
+		var err error
+		if handle, err = submit(ctx); err != nil {
+			return *new(T), err
+		}
+		a.SetHandle(handle)
+	}
+	out, err := Poll(ctx, policy, func(ctx context.Context) (T, error) { return ask(ctx, handle) })
+	if job, ok := errors.AsType[*JobError](err); ok {
+		job.Handle = handle
+	}
+	return out, err
+}

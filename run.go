@@ -1,0 +1,405 @@
+package windrow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/windrow-go/windrow/internal/delays"
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/resume"
+	"github.com/windrow-go/windrow/internal/sink"
+	"github.com/windrow-go/windrow/internal/verdict"
+)
+
+// check returns what is wrong with the processor, and what its requests cost.
+func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ error) {
+	p.once.Do(p.prime)
+	o := p.opts
+	errs := append([]error(nil), o.errs...)
+	if ctx == nil {
+		errs = append(errs, ErrNilContext)
+	}
+	switch {
+	case p.clientOK != nil:
+		errs = append(errs, p.clientOK)
+	case p.Do == nil && p.Batch == nil:
+		errs = append(errs, ErrNilClient)
+	}
+	errs = append(errs, o.checkLimiter()...)
+	if o.journal != nil && p.keyOf() == nil {
+		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
+	}
+	if o.journal != nil && o.scope != "" {
+		errs = append(errs, &OptionError{Option: "IdempotencyScope", Problem: "is refused beside WithJournal: the journal has a scope of its own"})
+	}
+	c := p.Capabilities
+	if o.atomic {
+		switch {
+		case p.Batch == nil || c.Atomicity == AtomicityPartial:
+			errs = append(errs, &OptionError{Option: "Atomic", Problem: "needs a client with requests for many items that are all or nothing: its Capabilities say otherwise"})
+		case o.canary > 0:
+			errs = append(errs, &OptionError{Option: "Atomic", Problem: "cannot go with Canary, which sends some items before the others"})
+		}
+	}
+	if errs = append(errs, c.check()...); len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return p.costs()
+}
+
+// prime makes what all runs share.
+func (p *BatchProcessor[In, Out]) prime() {
+	if p.opts == nil { // a literal, not made by a constructor
+		p.opts = newOptions(nil)
+	}
+	if p.limiter = p.opts.limiter; p.limiter == nil {
+		o := p.opts
+		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+	}
+}
+
+// asksServer reports whether a dry run asks the server.
+func (p *BatchProcessor[In, Out]) asksServer() bool {
+	return p.opts.dryRun && p.tryOut != nil && p.Capabilities.VerifiedDryRun
+}
+
+// begin tells the observer and the logger that a run begins, and returns its context and what tells them that it ended.
+// items is -1 when their number is not known. The errors are their panics.
+func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ context.Context, end func(RunStats, error) error, err error) {
+	observer, logger := p.opts.observer, p.opts.logger
+	tell := func(RunStats, error) {}
+	err = guarded(func() error {
+		if observer != nil {
+			watched, end := observer.StartRun(ctx, p.op, items)
+			ctx = cmp.Or(watched, ctx)
+			if end != nil {
+				tell = end
+			}
+		}
+		if logger != nil {
+			logger.InfoContext(ctx, "windrow: run started", "operation", p.op.String(), "items", items)
+		}
+		return nil
+	})
+	return ctx, func(s RunStats, err error) error {
+		return guarded(func() error {
+			if logger != nil {
+				level := slog.LevelInfo
+				if err != nil {
+					level = slog.LevelWarn
+				}
+				var stopped []any
+				if cause := stopCause(err); cause != nil {
+					stopped = []any{"cause", plain(cause)}
+				}
+				logger.With(stopped...).Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
+					"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
+					"throttled", s.Throttled, "elapsed", s.Elapsed)
+			}
+			tell(s, err)
+			return nil
+		})
+	}, err
+}
+
+// logOutages returns what logs that the server takes no calls, and that it does again; nil without a logger.
+func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
+	logger := p.opts.logger
+	if logger == nil {
+		return nil
+	}
+	return func(down bool, why string) {
+		_ = guarded(func() error {
+			if down {
+				logger.WarnContext(ctx, "windrow: the server takes no calls", "operation", p.op.String(), "why", why)
+			} else {
+				logger.InfoContext(ctx, "windrow: the outage has ended", "operation", p.op.String(), "why", why)
+			}
+			return nil
+		})
+	}
+}
+
+// stopCause returns what stopped a run or a stream, as a log may show it: without the keys of items. It is nil for one that
+// ran to its end.
+func stopCause(err error) error {
+	if bulk, ok := errors.AsType[*BulkError](err); ok {
+		err = bulk.Cause
+	}
+	if errors.Is(err, ErrDuplicateKey) {
+		return ErrDuplicateKey
+	}
+	return err
+}
+
+// perform does the work of a run and tells those who listen, and returns what stopped it.
+func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
+	var told func(item int)
+	if p.OnResult != nil {
+		told = func(i int) { p.OnResult(res.At(i)) }
+	}
+	l := sink.Listen(told, lostIn("OnResult"))
+	err := p.send(ctx, res, past, costs, l)
+	if late := l.Close(); err == nil {
+		err = late
+	}
+	return p.stopped(err)
+}
+
+// send prepares the items, runs the engine, and returns what stopped it.
+func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int, l *sink.Listeners) error {
+	journal, err := p.resumption(res, res.stats.Requests == 0)
+	var plan *prepared
+	if err == nil {
+		plan, err = p.prepare(ctx, res, past, journal)
+	}
+	if err != nil {
+		for i := range res.slots() {
+			if past.Pending == nil || past.Pending[i] {
+				l.Tell(i, i+1)
+			}
+		}
+		return err
+	}
+	plan.costs = costs
+	o, g := p.opts, p.limiter.start()
+	cfg := p.engineConfig(res, plan, g)
+	cfg.Owner = p.owner(res)
+	if p.OnResult != nil || o.onProgress != nil {
+		cfg.Broken = l.Broken()
+	}
+	if p.OnResult != nil {
+		cfg.Hooks.Final = l.Tell
+	}
+	cfg.Hooks.Outage = p.logOutages(ctx)
+	l.TellEach(plan.settled)
+	var r *engine.Run
+	if journal != nil {
+		keepJournal(journal, cfg, func(err error) { r.Stop(err) })
+	}
+	r = engine.New(ctx, cfg)
+	if o.onProgress != nil {
+		failed := len(plan.Invalid)
+		for i, pending := range past.Pending {
+			if s := res.table.Slots[i].State; !pending && (s == engine.Failed || s == engine.Unknown) {
+				failed++ // in an earlier run
+			}
+		}
+		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
+	}
+	before := g.Stats()
+	err = r.Wait()
+	var left []int
+	for i := range res.slots() {
+		if res.table.Slots[i].State == engine.NotAttempted && (journal != nil || p.OnResult != nil) {
+			left = append(left, i)
+		}
+	}
+	if journal != nil {
+		if late := journal.Close(left); err == nil {
+			err = late
+		}
+	}
+	l.TellEach(left)
+	s := r.Stats()
+	res.stats.Requests += int(s.Requests)
+	res.stats.Retries += int(s.Retries)
+	res.stats.Throttled += int(s.Throttled)
+	after := g.Stats()
+	res.stats.ThrottledFor += after.ShutFor - before.ShutFor
+	res.stats.OutageFor += after.DownFor - before.DownFor
+	return err
+}
+
+// stopped names what stopped a run, or panics with it where that is wanted.
+func (p *BatchProcessor[In, Out]) stopped(err error) error {
+	if panicked, ok := errors.AsType[*PanicError](err); ok && p.opts.keepPanics {
+		panic(panicked)
+	}
+	return causeOf(err)
+}
+
+// engineConfig says to the engine what is to be done.
+func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *prepared, g *gate.Gate) *engine.Config {
+	o, retry := p.opts, p.opts.retry.withDefaults()
+	workers := o.concurrency
+	if o.preserveOrder || o.atomic {
+		workers = 1
+	}
+	cfg := &engine.Config{
+		Table: res.table, Todo: plan.Todo, Order: plan.Order, Follower: plan.Follower, Twin: plan.Twin, Doubtful: plan.Doubtful, Replay: plan.replay,
+		Traits: p.traits(p.op, p.Capabilities),
+		Policy: engine.Policy{
+			MaxAttempts: retry.MaxAttempts, NewBackOff: func() backoff.BackOff { return delays.Guard(retry.Strategy, lost) }, MaxThrottleWait: retry.MaxThrottleWait,
+			Budget: engine.Budget(retry.Budget), Hasty: o.retry.Strategy == nil,
+		},
+		Workers: workers, InOrder: o.preserveOrder || o.atomic, Atomic: o.atomic, Together: p.together(),
+		BatchSize: p.batchSize(), BatchDelay: o.batchDelay, Canary: o.canary,
+		ChunkItems: p.chunkItems(), ChunkBytes: p.Capabilities.MaxBytes, OmitsTail: p.Capabilities.OmitsTail,
+		AttemptTimeout: o.attemptTimeout, TimeoutCause: ErrAttemptTimeout,
+		FailedBefore: len(plan.Invalid), MaxFailures: o.maxFailures, MaxFailureRate: o.maxFailureRate, MinFailureRate: o.minFailureRate,
+		KeepPanics: o.keepPanics, Lost: lost,
+		Judge:     judge(p.op, retry.Classify, o.logger, verdict.Verdict.WithRecord),
+		JudgeItem: judge(p.op, retry.Classify, o.logger, verdict.Verdict.OfItem), Gate: g,
+		AllOrNothing: p.Batch != nil && (p.Capabilities.Atomicity == AtomicityAll || p.Capabilities.Atomicity == AtomicitySelectable && o.atomic),
+	}
+	if plan.costs != nil {
+		cfg.Cost = func(items int) int { return plan.costs[items-1] }
+	}
+	cfg.Sizes, cfg.Measure = &p.sizes, func(i int) int { return p.measure(res.inputs[i&res.mask]) }
+	if plan.Sizes != nil {
+		cfg.Size = func(i int) int { return plan.Sizes[i&res.mask] }
+	}
+	if p.same != nil && !p.asksServer() {
+		cfg.Same = func(a, b int) bool { return p.same(res.inputs[a&res.mask], res.inputs[b&res.mask]) }
+		cfg.Copy = func(from, to int) { res.values[to&res.mask] = res.values[from&res.mask] }
+	}
+	if p.traitsOf != nil {
+		cfg.TraitsOf = func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) }
+	}
+	if p.asksServer() {
+		cfg.Batch = p.tryCall(res)
+		return cfg
+	}
+	if do, inputs, values, mask := p.Do, res.inputs, res.values, res.mask; do != nil && (p.Batch == nil || !p.Capabilities.BatchOfOne) {
+		cfg.Call = func(ctx context.Context, i int) error {
+			out, err := do(ctx, inputs[i&mask])
+			if err == nil {
+				values[i&mask] = out
+			} else if _, ok := errors.AsType[*SkipError](err); ok {
+				values[i&mask] = out // what was found
+			}
+			return err
+		}
+	}
+	if p.Batch != nil {
+		cfg.Batch = p.batchCall(res)
+	}
+	p.lookUps(cfg, res)
+	if o.scope != "" {
+		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*owner).ownKey(i) != "" }
+	}
+	if o.observer != nil {
+		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
+			a, _ := AttemptFrom(ctx)
+			watched, end := o.observer.StartAttempt(ctx, a)
+			if watched == nil {
+				watched = ctx
+			}
+			if end == nil {
+				end = func(error) {}
+			}
+			return watched, end
+		}
+	}
+	return cfg
+}
+
+// mayLook reports whether there is a way to look up whether an item was applied.
+func (p *BatchProcessor[In, Out]) mayLook() bool {
+	return p.Reconcile != nil || p.ReconcileBatch != nil
+}
+
+// lookUps tells the engine how to look up whether items were applied.
+func (p *BatchProcessor[In, Out]) lookUps(cfg *engine.Config, res *BulkResult[In, Out]) {
+	cfg.SettlingTime = p.opts.settling
+	if p.ReconcileBatch != nil {
+		cfg.LookItems = max(1, cmp.Or(p.Capabilities.MaxReads, p.Capabilities.MaxItems, defaultMaxItems))
+		cfg.ReconcileBatch = func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+			out, err := p.ReconcileBatch(ctx, res.inputsOf(items))
+			if err != nil || len(out) != len(items) {
+				return len(out), err
+			}
+			for k, o := range out {
+				if o.Err == nil {
+					res.values[items[k]&res.mask] = o.Value
+				} else {
+					answers.Set(k, engine.Answer{Err: o.Err})
+				}
+			}
+			return len(out), nil
+		}
+	}
+	if p.Reconcile != nil {
+		cfg.Reconcile = func(ctx context.Context, i int) (bool, error) {
+			out, applied, err := p.Reconcile(ctx, res.inputs[i&res.mask])
+			if err == nil && applied {
+				res.values[i&res.mask] = out
+			}
+			return applied, err
+		}
+	}
+}
+
+// tryCall returns the engine's form of a server's dry run.
+func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
+	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+		in := res.inputsOf(items)
+		errs, err := p.tryOut(ctx, in)
+		if err == nil && len(errs) == len(items) {
+			for k, err := range errs {
+				answers.Set(k, engine.Answer{Err: err, Reason: engine.DryRun})
+			}
+		}
+		return len(errs), err
+	}
+}
+
+// batchCall returns the engine's form of Batch.
+func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
+	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
+		in := res.inputsOf(items)
+		out, err := p.Batch(ctx, in)
+		if err != nil || len(out) > len(items) || len(out) < len(items) && !p.Capabilities.OmitsTail {
+			return len(out), err
+		}
+		for k := range out {
+			o := &out[k]
+			if o.Err == nil {
+				res.values[items[k]&res.mask] = o.Value
+			}
+			if o.Err != nil || o.Reason != NoReason || len(o.Warnings) > 0 {
+				answers.Set(k, engine.Answer{Err: o.Err, Reason: engine.Reason(o.Reason), Warnings: o.Warnings})
+			}
+		}
+		return len(out), nil
+	}
+}
+
+// traits is what a kind of operation is, by a client that can do so much.
+func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
+	if p.asksServer() {
+		return engine.Traits{Read: true}
+	}
+	t := engine.Traits{Read: op == OpGet, Create: op == OpCreate || op == OpDo, Delete: op == OpDelete, WholeOnly: p.wholeOnly(),
+		Keyed: op == OpCreate && c.IdempotencyKeys}
+	switch op {
+	case OpGet, OpDelete, OpUpdate, OpUpsert:
+		t.Repeatable = true
+	case OpCreate:
+		t.Repeatable = p.opts.repeatable || c.IdempotencyKeys || c.ClientIDs
+	default:
+		t.Repeatable = p.opts.repeatable
+	}
+	return t
+}
+
+// traitsFor is what the operation on an item is.
+func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
+	if p.traitsOf == nil {
+		return p.traits(p.op, p.Capabilities)
+	}
+	return p.traits(p.traitsOf(in))
+}
+
+// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
+// exactly those.
+func (p *BatchProcessor[In, Out]) wholeOnly() bool {
+	c := p.Capabilities
+	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
+}
