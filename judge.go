@@ -19,15 +19,13 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// classified is an error whose maker says what it is.
-type classified struct {
-	err error
-	as  Classification
+// verdictOf is what the default classifier makes of an error.
+func verdictOf(err error) verdict.Verdict {
+	if e, ok := errors.AsType[*verdict.Marked](err); ok {
+		return e.As
+	}
+	return judged(err)
 }
-
-func (e *classified) Error() string { return e.err.Error() }
-
-func (e *classified) Unwrap() error { return e.err }
 
 // judged is what the default classifier makes of an error that nobody has marked.
 func judged(err error) verdict.Verdict {
@@ -70,16 +68,37 @@ func judged(err error) verdict.Verdict {
 	return v.WithFault(neterr.Of(err))
 }
 
-// verdict is all that is known.
+// verdict is what a classification says.
 func (c Classification) verdict() verdict.Verdict {
-	v := c.more
-	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
+	var v verdict.Verdict
+	c.over(&v)
+	v.Marked = !c.Tentative
 	return v
+}
+
+// of is what a classification says of an error that the caller's own classifier, or a client, gives it. Where that has passed
+// on what [Classify] says, all that the default classifier knows stands. Anything else is meant, and nothing that a transport
+// recorded overrules it.
+func (c Classification) of(err error) verdict.Verdict {
+	v := verdictOf(err)
+	if Class(v.Class) != c.Class || v.Marked == c.Tentative {
+		v = verdict.Verdict{Marked: true}
+		v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	}
+	c.over(&v)
+	return v
+}
+
+// over puts what a classification says over a verdict.
+func (c Classification) over(v *verdict.Verdict) {
+	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
 }
 
 // classificationOf is a verdict as a classifier returns it.
 func classificationOf(v verdict.Verdict) Classification {
-	return Classification{Class: Class(v.Class), After: v.After, MaxItems: v.MaxItems, BadItem: v.BadItem, Kind: ErrorKind(v.Kind), more: v}
+	return Classification{
+		Class: Class(v.Class), After: v.After, MaxItems: v.MaxItems, BadItem: v.BadItem, Kind: ErrorKind(v.Kind), Tentative: !v.Marked,
+	}
 }
 
 // judge returns the engine's judge: the classifier, nil for the default one, and on top what weigh makes of it by what
@@ -90,11 +109,11 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		if isPanic(err) {
 			return broken(op, a, nil)
 		}
-		c, failure := ask(classify, err)
+		v, failure := ask(classify, err)
 		if failure != nil {
 			return broken(op, a, failure)
 		}
-		v := weigh(c.verdict(), a)
+		v = weigh(v, a)
 		j := v.Judgement
 		j.Responded = v.Answered || a.Status() != 0
 		j.Plain = j.Class == engine.Permanent && (v.Plain || v.Unrecognised)
@@ -136,29 +155,19 @@ func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
 }
 
 // ask calls a classifier. The failure is that it did not return.
-func ask(classify Classifier, err error) (c Classification, failure error) {
+func ask(classify Classifier, err error) (v verdict.Verdict, failure error) {
 	if classify == nil {
 		defer func() {
-			if v := recover(); v != nil { // of a method of the error
-				failure = lost(v, debug.Stack())
+			if r := recover(); r != nil { // of a method of the error
+				failure = lost(r, debug.Stack())
 			}
 		}()
-		return Classify(err), nil
+		return verdictOf(err), nil
 	}
-	if value, stack, ok := parallel.Call(func() { c = own(classify(err), err) }); !ok {
+	if value, stack, ok := parallel.Call(func() { v = classify(err).of(err) }); !ok {
 		failure = lost(value, stack)
 	}
-	return c, failure
-}
-
-// own is the classification of a caller's own classifier. One that is not what [Classify] says is meant, and nothing
-// that a transport recorded overrules it.
-func own(c Classification, err error) Classification {
-	if c.more == (verdict.Verdict{}) || Class(c.more.Class) != c.Class {
-		c.more = verdict.Verdict{Marked: true}
-		c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
-	}
-	return c
+	return v, failure
 }
 
 // causeOf gives what stopped the engine the names of this package.

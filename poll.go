@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
@@ -73,9 +74,8 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 		}
 		wait := max(pause, c.After)
 		if time.Now().Add(wait).After(end) {
-			last := Classification{Class: ClassAmbiguous}
-			last.more.Final = true // or each attempt would wait as long
-			return none, Classified(&JobError{Err: err}, last)
+			last := verdict.Verdict{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // or each attempt would wait as long
+			return none, &verdict.Marked{Err: &JobError{Err: err}, As: last}
 		}
 		if c.Class == ClassFatal {
 			return none, Ambiguous(&JobError{Err: err})

@@ -190,8 +190,9 @@ type Classification struct {
 	BadItem int
 	// Kind groups the error for people and reports.
 	Kind ErrorKind
-
-	more verdict.Verdict // what only the default classifier knows
+	// Tentative says that what a transport recorded of the attempt comes on top: what never left is not ambiguous, and
+	// what has left is not certain. [Classify] sets it for errors that nobody has marked.
+	Tentative bool
 }
 
 // Classifier judges an error, and the error only: what follows from the class is the business of the run. It is
@@ -210,10 +211,7 @@ type Classifier func(error) Classification
 // ambiguous, and what has left is no longer certain. It says nothing of a class that a client or a classifier of the
 // caller's own gives, nor of the items of a batch.
 func Classify(err error) Classification {
-	if e, ok := errors.AsType[*classified](err); ok {
-		return e.as
-	}
-	return classificationOf(judged(err))
+	return classificationOf(verdictOf(err))
 }
 
 // Classified returns err with a classification that the default classifier takes as it is. Clients use it, or one of
@@ -222,9 +220,10 @@ func Classified(err error, c Classification) error {
 	if err == nil {
 		return nil
 	}
-	c.more.Marked, c.more.Invalid, c.more.Plain = true, false, false
-	c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
-	return &classified{err, c}
+	v := c.of(err)
+	v.Marked, v.Invalid, v.Plain = true, false, false
+	v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
+	return &verdict.Marked{Err: err, As: v}
 }
 
 // Permanent marks err as [ClassPermanent]. A nil err stays nil. For the error of a batch it does not say that no item was
