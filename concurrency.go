@@ -14,7 +14,9 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/neterr"
+	"github.com/windrow-go/windrow/internal/seam"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
@@ -30,7 +32,7 @@ const (
 // account: two limiters in front of one key let twice as much through.
 //
 // The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has no
-// rate until the server shows one. It learns from answers: from the quotas that headers tell ([Feedback]), and from
+// rate until the server shows one. It learns from answers: from the quotas that headers tell (Feedback in package clients), and from
 // throttles, which it blames on a window's quota, on the rate or on the number of calls in flight. [LimiterStats] tells
 // what it believes, and [OnAdjust] each change. Idle time neither forgets nor saves anything up. [NewLimiter] sets other
 // bounds.
@@ -43,7 +45,7 @@ const (
 // pace of before comes back within a second or two. Calls of no run ([Limiter.Do], and requests of a transport) pass all
 // the same, and their success opens it, too. [LimiterStats] tells, and so does [OnAdjust].
 //
-// Any throttle, reported by a run or through [Limiter.Observe], shuts it for everybody until the time that the server
+// Any throttle, reported by a run or through Observe of package clients, shuts it for everybody until the time that the server
 // named, or for as long as it has learned, or for a random time that grows to about 10 seconds. Then a single call tries, of
 // those that were refused first; only its success opens the limiter again.
 type Limiter struct {
@@ -71,6 +73,15 @@ func NewLimiter(opts ...Option) *Limiter {
 	}
 	l.err = errors.Join(errs...)
 	return l
+}
+
+func init() {
+	seam.Gate = func(limiter any) *gate.Gate {
+		if l, ok := limiter.(*Limiter); ok && l != nil && l.err == nil {
+			return l.start()
+		}
+		return nil
+	}
 }
 
 // start makes the gate at first use.
@@ -144,7 +155,7 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 	if fn == nil {
 		return &OptionError{Option: "Limiter", Field: "fn", Value: "nil", Problem: "must be a function"}
 	}
-	if a := engine.AttemptFrom(ctx); a != nil && ownerOf(a).limiter == l {
+	if a := engine.AttemptFrom(ctx); a != nil && identity.Of(a).Limiter == any(l) {
 		if err := l.wait(ctx, cost, a); err != nil {
 			return err
 		}
@@ -213,7 +224,7 @@ func (l *Limiter) wait(ctx context.Context, cost int, a *engine.Attempt) error {
 	probing := false
 	if a != nil {
 		a.GoOn()
-		if ownerOf(a).limiter == l {
+		if identity.Of(a).Limiter == any(l) {
 			if cost = a.UseCredit(cost); cost == 0 {
 				return nil
 			}

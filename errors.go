@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow/internal/enum"
+	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
 )
 
@@ -85,9 +86,9 @@ func (e *BulkError) Error() string {
 	switch {
 	case e.Cause == nil:
 	case s.Requests == 0:
-		parts = append(parts, "nothing was sent: "+plain(e.Cause))
+		parts = append(parts, "nothing was sent: "+message.Plain(e.Cause))
 	default:
-		parts = append(parts, "the run was stopped: "+plain(e.Cause))
+		parts = append(parts, "the run was stopped: "+message.Plain(e.Cause))
 	}
 	if twice, ok := errors.AsType[*DuplicateKeysError](e.Cause); ok && twice.list() != "" {
 		parts = append(parts, twice.list())
@@ -131,11 +132,6 @@ func (e *BulkError) Unwrap() []error {
 	return errs
 }
 
-// plain returns the text of an error on one line, to stand within another text of this package.
-func plain(err error) string { return strings.TrimPrefix(ours.Replace(err.Error()), "windrow: ") }
-
-var ours = strings.NewReplacer("\nwindrow: ", "; ", ": windrow: ", ": ", "\n", "; ")
-
 // ItemError is the error of one item. Its text names the item by index and key, and never shows its content.
 type ItemError struct {
 	Index    int       // of the item in the whole input, from 0
@@ -167,7 +163,7 @@ func (e *ItemError) Error() string {
 		fmt.Fprintf(&b, " after %d attempts", e.Attempts)
 	}
 	if e.Err != nil && e.Err != ErrNotAttempted {
-		b.WriteString(": " + plain(e.Err))
+		b.WriteString(": " + message.Plain(e.Err))
 	}
 	return b.String()
 }

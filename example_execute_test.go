@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/windrow-go/windrow"
 )
@@ -120,65 +119,4 @@ func ExampleCanary() {
 	// Output:
 	// 1 failed, 999 not attempted
 	// true
-}
-
-// A server that answers in any order, with the ids of the items.
-func ExampleMatchByID() {
-	type answer struct {
-		ID    string
-		Error string
-	}
-	got := []answer{{ID: "c"}, {ID: "a", Error: "locked"}} // nothing about b
-	outcomes, err := windrow.MatchByID([]string{"a", "b", "c"}, got, nil, func(a answer) (string, windrow.Outcome[bool]) {
-		if a.Error != "" {
-			return a.ID, windrow.Outcome[bool]{Err: errors.New(a.Error)}
-		}
-		return a.ID, windrow.Outcome[bool]{Value: true}
-	})
-	for _, o := range outcomes {
-		fmt.Println(o.Value, o.Err)
-	}
-	fmt.Println(err)
-	// Output:
-	// false locked
-	// false windrow: the answer has no result for this item
-	// true <nil>
-	// <nil>
-}
-
-// An endpoint that deletes many records in a job of which only the counts are known.
-func ExampleSubmitAndPoll() {
-	there := map[string]bool{"b": true} // what the job will leave
-	asked := 0
-	deleteBatch := func(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
-		type counts struct{ succeeded, failed int }
-		got, err := windrow.SubmitAndPoll(ctx, windrow.PollPolicy{First: time.Millisecond},
-			func(context.Context) (string, error) { return "job-4235", nil },
-			func(_ context.Context, job string) (counts, error) {
-				if asked++; asked < 3 {
-					return counts{}, windrow.Pending(0)
-				}
-				fmt.Println(job, "has ended")
-				return counts{2, 1}, nil
-			})
-		if err != nil {
-			return nil, err
-		}
-		return windrow.MatchByCount[struct{}](len(ids), got.succeeded, got.failed, func() ([]bool, error) {
-			gone := make([]bool, len(ids))
-			for i, id := range ids {
-				gone[i] = !there[id]
-			}
-			return gone, nil
-		})
-	}
-	p := windrow.NewDeleteProcessor(windrow.DeleteFunc(func(_ context.Context, id string) error {
-		return fmt.Errorf("%s is in use", id) // alone, it says why
-	}))
-	p.Batch = deleteBatch
-	_, err := p.Run(context.Background(), []string{"a", "b", "c"})
-	fmt.Println(err)
-	// Output:
-	// job-4235 has ended
-	// windrow: of 3 items 1 failed; first: item 1 (key "b") failed: b is in use
 }

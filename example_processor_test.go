@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,32 +143,6 @@ func ExampleOnProgress() {
 	// Output:
 	// 250/250 (100%), 0 failed
 	// <nil>
-}
-
-// A client whose API knows idempotency keys sends the one of the attempt: it is the same for every attempt of an item,
-// so that a create whose answer was lost may be sent again. Without a scope those of the next run are others.
-func ExampleAttempt_IdempotencyKey() {
-	ctx := context.Background()
-	answers := 0
-	create := func(ctx context.Context, d Draft) (Article, error) {
-		attempt, _ := windrow.AttemptFrom(ctx)
-		fmt.Printf("attempt %d with Idempotency-Key: %s\n", attempt.Number, attempt.IdempotencyKey())
-		if answers++; answers == 1 {
-			return Article{}, io.ErrUnexpectedEOF // the answer breaks off
-		}
-		return Article{ID: "1", Title: d.Title}, nil
-	}
-	p := windrow.NewCreateProcessor(windrow.CreateFunc(create), windrow.IdempotencyScope("import of 6 May"),
-		windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
-	p.Key = func(d Draft) string { return d.Slug }
-	p.Capabilities.IdempotencyKeys = true
-
-	res, err := p.Run(ctx, []Draft{{"tea", "On tea"}})
-	fmt.Println(res.At(0).State, err)
-	// Output:
-	// attempt 1 with Idempotency-Key: 8d98567f-6515-8378-8995-53fbd966231f
-	// attempt 2 with Idempotency-Key: 8d98567f-6515-8378-8995-53fbd966231f
-	// succeeded <nil>
 }
 
 // A dry run validates, looks for duplicate keys, and sends nothing.

@@ -8,49 +8,19 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Ledger is an API that has a search: bookings can be looked up by their reference, several at once.
-type Ledger struct {
-	booked map[string]int
-	lost   bool // the next answer
-}
-
-// Create books a reference.
-func (l *Ledger) Create(_ context.Context, ref string) (int, error) {
-	l.booked[ref]++
-	if l.lost {
-		l.lost = false
-		return 0, windrow.Ambiguous(errors.New("connection reset by peer"))
-	}
-	return l.booked[ref], nil
-}
-
-// ReconcileBatch looks up what was booked.
-func (l *Ledger) ReconcileBatch(_ context.Context, refs []string) ([]windrow.Outcome[int], error) {
-	out := make([]windrow.Outcome[int], len(refs))
-	for k, ref := range refs {
-		if n, ok := l.booked[ref]; ok {
-			out[k].Value = n
-		} else {
-			out[k].Err = windrow.ErrNotFound
-		}
-	}
-	return out, nil
-}
-
-// A client that can look up what it made has no item end as Unknown: one whose answer was lost is looked up, with others
-// in one request.
-func ExampleBatchReconciler() {
-	ledger := &Ledger{booked: map[string]int{}, lost: true}
-	res, err := windrow.CreateMany(context.Background(), ledger, []string{"A-1", "A-2"}, windrow.Concurrency(1))
-	fmt.Println(res.Values(), err)
-	// Output: [1 1] <nil>
-}
-
 // What is searched here is up to date at once, so that a look-up that finds nothing is believed at once.
 func ExampleSettlingTime() {
-	ledger := &Ledger{booked: map[string]int{}}
-	p := windrow.NewCreateProcessor(ledger, windrow.SettlingTime(0))
+	booked, lost := map[string]bool{}, true
+	p := windrow.NewBatchProcessor(func(_ context.Context, ref string) (string, error) {
+		if lost {
+			lost = false
+			return "", windrow.Ambiguous(errors.New("connection reset by peer"))
+		}
+		booked[ref] = true
+		return ref, nil
+	}, windrow.SettlingTime(0))
+	p.Reconcile = func(_ context.Context, ref string) (string, bool, error) { return ref, booked[ref], nil }
 	res, err := p.Run(context.Background(), []string{"A-1"})
 	fmt.Println(res.Values(), err)
-	// Output: [1] <nil>
+	// Output: [A-1] <nil>
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 var errThrottled = errors.New("429 too many requests")
@@ -19,7 +20,7 @@ var errThrottled = errors.New("429 too many requests")
 func TestF79RunWithHeadersThatLie(t *testing.T) {
 	t.Parallel()
 	const items = 3000
-	run := func(t *testing.T, perSecond float64, quota *windrow.Quota) (took time.Duration, refused int, why []string) {
+	run := func(t *testing.T, perSecond float64, quota *clients.Quota) (took time.Duration, refused int, why []string) {
 		var mu sync.Mutex
 		tokens, filled := perSecond, time.Now()
 		var told sync.Mutex
@@ -43,7 +44,7 @@ func TestF79RunWithHeadersThatLie(t *testing.T) {
 			mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
 			if quota != nil {
-				limiter.Observe(windrow.Feedback{Sent: sent, Throttled: !ok, Quotas: []windrow.Quota{*quota}})
+				clients.Observe(limiter, clients.Feedback{Sent: sent, Throttled: !ok, Quotas: []clients.Quota{*quota}})
 			}
 			if !ok {
 				return struct{}{}, windrow.Throttled(errThrottled, 0)
@@ -64,7 +65,7 @@ func TestF79RunWithHeadersThatLie(t *testing.T) {
 		for _, remaining := range []int64{0, 10} {
 			for name, reset := range map[string][2]time.Duration{"past": {0, time.Second}, "in a minute": {time.Minute, time.Second}, "not told": {}} {
 				synctest.Test(t, func(t *testing.T) {
-					took, refused, why := run(t, perSecond, &windrow.Quota{
+					took, refused, why := run(t, perSecond, &clients.Quota{
 						Limit: 100, Remaining: remaining, RemainingKnown: true, Reset: reset[0], ResetUnit: reset[1],
 					})
 					at := fmt.Sprintf("%v/s, %d remaining, reset %s: %v, without headers %v, %d refused", perSecond, remaining, name, took, bare, refused)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // large are values that a float64 does not hold.
@@ -230,12 +231,12 @@ func TestF77_OpenJobsInStoredResults(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			submits, ended := 0, false
 			job := func(ctx context.Context) error {
-				_, err := windrow.SubmitAndPoll(ctx, windrow.PollPolicy{Deadline: time.Minute}, func(context.Context) (string, error) {
+				_, err := clients.SubmitAndPoll(ctx, clients.PollPolicy{Deadline: time.Minute}, func(context.Context) (string, error) {
 					submits++
 					return "job-9", nil
 				}, func(_ context.Context, handle string) (int, error) {
 					if handle != "job-9" || !ended {
-						return 0, windrow.Pending(0)
+						return 0, clients.Pending(0)
 					}
 					return 1, nil
 				})

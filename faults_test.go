@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // The rows F1 to F6: what becomes of a write when the network fails, by how far the request got. A create without
@@ -30,13 +31,13 @@ import (
 func TestF1ToF6LostAnswers(t *testing.T) {
 	t.Parallel()
 	post := func(err error) error { return &url.Error{Op: "Post", URL: "https://api.example/items", Err: err} }
-	never := windrow.Attempt.Engage
-	sent := func(a windrow.Attempt) { a.Engage(); a.Sending() }
-	created := func(a windrow.Attempt) { a.Engage(); a.Sending(); a.Answered(201, true) }
-	unrecorded := func(windrow.Attempt) {}
+	never := clients.Attempt.Engage
+	sent := func(a clients.Attempt) { a.Engage(); a.Sending() }
+	created := func(a clients.Attempt) { a.Engage(); a.Sending(); a.Answered(201, true) }
+	unrecorded := func(clients.Attempt) {}
 	for _, row := range []struct {
 		name    string
-		record  func(windrow.Attempt)
+		record  func(clients.Attempt)
 		err     error
 		applied bool // it may have been
 	}{
@@ -1014,8 +1015,8 @@ func TestF32F33CallsThatNeverReturn(t *testing.T) {
 			name: "Observer before", verb: createVerb, want: windrow.Failed,
 			script: func(*call, func()) error { return nil },
 			options: func(blow func()) []windrow.Option {
-				return []windrow.Option{windrow.WithObserver(attemptWatcher{start: func(a windrow.Attempt) {
-					if a.Index == 5 {
+				return []windrow.Option{windrow.WithObserver(attemptWatcher{start: func(ctx context.Context) {
+					if a, _ := clients.AttemptFrom(ctx); a.Index == 5 {
 						a.Engage()
 						blow()
 					}
@@ -1102,7 +1103,10 @@ func (e blowingError) Error() string     { return "no text" }
 func (e blowingError) Is(err error) bool { e.blow(); return false }
 
 // attemptWatcher is an observer of attempts.
-type attemptWatcher struct{ start, end func(windrow.Attempt) }
+type attemptWatcher struct {
+	start func(context.Context)
+	end   func(windrow.Attempt)
+}
 
 func (o attemptWatcher) StartRun(ctx context.Context, _ windrow.OpKind, _ int) (context.Context, func(windrow.RunStats, error)) {
 	return ctx, nil
@@ -1110,7 +1114,7 @@ func (o attemptWatcher) StartRun(ctx context.Context, _ windrow.OpKind, _ int) (
 
 func (o attemptWatcher) StartAttempt(ctx context.Context, a windrow.Attempt) (context.Context, func(error)) {
 	if o.start != nil {
-		o.start(a)
+		o.start(ctx)
 	}
 	if o.end == nil {
 		return ctx, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Whatever the JSON form of a result holds, reading it never panics. What can be read accounts for every item, is
@@ -94,7 +95,7 @@ func FuzzMatchByID(f *testing.F) {
 			results = append(results, result{id, answered[id]})
 			answered[id]++
 		}
-		out, err := windrow.MatchByID(ids, results, nil, func(r result) (byte, windrow.Outcome[result]) { return r.id, windrow.Outcome[result]{Value: r} })
+		out, err := clients.MatchByID(ids, results, nil, func(r result) (byte, windrow.Outcome[result]) { return r.id, windrow.Outcome[result]{Value: r} })
 		bad := false
 		for id, n := range answered {
 			bad = bad || n > asked[id]

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // fake is a client that does with each call what its script says, and remembers the calls. Its methods are the
@@ -37,7 +38,7 @@ type call struct {
 	ctx     context.Context
 	ids     []string
 	nth     int // of the calls for the first id, from 1
-	attempt windrow.Attempt
+	attempt clients.Attempt
 	at      time.Duration // since the fake was made
 	end     time.Duration // 0 while it has not ended
 }
@@ -53,7 +54,7 @@ func (f *fake) begin(ctx context.Context, ids []string) (*call, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := &call{ctx: ctx, ids: slices.Clone(ids), nth: 1, at: time.Since(f.started)}
-	c.attempt, _ = windrow.AttemptFrom(ctx)
+	c.attempt, _ = clients.AttemptFrom(ctx)
 	for _, other := range f.calls {
 		if slices.Contains(other.ids, c.id()) {
 			c.nth++

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Several items of a chunk with one id get the results for it in their order. When these are too few, only those items are
@@ -20,7 +21,7 @@ import (
 func TestMatchByIDWithOneIDTwice(t *testing.T) {
 	t.Parallel()
 	ids := []string{"a", "b", "a", "c", "a"}
-	out, err := windrow.MatchByID(ids, []row{{"c", "4"}, {"a", "1"}, {"b", "2"}, {"a", "3"}, {"a", "5"}}, nil, readRow)
+	out, err := clients.MatchByID(ids, []row{{"c", "4"}, {"a", "1"}, {"b", "2"}, {"a", "3"}, {"a", "5"}}, nil, readRow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func TestMatchByIDWithOneIDTwice(t *testing.T) {
 		for range given {
 			rows = append(rows, row{"a", "1"})
 		}
-		out, err = windrow.MatchByID(ids, rows, nil, readRow)
+		out, err = clients.MatchByID(ids, rows, nil, readRow)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,10 +46,10 @@ func TestMatchByIDWithOneIDTwice(t *testing.T) {
 		}
 	}
 	absent := errors.New("absent")
-	if out, err = windrow.MatchByID(ids, []row{{"b", "2"}}, absent, readRow); err != nil || out[0].Err != absent || out[4].Err != absent || out[1].Err != nil {
+	if out, err = clients.MatchByID(ids, []row{{"b", "2"}}, absent, readRow); err != nil || out[0].Err != absent || out[4].Err != absent || out[1].Err != nil {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if _, err = windrow.MatchByID(ids, []row{{"a", "1"}, {"a", "1"}, {"a", "1"}, {"a", "1"}}, nil, readRow); !errors.Is(err, windrow.ErrProtocol) {
+	if _, err = clients.MatchByID(ids, []row{{"a", "1"}, {"a", "1"}, {"a", "1"}, {"a", "1"}}, nil, readRow); !errors.Is(err, windrow.ErrProtocol) {
 		t.Errorf("one result too many: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // The invariant, as a property of random runs: for every fault, option, verb and moment of cancelling,
@@ -408,7 +409,7 @@ func (c *kase) begin(ctx context.Context, in []thing) (r *rand.Rand, end func())
 	if len(in) > 1 && (c.can.MaxItems > 0 && len(in) > c.can.MaxItems || len(in) > 100) {
 		c.t.Errorf("%d items in one request", len(in))
 	}
-	if a, ok := windrow.AttemptFrom(ctx); !ok || a.Items != len(in) || a.Index != in[0].N || a.Op != c.op || a.Number < 1 || a.Number > c.attempts {
+	if a, ok := clients.AttemptFrom(ctx); !ok || a.Items != len(in) || a.Index != in[0].N || a.Op != c.op || a.Number < 1 || a.Number > c.attempts {
 		c.t.Errorf("the attempt for %d items from %d is %+v", len(in), in[0].N, a)
 	}
 	c.nth[place]++
@@ -477,7 +478,7 @@ func (c *kase) applyLocked(ctx context.Context, x thing, byKey bool) error {
 		return &statusError{status: 404}
 	}
 	if byKey && c.op == windrow.OpCreate && c.can.IdempotencyKeys {
-		a, _ := windrow.AttemptFrom(ctx)
+		a, _ := clients.AttemptFrom(ctx)
 		before, known := c.answers[a.IdempotencyKey()]
 		if known && !slices.Equal(before.items, []int{x.N}) {
 			c.t.Errorf("items %v and %d have the idempotency key %s", before.items, x.N, a.IdempotencyKey())
@@ -498,7 +499,7 @@ func (c *kase) applyLocked(ctx context.Context, x thing, byKey bool) error {
 func (c *kase) call(ctx context.Context, x thing) (made, error) {
 	r, end := c.begin(ctx, []thing{x})
 	defer end()
-	a, _ := windrow.AttemptFrom(ctx)
+	a, _ := clients.AttemptFrom(ctx)
 	if c.records {
 		a.Engage()
 	}
@@ -663,7 +664,7 @@ func (c *kase) many(ctx context.Context, in []thing) ([]windrow.Outcome[made], e
 func (c *kase) applyAll(ctx context.Context, in []thing, r *rand.Rand) ([]windrow.Outcome[made], error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a, _ := windrow.AttemptFrom(ctx)
+	a, _ := clients.AttemptFrom(ctx)
 	keyed := c.op == windrow.OpCreate && c.can.IdempotencyKeys
 	items := make([]int, len(in))
 	for k, x := range in {

@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/resume"
 )
 
@@ -150,7 +151,7 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh boo
 	}
 	r := &resume.Resumption{
 		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
-		KeyFor:  func(items []int) string { return p.owner(res).keyFor(items) },
+		KeyFor:  func(items []int) string { return p.owner(res).KeyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.mayLook(), Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,
 	}
@@ -180,7 +181,7 @@ func (r *BulkResult[In, Out]) recordOf(item int) string {
 func keepJournal(journal *resume.Resumption, cfg *engine.Config, stop func(error)) {
 	journal.Keep(&cfg.Hooks, stop)
 	cfg.Resumed = journal.Resumed
-	cfg.Owner.(*owner).save = func(a *engine.Attempt, handle string) {
+	cfg.Owner.(*identity.Run).Save = func(a *engine.Attempt, handle string) {
 		if err := journal.SaveHandle(a, handle); err != nil {
 			stop(err)
 		}

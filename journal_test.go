@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // memory is a journal that a test can look into, and copy at any moment: what a killed program leaves.
@@ -399,7 +400,7 @@ func TestJournalKeepsHandles(t *testing.T) {
 				var left *memory
 				submits := 0
 				job := func(ctx context.Context) error {
-					_, err := windrow.SubmitAndPoll(ctx, windrow.PollPolicy{}, func(context.Context) (string, error) {
+					_, err := clients.SubmitAndPoll(ctx, clients.PollPolicy{}, func(context.Context) (string, error) {
 						submits++
 						return "job-9", nil
 					}, func(context.Context, string) (int, error) {

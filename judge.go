@@ -29,8 +29,8 @@ func verdictOf(err error) verdict.Verdict {
 
 // judged is what the default classifier makes of an error that nobody has marked.
 func judged(err error) verdict.Verdict {
-	if e, ok := errors.AsType[*SkipError](err); ok {
-		return verdict.Verdict{Judgement: engine.Judgement{Skip: engine.Reason(e.Reason)}, Marked: true}
+	if e, ok := errors.AsType[*verdict.Skip](err); ok {
+		return verdict.Verdict{Judgement: engine.Judgement{Skip: e.Reason}, Marked: true}
 	}
 	var v verdict.Verdict
 	v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // A server without a limit, whose calls take 5 ms, gets within a tenth of 50 fixed calls in flight after two seconds.
@@ -171,20 +172,20 @@ func TestLimiterObeysHeaders(t *testing.T) {
 				number, used = n, 0
 			}
 			left := period - into%period
-			f := windrow.Feedback{Sent: sent, Throttled: used >= limit}
+			f := clients.Feedback{Sent: sent, Throttled: used >= limit}
 			if f.Throttled {
 				refused++
 				f.RetryAfter = left
 			} else {
 				used++
 			}
-			f.Quotas = []windrow.Quota{{
+			f.Quotas = []clients.Quota{{
 				Limit: limit, Remaining: int64(limit - used), RemainingKnown: true,
 				Reset: (left + time.Second - 1).Truncate(time.Second), ResetUnit: time.Second,
 			}}
 			mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
-			l.Observe(f)
+			clients.Observe(l, f)
 			if f.Throttled {
 				return 0, windrow.Throttled(errors.New("too many"), f.RetryAfter)
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // A throttle that anybody meets shuts the limiter for everybody.
@@ -23,7 +24,7 @@ func TestLimiterAnyThrottleShutsForAll(t *testing.T) {
 			_ = l.Do(ctx, 1, throttled(10*time.Second))
 		}},
 		{"what a transport observes", func(_ context.Context, l *windrow.Limiter) {
-			l.Observe(windrow.Feedback{Throttled: true, RetryAfter: 10 * time.Second})
+			clients.Observe(l, clients.Feedback{Throttled: true, RetryAfter: 10 * time.Second})
 		}},
 		{"an error of a processor's call", func(ctx context.Context, l *windrow.Limiter) {
 			p := windrow.NewBatchProcessor(func(ctx context.Context, _ int) (int, error) {
@@ -45,7 +46,11 @@ func TestLimiterAnyThrottleShutsForAll(t *testing.T) {
 				made3 := func(context.Context) error { made.add(); return nil }
 				var wg sync.WaitGroup
 				wg.Go(func() { _ = l.Do(t.Context(), 1, made3) })
-				wg.Go(func() { _ = l.Wait(t.Context(), 1); made.add(); l.Observe(windrow.Feedback{Sent: time.Now()}) })
+				wg.Go(func() {
+					_ = l.Wait(t.Context(), 1)
+					made.add()
+					clients.Observe(&l, clients.Feedback{Sent: time.Now()})
+				})
 				wg.Go(func() {
 					p := windrow.NewBatchProcessor(func(ctx context.Context, _ int) (int, error) { return 0, made3(ctx) }, windrow.WithLimiter(&l))
 					_, _ = p.Run(t.Context(), make([]int, 1))
@@ -80,7 +85,7 @@ func TestLimiterHalfOpenHasOneProbe(t *testing.T) {
 			}
 			sent := time.Now()
 			send()
-			l.Observe(windrow.Feedback{Sent: sent})
+			clients.Observe(l, clients.Feedback{Sent: sent})
 		}},
 		{"a processor", func(ctx context.Context, l *windrow.Limiter, send func()) {
 			p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { send(); return 0, nil }, windrow.WithLimiter(l))
@@ -91,7 +96,7 @@ func TestLimiterHalfOpenHasOneProbe(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l := windrow.NewLimiter(windrow.Concurrency(32))
-				l.Observe(windrow.Feedback{Throttled: true, RetryAfter: time.Second})
+				clients.Observe(l, clients.Feedback{Throttled: true, RetryAfter: time.Second})
 				var made departures
 				start := time.Now()
 				var wg sync.WaitGroup
@@ -121,7 +126,7 @@ func TestLimiterProbeOfWaitWithoutFeedback(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var l windrow.Limiter
-		l.Observe(windrow.Feedback{Throttled: true, RetryAfter: time.Second})
+		clients.Observe(&l, clients.Feedback{Throttled: true, RetryAfter: time.Second})
 		for range 5 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			if err := l.Wait(ctx, 1); err != nil { // and nothing is observed
@@ -332,7 +337,7 @@ func TestLimiterDeadline(t *testing.T) {
 				for _, prepare := range []func(*windrow.Limiter){
 					func(l *windrow.Limiter) { _ = l.Do(t.Context(), 1, nothing) },
 					func(l *windrow.Limiter) { l.PauseUntil(time.Now().Add(time.Hour)) },
-					func(l *windrow.Limiter) { l.Observe(windrow.Feedback{Throttled: true, RetryAfter: time.Hour}) },
+					func(l *windrow.Limiter) { clients.Observe(l, clients.Feedback{Throttled: true, RetryAfter: time.Hour}) },
 				} {
 					l := windrow.NewLimiter(windrow.Rate(1, time.Hour))
 					prepare(l)
@@ -376,23 +381,23 @@ func TestLimiterObserve(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		feedback windrow.Feedback
+		feedback clients.Feedback
 		open     bool // it opens a limiter that was throttled
 	}{
-		{"a success", windrow.Feedback{}, true},
-		{"no answer", windrow.Feedback{Failed: true}, false},
-		{"a success of before the throttle", windrow.Feedback{Sent: time.Unix(0, 0)}, false},
+		{"a success", clients.Feedback{}, true},
+		{"no answer", clients.Feedback{Failed: true}, false},
+		{"a success of before the throttle", clients.Feedback{Sent: time.Unix(0, 0)}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var l windrow.Limiter
-				l.Observe(windrow.Feedback{Throttled: true, RetryAfter: -time.Second}) // nonsense is no hint
+				clients.Observe(&l, clients.Feedback{Throttled: true, RetryAfter: -time.Second}) // nonsense is no hint
 				if until := time.Until(l.Stats().PausedUntil); until < 100*time.Millisecond || until > 300*time.Millisecond {
 					t.Fatalf("shut for %v after a throttle without a hint", until)
 				}
 				time.Sleep(time.Second)
-				l.Observe(tt.feedback)
+				clients.Observe(&l, tt.feedback)
 				if l.Stats().Probing == tt.open {
 					t.Errorf("probing %t", l.Stats().Probing)
 				}
@@ -431,7 +436,7 @@ func TestAProcessorKeepsItsLimiter(t *testing.T) {
 	t.Parallel()
 	limiterOf := func(p *windrow.BatchProcessor[string, string]) (found *windrow.Limiter) {
 		p.Do = func(ctx context.Context, _ string) (string, error) {
-			attempt, _ := windrow.AttemptFrom(ctx)
+			attempt, _ := clients.AttemptFrom(ctx)
 			found = attempt.Limiter()
 			return "", nil
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // departures records when calls were let through.
@@ -352,7 +353,7 @@ func TestLimiterWithBadOptionsSendsNothing(t *testing.T) {
 	l.Pause()
 	l.PauseUntil(time.Now().Add(time.Hour))
 	l.Resume()
-	l.Observe(windrow.Feedback{Throttled: true})
+	clients.Observe(l, clients.Feedback{Throttled: true})
 	if diff := cmp.Diff(windrow.LimiterStats{}, l.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
@@ -607,7 +608,7 @@ func TestLimiterStats(t *testing.T) {
 		if diff := cmp.Diff(want, l.Stats()); diff != "" {
 			t.Errorf("resumed (-want +got):\n%s", diff)
 		}
-		l.Observe(windrow.Feedback{Throttled: true, RetryAfter: time.Second})
+		clients.Observe(l, clients.Feedback{Throttled: true, RetryAfter: time.Second})
 		time.Sleep(2 * time.Second)
 		s := l.Stats()
 		if s.Throttled != 1 || s.ThrottledFor != 2*time.Second || !s.Probing || s.Why == "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // row is a result as servers give it that name items by their id.
@@ -44,7 +45,7 @@ func TestF19_F20_P5_MatchByID(t *testing.T) {
 		{name: "foreign", rows: []row{{"a", "1"}, {"b", "2"}, {"z", "3"}}, err: "a result for an id that no item has"},
 		{name: "long", rows: []row{{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}}, err: "a result for an id that no item has"},
 	} {
-		out, err := windrow.MatchByID([]string{"a", "b", "c"}, tt.rows, tt.absent, readRow)
+		out, err := clients.MatchByID([]string{"a", "b", "c"}, tt.rows, tt.absent, readRow)
 		if tt.err != "" {
 			if !errors.Is(err, windrow.ErrProtocol) || !strings.Contains(err.Error(), tt.err) || out != nil {
 				t.Errorf("%s: %v, error %v", tt.name, out, err)
@@ -68,7 +69,7 @@ func TestF19_F20_P5_MatchByID(t *testing.T) {
 			t.Errorf("%s: (-want +got):\n%s error %v", tt.name, diff, err)
 		}
 	}
-	if _, err := windrow.MatchByID([]string{"a", "a"}, make([]row, 3), nil, readRow); !errors.Is(err, windrow.ErrProtocol) {
+	if _, err := clients.MatchByID([]string{"a", "a"}, make([]row, 3), nil, readRow); !errors.Is(err, windrow.ErrProtocol) {
 		t.Errorf("two items with one id: %v", err)
 	}
 }
@@ -127,7 +128,7 @@ func TestCountsOnly(t *testing.T) {
 					if c.nth > 1 { // after the look-up that failed
 						good, bad = n-len(tt.there), len(tt.there)
 					}
-					return windrow.MatchByCount[string](n, good, bad, func() ([]bool, error) {
+					return clients.MatchByCount[string](n, good, bad, func() ([]bool, error) {
 						looks++
 						if tt.look != nil && looks == 1 {
 							return nil, tt.look
@@ -155,7 +156,7 @@ func TestCountsOnly(t *testing.T) {
 			})
 		})
 	}
-	out, _ := windrow.MatchByCount[string](3, 2, 1, func() ([]bool, error) { return []bool{true}, nil })
+	out, _ := clients.MatchByCount[string](3, 2, 1, func() ([]bool, error) { return []bool{true}, nil })
 	for _, o := range out {
 		if !errors.Is(o.Err, windrow.ErrProtocol) {
 			t.Errorf("a look-up that is too short: %v", o.Err)
@@ -181,27 +182,27 @@ func TestPoll(t *testing.T) {
 	const s = time.Second
 	for _, tt := range []struct {
 		name    string
-		policy  windrow.PollPolicy
+		policy  clients.PollPolicy
 		answers []error // the last one for ever
 		want    []time.Duration
 		class   windrow.Class // of the error, if it ends with one
 		pending bool
 	}{
-		{name: "doubling", answers: []error{windrow.Pending(0), windrow.Pending(0), windrow.Pending(0), windrow.Pending(0), windrow.Pending(0), windrow.Pending(0), nil},
+		{name: "doubling", answers: []error{clients.Pending(0), clients.Pending(0), clients.Pending(0), clients.Pending(0), clients.Pending(0), clients.Pending(0), nil},
 			want: []time.Duration{0, s, 3 * s, 7 * s, 15 * s, 25 * s, 35 * s}},
-		{name: "own steps", policy: windrow.PollPolicy{First: 4 * s, Longest: 5 * s}, answers: []error{windrow.Pending(0), windrow.Pending(0), windrow.Pending(0), nil},
+		{name: "own steps", policy: clients.PollPolicy{First: 4 * s, Longest: 5 * s}, answers: []error{clients.Pending(0), clients.Pending(0), clients.Pending(0), nil},
 			want: []time.Duration{0, 4 * s, 9 * s, 14 * s}},
-		{name: "hints", answers: []error{windrow.Pending(7 * s), windrow.Pending(0), nil}, want: []time.Duration{0, 7 * s, 9 * s}},
+		{name: "hints", answers: []error{clients.Pending(7 * s), clients.Pending(0), nil}, want: []time.Duration{0, 7 * s, 9 * s}},
 		{name: "throttled, lost, unsent", answers: []error{windrow.Throttled(errServer, 20*s), windrow.Ambiguous(errServer), windrow.Transient(errServer), &statusError{status: 502}, nil},
 			want: []time.Duration{0, 20 * s, 22 * s, 26 * s, 34 * s}},
-		{name: "refused", answers: []error{windrow.Pending(0), errServer}, want: []time.Duration{0, s}, class: windrow.ClassPermanent},
-		{name: "credentials", answers: []error{windrow.Pending(0), &statusError{status: 401}}, want: []time.Duration{0, s}, class: windrow.ClassAmbiguous},
-		{name: "never ends", policy: windrow.PollPolicy{Deadline: 20 * s}, answers: []error{windrow.Pending(0)}, want: []time.Duration{0, s, 3 * s, 7 * s, 15 * s}, class: windrow.ClassAmbiguous, pending: true},
+		{name: "refused", answers: []error{clients.Pending(0), errServer}, want: []time.Duration{0, s}, class: windrow.ClassPermanent},
+		{name: "credentials", answers: []error{clients.Pending(0), &statusError{status: 401}}, want: []time.Duration{0, s}, class: windrow.ClassAmbiguous},
+		{name: "never ends", policy: clients.PollPolicy{Deadline: 20 * s}, answers: []error{clients.Pending(0)}, want: []time.Duration{0, s, 3 * s, 7 * s, 15 * s}, class: windrow.ClassAmbiguous, pending: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := &asked{start: time.Now()}
-				out, err := windrow.Poll(t.Context(), tt.policy, func(context.Context) (string, error) {
+				out, err := clients.Poll(t.Context(), tt.policy, func(context.Context) (string, error) {
 					n := min(a.note(), len(tt.answers))
 					return "done", tt.answers[n-1]
 				})
@@ -211,7 +212,7 @@ func TestPoll(t *testing.T) {
 				if good := tt.answers[len(tt.answers)-1] == nil; good != (err == nil) || good != (out == "done") {
 					t.Errorf("%q, error %v", out, err)
 				}
-				if err != nil && (windrow.Classify(err).Class != tt.class || errors.Is(err, windrow.ErrPending) != tt.pending) {
+				if err != nil && (windrow.Classify(err).Class != tt.class || errors.Is(err, clients.ErrPending) != tt.pending) {
 					t.Errorf("class %v of %v", windrow.Classify(err).Class, err)
 				}
 			})
@@ -221,7 +222,7 @@ func TestPoll(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 24*s)
 		defer cancel()
 		start := time.Now()
-		_, err := windrow.Poll(ctx, windrow.PollPolicy{}, func(context.Context) (int, error) { return 0, windrow.Pending(0) })
+		_, err := clients.Poll(ctx, clients.PollPolicy{}, func(context.Context) (int, error) { return 0, clients.Pending(0) })
 		if !errors.Is(err, context.DeadlineExceeded) || windrow.Classify(err).Class != windrow.ClassAmbiguous || time.Since(start) != 24*s {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
@@ -232,7 +233,7 @@ func TestPoll(t *testing.T) {
 // twice.
 func TestF22_JobThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
-	policy := windrow.PollPolicy{Deadline: 10 * time.Second}
+	policy := clients.PollPolicy{Deadline: 10 * time.Second}
 	for _, tt := range []struct {
 		name    string
 		verb    verb
@@ -254,7 +255,7 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					submits, start := 0, time.Now()
 					job := func(ctx context.Context) error {
-						_, err := windrow.SubmitAndPoll(ctx, policy, func(context.Context) (string, error) {
+						_, err := clients.SubmitAndPoll(ctx, policy, func(context.Context) (string, error) {
 							submits++
 							return "job-1", nil
 						}, func(_ context.Context, handle string) (int, error) {
@@ -262,7 +263,7 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 								t.Errorf("asked for %q", handle)
 							}
 							if time.Since(start) < tt.ends {
-								return 0, windrow.Pending(0)
+								return 0, clients.Pending(0)
 							}
 							return 1, tt.result
 						})
@@ -285,7 +286,7 @@ func TestF22_JobThatDoesNotEnd(t *testing.T) {
 					if took > policy.Deadline {
 						t.Errorf("it took %v, with a deadline of %v", took, policy.Deadline)
 					}
-					if job, ok := errors.AsType[*windrow.JobError](s.err); late != ok || ok && (job.Handle != "job-1" || !strings.Contains(s.err.Error(), `the end of the job "job-1" is not known`)) {
+					if job, ok := errors.AsType[*clients.JobError](s.err); late != ok || ok && (job.Handle != "job-1" || !strings.Contains(s.err.Error(), `the end of the job "job-1" is not known`)) {
 						t.Errorf("error %v", s.err)
 					}
 				})
@@ -306,7 +307,7 @@ func TestF22_RerunGoesOnWithTheJob(t *testing.T) {
 		p.Batch = func(ctx context.Context, items []int) ([]windrow.Outcome[int], error) {
 			call := fmt.Sprint(items)
 			defer func() { asked = append(asked, call) }()
-			return windrow.SubmitAndPoll(ctx, windrow.PollPolicy{Deadline: 10 * time.Second}, func(context.Context) (string, error) {
+			return clients.SubmitAndPoll(ctx, clients.PollPolicy{Deadline: 10 * time.Second}, func(context.Context) (string, error) {
 				call += " submitted"
 				return fmt.Sprint("job of ", items[0]), nil
 			}, func(_ context.Context, handle string) ([]windrow.Outcome[int], error) {
@@ -314,7 +315,7 @@ func TestF22_RerunGoesOnWithTheJob(t *testing.T) {
 					t.Errorf("%v: asked for %q", items, handle)
 				}
 				if time.Since(start) < time.Duration(items[0])*time.Minute { // the first one ends at once
-					return nil, windrow.Pending(0)
+					return nil, clients.Pending(0)
 				}
 				return make([]windrow.Outcome[int], len(items)), nil
 			})
@@ -355,7 +356,7 @@ func TestPollsCountAgainstTheLimit(t *testing.T) {
 		start := time.Now()
 		var at []time.Duration
 		f := newFake(t, func(c *call) error {
-			_, err := windrow.SubmitAndPoll(c.ctx, windrow.PollPolicy{}, func(context.Context) (string, error) {
+			_, err := clients.SubmitAndPoll(c.ctx, clients.PollPolicy{}, func(context.Context) (string, error) {
 				at = append(at, time.Since(start))
 				return "j", nil
 			}, func(ctx context.Context, _ string) (int, error) {
@@ -363,7 +364,7 @@ func TestPollsCountAgainstTheLimit(t *testing.T) {
 					return 0, err
 				}
 				if at = append(at, time.Since(start)); len(at) < 4 {
-					return 0, windrow.Pending(0)
+					return 0, clients.Pending(0)
 				}
 				return 0, nil
 			})
@@ -458,11 +459,11 @@ func (c *absentReader) Get(ctx context.Context, id string) (string, error) {
 }
 
 func (c *absentReader) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[string], error) {
-	a, _ := windrow.AttemptFrom(ctx)
+	a, _ := clients.AttemptFrom(ctx)
 	a.Engage()
 	c.requests++
 	a.Answered(200, false)
-	return windrow.MatchByID(ids, ids[:len(ids)-1], windrow.ErrNotFound, func(id string) (string, windrow.Outcome[string]) {
+	return clients.MatchByID(ids, ids[:len(ids)-1], windrow.ErrNotFound, func(id string) (string, windrow.Outcome[string]) {
 		return id, windrow.Outcome[string]{Value: id}
 	})
 }

@@ -142,10 +142,10 @@ func ResourceOf[In, Out any](client any) Resource {
 	if c, ok := client.(Getter[string, Out]); ok {
 		r.verbs[OpGet] = func(ctx context.Context, o Operation) (any, error) { return c.Get(ctx, o.ID) }
 	}
-	if d, ok := client.(Describer); ok {
+	if d, ok := client.(describer); ok {
 		r.caps = d.Capabilities()
 	}
-	if c, ok := client.(Reconciler[In, Out]); ok {
+	if c, ok := client.(reconciler[In, Out]); ok {
 		r.reconcile = func(ctx context.Context, o Operation) (any, bool, error) { return c.Reconcile(ctx, data(o)) }
 	}
 	return r

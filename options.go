@@ -246,7 +246,7 @@ func Canary(n int) Option {
 }
 
 // DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped. When the client is a
-// [DryRunner] whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
+// clients.DryRunner whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
 func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
 }

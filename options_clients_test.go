@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // nilClient is a client whose methods must not be called on a nil pointer.
@@ -153,7 +154,7 @@ func TestAClientMayBeAnyValue(t *testing.T) {
 // A function that runs outside of an attempt finds an Attempt that does nothing.
 func TestNoAttempt(t *testing.T) {
 	t.Parallel()
-	a, ok := windrow.AttemptFrom(t.Context())
+	a, ok := clients.AttemptFrom(t.Context())
 	if ok || a.Key() != "" || a.IdempotencyKey() != "" || a.IdempotencyKeyFor("x") != "" || a.RunID() != "" || a.Limiter() != nil {
 		t.Errorf("%+v, %t, want nothing", a, ok)
 	}
@@ -167,7 +168,7 @@ func TestRunID(t *testing.T) {
 	t.Parallel()
 	var seen []string
 	p := windrow.NewBatchProcessor(func(ctx context.Context, in int) (int, error) {
-		a, _ := windrow.AttemptFrom(ctx)
+		a, _ := clients.AttemptFrom(ctx)
 		seen = append(seen, a.RunID())
 		return 0, errors.New("refused")
 	}, windrow.PreserveOrder())
@@ -466,7 +467,7 @@ func TestChunksOfOtherItemsHaveOtherIdempotencyKeys(t *testing.T) {
 		failing := [][]int{{0, 2, 5}, {0, 2, 5}, {0, 5}, {}} // of each request in turn
 		p := windrow.NewBatchProcessor[int, int](nil, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 2}))
 		p.Batch = func(ctx context.Context, in []int) ([]windrow.Outcome[int], error) {
-			a, _ := windrow.AttemptFrom(ctx)
+			a, _ := clients.AttemptFrom(ctx)
 			out := make([]windrow.Outcome[int], len(in))
 			for k, item := range in {
 				if slices.Contains(failing[len(sent)], item) {

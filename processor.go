@@ -21,11 +21,11 @@ type BatchProcessor[In, Out any] struct {
 	// Do makes a single call. It is called from many goroutines at once, and with a context that ends when the run is
 	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
 	Do func(ctx context.Context, in In) (Out, error)
-	// Batch makes one request for several items, and returns one outcome for each, in their order: see [BatchCreator] for
+	// Batch makes one request for several items, and returns one outcome for each, in their order: see clients.BatchCreator for
 	// what its error and theirs mean. Where both are
 	// set, Do serves a single item, unless the Capabilities say BatchOfOne. Nil means that there is no such request.
 	Batch func(ctx context.Context, in []In) ([]Outcome[Out], error)
-	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a [Describer].
+	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a clients.Describer.
 	Capabilities Capabilities
 	// Key is the identity of an item: its name in errors, what makes two items duplicates of each other (see
 	// [Duplicates]), and what its idempotency key is derived from. It does not make anything repeatable by itself. An item
@@ -45,12 +45,12 @@ type BatchProcessor[In, Out any] struct {
 	// Size measures an item for the client's MaxBytes. Defaults to the length of its JSON form and a separator.
 	Size func(in In) int
 	// Reconcile looks up whether an item whose answer was lost was applied. The constructors take it from a client
-	// that is a [Reconciler]. Nil means that there is no way to know.
+	// that is a clients.Reconciler. Nil means that there is no way to know.
 	// [SettlingTime] says when a look-up that finds nothing is believed.
 	Reconcile func(ctx context.Context, in In) (out Out, applied bool, err error)
 	// ReconcileBatch looks up several items with one request, up to MaxReads, and returns one outcome for each, in their
 	// order: one whose error matches [ErrNotFound] was not applied, and of one with another error nobody knows. The
-	// constructors take it from a client that is a [BatchReconciler]. Nil means that each item is looked up by itself.
+	// constructors take it from a client that is a clients.BatchReconciler. Nil means that each item is looked up by itself.
 	ReconcileBatch func(ctx context.Context, in []In) ([]Outcome[Out], error)
 	// OnResult is called once with each result, as soon as the item has ended, from one goroutine. When it is slow
 	// the run waits for it. A panic in it stops the run.
@@ -81,7 +81,7 @@ func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *B
 	p := newProcessor[In, Out](OpCreate, client, opts)
 	if p.clientOK == nil {
 		p.Do = client.Create
-		if b, ok := client.(BatchCreator[In, Out]); ok {
+		if b, ok := client.(batchCreator[In, Out]); ok {
 			p.Batch = b.CreateBatch
 		}
 	}
@@ -94,7 +94,7 @@ func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out],
 	p.identity = func(u Update[ID, In]) string { return inspect.Text(u.ID) }
 	if p.clientOK == nil {
 		p.Do = func(ctx context.Context, u Update[ID, In]) (Out, error) { return client.Update(ctx, u.ID, u.Data) }
-		if b, ok := client.(BatchUpdater[ID, In, Out]); ok {
+		if b, ok := client.(batchUpdater[ID, In, Out]); ok {
 			p.Batch = b.UpdateBatch
 		}
 	}
@@ -106,7 +106,7 @@ func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *
 	p := newProcessor[In, Out](OpUpsert, client, opts)
 	if p.clientOK == nil {
 		p.Do = client.Upsert
-		if b, ok := client.(BatchUpserter[In, Out]); ok {
+		if b, ok := client.(batchUpserter[In, Out]); ok {
 			p.Batch = b.UpsertBatch
 		}
 	}
@@ -119,7 +119,7 @@ func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *Batc
 	p.identity = inspect.Text[ID]
 	if p.clientOK == nil {
 		p.Do = NoOutput(client.Delete)
-		if b, ok := client.(BatchDeleter[ID]); ok {
+		if b, ok := client.(batchDeleter[ID]); ok {
 			p.Batch = b.DeleteBatch
 		}
 	}
@@ -132,7 +132,7 @@ func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Opt
 	p.identity, p.same = inspect.Text[ID], func(a, b ID) bool { return a == b }
 	if p.clientOK == nil {
 		p.Do = client.Get
-		if b, ok := client.(BatchGetter[ID, Out]); ok {
+		if b, ok := client.(batchGetter[ID, Out]); ok {
 			p.Batch = b.GetBatch
 		}
 	}
@@ -163,16 +163,16 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 		p.clientOK = ErrNilClient
 		return p
 	}
-	if d, ok := client.(Describer); ok {
+	if d, ok := client.(describer); ok {
 		p.Capabilities = d.Capabilities()
 	}
-	if r, ok := client.(Reconciler[In, Out]); ok {
+	if r, ok := client.(reconciler[In, Out]); ok {
 		p.Reconcile = r.Reconcile
 	}
-	if r, ok := client.(BatchReconciler[In, Out]); ok {
+	if r, ok := client.(batchReconciler[In, Out]); ok {
 		p.ReconcileBatch = r.ReconcileBatch
 	}
-	if d, ok := client.(DryRunner[In]); ok {
+	if d, ok := client.(dryRunner[In]); ok {
 		p.tryOut = d.DryRun
 	}
 	return p
@@ -200,7 +200,7 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 // Rerun sends what may be sent again of an earlier run's result, and returns one result for all items, with the
 // indexes they had: items that were NotAttempted; those that Failed without having been refused, such as when their
 // attempts ran out; those that [BulkResult.Correct] gave a new input; and Unknown ones when repeating is harmless, when
-// there is a Reconcile, which is asked first, or when they left a job on the server ([Attempt.SetHandle]), which is asked
+// there is a Reconcile, which is asked first, or when they left a job on the server (Attempt.SetHandle in package clients), which is asked
 // for. To repeat is not harmless for a client with batches whose creates only an idempotency key protects: the key belongs
 // to the request, and the items are not sent together again. The others keep their outcome. Attempts and the counts of requests add
 // up. The earlier result, which must be of the same operation and may come from its JSON form, is not changed.

@@ -64,7 +64,7 @@ func (r *Reason) UnmarshalText(text []byte) error { return enum.Reasons.Read(tex
 
 // Outcome is what a native batch says of one item. Exactly one of these holds: Err is nil and the item succeeded;
 // Err is set; Reason is set, and there was nothing to do. An Err without a class of its own is a refusal of the item, for
-// good; see [BatchCreator].
+// good; see clients.BatchCreator.
 type Outcome[Out any] struct {
 	Value    Out      // what the server returned for the item, or what it has already
 	Err      error    // why the item was refused

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // secret is what no text of the library may show: the content of an item, or a credential.
@@ -210,7 +211,7 @@ func (mute) StartAttempt(context.Context, windrow.Attempt) (context.Context, fun
 func TestAnObserverMayAddNothing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, func(c *call) error {
-		if _, ok := windrow.AttemptFrom(c.ctx); !ok {
+		if _, ok := clients.AttemptFrom(c.ctx); !ok {
 			t.Error("the attempt is gone")
 		}
 		return c.ctx.Err()
@@ -366,7 +367,7 @@ func TestOnProgressCountsFailures(t *testing.T) {
 		case "i2":
 			return windrow.Ambiguous(errReset)
 		case "i3":
-			return &windrow.SkipError{Reason: windrow.ReasonUnchanged}
+			return clients.Skip(windrow.ReasonUnchanged)
 		}
 		return nil
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -40,7 +41,7 @@ func fiveStates(t *testing.T, opts ...windrow.Option) (*windrow.BatchProcessor[s
 		case "i2":
 			return windrow.Ambiguous(errReset)
 		case "i3":
-			return &windrow.SkipError{Reason: windrow.ReasonAlreadyExists}
+			return clients.Skip(windrow.ReasonAlreadyExists)
 		case "i4":
 			if c.nth == 1 {
 				return windrow.Transient(errReset)

@@ -200,7 +200,7 @@ type Classification struct {
 type Classifier func(error) Classification
 
 // Classify is the default classifier. In this order it takes:
-//   - an error made by [Classified] or one of its short forms, a [SkipError], a backoff.PermanentError;
+//   - an error made by [Classified] or one of its short forms, one of clients.Skip, a backoff.PermanentError;
 //   - [ErrRolledBack], [ErrProtocol] and [ErrAttemptTimeout], and a panic;
 //   - an error with a method StatusCode() int, read as an HTTP status (RFC 9110 section 15), and RetryAfter()
 //     time.Duration where it has that, too;
@@ -270,11 +270,3 @@ var (
 	// [context.DeadlineExceeded]: that is the caller's own deadline.
 	ErrAttemptTimeout = errors.New("windrow: the attempt took longer than AttemptTimeout")
 )
-
-// SkipError is what a client returns for an item for which there was nothing to do. The item ends as Skipped.
-type SkipError struct {
-	Reason Reason // why there was nothing to do
-}
-
-// Error implements error.
-func (e *SkipError) Error() string { return "skipped: " + e.Reason.String() }

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 var errServer = errors.New("the server's error")
@@ -504,7 +505,7 @@ func TestItemErrorsInAGoodAnswer(t *testing.T) {
 		{name: "ambiguous each time", verb: getVerb, err: windrow.Ambiguous(errServer), each: true, want: ending{windrow.Failed, 3, 3, 0}},
 		{name: "ambiguous, found", verb: createVerb, err: windrow.Ambiguous(errServer), look: func(string) (bool, error) { return true, nil }, want: ending{windrow.Succeeded, 1, 1, 1}},
 		{name: "ambiguous, not found", verb: createVerb, err: windrow.Ambiguous(errServer), look: func(string) (bool, error) { return false, nil }, want: ending{windrow.Succeeded, 2, 2, 1}},
-		{name: "skipped", verb: createVerb, err: &windrow.SkipError{Reason: windrow.ReasonUnchanged}, want: ending{windrow.Skipped, 1, 1, 0}},
+		{name: "skipped", verb: createVerb, err: clients.Skip(windrow.ReasonUnchanged), want: ending{windrow.Skipped, 1, 1, 0}},
 		{name: "missing", verb: deleteVerb, err: windrow.ErrNotFound, want: ending{windrow.Skipped, 1, 1, 0}},
 		{name: "fatal", verb: createVerb, err: windrow.Fatal(errServer), want: ending{windrow.Failed, 1, 1, 0}},
 	} {
@@ -721,7 +722,7 @@ func TestClassify(t *testing.T) {
 		{"joined", errors.Join(errServer, windrow.Fatal(errServer)), fatal},
 		{"backoff permanent", backoff.Permanent(io.ErrUnexpectedEOF), judged{}},
 		{"backoff permanent with a status", fmt.Errorf("%w", backoff.Permanent(&statusError{503, time.Second})), judged{}},
-		{"skipped", &windrow.SkipError{Reason: windrow.ReasonUnchanged}, judged{}},
+		{"skipped", clients.Skip(windrow.ReasonUnchanged), judged{}},
 		{"not found", fmt.Errorf("no: %w", windrow.ErrNotFound), judged{Kind: windrow.KindResource}},
 		{"exists", fmt.Errorf("no: %w", windrow.ErrAlreadyExists), judged{Kind: windrow.KindResource}},
 		{"attempt timeout", fmt.Errorf("slow: %w", windrow.ErrAttemptTimeout), timeout},
@@ -809,9 +810,9 @@ func TestClassifiedKeepsTheError(t *testing.T) {
 // The record that a transport keeps of the attempt overrules what the error alone would mean.
 func TestClassifyWithTheRecord(t *testing.T) {
 	t.Parallel()
-	sent := func(a windrow.Attempt) { a.Engage(); a.Sending() }
-	answered := func(statuses ...int) func(windrow.Attempt) {
-		return func(a windrow.Attempt) {
+	sent := func(a clients.Attempt) { a.Engage(); a.Sending() }
+	answered := func(statuses ...int) func(clients.Attempt) {
+		return func(a clients.Attempt) {
 			a.Engage()
 			for _, status := range statuses {
 				a.Sending()
@@ -830,16 +831,16 @@ func TestClassifyWithTheRecord(t *testing.T) {
 	)
 	for _, test := range []struct {
 		name   string
-		record func(windrow.Attempt)
+		record func(clients.Attempt)
 		err    error
 		want   windrow.State // of a create that must not be repeated blindly
 	}{
-		{"nothing recorded, reset", func(windrow.Attempt) {}, reset, unknown},
-		{"nothing recorded, refused", func(windrow.Attempt) {}, refused, again},
-		{"nothing recorded, unrecognised", func(windrow.Attempt) {}, plain, failed},
-		{"never left, reset", windrow.Attempt.Engage, reset, again},
-		{"never left, timeout", windrow.Attempt.Engage, context.DeadlineExceeded, again},
-		{"never left, unrecognised", windrow.Attempt.Engage, plain, failed},
+		{"nothing recorded, reset", func(clients.Attempt) {}, reset, unknown},
+		{"nothing recorded, refused", func(clients.Attempt) {}, refused, again},
+		{"nothing recorded, unrecognised", func(clients.Attempt) {}, plain, failed},
+		{"never left, reset", clients.Attempt.Engage, reset, again},
+		{"never left, timeout", clients.Attempt.Engage, context.DeadlineExceeded, again},
+		{"never left, unrecognised", clients.Attempt.Engage, plain, failed},
 		{"left, reset", sent, reset, unknown},
 		{"left, refused connection", sent, refused, unknown}, // of a second request, or a dial after a redirect
 		{"left, unrecognised", sent, plain, unknown},
@@ -862,7 +863,7 @@ func TestClassifyWithTheRecord(t *testing.T) {
 		{"302", answered(302), &statusError{status: 302}, failed},
 		{"marks stand: transient", answered(200), windrow.Transient(plain), again},
 		{"marks stand: throttled", sent, windrow.Throttled(plain, time.Second), throttled},
-		{"marks stand: ambiguous", windrow.Attempt.Engage, windrow.Ambiguous(plain), unknown},
+		{"marks stand: ambiguous", clients.Attempt.Engage, windrow.Ambiguous(plain), unknown},
 		{"marks stand: permanent", sent, windrow.Permanent(plain), failed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -1249,7 +1250,7 @@ func TestNotFoundAndAlreadyExists(t *testing.T) {
 		{name: "get, lost, fatal", verb: getVerb, answers: []error{lost, windrow.Fatal(errServer)}, want: windrow.Failed},
 		{name: "create, lost, then never sent", verb: keys, answers: []error{lost, unsent, unsent}, want: windrow.Unknown},
 		{name: "create, lost, then never sent, found", verb: keys, answers: []error{lost, unsent, unsent}, lookUp: yes, want: windrow.Succeeded, lookUps: 1},
-		{name: "skipped", verb: keys, answers: []error{lost, &windrow.SkipError{Reason: windrow.ReasonAlreadyExists}}, want: windrow.Skipped, reason: windrow.ReasonAlreadyExists},
+		{name: "skipped", verb: keys, answers: []error{lost, clients.Skip(windrow.ReasonAlreadyExists)}, want: windrow.Skipped, reason: windrow.ReasonAlreadyExists},
 	} {
 		for _, bulk := range []bool{false, true} {
 			name := test.verb.name + "/" + test.name

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Rows D1, D5 to D8, D16 to D24 and D26 to D30 of the acceptance table: what the bulk operations of the Bloomy SDK do,
@@ -330,7 +331,7 @@ func TestD19_SummaryOfAStoppedRun(t *testing.T) {
 	f := newFake(t, func(c *call) error {
 		switch c.id() {
 		case "i0":
-			return &windrow.SkipError{Reason: windrow.ReasonUnchanged}
+			return clients.Skip(windrow.ReasonUnchanged)
 		case "i1":
 			return windrow.Ambiguous(errors.New("connection reset"))
 		case "i2":

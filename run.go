@@ -11,6 +11,8 @@ import (
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/sink"
 	"github.com/windrow-go/windrow/internal/verdict"
@@ -95,7 +97,7 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 				}
 				var stopped []any
 				if cause := stopCause(err); cause != nil {
-					stopped = []any{"cause", plain(cause)}
+					stopped = []any{"cause", message.Plain(cause)}
 				}
 				logger.With(stopped...).Log(ctx, level, "windrow: run ended", "operation", p.op.String(), "succeeded", s.Succeeded, "failed", s.Failed,
 					"skipped", s.Skipped, "not_attempted", s.NotAttempted, "unknown", s.Unknown, "requests", s.Requests,
@@ -271,7 +273,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 			out, err := do(ctx, inputs[i&mask])
 			if err == nil {
 				values[i&mask] = out
-			} else if _, ok := errors.AsType[*SkipError](err); ok {
+			} else if _, ok := errors.AsType[*verdict.Skip](err); ok {
 				values[i&mask] = out // what was found
 			}
 			return err
@@ -282,7 +284,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	}
 	p.lookUps(cfg, res)
 	if o.scope != "" {
-		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*owner).ownKey(i) != "" }
+		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*identity.Run).OwnKey(i) != "" }
 	}
 	if o.observer != nil {
 		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
@@ -402,4 +404,27 @@ func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
 func (p *BatchProcessor[In, Out]) wholeOnly() bool {
 	c := p.Capabilities
 	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
+}
+
+// owner returns what the attempts of a run that fills res know of it.
+func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *identity.Run {
+	return &identity.Run{
+		Op: uint8(p.op), OpName: p.op.String(), ID: res.runID, Scope: res.scope, Keys: res.keys, Mask: res.mask, Revisions: res.revisions,
+		Limiter: p.limiter, Unique: p.Key != nil && p.opts.duplicates != KeepAllInOrder,
+		Atomic: p.opts.atomic, StopOnError: p.opts.maxFailures == 0,
+	}
+}
+
+// keyOf returns what names items: the Key, or the id of a verb that has one; nil when there is neither.
+func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
+	if p.Key != nil {
+		return p.Key
+	}
+	return p.identity
+}
+
+// scopeOf returns the scope of the idempotency keys of a run with that id. A journal has its own.
+func (p *BatchProcessor[In, Out]) scopeOf(runID string) string {
+	p.once.Do(p.prime) // it may be a literal
+	return cmp.Or(p.opts.scope, runID)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // shapeServer is a server with a bulk endpoint. Its first answer has a fault, all later ones are right.
@@ -110,7 +111,7 @@ var shapes = []struct {
 		if err != nil {
 			return nil, err
 		}
-		return windrow.MatchByID(ids, rows, nil, func(r shapeRow) (string, windrow.Outcome[string]) { return r.id, rowOutcome(r) })
+		return clients.MatchByID(ids, rows, nil, func(r shapeRow) (string, windrow.Outcome[string]) { return r.id, rowOutcome(r) })
 	}},
 	{"remainder", windrow.AtomicityPartial, func(s *shapeServer, _ context.Context, ids []string) ([]windrow.Outcome[string], error) {
 		var skipped string
@@ -148,14 +149,14 @@ var shapes = []struct {
 		return out, err
 	}},
 	{"job", windrow.AtomicityPartial, func(s *shapeServer, ctx context.Context, ids []string) ([]windrow.Outcome[string], error) {
-		rows, err := windrow.SubmitAndPoll(ctx, windrow.PollPolicy{}, func(context.Context) (string, error) {
+		rows, err := clients.SubmitAndPoll(ctx, clients.PollPolicy{}, func(context.Context) (string, error) {
 			rows, err := s.post(ids, false)
 			handle := fmt.Sprint("job-", s.requests)
 			s.jobs[handle] = rows
 			return handle, err
 		}, func(_ context.Context, handle string) ([]shapeRow, error) {
 			if s.looks++; s.looks%2 == 1 {
-				return nil, windrow.Pending(0)
+				return nil, clients.Pending(0)
 			}
 			return s.jobs[handle], nil
 		})
@@ -176,7 +177,7 @@ var shapes = []struct {
 				good++
 			}
 		}
-		return windrow.MatchByCount[string](len(ids), good, len(rows)-good, func() ([]bool, error) {
+		return clients.MatchByCount[string](len(ids), good, len(rows)-good, func() ([]bool, error) {
 			s.looks++
 			there := make([]bool, len(ids))
 			for k, id := range ids {

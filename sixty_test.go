@@ -22,6 +22,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -136,7 +137,7 @@ func byIndex(keys []string, answers []batchAnswer) ([]windrow.Outcome[record], e
 	for i := range positions {
 		positions[i] = i
 	}
-	return windrow.MatchByID(positions, answers, nil, func(a batchAnswer) (int, windrow.Outcome[record]) { return a.Index, a.outcome() })
+	return clients.MatchByID(positions, answers, nil, func(a batchAnswer) (int, windrow.Outcome[record]) { return a.Index, a.outcome() })
 }
 
 func someRecords(n int) []record {

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // double is a call that takes a while and returns twice its input.
@@ -76,7 +77,7 @@ func TestStreamInOrderAndUnordered(t *testing.T) {
 					if i%100 == 7 {
 						return 0, errors.New("refused")
 					}
-					if a, _ := windrow.AttemptFrom(ctx); i%100 == 9 && a.Number < 3 {
+					if a, _ := clients.AttemptFrom(ctx); i%100 == 9 && a.Number < 3 {
 						return 0, windrow.Transient(errors.New("not now"))
 					}
 					return 2 * i, nil
@@ -612,7 +613,7 @@ func TestStreamSerialisesEqualKeys(t *testing.T) {
 			p := windrow.NewBatchProcessor(func(ctx context.Context, i int) (int, error) {
 				key := fmt.Sprint(i % 7)
 				mu.Lock()
-				a, _ := windrow.AttemptFrom(ctx)
+				a, _ := clients.AttemptFrom(ctx)
 				if a.Key() != key {
 					t.Errorf("item %d has the key %q", i, a.Key())
 				}

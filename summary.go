@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/exact"
+	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/saved"
 )
 
@@ -43,7 +44,7 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 		}
 	}
 	if r.cause != nil {
-		fmt.Fprintf(&b, "Stopped: %s\n", plain(r.cause))
+		fmt.Fprintf(&b, "Stopped: %s\n", message.Plain(r.cause))
 	}
 	listed := 0
 	for res := range r.In(Failed, Unknown) {
@@ -52,7 +53,7 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 			break
 		}
 		listed++
-		fmt.Fprintf(&b, "  Item %d: %s\n    Data: %+v\n", res.Index, plain(res.Err), res.Input)
+		fmt.Fprintf(&b, "  Item %d: %s\n    Data: %+v\n", res.Index, message.Plain(res.Err), res.Input)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 var (
@@ -152,7 +153,7 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 	if do := processor.Do; do != nil {
 		processor.Do = func(ctx context.Context, in windrow.Update[ID, In]) (out Out, err error) {
 			if now.applied[in.ID] {
-				return out, &windrow.SkipError{Reason: windrow.ReasonUnchanged}
+				return out, clients.Skip(windrow.ReasonUnchanged)
 			}
 			if err := now.changed[in.ID]; err != nil {
 				return out, windrow.Permanent(err)

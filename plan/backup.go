@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
@@ -95,8 +96,8 @@ func Restore[T, Out any](ctx context.Context, path string, client windrow.Creato
 	if do := processor.Do; do != nil {
 		processor.Do = func(ctx context.Context, in T) (Out, error) {
 			out, err := do(ctx, in)
-			if attempt, _ := windrow.AttemptFrom(ctx); errors.Is(err, windrow.ErrAlreadyExists) && attempt.Number == 1 {
-				err = &windrow.SkipError{Reason: windrow.ReasonAlreadyExists}
+			if attempt, _ := clients.AttemptFrom(ctx); errors.Is(err, windrow.ErrAlreadyExists) && attempt.Number == 1 {
+				err = clients.Skip(windrow.ReasonAlreadyExists)
 			}
 			return out, err
 		}

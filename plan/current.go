@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // state is what the records of a plan are now.
@@ -142,7 +143,7 @@ func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, 
 		processor.Do = func(ctx context.Context, id ID) (T, error) {
 			record, err := do(ctx, id)
 			if isMissing(err) {
-				return *new(T), &windrow.SkipError{Reason: windrow.ReasonNotFound}
+				return *new(T), clients.Skip(windrow.ReasonNotFound)
 			}
 			return record, err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/upload"
 )
 
@@ -184,11 +185,11 @@ func (s steps) Upload(ctx context.Context, t *upload.Task) (asset, error) {
 	}
 	return upload.Step(ctx, t, "poll", func(ctx context.Context) (asset, error) {
 		polls := 0
-		return windrow.Poll(ctx, windrow.PollPolicy{Longest: 4 * time.Second}, func(context.Context) (out asset, err error) {
+		return clients.Poll(ctx, clients.PollPolicy{Longest: 4 * time.Second}, func(context.Context) (out asset, err error) {
 			polls++
 			err = s.call("poll "+t.Name, func() { out = asset{ID: job, Name: t.Name, MD5: sum, Metadata: t.Metadata} })
 			if err == nil && polls == 1 {
-				err = windrow.Pending(0)
+				err = clients.Pending(0)
 			}
 			return out, err
 		})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
@@ -55,7 +56,7 @@ func (t *Task) Content(ctx context.Context) (io.ReadCloser, error) {
 		return nil, localError{err}
 	}
 	r := &contentReader{ctx: ctx, task: t, from: content, attempt: 1}
-	if attempt, ok := windrow.AttemptFrom(ctx); ok {
+	if attempt, ok := clients.AttemptFrom(ctx); ok {
 		r.attempt = attempt.Number
 	}
 	r.tell(false)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
@@ -16,7 +17,7 @@ var ErrLost = errors.New("upload: the answer was lost, and the file cannot be fo
 
 // Client sends one file, and returns what the server made of it. It reads the file with [Task.Content]. Where it makes
 // several requests it makes each in a [Step] or a [Once]; without these the whole method counts as one Once. A client that
-// is a [windrow.Describer] whose requests are harmless to repeat is called again in any case.
+// is a [clients.Describer] whose requests are harmless to repeat is called again in any case.
 type Client[Out any] interface {
 	Upload(ctx context.Context, task *Task) (Out, error)
 }
@@ -144,7 +145,7 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	p.Key = func(t *Task) string { return t.key() }
 	p.Validate = func(t *Task) error { return t.check() }
 	p.Reconcile, p.OnResult, p.ResultID = r.resolve, u.OnResult, u.ResultID
-	if d, ok := u.client.(windrow.Describer); ok {
+	if d, ok := u.client.(clients.Describer); ok {
 		p.Capabilities = d.Capabilities()
 	}
 	return p, nil
@@ -206,7 +207,7 @@ func (r *run[Out]) do(ctx context.Context, t *Task) (out Out, err error) {
 
 // skip returns an error, mostly that there is nothing to do, or nil when the file is to be sent.
 func (r *run[Out]) skip(ctx context.Context, t *Task, q Query) (out Out, err error) {
-	exists := &windrow.SkipError{Reason: windrow.ReasonAlreadyExists}
+	exists := clients.Skip(windrow.ReasonAlreadyExists)
 	if c := r.claimFor(q, nil); c != nil && c.done {
 		return c.out, exists
 	}
@@ -224,7 +225,7 @@ func (r *run[Out]) skip(ctx context.Context, t *Task, q Query) (out Out, err err
 	case c.done:
 		return c.out, exists
 	}
-	return out, &windrow.SkipError{Reason: windrow.ReasonDuplicate}
+	return out, clients.Skip(windrow.ReasonDuplicate)
 }
 
 // claimFor returns who sends a file, or has sent it. When nobody has, that is t from now on, unless t is nil.
@@ -263,7 +264,7 @@ func (q Query) identity() Query {
 func (r *run[Out]) resolve(ctx context.Context, t *Task) (out Out, applied bool, err error) {
 	sent, stepped, created, doubt := t.progress()
 	// A look-up before the first attempt: an earlier run has begun it, of which only its journal knows.
-	attempt, _ := windrow.AttemptFrom(ctx)
+	attempt, _ := clients.AttemptFrom(ctx)
 	begunBefore := !sent && attempt.Number == 1
 	switch {
 	case begunBefore:

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // ClientTest says how a client is to be tested, and what it needs for that: a server of its API that stands in for the
@@ -22,7 +23,7 @@ type ClientTest[ID comparable, In, Out any] struct {
 	// Verbs are what the client does with one item: that it implements [windrow.Creator] for OpCreate, and so on. It is
 	// an error that it implements another one, or with other types. Required, unless it has Batches.
 	Verbs []windrow.OpKind
-	// Batches are what it does with many items in one request: that it implements [windrow.BatchCreator] for OpCreate,
+	// Batches are what it does with many items in one request: that it implements [clients.BatchCreator] for OpCreate,
 	// and so on.
 	Batches []windrow.OpKind
 	// Operation returns an operation of a client that is a [windrow.Executor]: Batches are then the kinds that it carries
@@ -223,7 +224,7 @@ func declared[T any](client any, ops []windrow.OpKind, op windrow.OpKind) (as T)
 
 // capable returns what the client says of itself.
 func (r *clientRun[ID, In, Out]) capable() windrow.Capabilities {
-	if d, ok := r.client.(windrow.Describer); ok {
+	if d, ok := r.client.(clients.Describer); ok {
 		return d.Capabilities()
 	}
 	return windrow.Capabilities{}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // batchCall makes one request for many items.
@@ -26,15 +27,15 @@ func (r *clientRun[ID, In, Out]) batchOf(op windrow.OpKind, ids []ID, inputs []I
 	}
 	switch c := r.client; op {
 	case windrow.OpCreate:
-		if c, ok := c.(windrow.BatchCreator[In, Out]); ok {
+		if c, ok := c.(clients.BatchCreator[In, Out]); ok {
 			return func(ctx context.Context) ([]windrow.Outcome[Out], error) { return c.CreateBatch(ctx, inputs) }
 		}
 	case windrow.OpUpsert:
-		if c, ok := c.(windrow.BatchUpserter[In, Out]); ok {
+		if c, ok := c.(clients.BatchUpserter[In, Out]); ok {
 			return func(ctx context.Context) ([]windrow.Outcome[Out], error) { return c.UpsertBatch(ctx, inputs) }
 		}
 	case windrow.OpUpdate:
-		if c, ok := c.(windrow.BatchUpdater[ID, In, Out]); ok {
+		if c, ok := c.(clients.BatchUpdater[ID, In, Out]); ok {
 			updates := make([]windrow.Update[ID, In], len(ids))
 			for i, id := range ids {
 				updates[i] = windrow.Update[ID, In]{ID: id, Data: inputs[i]}
@@ -42,11 +43,11 @@ func (r *clientRun[ID, In, Out]) batchOf(op windrow.OpKind, ids []ID, inputs []I
 			return func(ctx context.Context) ([]windrow.Outcome[Out], error) { return c.UpdateBatch(ctx, updates) }
 		}
 	case windrow.OpGet:
-		if c, ok := c.(windrow.BatchGetter[ID, Out]); ok {
+		if c, ok := c.(clients.BatchGetter[ID, Out]); ok {
 			return func(ctx context.Context) ([]windrow.Outcome[Out], error) { return c.GetBatch(ctx, ids) }
 		}
 	case windrow.OpDelete:
-		if c, ok := c.(windrow.BatchDeleter[ID]); ok {
+		if c, ok := c.(clients.BatchDeleter[ID]); ok {
 			return func(ctx context.Context) ([]windrow.Outcome[Out], error) {
 				deleted, err := c.DeleteBatch(ctx, ids)
 				var outcomes []windrow.Outcome[Out]

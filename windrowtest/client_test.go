@@ -69,7 +69,7 @@ var defects = []struct{ defect, test, says string }{
 	{"executes into other values", "Batch_round_trip", "which is no Out of the test"},
 	{"executes and does not say how", "Implements", "is a windrow.Executor, and Operation is not set"},
 	{"said to execute", "Implements", "is no windrow.Executor"},
-	{"hides what it can", "Implements", "is no windrow.BatchCreator"},
+	{"hides what it can", "Implements", "is no clients.BatchCreator"},
 }
 
 // inChild makes the test program run what must fail, which is judged by the parent.

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // implements: the client is what it is declared to be, and nothing else.
@@ -18,11 +20,11 @@ func (r *clientRun[ID, In, Out]) implements() {
 	_, upserts := c.(windrow.Upserter[In, Out])
 	_, deletes := c.(windrow.Deleter[ID])
 	_, gets := c.(windrow.Getter[ID, Out])
-	_, createsMany := c.(windrow.BatchCreator[In, Out])
-	_, updatesMany := c.(windrow.BatchUpdater[ID, In, Out])
-	_, upsertsMany := c.(windrow.BatchUpserter[In, Out])
-	_, deletesMany := c.(windrow.BatchDeleter[ID])
-	_, getsMany := c.(windrow.BatchGetter[ID, Out])
+	_, createsMany := c.(clients.BatchCreator[In, Out])
+	_, updatesMany := c.(clients.BatchUpdater[ID, In, Out])
+	_, upsertsMany := c.(clients.BatchUpserter[In, Out])
+	_, deletesMany := c.(clients.BatchDeleter[ID])
+	_, getsMany := c.(clients.BatchGetter[ID, Out])
 	_, executes := c.(windrow.Executor)
 	switch {
 	case executes && r.Operation == nil:
@@ -70,7 +72,7 @@ func (r *clientRun[ID, In, Out]) capabilities() {
 			}
 		}
 	}
-	if again, ok := r.client.(windrow.Describer); ok && fmt.Sprint(again.Capabilities().MaxItems, again.Capabilities().Atomicity) != fmt.Sprint(c.MaxItems, c.Atomicity) {
+	if again, ok := r.client.(clients.Describer); ok && fmt.Sprint(again.Capabilities().MaxItems, again.Capabilities().Atomicity) != fmt.Sprint(c.MaxItems, c.Atomicity) {
 		r.Error("Capabilities differ from call to call")
 	}
 	if (c.IdempotencyKeys || c.ClientIDs) && slices.Contains(r.Verbs, windrow.OpCreate) && r.Count == nil {
@@ -183,8 +185,8 @@ func (r *clientRun[ID, In, Out]) notFound() {
 
 // saysNotFound reports whether an item's error or reason is that there is no such record.
 func (r *clientRun[ID, In, Out]) saysNotFound(err error, reason windrow.Reason) bool {
-	if skip, ok := errors.AsType[*windrow.SkipError](err); ok {
-		reason = skip.Reason
+	if skip, ok := errors.AsType[*verdict.Skip](err); ok {
+		reason = windrow.Reason(skip.Reason)
 	}
 	status := statusOf(err)
 	return reason == windrow.ReasonNotFound || errors.Is(err, windrow.ErrNotFound) || status == http.StatusNotFound || status == http.StatusGone
@@ -279,7 +281,7 @@ func (r *clientRun[ID, In, Out]) repeatedCreates() {
 
 // reconcile: a Reconciler finds what is there, and does not find what is not.
 func (r *clientRun[ID, In, Out]) reconcile() {
-	reconciler, ok := r.client.(windrow.Reconciler[In, Out])
+	reconciler, ok := r.client.(clients.Reconciler[In, Out])
 	creator := r.creator()
 	if !ok || creator == nil {
 		return

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -106,7 +107,7 @@ func (c *notesAPI) once(ctx context.Context, method, path string, in, out any) e
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	if attempt, ok := windrow.AttemptFrom(ctx); ok && !c.is("forgets the idempotency key") {
+	if attempt, ok := clients.AttemptFrom(ctx); ok && !c.is("forgets the idempotency key") {
 		name := "idempotency-key" // which net/http does not know
 		if c.is("sends keys that nobody honours") {
 			name = "Idempotency-Key"

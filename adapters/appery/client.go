@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
@@ -94,7 +95,7 @@ func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Optio
 // Limiter returns the limiter of the client, nil when there is none.
 func (c *Client) Limiter() *windrow.Limiter { return c.rest.Limiter() }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (c *Client) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: c.MaxItems, Ordered: true, Cost: func(n int) int { return n }}
 }
@@ -285,5 +286,5 @@ func invalid(err error) error {
 
 var (
 	_ windrow.Executor  = (*Client)(nil)
-	_ windrow.Describer = (*Client)(nil)
+	_ clients.Describer = (*Client)(nil)
 )

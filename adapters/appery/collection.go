@@ -8,6 +8,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Collection is the objects of one collection. In is what is sent, as a JSON object, and Out what is read. It is what the
@@ -39,7 +40,7 @@ func (c *Collection[In, Out]) ready() error {
 	return c.err
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (c *Collection[In, Out]) Capabilities() windrow.Capabilities {
 	if c.client == nil {
 		return windrow.Capabilities{}
@@ -159,9 +160,9 @@ var (
 	_ windrow.Updater[string, int, Updated]      = (*Collection[int, bool])(nil)
 	_ windrow.Deleter[string]                    = (*Collection[int, bool])(nil)
 	_ windrow.Getter[string, bool]               = (*Collection[int, bool])(nil)
-	_ windrow.BatchCreator[int, Created]         = (*Collection[int, bool])(nil)
-	_ windrow.BatchUpdater[string, int, Updated] = (*Collection[int, bool])(nil)
-	_ windrow.BatchDeleter[string]               = (*Collection[int, bool])(nil)
-	_ windrow.BatchGetter[string, bool]          = (*Collection[int, bool])(nil)
-	_ windrow.Describer                          = (*Collection[int, bool])(nil)
+	_ clients.BatchCreator[int, Created]         = (*Collection[int, bool])(nil)
+	_ clients.BatchUpdater[string, int, Updated] = (*Collection[int, bool])(nil)
+	_ clients.BatchDeleter[string]               = (*Collection[int, bool])(nil)
+	_ clients.BatchGetter[string, bool]          = (*Collection[int, bool])(nil)
+	_ clients.Describer                          = (*Collection[int, bool])(nil)
 )

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // detailCalls is how many calls the details of one meeting take.
@@ -59,7 +60,7 @@ func (s *Meetings) GetMany(ctx context.Context, ids []int, opts ...windrow.Optio
 	return windrow.GetMany(ctx, s.Details(false), ids, append([]windrow.Option{s.client.Options()}, opts...)...)
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (d *Details) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{Cost: func(n int) int { return detailCalls * n }}
 }
@@ -122,5 +123,5 @@ func (j metricJSON) metric() Metric {
 
 var (
 	_ windrow.Getter[int, MeetingDetails] = (*Details)(nil)
-	_ windrow.Describer                   = (*Details)(nil)
+	_ clients.Describer                   = (*Details)(nil)
 )

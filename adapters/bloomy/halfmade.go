@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/idem"
 )
 
@@ -30,7 +30,7 @@ func newHalfMade() *halfMade {
 }
 
 // sameAs returns what makes two inputs the same: the key that the caller gives them, or else all that is asked for.
-func sameAs(attempt windrow.Attempt, in NewMeeting) string {
+func sameAs(attempt clients.Attempt, in NewMeeting) string {
 	if key := attempt.Key(); key != "" {
 		return idem.Hash("key", key)
 	}
@@ -43,7 +43,7 @@ func sameAs(attempt windrow.Attempt, in NewMeeting) string {
 
 // own returns the meeting that the item has begun, in an earlier attempt or in the run that this one is a Rerun of; 0 when
 // there is none.
-func (m *halfMade) own(attempt windrow.Attempt) int {
+func (m *halfMade) own(attempt clients.Attempt) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.items[attempt.IdempotencyKey()]
@@ -51,7 +51,7 @@ func (m *halfMade) own(attempt windrow.Attempt) int {
 
 // take returns the meeting that an input is about, 0 when there is none yet: the item's own, or else one that another run, or
 // a call outside any, began for the same and left. Within a run, two inputs that are the same are about two meetings.
-func (m *halfMade) take(attempt windrow.Attempt, in NewMeeting) int {
+func (m *halfMade) take(attempt clients.Attempt, in NewMeeting) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	meeting := m.items[attempt.IdempotencyKey()]
@@ -67,13 +67,13 @@ func (m *halfMade) take(attempt windrow.Attempt, in NewMeeting) int {
 }
 
 // begin remembers that a call is at a meeting for an item.
-func (m *halfMade) begin(attempt windrow.Attempt, in NewMeeting, meeting int) {
+func (m *halfMade) begin(attempt clients.Attempt, in NewMeeting, meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.note(attempt, in, meeting)
 }
 
-func (m *halfMade) note(attempt windrow.Attempt, in NewMeeting, meeting int) {
+func (m *halfMade) note(attempt clients.Attempt, in NewMeeting, meeting int) {
 	if item := attempt.IdempotencyKey(); item != "" { // "" outside a run
 		m.items[item] = meeting
 	}
@@ -96,7 +96,7 @@ func (m *halfMade) leave(meeting int) {
 }
 
 // forget says that a meeting is complete: the same input is about another one from now on, as is the item.
-func (m *halfMade) forget(attempt windrow.Attempt, meeting int) {
+func (m *halfMade) forget(attempt clients.Attempt, meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.items, attempt.IdempotencyKey())

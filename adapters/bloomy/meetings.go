@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Meetings are the meetings; the API calls them L10. They are what the verbs of windrow take for creates and deletes; for
@@ -87,7 +88,7 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 	if err := ValidateMeeting(in); err != nil {
 		return Meeting{}, invalid(err)
 	}
-	attempt, _ := windrow.AttemptFrom(ctx)
+	attempt, _ := clients.AttemptFrom(ctx)
 	meeting := in.MeetingID
 	if meeting == 0 {
 		meeting = s.half.take(attempt, in)
@@ -120,7 +121,7 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 }
 
 // invite adds the attendees that a meeting lacks. One whom the server refuses does not keep the others out.
-func (s *Meetings) invite(ctx context.Context, attempt windrow.Attempt, in NewMeeting, meeting int, has []int) (Meeting, error) {
+func (s *Meetings) invite(ctx context.Context, attempt clients.Attempt, in NewMeeting, meeting int, has []int) (Meeting, error) {
 	out := Meeting{ID: meeting, Title: in.Title}
 	lacks := &IncompleteMeetingError{}
 	ended := false // by an error that the others would meet, too
@@ -180,9 +181,9 @@ var (
 	errTwoTitles  = errors.New("bloomy: two meetings have the title: see Meetings.UniqueTitles")
 )
 
-// Reconcile implements [windrow.Reconciler]: it finds out whether a meeting was created, and whether it is complete.
+// Reconcile implements [clients.Reconciler]: it finds out whether a meeting was created, and whether it is complete.
 func (s *Meetings) Reconcile(ctx context.Context, in NewMeeting) (Meeting, bool, error) {
-	attempt, _ := windrow.AttemptFrom(ctx)
+	attempt, _ := clients.AttemptFrom(ctx)
 	meeting := cmp.Or(in.MeetingID, s.half.own(attempt))
 	if meeting == 0 {
 		if !s.UniqueTitles || in.WithoutSelf {
@@ -241,5 +242,5 @@ func (s *Meetings) List(ctx context.Context) ([]Meeting, error) {
 var (
 	_ windrow.Creator[NewMeeting, Meeting]    = (*Meetings)(nil)
 	_ windrow.Deleter[int]                    = (*Meetings)(nil)
-	_ windrow.Reconciler[NewMeeting, Meeting] = (*Meetings)(nil)
+	_ clients.Reconciler[NewMeeting, Meeting] = (*Meetings)(nil)
 )

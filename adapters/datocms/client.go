@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // BaseURL is that of the Content Management API.
@@ -36,9 +37,9 @@ func NewLimiter(opts ...windrow.Option) *windrow.Limiter {
 // Client makes requests to one project, in one environment. Make one with [New]. It may be used from many goroutines.
 // Printing it does not show the token.
 type Client struct {
-	// Poll says how often and how long the server's jobs are asked for. The zero value is that of [windrow.PollPolicy]:
+	// Poll says how often and how long the server's jobs are asked for. The zero value is that of [clients.PollPolicy]:
 	// 10 minutes at most. Set it before the first request.
-	Poll windrow.PollPolicy
+	Poll clients.PollPolicy
 
 	rest   *rest.Client
 	user   users.Classifier

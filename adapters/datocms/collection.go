@@ -15,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 const (
@@ -176,7 +177,7 @@ func (c *collection) bulkNamed(ctx context.Context, operation string, attributes
 		succeeded, failed = *counts.Successful, *counts.Failed
 	}
 	var done []bool
-	out, err := windrow.MatchByCount[struct{}](len(ids), succeeded, failed, func() (_ []bool, err error) {
+	out, err := clients.MatchByCount[struct{}](len(ids), succeeded, failed, func() (_ []bool, err error) {
 		done, err = c.find(ctx, ids, applied)
 		return done, err
 	})
@@ -253,7 +254,7 @@ func getBatch[Out any](ctx context.Context, c *collection, ids []string) ([]wind
 		if err != nil {
 			return nil, err
 		}
-		return windrow.MatchByID(ids, list, windrow.ErrNotFound, func(e entity) (string, windrow.Outcome[Out]) {
+		return clients.MatchByID(ids, list, windrow.ErrNotFound, func(e entity) (string, windrow.Outcome[Out]) {
 			value, err := simple[Out](doc, e)
 			return e.ID, windrow.Outcome[Out]{Value: value, Err: err}
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -19,9 +20,9 @@ type withoutReconcile struct {
 	windrow.Updater[string, draft, article]
 	windrow.Deleter[string]
 	windrow.Getter[string, article]
-	windrow.BatchDeleter[string]
-	windrow.BatchGetter[string, article]
-	windrow.Describer
+	clients.BatchDeleter[string]
+	clients.BatchGetter[string, article]
+	clients.Describer
 }
 
 // Records whose ids the client makes.

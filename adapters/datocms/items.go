@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -34,13 +35,13 @@ func NewItems[In, Out any](client *Client, model string) *Items[In, Out] {
 	return s
 }
 
-// Capabilities implements [windrow.Describer]: 200 ids in a bulk operation, 300 in a read, and ids that the client gives,
+// Capabilities implements [clients.Describer]: 200 ids in a bulk operation, 300 in a read, and ids that the client gives,
 // so that creates may be repeated.
 func (s *Items[In, Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true, ClientIDs: true}
 }
 
-// Create creates a record. When its id is empty it gets one: in a run that of its name ([windrow.Attempt.RecordName]), so
+// Create creates a record. When its id is empty it gets one: in a run that of its name ([clients.Attempt.RecordName]), so
 // that each attempt names the same record, and with a Key of the caller's each run does; otherwise a random one.
 func (s *Items[In, Out]) Create(ctx context.Context, in In) (out Out, err error) {
 	e, err := s.draft(ctx, in)
@@ -70,14 +71,14 @@ func (s *Items[In, Out]) draft(ctx context.Context, in In) (entity, error) {
 	e.Meta = keep(e.Meta, "created_at", "first_published_at")
 	if e.ID == "" {
 		e.ID = NewID()
-		if attempt, ok := windrow.AttemptFrom(ctx); ok {
+		if attempt, ok := clients.AttemptFrom(ctx); ok {
 			e.ID = IDFor(s.model, attempt.RecordName())
 		}
 	}
 	return e, nil
 }
 
-// Reconcile implements [windrow.Reconciler]: a record was created when there is one with its id.
+// Reconcile implements [clients.Reconciler]: a record was created when there is one with its id.
 func (s *Items[In, Out]) Reconcile(ctx context.Context, in In) (out Out, applied bool, err error) {
 	e, err := s.draft(ctx, in)
 	if err != nil {
@@ -153,7 +154,7 @@ func (s *Items[In, Out]) Get(ctx context.Context, id string) (out Out, err error
 	return one[Out](doc)
 }
 
-// GetBatch implements [windrow.BatchGetter]. A record that is not in the answer does not exist: its error is
+// GetBatch implements [clients.BatchGetter]. A record that is not in the answer does not exist: its error is
 // [windrow.ErrNotFound]. Records of other models are found, too.
 func (s *Items[In, Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
 	return getBatch[Out](ctx, &s.collection, ids)
@@ -162,7 +163,7 @@ func (s *Items[In, Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.
 // Delete deletes a record, and waits for that.
 func (s *Items[In, Out]) Delete(ctx context.Context, id string) error { return s.delete(ctx, id) }
 
-// DeleteBatch implements [windrow.BatchDeleter]. When DatoCMS counts failures the records are read again, and those that
+// DeleteBatch implements [clients.BatchDeleter]. When DatoCMS counts failures the records are read again, and those that
 // are still there end as too large a chunk: a run deletes them one by one, and each has its own error. An id that there
 // never was counts as deleted, with a warning, unless none of the request was there.
 func (s *Items[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
@@ -253,9 +254,9 @@ var (
 	_ windrow.Creator[int, bool]         = (*Items[int, bool])(nil)
 	_ windrow.Updater[string, int, bool] = (*Items[int, bool])(nil)
 	_ windrow.Deleter[string]            = (*Items[int, bool])(nil)
-	_ windrow.BatchDeleter[string]       = (*Items[int, bool])(nil)
+	_ clients.BatchDeleter[string]       = (*Items[int, bool])(nil)
 	_ windrow.Getter[string, bool]       = (*Items[int, bool])(nil)
-	_ windrow.BatchGetter[string, bool]  = (*Items[int, bool])(nil)
-	_ windrow.Reconciler[int, bool]      = (*Items[int, bool])(nil)
-	_ windrow.Describer                  = (*Items[int, bool])(nil)
+	_ clients.BatchGetter[string, bool]  = (*Items[int, bool])(nil)
+	_ clients.Reconciler[int, bool]      = (*Items[int, bool])(nil)
+	_ clients.Describer                  = (*Items[int, bool])(nil)
 )

@@ -9,6 +9,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // ended is what came of a request or a job.
@@ -23,7 +24,7 @@ type ended struct {
 // that has begun a job only that is asked for. There is one job in an attempt.
 func (c *Client) request(ctx context.Context, r rest.Request) (*document, error) {
 	var direct *document
-	out, err := windrow.SubmitAndPoll(ctx, c.Poll, func(ctx context.Context) (string, error) {
+	out, err := clients.SubmitAndPoll(ctx, c.Poll, func(ctx context.Context) (string, error) {
 		doc, err := c.ask(ctx, r)
 		if err != nil {
 			return "", err
@@ -42,7 +43,7 @@ func (c *Client) request(ctx context.Context, r rest.Request) (*document, error)
 		return nil, err
 	}
 	if out.err != nil {
-		if attempt, ok := windrow.AttemptFrom(ctx); ok {
+		if attempt, ok := clients.AttemptFrom(ctx); ok {
 			attempt.SetHandle("") // a retry begins another
 		}
 		if out.refusal != nil {
@@ -62,7 +63,7 @@ func (c *Client) jobResult(ctx context.Context, job string, r rest.Request) (end
 	}
 	doc, err := c.ask(ctx, rest.Request{Path: "/job-results/" + url.PathEscape(job)})
 	if errors.Is(err, windrow.ErrNotFound) {
-		return ended{}, windrow.Pending(0)
+		return ended{}, clients.Pending(0)
 	}
 	if err != nil {
 		return ended{}, err

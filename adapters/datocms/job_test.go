@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // The answer to the question for a job is a 200, whatever came of the job: its own status counts.
@@ -63,7 +64,7 @@ func TestF22_AJobThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
-		client.Poll = windrow.PollPolicy{First: time.Second, Longest: 4 * time.Second, Deadline: time.Minute}
+		client.Poll = clients.PollPolicy{First: time.Second, Longest: 4 * time.Second, Deadline: time.Minute}
 		ids := fill(server, 300)
 		server.FailJobs(func(datocmstest.Job) *datocmstest.JobFault { return &datocmstest.JobFault{Never: true} })
 		began := time.Now()
@@ -73,8 +74,8 @@ func TestF22_AJobThatDoesNotEnd(t *testing.T) {
 		if took := time.Since(began); took < 50*time.Second || took > time.Minute {
 			t.Errorf("it took %v, want about a minute, however many attempts there may be", took)
 		}
-		job, ok := errors.AsType[*windrow.JobError](err)
-		if !ok || job.Handle == "" || !errors.Is(err, windrow.ErrPending) {
+		job, ok := errors.AsType[*clients.JobError](err)
+		if !ok || job.Handle == "" || !errors.Is(err, clients.ErrPending) {
 			t.Errorf("error %v", err)
 		}
 		check(t, "records", 300, server.Len(""))

@@ -23,6 +23,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/upload"
 )
 
@@ -338,7 +339,7 @@ func TestAnUploadJobThatFails(t *testing.T) {
 				check(t, "files in the bucket", 1, len(server.Files()))
 				if tt.want == "unknown" || tt.want == "failed" {
 					e, own := errors.AsType[*datocms.Error](res.Err())
-					job, pending := errors.AsType[*windrow.JobError](res.Err())
+					job, pending := errors.AsType[*clients.JobError](res.Err())
 					if (!own || e.Job == "" || e.Status != tt.fault.Status) && (!pending || job.Handle == "") {
 						t.Errorf("error %v", res.Err())
 					}
@@ -354,7 +355,7 @@ func TestAStoredUploadGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, client := start(t, datocmstest.Config{JobTime: time.Hour})
-		client.Poll = windrow.PollPolicy{Deadline: time.Minute}
+		client.Poll = clients.PollPolicy{Deadline: time.Minute}
 		path := filepath.Join(t.TempDir(), "a.png")
 		if err := os.WriteFile(path, []byte("pixels"), 0o600); err != nil {
 			t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/upload"
 )
 
@@ -58,7 +59,7 @@ func NewUploader[Out any](s *Uploads[Out], opts ...windrow.Option) *upload.Uploa
 	return u
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (s *Uploads[Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true}
 }
@@ -176,10 +177,10 @@ func (s *Uploads[Out]) await(ctx context.Context, b *begun) (end, error) {
 	if b.Job == "" {
 		return end{Data: b.Data}, nil
 	}
-	out, err := windrow.Poll(ctx, s.client.Poll, func(ctx context.Context) (ended, error) {
+	out, err := clients.Poll(ctx, s.client.Poll, func(ctx context.Context) (ended, error) {
 		return s.client.jobResult(ctx, b.Job, rest.Request{Method: http.MethodPost, Path: s.path})
 	})
-	if job, ok := errors.AsType[*windrow.JobError](err); ok {
+	if job, ok := errors.AsType[*clients.JobError](err); ok {
 		job.Handle = b.Job
 	}
 	if err != nil {
@@ -229,7 +230,7 @@ func (s *Uploads[Out]) Get(ctx context.Context, id string) (out Out, err error) 
 	return one[Out](doc)
 }
 
-// GetBatch implements [windrow.BatchGetter]. See [Items.GetBatch].
+// GetBatch implements [clients.BatchGetter]. See [Items.GetBatch].
 func (s *Uploads[Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
 	return getBatch[Out](ctx, &s.collection, ids)
 }
@@ -255,7 +256,7 @@ func (s *Uploads[Out]) Update(ctx context.Context, id string, in Attributes) (ou
 // Delete deletes an asset, and waits for that.
 func (s *Uploads[Out]) Delete(ctx context.Context, id string) error { return s.delete(ctx, id) }
 
-// DeleteBatch implements [windrow.BatchDeleter]. See [Items.DeleteBatch].
+// DeleteBatch implements [clients.BatchDeleter]. See [Items.DeleteBatch].
 func (s *Uploads[Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
 	return s.bulk(ctx, destroy, nil, ids, isGone)
 }
@@ -265,8 +266,8 @@ var (
 	_ upload.Finder[bool]                       = (*Uploads[bool])(nil)
 	_ windrow.Updater[string, Attributes, bool] = (*Uploads[bool])(nil)
 	_ windrow.Deleter[string]                   = (*Uploads[bool])(nil)
-	_ windrow.BatchDeleter[string]              = (*Uploads[bool])(nil)
+	_ clients.BatchDeleter[string]              = (*Uploads[bool])(nil)
 	_ windrow.Getter[string, bool]              = (*Uploads[bool])(nil)
-	_ windrow.BatchGetter[string, bool]         = (*Uploads[bool])(nil)
-	_ windrow.Describer                         = (*Uploads[bool])(nil)
+	_ clients.BatchGetter[string, bool]         = (*Uploads[bool])(nil)
+	_ clients.Describer                         = (*Uploads[bool])(nil)
 )

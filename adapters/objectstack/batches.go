@@ -10,6 +10,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // CreateBatch creates many records with POST /data/{object}/batch.
@@ -50,7 +51,7 @@ func (r *Resource[In, Out]) DryRun(ctx context.Context, in []In) ([]error, error
 		return nil, err
 	}
 	operation, records := OperationCreate, r.creates(in)
-	if a, _ := windrow.AttemptFrom(ctx); a.Op == windrow.OpUpsert {
+	if a, _ := clients.AttemptFrom(ctx); a.Op == windrow.OpUpsert {
 		operation, records = OperationUpsert, r.upserts(in)
 	}
 	outcomes, err := send[struct{}](ctx, r.client, r.object, operation, records, BatchOptions{ValidateOnly: true})
@@ -102,7 +103,7 @@ var (
 // send carries out an operation on records as the attempt that ctx belongs to wants it, and returns one outcome for each.
 // Records that are not valid are not sent.
 func send[Out any](ctx context.Context, c *Client, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) ([]windrow.Outcome[Out], error) {
-	attempt, _ := windrow.AttemptFrom(ctx)
+	attempt, _ := clients.AttemptFrom(ctx)
 	options.Atomic = attempt.Atomic
 	options.ContinueOnError = !attempt.Atomic && !attempt.StopOnError
 	out := make([]windrow.Outcome[Out], len(records))
@@ -268,7 +269,7 @@ type Inserter[In, Out any] struct{ resource *Resource[In, Out] }
 // Inserter returns a client that creates records with createMany.
 func (r *Resource[In, Out]) Inserter() *Inserter[In, Out] { return &Inserter[In, Out]{r} }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (i *Inserter[In, Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: i.resource.Capabilities().MaxItems, Atomicity: windrow.AtomicityAll, Ordered: true}
 }
@@ -320,6 +321,6 @@ func (i *Inserter[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow
 
 var (
 	_ windrow.Creator[int, bool]      = (*Inserter[int, bool])(nil)
-	_ windrow.BatchCreator[int, bool] = (*Inserter[int, bool])(nil)
-	_ windrow.Describer               = (*Inserter[int, bool])(nil)
+	_ clients.BatchCreator[int, bool] = (*Inserter[int, bool])(nil)
+	_ clients.Describer               = (*Inserter[int, bool])(nil)
 )

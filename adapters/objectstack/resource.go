@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
@@ -79,7 +80,7 @@ func NewResource[In, Out any](client *Client, object string, opts ...ResourceOpt
 	return &Resource[In, Out]{client: client, object: object, max: c.max, whole: c.whole, err: windrow.Fatal(c.err)}
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (r *Resource[In, Out]) Capabilities() windrow.Capabilities {
 	c := windrow.Capabilities{MaxItems: r.max, Atomicity: windrow.AtomicitySelectable, Ordered: true, BatchOfOne: true}
 	if r.client == nil {
@@ -208,10 +209,10 @@ var (
 	_ windrow.Upserter[int, bool]             = (*Resource[int, bool])(nil)
 	_ windrow.Deleter[string]                 = (*Resource[int, bool])(nil)
 	_ windrow.Getter[string, bool]            = (*Resource[int, bool])(nil)
-	_ windrow.BatchCreator[int, bool]         = (*Resource[int, bool])(nil)
-	_ windrow.BatchUpdater[string, int, bool] = (*Resource[int, bool])(nil)
-	_ windrow.BatchUpserter[int, bool]        = (*Resource[int, bool])(nil)
-	_ windrow.BatchDeleter[string]            = (*Resource[int, bool])(nil)
-	_ windrow.Describer                       = (*Resource[int, bool])(nil)
-	_ windrow.DryRunner[int]                  = (*Resource[int, bool])(nil)
+	_ clients.BatchCreator[int, bool]         = (*Resource[int, bool])(nil)
+	_ clients.BatchUpdater[string, int, bool] = (*Resource[int, bool])(nil)
+	_ clients.BatchUpserter[int, bool]        = (*Resource[int, bool])(nil)
+	_ clients.BatchDeleter[string]            = (*Resource[int, bool])(nil)
+	_ clients.Describer                       = (*Resource[int, bool])(nil)
+	_ clients.DryRunner[int]                  = (*Resource[int, bool])(nil)
 )

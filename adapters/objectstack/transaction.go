@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Transaction carries out operations on several objects as a whole with POST /batch: it is what [windrow.Execute] takes,
@@ -37,7 +38,7 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 
 const refKey = "$ref"
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (t *Transaction) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: t.client.maxRecords(MaxRecords), Atomicity: windrow.AtomicityAll, Ordered: true}
 }
@@ -58,7 +59,7 @@ func (t *Transaction) Execute(ctx context.Context, ops []windrow.Operation) ([]w
 	out := make([]windrow.Outcome[any], len(ops))
 	wire := make([]operation, len(ops))
 	made := map[string]int{} // where the record with that ExternalID is created
-	attempt, running := windrow.AttemptFrom(ctx)
+	attempt, running := clients.AttemptFrom(ctx)
 	refused := false
 	for i, o := range ops {
 		var err error
@@ -182,5 +183,5 @@ func walk(value any, place func(name string) any) any {
 
 var (
 	_ windrow.Executor  = (*Transaction)(nil)
-	_ windrow.Describer = (*Transaction)(nil)
+	_ clients.Describer = (*Transaction)(nil)
 )

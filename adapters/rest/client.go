@@ -12,6 +12,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Client makes requests to one JSON API. Make one with [New]. It may be used from many goroutines.
@@ -213,7 +214,7 @@ func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Res
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
-	if attempt, ok := windrow.AttemptFrom(ctx); ok {
+	if attempt, ok := clients.AttemptFrom(ctx); ok {
 		attempt.Engage() // nothing leaves but through the transport
 	}
 	var body *payload

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/dialect"
 )
 
@@ -230,7 +231,7 @@ func (c *Client) judge(x *exchange, e *Error) error {
 // a response, which was not sent by itself.
 func (c *Client) learn(x *exchange, judged error) {
 	if j := windrow.Classify(judged); j.Class == windrow.ClassThrottled && c.transport.Limiter != nil && !x.sent.IsZero() {
-		c.transport.Limiter.Observe(windrow.Feedback{Sent: x.sent, Throttled: true, RetryAfter: j.After})
+		clients.Observe(c.transport.Limiter, clients.Feedback{Sent: x.sent, Throttled: true, RetryAfter: j.After})
 	}
 }
 

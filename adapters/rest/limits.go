@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/dialect"
 	"github.com/windrow-go/windrow/internal/retryafter"
 	"github.com/windrow-go/windrow/internal/verdict"
@@ -38,7 +38,7 @@ var _ = [1]int{}[int(DialectOff)-int(dialect.Off)]
 type limits struct {
 	throttled bool
 	after     time.Duration // how long the server asks to wait, 0 when it does not say
-	quotas    []windrow.Quota
+	quotas    []clients.Quota
 }
 
 // limitsOf reads an answer that came at now. units corrects what the values alone do not tell; nil where nothing is known.
@@ -60,7 +60,7 @@ func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialec
 		if p.Unit != dialect.Requests {
 			continue // it counts something else
 		}
-		q := windrow.Quota{Name: p.Source + "/" + p.Name, Remaining: p.Remaining, RemainingKnown: p.RemainingKnown, Window: p.Window}
+		q := clients.Quota{Name: p.Source + "/" + p.Name, Remaining: p.Remaining, RemainingKnown: p.RemainingKnown, Window: p.Window}
 		if p.LimitKnown {
 			q.Limit = p.Limit
 		}

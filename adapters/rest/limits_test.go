@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // What an answer's headers say, as it is handed to the limiter. The dialects themselves are tested where they are read.
@@ -29,26 +30,26 @@ func TestF13LimitsOfAnAnswer(t *testing.T) {
 	}{
 		{"nothing", 200, "", DialectAuto, limits{}},
 		{"DatoCMS, within its limit", 200, "X-RateLimit-Limit: 60|X-RateLimit-Remaining: 59", DialectDeltaSeconds, limits{
-			quotas: []windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true}}}},
+			quotas: []clients.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true}}}},
 		{"DatoCMS, over it", 429, "X-RateLimit-Limit: 60|X-RateLimit-Remaining: 0|X-RateLimit-Reset: 3", DialectDeltaSeconds, limits{
 			throttled: true, after: 3 * time.Second,
-			quotas: []windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second}}}},
+			quotas: []clients.Quota{{Name: "X-RateLimit-*/", Limit: 60, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second}}}},
 		{"Retry-After takes precedence", 429, "Retry-After: 7|RateLimit: \"d\";r=0;t=60", DialectAuto, limits{
 			throttled: true, after: 7 * time.Second,
-			quotas: []windrow.Quota{{Name: "RateLimit/d", RemainingKnown: true, Reset: time.Minute, ResetUnit: time.Second}}}},
+			quotas: []clients.Quota{{Name: "RateLimit/d", RemainingKnown: true, Reset: time.Minute, ResetUnit: time.Second}}}},
 		{"503 with Retry-After", 503, "Retry-After: 2", DialectAuto, limits{throttled: true, after: 2 * time.Second}},
 		{"503 without", 503, "", DialectAuto, limits{}},
 		{"429 bare", 429, "", DialectAuto, limits{throttled: true}},
 		{"Retry-After: 0 is not silence", 429, "Retry-After: 0", DialectAuto, limits{throttled: true, after: 1}},
 		{"several policies", 200, "RateLimit-Policy: \"burst\";q=100;w=60,\"daily\";q=1000;w=86400|RateLimit: \"burst\";r=50;t=30,\"daily\";r=7;t=80000", DialectAuto, limits{
-			quotas: []windrow.Quota{
+			quotas: []clients.Quota{
 				{Name: "RateLimit/burst", Limit: 100, Remaining: 50, RemainingKnown: true, Reset: 30 * time.Second, ResetUnit: time.Second, Window: time.Minute},
 				{Name: "RateLimit/daily", Limit: 1000, Remaining: 7, RemainingKnown: true, Reset: 80000 * time.Second, ResetUnit: time.Second, Window: 24 * time.Hour},
 			}}},
 		{"a limit of something else", 200, "RateLimit-Policy: \"b\";q=9;w=1;qu=\"content-bytes\"|RateLimit: \"b\";r=0;t=9", DialectAuto, limits{}},
 		{"switched off", 200, "X-RateLimit-Limit: 60|X-RateLimit-Remaining: 0|X-RateLimit-Reset: 3", DialectOff, limits{}},
 		{"an absurd reset is no reset", 200, "X-RateLimit-Remaining: 5|X-RateLimit-Reset: 99999999999999", DialectAuto, limits{
-			quotas: []windrow.Quota{{Name: "X-RateLimit-*/", Remaining: 5, RemainingKnown: true}}}},
+			quotas: []clients.Quota{{Name: "X-RateLimit-*/", Remaining: 5, RemainingKnown: true}}}},
 	} {
 		h := http.Header{}
 		for line := range strings.SplitSeq(tt.header, "|") {
@@ -173,14 +174,14 @@ func TestTransportTellsTheWindow(t *testing.T) {
 	for _, test := range []struct {
 		window time.Duration
 		header []string
-		want   []windrow.Quota
+		want   []clients.Quota
 	}{
-		{0, []string{"X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "59"}, []windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true}}},
+		{0, []string{"X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "59"}, []clients.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true}}},
 		{3 * time.Second, []string{"X-RateLimit-Limit", "60", "X-RateLimit-Remaining", "59"},
-			[]windrow.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true, Window: 3 * time.Second}}},
-		{-time.Second, []string{"X-RateLimit-Remaining", "59"}, []windrow.Quota{{Name: "X-RateLimit-*/", Remaining: 59, RemainingKnown: true}}},
+			[]clients.Quota{{Name: "X-RateLimit-*/", Limit: 60, Remaining: 59, RemainingKnown: true, Window: 3 * time.Second}}},
+		{-time.Second, []string{"X-RateLimit-Remaining", "59"}, []clients.Quota{{Name: "X-RateLimit-*/", Remaining: 59, RemainingKnown: true}}},
 		{3 * time.Second, []string{"RateLimit-Policy", `"a";q=10;w=60`, "RateLimit", `"a";r=5;t=30`}, // which say it themselves
-			[]windrow.Quota{{Name: "RateLimit/a", Limit: 10, Remaining: 5, RemainingKnown: true, Reset: 30 * time.Second, ResetUnit: time.Second, Window: time.Minute}}},
+			[]clients.Quota{{Name: "RateLimit/a", Limit: 10, Remaining: 5, RemainingKnown: true, Reset: 30 * time.Second, ResetUnit: time.Second, Window: time.Minute}}},
 		{3 * time.Second, nil, nil},
 	} {
 		transport := &Transport{Window: test.window}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -289,7 +290,7 @@ func TestProgramJSONLinesImport(t *testing.T) {
 			for k := range in {
 				keys[k] = in[k].Key
 			}
-			return windrow.MatchByID(keys, answer, windrow.ErrNotFound, func(v verdict) (string, windrow.Outcome[string]) {
+			return clients.MatchByID(keys, answer, windrow.ErrNotFound, func(v verdict) (string, windrow.Outcome[string]) {
 				if v.Error != "" {
 					return v.Key, windrow.Outcome[string]{Err: errors.New("the import refused it")}
 				}

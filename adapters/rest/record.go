@@ -9,11 +9,12 @@ import (
 	"sync/atomic"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // record is what is known of one request of an attempt.
 type record struct {
-	attempt windrow.Attempt
+	attempt clients.Attempt
 	changes bool // it may change something
 
 	traced    atomic.Bool // the base tells what it does

@@ -10,6 +10,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // Resource is a collection of records at one path. In is what is sent, and Out what comes back. It is what the verbs
@@ -96,7 +97,7 @@ func NewResource[In, Out any](client *Client, path string, opts ...ResourceOptio
 	return r
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (r *Resource[In, Out]) Capabilities() windrow.Capabilities { return r.capabilities }
 
 // Create sends a record with POST, and returns what the server made of it.
@@ -157,7 +158,7 @@ func (u upserter[In, Out]) Upsert(ctx context.Context, in In) (out Out, err erro
 	return u.resource.one(ctx, http.MethodPut, path, in)
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (u upserter[In, Out]) Capabilities() windrow.Capabilities { return u.resource.capabilities }
 
 // one makes a request whose answer is one record.
@@ -200,6 +201,6 @@ var (
 	_ windrow.Updater[string, int, bool] = (*Resource[int, bool])(nil)
 	_ windrow.Deleter[string]            = (*Resource[int, bool])(nil)
 	_ windrow.Getter[string, bool]       = (*Resource[int, bool])(nil)
-	_ windrow.Describer                  = (*Resource[int, bool])(nil)
-	_ windrow.Describer                  = upserter[int, bool]{}
+	_ clients.Describer                  = (*Resource[int, bool])(nil)
+	_ clients.Describer                  = upserter[int, bool]{}
 )

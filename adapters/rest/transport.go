@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/dialect"
 )
 
@@ -16,11 +17,11 @@ import (
 // Transport is ready to use. It may be used from many goroutines, and must not be copied or changed after first use.
 // Make one and keep it, as it keeps the connections. Do not put one into another.
 //
-// For a request that a run makes, which it knows by the request's context ([windrow.AttemptFrom]):
+// For a request that a run makes, which it knows by the request's context ([clients.AttemptFrom]):
 //   - It waits for the limiter's gate and rate, but never for a slot, since the attempt holds one. The first request
 //     of an attempt is paid for, and passes at once, when the run uses the same limiter.
 //   - It sends the item's idempotency key with POST and PATCH, unless the request has one. A second request to the same
-//     URL has the same key, and one to another URL has another ([windrow.Attempt.IdempotencyKeyFor]).
+//     URL has the same key, and one to another URL has another ([clients.Attempt.IdempotencyKeyFor]).
 //   - It records whether the request left and was answered, so that the run knows what an error means.
 //
 // Any other request takes a slot and a quota unit, as with [windrow.Limiter.Do], until the headers of its answer come.
@@ -28,8 +29,8 @@ import (
 // In both cases the limiter learns from the answer. These throttle it for everybody: a 429; a 403, 409, 423 or 503 with
 // Retry-After (RFC 6585 section 4, RFC 9110 sections 10.2.3 and 15.6.4); and a 403 that says that nothing remains of a
 // limit and when it is renewed, as GitHub's does. What headers such as RateLimit and X-RateLimit-Remaining tell of the
-// server's limits is handed to it too ([windrow.Feedback.Quotas]). What status and headers do not say, Classify does. That
-// an answer is none of these counts only when the attempt goes on or ends well ([windrow.Attempt.Observe]).
+// server's limits is handed to it too ([clients.Feedback.Quotas]). What status and headers do not say, Classify does. That
+// an answer is none of these counts only when the attempt goes on or ends well ([clients.Attempt.Observe]).
 //
 // The Timeout of an [http.Client] counts the time that its transport waits, too, which net/http knows nothing of: leave it
 // out for an SDK that makes many requests at once. (A [Client] takes care of that.)
@@ -81,7 +82,7 @@ func (t *Transport) base() http.RoundTripper {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	attempt, ok := windrow.AttemptFrom(req.Context())
+	attempt, ok := clients.AttemptFrom(req.Context())
 	switch {
 	case ok:
 		return t.within(attempt, req)
@@ -94,7 +95,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // within makes a request of an attempt.
-func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Response, error) {
+func (t *Transport) within(attempt clients.Attempt, req *http.Request) (*http.Response, error) {
 	attempt.Engage()
 	limiter := cmp.Or(t.Limiter, attempt.Limiter())
 	if err := limiter.Wait(req.Context(), 1); err != nil {
@@ -115,7 +116,7 @@ func (t *Transport) within(attempt windrow.Attempt, req *http.Request) (*http.Re
 	}
 	// The run counts what became of the attempt, but only at its end. What an SDK is refused and tries again by itself the
 	// run never sees, nor headers.
-	attempt.Observe(limiter, windrow.Feedback{
+	attempt.Observe(limiter, clients.Feedback{
 		Sent: sent, Throttled: said.throttled, RetryAfter: said.after, Quotas: said.quotas, Failed: said.nothing,
 	})
 	return res, err
@@ -131,7 +132,7 @@ func (t *Transport) alone(req *http.Request) (res *http.Response, err error) {
 		res, err = watch.end(t.base().RoundTrip(timed))
 		said := t.read(req, res, err)
 		if len(said.quotas) > 0 { // what became of the request, Do tells
-			t.Limiter.Observe(windrow.Feedback{Sent: sent, Failed: true, Quotas: said.quotas})
+			clients.Observe(t.Limiter, clients.Feedback{Sent: sent, Failed: true, Quotas: said.quotas})
 		}
 		switch {
 		case said.throttled:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 // roundTripper is a base made of a function.
@@ -98,7 +99,7 @@ func TestTransportKeys(t *testing.T) {
 				for name, values := range req.Header {
 					s.Name, s.Key = name, values[0]
 				}
-				if a, _ := windrow.AttemptFrom(req.Context()); strings.Trim(s.Key, `"`) == a.IdempotencyKey() {
+				if a, _ := clients.AttemptFrom(req.Context()); strings.Trim(s.Key, `"`) == a.IdempotencyKey() {
 					s.Key = strings.Replace(s.Key, a.IdempotencyKey(), "key-1", 1)
 				} else if s.Key != "" && s.Key != "its own" {
 					others[s.Key] = true

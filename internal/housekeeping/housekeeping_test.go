@@ -21,8 +21,8 @@ const modulePath = "github.com/windrow-go/windrow"
 
 // surface is the files of the root package. Each holds one subject of its public API, and what belongs to nothing else.
 var surface = []string{
-	"attempt.go", "batch.go", "chunks.go", "client.go", "concurrency.go", "doc.go", "duplicates.go", "errors.go", "feedback.go", "flow.go",
-	"identity.go", "journal.go", "judge.go", "match.go", "operation.go", "options.go", "pages.go", "poll.go", "prepare.go", "processor.go",
+	"attempt.go", "batch.go", "chunks.go", "client.go", "concurrency.go", "doc.go", "duplicates.go", "errors.go", "flow.go", "journal.go",
+	"judge.go", "operation.go", "options.go", "pages.go", "prepare.go", "processor.go",
 	"progress.go", "result.go", "retry.go", "run.go", "stream.go", "summary.go",
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -172,7 +173,7 @@ func (s sdk) do(ctx context.Context, method, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	if a, ok := windrow.AttemptFrom(ctx); ok && s.keyed {
+	if a, ok := clients.AttemptFrom(ctx); ok && s.keyed {
 		// In lower case: net/http sends a request again by itself that has one as it knows it, and the answer to that
 		// says nothing of the first.
 		req.Header["idempotency-key"] = []string{a.IdempotencyKey()}

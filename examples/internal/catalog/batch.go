@@ -25,7 +25,7 @@ type Batch struct {
 	items  int // in one request, at most
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (b Batch) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{
 		MaxItems: b.items, Atomicity: windrow.AtomicityAll, Ordered: true,
@@ -46,7 +46,7 @@ type batchAnswer struct {
 	Body   readback.Record `json:"body"`
 }
 
-// CreateBatch implements [windrow.BatchCreator].
+// CreateBatch implements [clients.BatchCreator].
 func (b Batch) CreateBatch(ctx context.Context, symbols []stdlib.Symbol) ([]windrow.Outcome[readback.Record], error) {
 	requests := make([]batchRequest, len(symbols))
 	for i, symbol := range symbols {

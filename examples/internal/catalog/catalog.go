@@ -108,7 +108,7 @@ func (c Catalog) Upsert(ctx context.Context, record readback.Record) (readback.R
 	return c.Update(ctx, found.ID, record.Symbol)
 }
 
-// Reconcile implements [windrow.Reconciler]: it looks up the record with the
+// Reconcile implements [clients.Reconciler]: it looks up the record with the
 // symbol's key.
 func (c Catalog) Reconcile(ctx context.Context, symbol stdlib.Symbol) (readback.Record, bool, error) {
 	page, err := c.List(ctx, url.Values{

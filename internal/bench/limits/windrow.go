@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/clients"
 )
 
 var errTooMany = errors.New("429 too many requests")
@@ -29,14 +30,14 @@ func runWindrow(n int, _ uint64, call func(int) answer) (end ending) {
 	p := windrow.NewBatchProcessor(func(_ context.Context, item int) (struct{}, error) {
 		sent := time.Now()
 		a := call(item)
-		f := windrow.Feedback{Sent: sent, Throttled: a.throttled, RetryAfter: a.retryAfter}
+		f := clients.Feedback{Sent: sent, Throttled: a.throttled, RetryAfter: a.retryAfter}
 		if q := a.quota; q != nil {
-			told := windrow.Quota{Limit: int64(q.limit), Remaining: int64(q.remaining), RemainingKnown: true, Reset: q.reset}
+			told := clients.Quota{Limit: int64(q.limit), Remaining: int64(q.remaining), RemainingKnown: true, Reset: q.reset}
 			if q.reset > 0 {
 				told.ResetUnit = time.Second
 			}
-			f.Quotas = []windrow.Quota{told}
-			limiter.Observe(f)
+			f.Quotas = []clients.Quota{told}
+			clients.Observe(limiter, f)
 		}
 		if a.throttled {
 			return struct{}{}, windrow.Throttled(errTooMany, a.retryAfter)

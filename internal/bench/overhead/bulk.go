@@ -162,7 +162,7 @@ func (c bulkClient) Create(ctx context.Context, in record) (created, error) {
 	return out[0].Value, out[0].Err
 }
 
-// CreateBatch implements [windrow.BatchCreator].
+// CreateBatch implements [clients.BatchCreator].
 func (c bulkClient) CreateBatch(ctx context.Context, in []record) ([]windrow.Outcome[created], error) {
 	var out []created
 	if _, err := c.api.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/bulk", In: in}, &out); err != nil {
@@ -175,7 +175,7 @@ func (c bulkClient) CreateBatch(ctx context.Context, in []record) ([]windrow.Out
 	return outcomes, nil
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (c bulkClient) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: chunkSize}
 }

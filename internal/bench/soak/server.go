@@ -19,7 +19,7 @@ type records struct {
 	items  int
 }
 
-// Capabilities implements [windrow.Describer].
+// Capabilities implements [clients.Describer].
 func (r records) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: r.items, ClientIDs: true}
 }
@@ -39,7 +39,7 @@ func (r records) Create(ctx context.Context, item int) (string, error) {
 	return out[0].Value, out[0].Err
 }
 
-// CreateBatch implements [windrow.BatchCreator].
+// CreateBatch implements [clients.BatchCreator].
 func (r records) CreateBatch(ctx context.Context, items []int) ([]windrow.Outcome[string], error) {
 	var answers []answer
 	if _, err := r.client.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/records", In: items}, &answers); err != nil {

@@ -1,4 +1,4 @@
-package windrow_test
+package clients_test
 
 import (
 	"context"

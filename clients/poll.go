@@ -1,4 +1,4 @@
-package windrow
+package clients
 
 import (
 	"cmp"
@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/message"
+	"github.com/windrow-go/windrow/internal/seam"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
@@ -19,7 +23,7 @@ type PollPolicy struct {
 	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
 	Longest time.Duration
 	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
-	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [AttemptTimeout], is
+	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [windrow.AttemptTimeout], is
 	// followed by one that goes on asking. Defaults to 10 minutes.
 	Deadline time.Duration
 }
@@ -29,7 +33,7 @@ var ErrPending = errors.New("windrow: the job has not ended")
 
 // Pending is what a function given to [Poll] returns while the job has not ended. after is how long the server asks to
 // wait before the next question, 0 when it does not say.
-func Pending(after time.Duration) error { return Throttled(ErrPending, after) }
+func Pending(after time.Duration) error { return windrow.Throttled(ErrPending, after) }
 
 // JobError is the error of a job of the server of which it is not known how it ended.
 type JobError struct {
@@ -40,9 +44,9 @@ type JobError struct {
 // Error implements error.
 func (e *JobError) Error() string {
 	if e.Handle == "" {
-		return "the end of the job is not known: " + plain(e.Err)
+		return "the end of the job is not known: " + message.Plain(e.Err)
 	}
-	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, plain(e.Err))
+	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, message.Plain(e.Err))
 }
 
 // Unwrap returns the last answer.
@@ -51,7 +55,7 @@ func (e *JobError) Unwrap() error { return e.Err }
 // Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
 // [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
 // asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
-// taken. When the deadline is over, Poll returns a [*JobError] that is [ClassAmbiguous], and after which a run makes no
+// taken. When the deadline is over, Poll returns a [*JobError] that is [windrow.ClassAmbiguous], and after which a run makes no
 // further attempt: for a write, nobody knows.
 func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
 	policy = PollPolicy{
@@ -66,10 +70,10 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 			return out, nil
 		}
 		if ctx.Err() != nil {
-			return none, Ambiguous(&JobError{Err: err})
+			return none, windrow.Ambiguous(&JobError{Err: err})
 		}
-		c := Classify(err)
-		if c.Class == ClassPermanent || c.Class == ClassTooLarge {
+		c := windrow.Classify(err)
+		if c.Class == windrow.ClassPermanent || c.Class == windrow.ClassTooLarge {
 			return none, err
 		}
 		wait := max(pause, c.After)
@@ -77,14 +81,14 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 			last := verdict.Verdict{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // or each attempt would wait as long
 			return none, &verdict.Marked{Err: &JobError{Err: err}, As: last}
 		}
-		if c.Class == ClassFatal {
-			return none, Ambiguous(&JobError{Err: err})
+		if c.Class == windrow.ClassFatal {
+			return none, windrow.Ambiguous(&JobError{Err: err})
 		}
 		if a := engine.AttemptFrom(ctx); a != nil && errors.Is(err, ErrPending) {
 			a.GoOn()
 		}
 		if err := pollAgain(ctx, wait); err != nil {
-			return none, Ambiguous(&JobError{Err: err})
+			return none, windrow.Ambiguous(&JobError{Err: err})
 		}
 	}
 }
@@ -102,8 +106,10 @@ func pollAgain(ctx context.Context, wait time.Duration) error {
 	if a == nil {
 		return nil
 	}
-	if err := ownerOf(a).limiter.start().Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
-		return limiterError(err)
+	if g := seam.Gate(identity.Of(a).Limiter); g == nil {
+		return nil
+	} else if err := g.Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
+		return fmt.Errorf("windrow: waiting for the limiter: %w", err)
 	}
 	a.Prepay(1) // a transport that has the same limiter does not take it once more
 	return nil
@@ -111,7 +117,7 @@ func pollAgain(ctx context.Context, wait time.Duration) error {
 
 // SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
 // job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
-// goes on asking and does not submit again, and neither does a [BatchProcessor.Rerun] of items that ended as Unknown.
+// goes on asking and does not submit again, and neither does a [windrow.BatchProcessor.Rerun] of items that ended as Unknown.
 func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
 	a, _ := AttemptFrom(ctx)
 	handle := a.Handle()

@@ -1,24 +1,26 @@
-package windrow
+package clients
 
 import (
 	"errors"
 	"fmt"
+
+	"github.com/windrow-go/windrow"
 )
 
 // MatchByID puts the results of a batch that come with ids, in any order, into the order of the items: ids are those of
 // the items, and read tells the id and the outcome of a result. A result too many, or for an id that nobody asked for, is an
-// error that matches [ErrProtocol], and means that nothing is known of any item. absent is what it means when there is no
-// result for an id, such as [ErrNotFound] for a read; nil means that nobody knows what became of the item.
+// error that matches [windrow.ErrProtocol], and means that nothing is known of any item. absent is what it means when there is no
+// result for an id, such as [windrow.ErrNotFound] for a read; nil means that nobody knows what became of the item.
 //
 // Several items with one id get the results for it in their order. When these are fewer it is not known whose they are, and
-// the items with that id are [ClassAmbiguous]; the others have their results.
-func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent error, read func(Res) (ID, Outcome[Out])) ([]Outcome[Out], error) {
+// the items with that id are [windrow.ClassAmbiguous]; the others have their results.
+func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent error, read func(Res) (ID, windrow.Outcome[Out])) ([]windrow.Outcome[Out], error) {
 	if absent == nil {
-		absent = Ambiguous(errNoResult)
+		absent = windrow.Ambiguous(errNoResult)
 	}
 	first := make(map[ID]int, len(ids)) // the next item with an id for which there was no result
 	next := make([]int, len(ids))       // and the one after it; -1 for the last
-	out := make([]Outcome[Out], len(ids))
+	out := make([]windrow.Outcome[Out], len(ids))
 	for k := len(ids) - 1; k >= 0; k-- {
 		next[k] = -1
 		if later, twice := first[ids[k]]; twice {
@@ -33,9 +35,9 @@ func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent erro
 		k, asked := first[id]
 		switch {
 		case !asked:
-			return nil, fmt.Errorf("%w: it has a result for an id that no item has", ErrProtocol)
+			return nil, fmt.Errorf("%w: it has a result for an id that no item has", windrow.ErrProtocol)
 		case k < 0:
-			return nil, fmt.Errorf("%w: it has two results for one id", ErrProtocol)
+			return nil, fmt.Errorf("%w: it has two results for one id", windrow.ErrProtocol)
 		}
 		if _, began := some[id]; !began && next[k] >= 0 {
 			some[id] = k
@@ -47,7 +49,7 @@ func MatchByID[ID comparable, Res, Out any](ids []ID, results []Res, absent erro
 			continue // each has its own
 		}
 		for ; k >= 0; k = next[k] {
-			out[k] = Outcome[Out]{Err: Ambiguous(errFewResults)}
+			out[k] = windrow.Outcome[Out]{Err: windrow.Ambiguous(errFewResults)}
 		}
 	}
 	return out, nil
@@ -61,21 +63,21 @@ var (
 // MatchByCount makes outcomes for n items of an answer that says how many succeeded and how many failed, and not which.
 // When all succeeded, so did each. Otherwise look has to find out, item by item, which were applied; those that were not
 // are sent again alone, so that each gets its own error.
-func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool, err error)) ([]Outcome[Out], error) {
-	out := make([]Outcome[Out], n)
+func MatchByCount[Out any](n, succeeded, failed int, look func() (applied []bool, err error)) ([]windrow.Outcome[Out], error) {
+	out := make([]windrow.Outcome[Out], n)
 	if failed == 0 && succeeded == n {
 		return out, nil
 	}
 	applied, err := look()
 	if err == nil && len(applied) != n {
-		err = fmt.Errorf("%w: %d items were looked up and %d found out", ErrProtocol, n, len(applied))
+		err = fmt.Errorf("%w: %d items were looked up and %d found out", windrow.ErrProtocol, n, len(applied))
 	}
 	for k := range out {
 		switch {
 		case err != nil:
-			out[k].Err = Ambiguous(fmt.Errorf("the answer says that %d of %d items failed, and which could not be found out: %w", failed, n, err))
+			out[k].Err = windrow.Ambiguous(fmt.Errorf("the answer says that %d of %d items failed, and which could not be found out: %w", failed, n, err))
 		case !applied[k]:
-			out[k].Err = TooLarge(fmt.Errorf("it is one of the items of which the answer says that %d of %d succeeded", succeeded, n), 1)
+			out[k].Err = windrow.TooLarge(fmt.Errorf("it is one of the items of which the answer says that %d of %d succeeded", succeeded, n), 1)
 		}
 	}
 	return out, nil

@@ -1,9 +1,11 @@
-package windrow
+package clients
 
 import (
 	"time"
 
+	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/seam"
 )
 
 // Feedback is what one answer taught whoever saw it.
@@ -41,9 +43,11 @@ type Quota struct {
 	Window time.Duration
 }
 
-// Observe tells the limiter what an answer taught. Runs and transports do so by themselves.
-func (l *Limiter) Observe(f Feedback) {
-	if l.err != nil {
+// Observe tells a limiter what the response to a request taught that was made outside a run. Within one use
+// [Attempt.Observe]. A limiter whose options are wrong learns nothing.
+func Observe(l *windrow.Limiter, f Feedback) {
+	g := seam.Gate(l)
+	if g == nil {
 		return
 	}
 	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true}
@@ -58,5 +62,5 @@ func (l *Limiter) Observe(f Feedback) {
 	if !f.Throttled && !f.Failed {
 		s.Answered = 1
 	}
-	l.start().Observe(s)
+	g.Observe(s)
 }

@@ -1,0 +1,185 @@
+package clients
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/idem"
+	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/verdict"
+)
+
+// Attempt is one call of a client's method by a run, as the client or its transport sees it. Get it with [AttemptFrom]. Its
+// methods may be called from many goroutines; outside a run they do nothing, and return zero values.
+type Attempt struct {
+	windrow.Attempt
+	// Atomic says that the call has to be carried out as a whole or not at all: see the option [windrow.Atomic]. A client
+	// whose Atomicity is selectable asks its server for that, or else for the opposite.
+	Atomic bool
+	// StopOnError says that the run stops at the first error. A client whose server can do so within a batch asks for it.
+	StopOnError bool
+
+	attempt *engine.Attempt
+}
+
+// AttemptFrom returns the attempt that ctx belongs to. ok is false outside a run.
+func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
+	seen, ok := windrow.AttemptFrom(ctx)
+	if !ok {
+		return Attempt{}, false
+	}
+	e := engine.AttemptFrom(ctx)
+	run := identity.Of(e)
+	return Attempt{Attempt: seen, Atomic: run.Atomic, StopOnError: run.StopOnError, attempt: e}, true
+}
+
+// RunID returns a name of the run, which no other one has but a [windrow.BatchProcessor.Rerun] of its result; "" outside a run.
+func (a Attempt) RunID() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return identity.Of(a.attempt).ID
+}
+
+// Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
+// one tells it with [Attempt.Observe] what each request was answered: that is counted with the attempt, but opens a shut
+// gate as soon as the attempt goes on.
+func (a Attempt) Limiter() *windrow.Limiter {
+	if a.attempt == nil {
+		return nil
+	}
+	l, _ := identity.Of(a.attempt).Limiter.(*windrow.Limiter)
+	return l
+}
+
+// Handle returns what the attempt before this one left with [Attempt.SetHandle]; "" when that is nothing. See
+// [SubmitAndPoll].
+func (a Attempt) Handle() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return a.attempt.Handle()
+}
+
+// SetHandle leaves something for the next attempt, such as the name of a job that the server has begun: the same items
+// go on together, and the next attempt asks for the job instead of starting another. So does a [windrow.BatchProcessor.Rerun] of
+// what ended as Unknown, and a run that is started again with the same [windrow.Journal]. It is forgotten when the items get an answer.
+func (a Attempt) SetHandle(handle string) {
+	if a.attempt == nil {
+		return
+	}
+	a.attempt.SetHandle(handle)
+	if save := identity.Of(a.attempt).Save; save != nil {
+		save(a.attempt, handle)
+	}
+}
+
+// IdempotencyKey returns what to send as an idempotency key: the same for every attempt of the item, also in a
+// [windrow.BatchProcessor.Rerun] and in a run that goes on with a [windrow.Journal], and another for every other item and in every other
+// run. It has the form of a UUID, and is derived from the operation and the item's Key within a scope, which is that of the
+// journal, or the run, or what [windrow.IdempotencyScope] says; without a Key, and under [windrow.KeepAllInOrder], where keys are not
+// unique, from the run, the operation and the index. A chunk of several items has one that belongs to exactly those items.
+//
+// In a journal and a stored result that are older than scopes it is the item's Key itself, where that fits into a header
+// (at most 255 visible ASCII characters).
+func (a Attempt) IdempotencyKey() string {
+	if a.attempt == nil {
+		return ""
+	}
+	return identity.Of(a.attempt).IdempotencyKey(a.attempt)
+}
+
+// RecordName returns what a client that chooses the ids of new records may derive one from ([windrow.Capabilities].ClientIDs): the
+// same for every attempt of the item, and where the item has a Key that no other has, in every run, so that the same Key
+// names the same record tomorrow. Otherwise it belongs to the run, as [Attempt.IdempotencyKey] does. It is "" outside a run
+// and for a chunk of several items.
+func (a Attempt) RecordName() string {
+	if a.attempt == nil || a.Items > 1 {
+		return ""
+	}
+	return identity.Of(a.attempt).Name(a.Index)
+}
+
+// IdempotencyKeyFor returns the idempotency key for a request of the attempt to target, its method and URL: that of
+// [Attempt.IdempotencyKey] for the first target that is asked for, and one derived from it for any other. So a call
+// that makes several requests does not send one key with two payloads, and a repetition has the key of what it repeats.
+func (a Attempt) IdempotencyKeyFor(target string) string {
+	key := a.IdempotencyKey()
+	if a.attempt == nil || a.attempt.FirstTarget(target) {
+		return key
+	}
+	return idem.Hash(key, target)
+}
+
+// Engage says that a transport keeps the record of this attempt: that nothing was sent is known from now on, unless
+// [Attempt.Sending] is called. Transports call it before they wait or dial.
+func (a Attempt) Engage() {
+	if a.attempt != nil {
+		a.attempt.Engage()
+	}
+}
+
+// Sending says that a request that changes something leaves now.
+func (a Attempt) Sending() {
+	if a.attempt != nil {
+		a.attempt.Sending()
+	}
+}
+
+// Answered says that the headers of the answer to a request have come. changes tells whether [Attempt.Sending] was
+// called for it. The status serves to judge the errors of SDKs that do not tell it. A transport that knows an answer
+// for a throttle reports it with the status 429, whatever its own: nothing was changed then.
+func (a Attempt) Answered(status int, changes bool) {
+	if a.attempt != nil {
+		a.attempt.Answer(status, changes)
+	}
+}
+
+// AnsweredAs is [Attempt.Answered] for an answer of which the transport knows what it means, whatever its status and the
+// error that comes of it say. A run takes that for the class of the attempt's error, unless the error was made by
+// [windrow.Classified] or one of its short forms, or [windrow.RetryPolicy].Classify judges by itself. Where an earlier request of the attempt
+// has changed something, a throttle is ambiguous.
+func (a Attempt) AnsweredAs(c windrow.Classification, status int, changes bool) {
+	if a.attempt == nil {
+		return
+	}
+	switch refused := status >= 400 && status < 500; {
+	case c.Class == windrow.ClassThrottled:
+		status = http.StatusTooManyRequests
+	case c.Class == windrow.ClassAmbiguous && refused:
+		status = http.StatusInternalServerError
+	case c.Class != windrow.ClassAmbiguous && !refused: // nothing was changed
+		status = http.StatusBadRequest
+	}
+	a.attempt.Answer(status, changes)
+	v := verdict.Verdict{Marked: !c.Tentative}
+	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
+	a.attempt.Tell(v)
+}
+
+// Observe tells a limiter what the answer to a request of the attempt taught, as [Observe] does. A throttle and
+// quotas it tells at once; that the server took the request only when the attempt goes on to its next request, or has ended
+// and the run has not judged otherwise: what is a throttle in the body of a success only the client sees, and its
+// classifier. Transports use it. Outside a run the limiter is told at once.
+func (a Attempt) Observe(l *windrow.Limiter, f Feedback) {
+	switch {
+	case l == nil:
+		return
+	case a.attempt == nil || f.Throttled || f.Failed:
+		if a.attempt == nil || f.Throttled || len(f.Quotas) > 0 {
+			Observe(l, f)
+		}
+		return
+	case len(f.Quotas) > 0:
+		Observe(l, Feedback{Sent: f.Sent, Failed: true, Quotas: f.Quotas})
+	}
+	own := identity.Of(a.attempt).Limiter == any(l)
+	a.attempt.Keep(func(s gate.Signal) {
+		if !s.Throttled || !own { // of its own throttles the run tells
+			Observe(l, Feedback{Sent: f.Sent, Throttled: s.Throttled, RetryAfter: s.Hint})
+		}
+	})
+}

@@ -1,0 +1,13 @@
+package clients
+
+import (
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/engine"
+	"github.com/windrow-go/windrow/internal/verdict"
+)
+
+// Skip is the error that a client returns for an item for which there was nothing to do. The item ends as
+// [windrow.Skipped], for that reason.
+func Skip(reason windrow.Reason) error {
+	return &verdict.Skip{Reason: engine.Reason(reason), Says: "skipped: " + reason.String()}
+}
