@@ -1,7 +1,6 @@
 package windrow_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,7 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -467,7 +466,7 @@ func TestSixtyFaults(t *testing.T) {
 				t.Error("nothing shows this row")
 			}
 			for name := range strings.FieldsSeq(row.tests) {
-				if !known[name] && !known["."+name] {
+				if known[name] == "" && known["."+name] == "" {
 					t.Errorf("there is no test %s", name)
 				}
 			}
@@ -481,14 +480,15 @@ func TestSixtyFaults(t *testing.T) {
 			})
 		})
 	}
-	if diff := gocmp.Diff(60, len(sixty)); diff != "" {
+	if diff := cmp.Diff(60, len(sixty)); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
 
-// testNames returns the tests of the module, as folder.Name; those of the root as .Name, and of plan and upload too.
-func testNames(t *testing.T) map[string]bool {
-	names := map[string]bool{}
+// testNames returns the tests of all modules, as folder.Name, those of the root as .Name, and the file of each.
+func testNames(t *testing.T) map[string]string {
+	t.Helper()
+	names := map[string]string{}
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
@@ -500,7 +500,7 @@ func testNames(t *testing.T) map[string]bool {
 		folder := filepath.ToSlash(filepath.Dir(path))
 		for _, decl := range file.Decls {
 			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
-				names[cmp.Or(strings.TrimPrefix(folder, "."), "")+"."+f.Name.Name] = true
+				names[strings.TrimPrefix(folder, ".")+"."+f.Name.Name] = filepath.ToSlash(path)
 			}
 		}
 		return nil
