@@ -91,6 +91,7 @@ func (u *Uploader[Out]) Queued() int {
 
 // Process uploads the files in the queue, which is empty from then on: a second call uploads what was added meanwhile, and
 // nothing twice. Results and errors are those of [windrow.BatchProcessor.Run], in the order in which the files were added.
+// A request of the statistics is an attempt of a file, with its look-up and all its steps, or a look-up after a lost answer.
 func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task, Out], error) {
 	u.mu.Lock()
 	files := u.queue

@@ -53,7 +53,7 @@ func (g *guide) async(ctx context.Context) error {
 	}
 	details, err5 := g.client.Meetings.GetMany(ctx, ids)
 	for _, m := range details.Values() {
-		g.print("%s: %d attendees", m.Name, len(m.Attendees))
+		g.print("%s: %d attendees, the current user included", m.Name, len(m.Attendees))
 	}
 	return errors.Join(err1, err2, err3, err4, err5)
 }
@@ -76,7 +76,8 @@ func (g *guide) compare(ctx context.Context) error {
 // setUp is the guide's complete_meeting_setup: a meeting, and then its todos, issues and goals at the same time. In the guide
 // each of the three has a limit of its own, and the server sees three times as much (D29).
 func (g *guide) setUp(ctx context.Context) error {
-	made, err := g.client.Meetings.CreateMany(ctx, []bloomy.NewMeeting{{Title: "Q1 Planning Session", Attendees: []int{456, 789}}})
+	const title = "Q1 Planning Session"
+	made, err := g.client.Meetings.CreateMany(ctx, []bloomy.NewMeeting{{Title: title, Attendees: []int{456, 789}}})
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (g *guide) setUp(ctx context.Context) error {
 		goals, errs[2] = res.Stats().Succeeded, err
 	})
 	wg.Wait()
-	g.print("Meeting %d setup complete:", meeting)
+	g.print("Meeting %q (ID: %d) setup complete:", title, meeting)
 	g.print("  - Todos: %d", todos)
 	g.print("  - Issues: %d", issues)
 	g.print("  - Goals: %d", goals)

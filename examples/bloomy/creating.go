@@ -88,7 +88,7 @@ func (g *guide) meetings(ctx context.Context) error {
 	if !ok {
 		return want(false, "the meeting with an unknown attendee ended with %v", err)
 	}
-	g.print("Meeting %d lacks attendee %v", half.Meeting.ID, half.Missing)
+	g.print("Created meeting %q (ID: %d), but the server refused the attendees %v", half.Meeting.Title, half.Meeting.ID, half.Missing)
 	input := half.Resume()
 	input.Attendees = []int{456, 321} // who was meant
 	res.Correct(0, input)
@@ -96,6 +96,6 @@ func (g *guide) meetings(ctx context.Context) error {
 		return err
 	}
 	m := res.At(0).Value
-	g.print("Meeting %d has the attendees %v", m.ID, m.Attendees)
+	g.print("Completed the same meeting (ID: %d): it has the attendees %v", m.ID, m.Attendees)
 	return want(m.ID == half.Meeting.ID, "a second meeting was made")
 }

@@ -1,5 +1,5 @@
 // Command bloomy does all that the Bloomy SDK's guide to bulk operations shows, section by section, and prints what the guide
-// says it prints. The server is a fake in this program.
+// says it prints, with some words more where that leaves a reader guessing. The server is a fake in this program.
 //
 //	go run ./examples/bloomy
 //	go run ./examples/bloomy -latency 100ms
@@ -87,6 +87,7 @@ func demonstrate(ctx context.Context, url string, client *http.Client, out io.Wr
 	if g.fast, err = bloomy.New(url, "your-api-key", client, rest.WithLimiter(bloomy.NewLimiter(bloomy.SmallPayloads))); err != nil {
 		return err
 	}
+	fmt.Fprint(out, "Server: a fake of Bloom Growth. It numbers what is created, of whatever kind, from 100 on.\n\n")
 	for _, section := range []struct {
 		title string
 		do    func(context.Context) error

@@ -39,7 +39,7 @@ func TestRun(t *testing.T) {
 	if status := run(t.Context(), []string{"-latency", "0s"}, &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
 	}
-	for _, want := range []string{"Created 3 issues", "Meeting 112 has the attendees [456 321]", "Created 20 todos concurrently", "setup complete:"} {
+	for _, want := range []string{"Created 3 issues", "Completed the same meeting (ID: 112): it has the attendees [456 321]", "Created 20 todos concurrently", "setup complete:"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the output does not hold %q:\n%s", want, &stdout)
 		}

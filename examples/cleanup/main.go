@@ -99,9 +99,14 @@ func cleanup(ctx context.Context, s *site.Site, backup string, confirm bool, std
 	if err != nil {
 		return err
 	}
+	fmt.Fprintf(stdout, "The list: %d ids, %d of which the server does not have.\n", len(ids), len(p.Missing))
 	p.OnStep = func(step plan.Step) { fmt.Fprintln(stdout, step) }
 	p.Confirm = func(_ context.Context, p *plan.DeletePlan[string, readback.Record]) (bool, error) {
-		fmt.Fprintf(stdout, "Delete %d records, with a backup? %t.\n", p.Len(), confirm)
+		answer := "no"
+		if confirm {
+			answer = "yes"
+		}
+		fmt.Fprintf(stdout, "Back up and then delete %d records? The flag -confirm answers: %s.\n", p.Len(), answer)
 		return confirm, nil
 	}
 	p.Backup = plan.BackupFile[readback.Record](backup)

@@ -25,8 +25,8 @@ func symbols(n int) []stdlib.Symbol {
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	for confirm, wants := range map[bool][]string{
-		true:  {"to delete, 3 missing\n", "backing up ", "3 ids were missing", "all 240 rows are what they were, ids included."},
-		false: {"with a backup? false.\n", "Cancelled: no backup was made, and all 240 rows are still there."},
+		true:  {"to delete, 3 missing\n", "The list: 83 ids, 3 of which the server does not have.\n", "-confirm answers: yes.\n", "backing up ", "3 ids were missing", "all 240 rows are what they were, ids included."},
+		false: {"delete 80 records? The flag -confirm answers: no.\n", "Cancelled: no backup was made, and all 240 rows are still there."},
 	} {
 		var stdout bytes.Buffer
 		if err := demonstrate(t.Context(), symbols(240), 200, confirm, &stdout); err != nil {

@@ -3,8 +3,9 @@
 //
 //	go run ./examples/datocms
 //
-// It prints what the guide's programs print. Where these are wrong it does better, and the comment has the row of the
-// feature table (adapters/README.md) that says how: A5, for one. The exit status is 1 when anything is not as it should be.
+// It prints what the guide's programs print, with some words more where these leave a reader guessing. Where they are wrong
+// it does better, and the comment has the row of the feature table (adapters/README.md) that says how: A5, for one. The exit
+// status is 1 when anything is not as it should be.
 package main
 
 import (

@@ -11,7 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What the program prints is what the guide's programs print, in virtual time.
+// What the program prints is what the guide's programs print, with some words more where these leave a reader guessing. In
+// virtual time all of it is known.
 func TestA61_TheGuide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -38,31 +39,32 @@ Total time: Nms
   item 22: slug VALIDATION_UNIQUE
 
 == Efficient batch updates
-success: true, title: "Renamed 35", not found: false
-success: true, title: "Renamed 36", not found: false
-success: true, title: "Renamed 37", not found: false
-success: true, title: "Renamed 38", not found: false
-success: false, title: "", not found: true
-success: true, title: "Renamed 35", not found: false
-success: true, title: "Renamed 36", not found: false
-success: true, title: "Renamed 37", not found: false
-success: true, title: "Renamed 38", not found: false
-success: false, title: "", not found: true
+Updating 5 items in parallel, the last of which does not exist:
+  success: true, title: "Renamed 35", not found: false
+  success: true, title: "Renamed 36", not found: false
+  success: true, title: "Renamed 37", not found: false
+  success: true, title: "Renamed 38", not found: false
+  success: false, title: "", not found: true
+Updating the same 5 once more, one after the other:
+  success: true, title: "Renamed 35", not found: false
+  success: true, title: "Renamed 36", not found: false
+  success: true, title: "Renamed 37", not found: false
+  success: true, title: "Renamed 38", not found: false
+  success: false, title: "", not found: true
 
 == Conditional batch updates
-Found 73 items to update on page 1
+Found 73 items to update among the 73 on page 1
 Dry run - would update: 73 items, the first: "Article 1" -> "[Updated] Article 1"
-Updated 10 items
+Updated 10 items, the first of the plan
 
 == Safe batch delete
-Found 25 items to delete
-About to delete 25 items
+Found 25 of 26 items to delete: 1 is missing
+About to delete 25 items. Go on? no
 Deletion cancelled
-About to delete 25 items
+About to delete 25 items. Go on? yes
 Creating backup...
-Deleted 24/26 items
+Deleted 24/26 items: 1 failed, 1 was missing
   failed: item 3, REQUIRED_BY_ASSOCIATION
-  missing: 1
 
 == Batch upload processing
 Processing file 1/5
@@ -71,14 +73,15 @@ Processing file 3/5
 Processing file 4/5
 Processing file 5/5
 Uploaded: 4
-Skipped: 1
+Skipped: 1 (the same content under another name)
 Failed: 0
+The same files a second time:
 Processing file 1/5
 Processing file 2/5
 Processing file 3/5
 Processing file 4/5
 Processing file 5/5
-A second time: 0 uploaded, 5 skipped
+Uploaded: 0, skipped: 5 (they are there)
 
 == Parallel processing with concurrency control
 Processed 20 items, at most 5 at once
@@ -86,6 +89,7 @@ Processed 20 items, at most 5 at once
 == Memory-efficient streaming
 Processed 100 items
 Processed 200 items
+Processed 299 items, which are all
 `
 		if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got)); diff != "" {
 			t.Errorf("output (-want +got):\n%s", diff)

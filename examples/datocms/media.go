@@ -58,15 +58,16 @@ func (p *program) uploads(ctx context.Context) error {
 		return err
 	}
 	p.printf("Uploaded: %d", results.Stats().Succeeded)
-	p.printf("Skipped: %d", results.Stats().Skipped)
+	p.printf("Skipped: %d (the same content under another name)", results.Stats().Skipped)
 	p.printf("Failed: %d", results.Stats().Failed)
 
+	p.printf("The same files a second time:")
 	ended = 0
 	uploader.Add(files...)
 	if results, err = uploader.Process(ctx); err != nil {
 		return err
 	}
-	p.printf("A second time: %d uploaded, %d skipped", results.Stats().Succeeded, results.Stats().Skipped)
+	p.printf("Uploaded: %d, skipped: %d (they are there)", results.Stats().Succeeded, results.Stats().Skipped)
 	if err := expect("assets", 4, len(p.server.Assets())); err != nil {
 		return err
 	}

@@ -81,10 +81,18 @@ func (p *program) updates(ctx context.Context) error {
 		updates[k] = windrow.Update[string, draft]{ID: id, Data: draft{Title: fmt.Sprintf("Renamed %d", k)}}
 	}
 	updates = append(updates, windrow.Update[string, draft]{ID: datocms.NewID(), Data: draft{Title: "nothing"}})
-	for _, order := range []windrow.Option{windrow.Options(), windrow.PreserveOrder()} {
-		res, _ := windrow.UpdateMany(ctx, p.articles(), updates[len(updates)-5:], windrow.WithLimiter(p.limiter), order)
+	for _, mode := range []struct {
+		title string
+		order windrow.Option
+	}{
+		{"Updating %d items in parallel, the last of which does not exist:", windrow.Options()},
+		{"Updating the same %d once more, one after the other:", windrow.PreserveOrder()},
+	} {
+		last := updates[len(updates)-5:] // these are enough to see
+		p.printf(mode.title, len(last))
+		res, _ := windrow.UpdateMany(ctx, p.articles(), last, windrow.WithLimiter(p.limiter), mode.order)
 		for r := range res.All() { // one entry for each, in the input's order (A23)
-			p.printf("success: %t, title: %q, not found: %t", r.State == windrow.Succeeded, r.Value.Title, errors.Is(r.Err, windrow.ErrNotFound))
+			p.printf("  success: %t, title: %q, not found: %t", r.State == windrow.Succeeded, r.Value.Title, errors.Is(r.Err, windrow.ErrNotFound))
 		}
 		if err := expect("failed", 1, res.Stats().Failed); err != nil {
 			return err
@@ -105,7 +113,7 @@ func (p *program) conditionalUpdate(ctx context.Context) error {
 	}
 	matches := windrow.Pages(ctx, p.articles().Pager(datocms.Query{Values: url.Values{"order_by": {"slug_ASC"}}}))
 	planned, err := plan.Updates(ctx, matches, func(a article) string { return a.ID }, prefix, plan.MaxItems(1000), plan.OnPage(100, func(page plan.Page) {
-		p.printf("Found %d items to update on page %d", page.Changes, page.Number)
+		p.printf("Found %d items to update among the %d on page %d", page.Changes, page.Records, page.Number)
 	}))
 	if err != nil {
 		return err
@@ -119,7 +127,7 @@ func (p *program) conditionalUpdate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.printf("Updated %d items", res.Stats().Succeeded)
+	p.printf("Updated %d items, the first of the plan", res.Stats().Succeeded)
 	return expect("title", `"`+planned.Changes[9].Updated.Title+`"`, p.server.Field(planned.Changes[9].ID, "title"))
 }
 
@@ -134,10 +142,14 @@ func (p *program) safeDelete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.printf("Found %d items to delete", planned.Len())
+	p.printf("Found %d of %d items to delete: %d is missing", planned.Len(), len(itemIDsToDelete), len(planned.Missing))
 	agrees := false
 	planned.Confirm = func(_ context.Context, planned *plan.DeletePlan[string, article]) (bool, error) {
-		p.printf("About to delete %d items", planned.Len())
+		answer := "no"
+		if agrees {
+			answer = "yes"
+		}
+		p.printf("About to delete %d items. Go on? %s", planned.Len(), answer)
 		return agrees, nil // in a real program, ask
 	}
 	backup := plan.BackupFile[article](filepath.Join(p.dir, fmt.Sprintf("backup-%d.json", time.Now().UnixMilli())))
@@ -153,12 +165,11 @@ func (p *program) safeDelete(ctx context.Context) error {
 
 	agrees = true
 	res, _ = planned.Apply(ctx, articles, windrow.WithLimiter(p.limiter))
-	p.printf("Deleted %d/%d items", res.Stats().Succeeded, len(itemIDsToDelete))
+	p.printf("Deleted %d/%d items: %d failed, %d was missing", res.Stats().Succeeded, len(itemIDsToDelete), res.Stats().Failed, len(planned.Missing))
 	for r := range res.Failed() {
 		e, _ := errors.AsType[*datocms.Error](r.Err)
 		p.printf("  failed: item %d, %s", r.Index, e.Code())
 	}
-	p.printf("  missing: %d", len(planned.Missing))
 	p.server.Refuse("destroy", "", itemIDsToDelete[3])
 	return errors.Join(expect("deleted", 24, res.Stats().Succeeded), expect("failed", 1, res.Stats().Failed))
 }
@@ -205,5 +216,6 @@ func (p *program) stream(ctx context.Context) error {
 			p.printf("Processed %d items", processed)
 		}
 	}
+	p.printf("Processed %d items, which are all", processed)
 	return expect("articles", p.server.Len(""), processed)
 }

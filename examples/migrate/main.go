@@ -98,7 +98,9 @@ func migrate(ctx context.Context, s *site.Site, dryRun bool, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
-	p, err := makePlan(ctx, s, plan.OnPage(100, func(page plan.Page) { fmt.Fprintln(stdout, page) }))
+	p, err := makePlan(ctx, s, plan.OnPage(site.PageSize, func(page plan.Page) {
+		fmt.Fprintf(stdout, "Page %d of what is not marked yet, with %d records: %d to update.\n", page.Number, page.Records, page.Changes)
+	}))
 	if err != nil {
 		return err
 	}
@@ -121,7 +123,8 @@ func migrate(ctx context.Context, s *site.Site, dryRun bool, stdout io.Writer) e
 	// again before the first write refuses to overwrite what others changed.
 	records := rest.NewResource[plan.Patch, readback.Record](s.Client, site.Path)
 	p.Current, p.CurrentOptions = records, []windrow.Option{s.Options()}
-	p.OnStep = func(step plan.Step) { fmt.Fprintln(stdout, step) }
+	p.OnStep = func(step plan.Step) { fmt.Fprintln(stdout, " ", step) }
+	fmt.Fprintln(stdout, "Applying the plan:")
 	if _, err := plan.ApplyPatches(ctx, p, records, s.Options()); err != nil {
 		return err
 	}
@@ -134,6 +137,7 @@ func migrate(ctx context.Context, s *site.Site, dryRun bool, stdout io.Writer) e
 	fmt.Fprintf(stdout, "Applied: %d of %d rows changed, exactly those of the plan, each in its synopsis.\n\n", p.Len(), len(after))
 
 	// The very same plan once more, and a new one.
+	fmt.Fprintln(stdout, "Applying the same plan again:")
 	res, err := plan.ApplyPatches(ctx, p, records, s.Options())
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &stdout)
 	}
 	for _, want := range []string{
-		"found 100 records to update on page 1\n", "360 rows compared before and after, none changed.",
+		"Page 1 of what is not marked yet, with 100 records: 100 to update.\n", "Page 2 of what is not marked yet, with 20 records: 20 to update.\n", "360 rows compared before and after, none changed.",
 		`synopsis: "`, "exactly those of the plan", "no row changed; a new plan has 0 records.",
 	} {
 		if !strings.Contains(stdout.String(), want) {

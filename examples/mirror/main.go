@@ -113,8 +113,8 @@ func demonstrate(ctx context.Context, cfg config, stdout io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "From: %d symbols of %s, on a server that takes %d requests a second.\n", len(input), library.Version, cfg.from)
-	fmt.Fprintf(stdout, "To: an old copy of them, on a server that takes %d requests a second.\n", cfg.to)
+	fmt.Fprintf(stdout, "From: %d symbols of %s, on a server that takes %d requests of each action in each second of its clock.\n", len(input), library.Version, cfg.from)
+	fmt.Fprintf(stdout, "To: an old copy of them, on a server that takes %d; creates, updates and deletes are counted apart.\n", cfg.to)
 
 	m, err := newMirror(from, to)
 	if err != nil {

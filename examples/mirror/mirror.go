@@ -53,7 +53,7 @@ type changes struct {
 
 // String tells it in one line.
 func (c changes) String() string {
-	return fmt.Sprintf("%d created, %d updated, %d deleted, in %v; %d and %d pages read, %d requests to write, %d of them throttled",
+	return fmt.Sprintf("%d created, %d updated, %d deleted, in %v; %d pages read of the first server and %d of the second, %d requests to write, %d of them throttled",
 		c.created, c.updated, c.deletes.Succeeded, c.elapsed.Round(time.Millisecond), c.fromLists, c.toLists,
 		c.upserts.Requests+c.deletes.Requests, c.upserts.Throttled+c.deletes.Throttled)
 }

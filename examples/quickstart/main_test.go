@@ -146,12 +146,15 @@ func TestRun(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("last line (-want +got):\n%s", diff)
 	}
-	for _, want := range []string{"\nUpdated: ", " records whose documentation changed, in ", "\nDeleted: ", "\nRead again: ", " Each field is as it should be.\n{"} {
+	for _, want := range []string{
+		" it takes 100000 requests in each second of its clock.", "\nTime: ", " records a second on average. Seconds of the server's clock that it touched: ", "\nRequests: 2000, 0 of them throttled.",
+		"\nUpdated: ", " records whose documentation changed, in ", "\nDeleted: ", "\nRead again: ", " Each field is as it should be.\n{",
+	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("standard output lacks %q:\n%s", want, &stdout)
 		}
 	}
-	if strings.Contains(stdout.String(), "Creating") || !strings.Contains(stderr.String(), "Creating 2000 / 2000 ") {
+	if strings.Contains(stdout.String(), "Creating") || !strings.Contains(stderr.String(), "Creating 2000 / 2000, ") {
 		t.Errorf("progress belongs to standard error\nstandard output:\n%s\nstandard error:\n%s", &stdout, &stderr)
 	}
 }

@@ -29,6 +29,8 @@ type report struct {
 	ServerCount int  `json:"server_count"` // records in the server's database
 	Mismatches  *int `json:"mismatches"`   // null when the records could not be read back
 
+	pace    float64             // records a second, over the whole creation
+	seconds int64               // of the server's clock that the creation touched; the clock is this machine's
 	read    int                 // records read back
 	found   []readback.Mismatch // the mismatches
 	landed  int                 // records whose creation windrow calls unknown
@@ -51,7 +53,7 @@ func newReport(input []stdlib.Symbol, res *result, records []readback.Record, co
 	r := &report{
 		Created: stats.Succeeded, Failed: stats.Failed, Unknown: stats.Unknown, Skipped: stats.Skipped, NotAttempted: stats.NotAttempted,
 		Requests: stats.Requests, Throttled: stats.Throttled, ElapsedMS: stats.Elapsed.Milliseconds(),
-		ServerCount: count, read: len(records), traffic: server.Traffic(http.MethodPost),
+		pace: stats.ItemsPerSecond(), ServerCount: count, read: len(records), traffic: server.Traffic(http.MethodPost),
 	}
 	if complete {
 		r.found = readback.Compare(readback.Claims(res), records)
@@ -93,8 +95,9 @@ const shown = 20
 // print writes the report for people, and at the end, if asked to, for programs.
 func (r *report) print(w io.Writer, asJSON bool) error {
 	elapsed := time.Duration(r.ElapsedMS) * time.Millisecond
-	fmt.Fprintf(w, "Time: %v, with %d requests, %d of them throttled. The server counted %d and %d.\n",
-		elapsed, r.Requests, r.Throttled, r.traffic.Requests, r.traffic.Throttled)
+	fmt.Fprintf(w, "Time: %v, which is %.0f records a second on average. Seconds of the server's clock that it touched: %d.\n", elapsed, r.pace, r.seconds)
+	fmt.Fprintf(w, "Requests: %d, %d of them throttled. The server counted %d and %d.\n",
+		r.Requests, r.Throttled, r.traffic.Requests, r.traffic.Throttled)
 	switch {
 	case r.Mismatches == nil:
 		fmt.Fprintf(w, "Read back: not all. The server says that it has %d records. Nothing was compared.\n", r.ServerCount)

@@ -91,8 +91,8 @@ func importAll(ctx context.Context, cfg childConfig, stdout io.Writer) (err erro
 	if n := looked.Load(); n > 0 {
 		fmt.Fprintf(stdout, "  looked up %d: %d were there, and %d were sent again\n", n, found.Load(), n-found.Load())
 	}
-	fmt.Fprintf(stdout, "  created %d, %d failed and %d unknown, in %.1f s with %d requests\n",
-		stats.Succeeded-int(found.Load()), stats.Failed, stats.Unknown, stats.Elapsed.Seconds(), stats.Requests)
+	fmt.Fprintf(stdout, "  created %d, %d failed and %d unknown, in %.1f s with %d requests, %d of them throttled\n",
+		stats.Succeeded-int(found.Load()), stats.Failed, stats.Unknown, stats.Elapsed.Seconds(), stats.Requests, stats.Throttled)
 	return err
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"go/build"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -105,11 +106,12 @@ func demonstrate(ctx context.Context, patterns []string, concurrency, rate int, 
 		return err
 	}
 
-	first, err := send(ctx, client, files, concurrency, "First run", stdout)
+	fmt.Fprintln(stdout, "Server: PocketBase"+limit(rate)+".")
+	first, err := send(ctx, server, client, files, concurrency, "First run", stdout)
 	if err != nil {
 		return err
 	}
-	second, err := send(ctx, client, files, concurrency, "Second run", stdout)
+	second, err := send(ctx, server, client, files, concurrency, "Second run", stdout)
 	if err != nil {
 		return err
 	}
@@ -128,8 +130,18 @@ func demonstrate(ctx context.Context, patterns []string, concurrency, rate int, 
 	return err
 }
 
-// send is one run.
-func send(ctx context.Context, client *library, files []upload.File, concurrency int, name string, stdout io.Writer) (*windrow.BulkResult[*upload.Task, record], error) {
+// limit says what the server takes.
+func limit(rate int) string {
+	if rate == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", which takes %d requests of each action (look up, create) in each second of its clock", rate)
+}
+
+// send is one run. A file takes a look-up and, when the server does not have it,
+// an upload; what the limit refuses is sent again. The result counts attempts, so
+// that the requests are those that the server has counted.
+func send(ctx context.Context, server *pocket.Server, client *library, files []upload.File, concurrency int, name string, stdout io.Writer) (*windrow.BulkResult[*upload.Task, record], error) {
 	var sent atomic.Int64
 	uploader := upload.New(client, windrow.WithLimiter(client.limiter), windrow.Concurrency(concurrency))
 	uploader.SkipExisting = upload.SameMD5
@@ -139,9 +151,16 @@ func send(ctx context.Context, client *library, files []upload.File, concurrency
 		}
 	}
 	uploader.Add(files...)
+	looked, posted := server.Traffic(http.MethodGet), server.Traffic(http.MethodPost)
 	res, err := uploader.Process(ctx)
 	s := res.Stats()
-	fmt.Fprintf(stdout, "%s: %d uploaded (%d bytes), %d skipped, %d failed, in %d attempts.\n",
-		name, s.Succeeded, sent.Load(), s.Skipped, s.Total-s.Succeeded-s.Skipped, s.Requests)
+	fmt.Fprintf(stdout, "%s: %d uploaded (%d bytes), %d skipped, %d failed.\n",
+		name, s.Succeeded, sent.Load(), s.Skipped, s.Total-s.Succeeded-s.Skipped)
+	tell := func(what string, before, after pocket.Traffic) {
+		fmt.Fprintf(stdout, "  The server counted %d %s, %d of them refused as too many.\n",
+			after.Requests-before.Requests, what, after.Throttled-before.Throttled)
+	}
+	tell("look-ups", looked, server.Traffic(http.MethodGet))
+	tell("uploads", posted, server.Traffic(http.MethodPost))
 	return res, err
 }

@@ -35,7 +35,10 @@ func TestUploadTwice(t *testing.T) {
 	if status := run(t.Context(), []string{"-rate", "40", filepath.Join(folder(t, 60), "*.txt")}, &stdout, &stderr); status != 0 {
 		t.Fatalf("status %d\n%s%s", status, &stdout, &stderr)
 	}
-	for _, want := range []string{"First run: 59 uploaded (", "1 skipped, 0 failed", "Second run: 0 uploaded (0 bytes), 60 skipped, 0 failed", "all 60 files"} {
+	for _, want := range []string{
+		"takes 40 requests of each action (look up, create) in each second of its clock.\n", "First run: 59 uploaded (", "1 skipped, 0 failed",
+		"Second run: 0 uploaded (0 bytes), 60 skipped, 0 failed", "  The server counted 0 uploads, 0 of them refused as too many.\n", "all 60 files",
+	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the output does not hold %q:\n%s", want, &stdout)
 		}

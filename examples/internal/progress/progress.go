@@ -80,12 +80,18 @@ func (d *Display) Close() {
 }
 
 func (d *Display) line(p windrow.Progress) {
-	fmt.Fprintf(d.out, "%s %d / %d %s\n", d.label, p.Done, p.Total, describe(p))
+	if p.Total < 0 { // that of a stream is not known
+		fmt.Fprintf(d.out, "%s %d, %s\n", d.label, p.Done, describe(p))
+		return
+	}
+	fmt.Fprintf(d.out, "%s %d / %d, %s\n", d.label, p.Done, p.Total, describe(p))
 }
 
-// describe tells what the counters do not.
+// describe tells what the counters do not. The time that is left is told only
+// when it is known. The rate is the mean of the run, which the line says, since
+// many servers' limits are about something else.
 func describe(p windrow.Progress) string {
-	text := fmt.Sprintf("%.0f/s", p.Rate)
+	text := fmt.Sprintf("%.0f/s on average", p.Rate)
 	if p.Failed > 0 {
 		text += fmt.Sprintf(", %d failed or unknown", p.Failed)
 	}

@@ -24,8 +24,8 @@ import (
 // Path is that of the records, below [Site.Client]'s base URL.
 const Path = "/collections/" + pocket.Collection + "/records"
 
-// perPage is how many records a page has.
-const perPage = 100
+// PageSize is how many records a page of [Pager] has.
+const PageSize = 100
 
 // Site is a running server with records in it.
 type Site struct {
@@ -96,11 +96,11 @@ func Pager[T any](s *Site, filter string) *windrow.Pager[T] {
 	records := rest.NewResource[struct{}, T](s.Client, Path)
 	page := windrow.GetFunc(func(ctx context.Context, number int) (*rest.Page[T], error) {
 		return records.List(ctx, url.Values{
-			"page": {strconv.Itoa(number)}, "perPage": {strconv.Itoa(perPage)},
+			"page": {strconv.Itoa(number)}, "perPage": {strconv.Itoa(PageSize)},
 			"filter": {filter}, "sort": {"@rowid"}, "skipTotal": {"1"},
 		})
 	})
-	return windrow.PageNumberPager(1, perPage, func(ctx context.Context, number, _ int) (windrow.Page[T], error) {
+	return windrow.PageNumberPager(1, PageSize, func(ctx context.Context, number, _ int) (windrow.Page[T], error) {
 		res, err := windrow.GetMany(ctx, page, []int{number}, s.Options())
 		if err != nil {
 			return windrow.Page[T]{}, err
