@@ -404,11 +404,14 @@ type Quota struct {
 }
 
 // Observe tells the limiter what an answer taught. Runs and transports do so by themselves.
-func (l *Limiter) Observe(f Feedback) {
+func (l *Limiter) Observe(f Feedback) { l.observe(f, gate.Subject{}) }
+
+// observe tells the limiter what an answer taught, and for what the request was made.
+func (l *Limiter) observe(f Feedback, of gate.Subject) {
 	if l.err != nil {
 		return
 	}
-	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true}
+	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true, Subject: of}
 	for _, q := range f.Quotas {
 		s.Quotas = append(s.Quotas, gate.Quota(q))
 	}

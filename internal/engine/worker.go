@@ -494,12 +494,15 @@ func (w *worker) send(u *unit) {
 		r.fillUp(u)
 		r.fit(u, w.permit.Probe())
 	}
-	items, number, lookUp, sent := u.items(), uint32(1), false, false
+	items, number, lookUp, sent, alone := u.items(), uint32(1), false, false, false
 	if u.fresh == nil {
 		first := u.jobs[0]
-		number, lookUp, sent = first.charged+1, first.lookUp, first.sent
+		number, lookUp, sent, alone = first.charged+1, first.lookUp, first.sent, first.ownWait > 0
 	}
 	a := r.newAttempt(items[0], number)
+	if alone {
+		a.write().alone.Store(true)
+	}
 	if w.permit.Probe() {
 		w.probing(a)
 	}
