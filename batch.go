@@ -58,7 +58,8 @@ type Getter[ID comparable, Out any] interface {
 //     refusal: the item is Failed, and not sent again.
 //   - What is too large ([ClassTooLarge]) is halved, down to single items. A refusal of the whole request is bisected where
 //     the Atomicity is AtomicityAll: nothing was applied then. Of another client it may have been applied in part: what must
-//     not be sent twice is looked up, or is Unknown, unless the refusal is about the request as such.
+//     not be sent twice is looked up, or is Unknown, unless the refusal is about the request as such. That goes for creates
+//     with idempotency keys too: a part of the batch has another key, by which the server would make them again.
 //   - More or fewer outcomes than items are [ErrProtocol], and writes are Unknown then; unless [Capabilities].OmitsTail says
 //     that what is missing at the end was not attempted. For an item of which the answer says nothing return an [Ambiguous]
 //     error, and for one that the server undid or never began, one that matches [ErrRolledBack].
@@ -154,7 +155,9 @@ type Capabilities struct {
 	// OmitsTail says that a batch answer with fewer outcomes than items means that the rest was not attempted.
 	OmitsTail bool
 	// IdempotencyKeys says that the client sends [Attempt.IdempotencyKey], and that the server honours it: repeating
-	// a create is harmless, within a run and what goes on with it.
+	// a create is harmless, within a run and what goes on with it. The key of a batch belongs to exactly its items: a
+	// batch that was refused and may have been applied in part is not sent again in parts, unless the Atomicity is
+	// AtomicityAll.
 	IdempotencyKeys bool
 	// ClientIDs says that a create names the id of the record to be, so that repeating it cannot make a second one.
 	ClientIDs bool

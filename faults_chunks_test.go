@@ -275,6 +275,9 @@ func TestF65ABoundInItems(t *testing.T) {
 func TestF65SizesGrowBack(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"items", "bytes", "window"} {
+		if thin() {
+			continue
+		}
 		each(t, kind, func(t *testing.T, stream bool) {
 			s := &bounded{}
 			switch kind {
@@ -334,5 +337,65 @@ func TestF66ListsOfIDs(t *testing.T) {
 				t.Errorf("%+v, %d requests", res.Stats(), s.requests)
 			}
 		})
+	}
+}
+
+// F66: a look-up of many items that is too large is divided as a request is, and what passes is remembered; only of one that
+// is too large by itself nobody knows.
+func TestF66LookUpsOfManyItems(t *testing.T) {
+	t.Parallel()
+	statuses := map[string]error{
+		"413": &statusError{status: 413}, "414": &statusError{status: 414}, "431": &statusError{status: 431},
+		"said so": windrow.TooLarge(errServer, 0), "named": windrow.TooLarge(errServer, 10),
+	}
+	for name, tooLarge := range statuses {
+		for _, workers := range []int{1, 4} {
+			for _, chunk := range []int{1, 50} { // the writes that are lost: single ones or chunks
+				for _, journal := range []bool{false, true} {
+					each(t, fmt.Sprintf("%s, %d workers, chunks of %d, journal %t", name, workers, chunk, journal), func(t *testing.T, stream bool) {
+						const items, most, never = 100, 10, "i7"
+						f := newFake(t, func(*call) error { return lostAnswer })
+						f.batch = func(*call) ([]windrow.Outcome[string], error) { return nil, lostAnswer }
+						opts := []windrow.Option{fastRetries, windrow.Concurrency(workers), windrow.BatchSize(50), windrow.Linger(time.Millisecond)}
+						if journal {
+							opts = append(opts, windrow.WithJournal(newMemory()))
+						}
+						caps := windrow.Capabilities{MaxItems: 50}
+						var c windrow.Creator[string, string] = client{f, caps}
+						if chunk > 1 {
+							c = bulkClient{client{f, caps}}
+						}
+						p := windrow.NewCreateProcessor(c, opts...)
+						p.Key = byItself
+						var mu sync.Mutex
+						var sizes []int
+						refused := 0
+						p.ReconcileBatch = func(_ context.Context, in []string) ([]windrow.Outcome[string], error) {
+							mu.Lock()
+							defer mu.Unlock()
+							sizes = append(sizes, len(in))
+							if len(in) > most || slices.Contains(in, never) {
+								refused++
+								return nil, tooLarge
+							}
+							return outcomes(in), nil
+						}
+						all, _ := results(t, p, stream, ids(items))
+						for _, r := range all {
+							want := windrow.Succeeded
+							if r.Input == never {
+								want = windrow.Unknown
+							}
+							if r.State != want {
+								t.Errorf("%s is %v, want %v: %v", r.Input, r.State, want, r.Err)
+							}
+						}
+						if refused > 12 || len(sizes) > 45 {
+							t.Errorf("%d of %d look-ups were refused: %v", refused, len(sizes), sizes)
+						}
+					})
+				}
+			}
+		}
 	}
 }

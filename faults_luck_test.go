@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -319,5 +320,95 @@ func TestF88ThePaceComesBack(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// F84: single poisoned records among good ones, in a stream whose window they fill in the end, are no outage.
+func TestF84PoisonedRecordsInAStream(t *testing.T) {
+	t.Parallel()
+	for _, v := range []hostVerb{upserts, gets, deletes} {
+		for _, f := range []hostFailure{answered(504), resetRead} {
+			for _, test := range []struct{ items, each, window int }{{20_000, 500, 4_096}, {8_000, 50, 4_096}, {4_000, 50, 100}, {4_000, 500, 100}} {
+				if thin() {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/1 of %d/%d", v.name, f.says, test.each, test.window), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						h := newHost(t, func(c hostCall) *hostFailure {
+							if c.item()%test.each == test.each/2 {
+								return &f
+							}
+							return nil
+						})
+						s := v.on(h, byStream, windrow.Window(test.window)).run(t.Context(), test.items)
+						if s.count(windrow.Succeeded) != test.items-test.items/test.each || s.cause != nil {
+							t.Errorf("%s, %s, 1 of %d: %+v, stopped by %v", v.name, f.says, test.each, s.stats, s.cause)
+						}
+						if took := time.Since(h.began); took > 2*time.Minute {
+							t.Errorf("%s, %s, 1 of %d: took %v", v.name, f.says, test.each, took)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// F84: one or two poisoned records, wherever they are, do not stop a run, nor is it waited for minutes.
+func TestF84OneBadRecord(t *testing.T) {
+	t.Parallel()
+	slow := answered(502)
+	slow.takes, slow.says = 300*time.Millisecond, "slow 502" // all others have passed by then
+	for _, v := range []hostVerb{keyedCreates, upserts, gets, deletes} {
+		for _, f := range []hostFailure{answered(504), slow, resetRead} {
+			for _, bad := range [][]int{{0}, {50}, {199}, {198, 199}, {100, 199}} {
+				if thin() {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/%v", v.name, f.says, bad), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						h := newHost(t, func(c hostCall) *hostFailure {
+							if slices.Contains(bad, c.item()) {
+								return &f
+							}
+							return nil
+						})
+						s := v.on(h, byRun).run(t.Context(), 200)
+						if s.count(windrow.Succeeded) != 200-len(bad) || s.cause != nil {
+							t.Errorf("%s, %s, %v: %+v, stopped by %v", v.name, f.says, bad, s.stats, s.cause)
+						}
+						if took := time.Since(h.began); took > 30*time.Second {
+							t.Errorf("%s, %s, %v: took %v", v.name, f.says, bad, took)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// F85: connections that are refused at random are no outage, though they fail quicker than others succeed.
+func TestF85RefusedAtRandom(t *testing.T) {
+	t.Parallel()
+	const items, share = 15_000, 0.3
+	for _, v := range []hostVerb{upserts, gets} {
+		floor := v.floor(t, items, byRun, windrow.Concurrency(16))
+		t.Run(v.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t, func(c hostCall) *hostFailure {
+					if chance(c.item(), c.nth) < share {
+						return &refusedDial
+					}
+					return nil
+				})
+				s := v.on(h, byRun, windrow.Concurrency(16)).run(t.Context(), items)
+				if lost := items - s.count(windrow.Succeeded); lost > items/100 || s.cause != nil {
+					t.Errorf("%+v, stopped by %v", s.stats, s.cause)
+				}
+				if took := time.Since(h.began); took.Seconds() > 1.45*floor.Seconds() || s.stats.OutageFor > 5*time.Second {
+					t.Errorf("took %v, %.2f x what it takes undisturbed: %+v", took, took.Seconds()/floor.Seconds(), s.stats)
+				}
+			})
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package windrow_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -157,4 +158,57 @@ func TestF62RetriesDoNotWaitForTheBudget(t *testing.T) {
 			t.Errorf("took %v", took)
 		}
 	})
+}
+
+// F62: a server that takes no writes, and answers look-ups, takes no calls: what it says to look-ups opens nothing.
+func TestF62LookUpsAreAnswered(t *testing.T) {
+	t.Parallel()
+	for _, m := range []runMode{byRun, byStream} {
+		for _, lasts := range []time.Duration{10 * time.Second, 0} {
+			t.Run(fmt.Sprintf("%s/%v", m.name, lasts), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					begins := 500 * time.Millisecond
+					until := time.Duration(0)
+					if lasts > 0 {
+						until = begins + lasts
+					}
+					h := newHost(t, between(begins, until, answered(502)))
+					s := lookedUpCreates.on(h, m, windrow.Concurrency(16)).run(t.Context(), 3_000)
+					if lasts > 0 {
+						if s.count(windrow.Succeeded) != 3_000 || s.cause != nil || h.doubled() > 0 {
+							t.Errorf("%s: %+v, stopped by %v, %d doubled", m.name, s.stats, s.cause, h.doubled())
+						}
+						if took := time.Since(h.began); took > 60*time.Second {
+							t.Errorf("%s: took %v", m.name, took)
+						}
+						return
+					}
+					if !errors.Is(s.cause, windrow.ErrOutage) || s.count(windrow.Succeeded)+s.count(windrow.NotAttempted) < 3_000-60 {
+						t.Errorf("%s: %+v, stopped by %v", m.name, s.stats, s.cause)
+					}
+					if len(h.calls) > 1_500 {
+						t.Errorf("%s: %d calls", m.name, len(h.calls))
+					}
+				})
+			})
+		}
+	}
+}
+
+// F62: nor does an error of a look-up that says nothing of the server.
+func TestF62LookUpsFailPlainly(t *testing.T) {
+	t.Parallel()
+	for _, m := range []runMode{byRun, byStream} {
+		t.Run(m.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHost(t, between(500*time.Millisecond, 0, answered(502)))
+				plain := hostFailure{err: errors.New("search: unavailable")}
+				h.lookUp = func(hostCall) *hostFailure { return &plain }
+				s := lookedUpCreates.on(h, m, windrow.Concurrency(16)).run(t.Context(), 3_000)
+				if !errors.Is(s.cause, windrow.ErrOutage) || s.count(windrow.Unknown) > 100 { // in flight, evidence, and probes every 10 s
+					t.Errorf("%s: %+v, stopped by %v", m.name, s.stats, s.cause)
+				}
+			})
+		})
+	}
 }

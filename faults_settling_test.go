@@ -313,7 +313,13 @@ func TestF73_KilledBetweenSendAndRecord(t *testing.T) {
 							p.Reconcile = func(_ context.Context, id string) (string, bool, error) { return valueOf(id), l.count(id) > 0, nil }
 						}
 						all, _ := results(t, p, stream, in)
+						if power && tt.status == 422 { // without an intent that is what it says: see TestF73_InvalidInAResumedRun
+							tt.want = windrow.Failed
+						}
 						for k, r := range all {
+							if r.State == tt.want && tt.want == windrow.Failed {
+								continue
+							}
 							if r.State == windrow.Failed || r.State == windrow.NotAttempted || l.count(in[k]) != 1 {
 								t.Errorf("%s was made %d times and is said to be %v: %v", in[k], l.count(in[k]), r.State, r.Err)
 							}
@@ -332,6 +338,68 @@ func TestF73_KilledBetweenSendAndRecord(t *testing.T) {
 type old struct{ *memory }
 
 func (old) Resumed() bool { return true }
+
+// F73: a resumed run sends what no earlier run has sent, too: that is invalid when the server says so, and can be corrected
+// and sent. What an earlier run has begun may be there.
+func TestF73_InvalidInAResumedRun(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 422} {
+		for _, caps := range []windrow.Capabilities{{ClientIDs: true}, {IdempotencyKeys: true}} {
+			for _, bulk := range []bool{false, true} {
+				for _, looks := range []bool{false, true} {
+					each(t, fmt.Sprintf("%d/ids %t/bulk %t/looks %t", status, caps.ClientIDs, bulk, looks), func(t *testing.T, stream bool) {
+						j := newMemory()
+						ctx, kill := context.WithCancel(t.Context())
+						f := newFake(t, func(*call) error { kill(); return lostAnswer })
+						before := journaled(f, j, caps, false)
+						if _, err := before.Run(ctx, []string{"begun"}); err == nil {
+							t.Fatal("the first run was not cut short")
+						}
+						refuse := func(id string) error {
+							if id == "new" || id == "begun" {
+								return &statusError{status: status}
+							}
+							return nil
+						}
+						f.script = func(c *call) error { return refuse(c.id()) }
+						f.batch = func(c *call) ([]windrow.Outcome[string], error) {
+							out := outcomes(c.ids)
+							for k, id := range c.ids {
+								if err := refuse(id); err != nil {
+									out[k] = windrow.Outcome[string]{Err: err}
+								}
+							}
+							return out, nil
+						}
+						p := journaled(f, j, caps, bulk, windrow.SettlingTime(0))
+						if looks {
+							p.Reconcile = func(_ context.Context, id string) (string, bool, error) { return "", false, nil }
+						}
+						in := []string{"begun", "new", "good"}
+						want := []windrow.State{windrow.Unknown, windrow.Failed, windrow.Succeeded}
+						if looks {
+							want[0] = windrow.Failed
+						}
+						all, _ := results(t, p, stream, in)
+						if diff := cmp.Diff(want, statesOf(all)); diff != "" {
+							t.Errorf("states (-want +got):\n%s%v", diff, all[1].Err)
+						}
+						if stream {
+							return
+						}
+						res, _ := p.Run(t.Context(), in)
+						if !res.Correct(1, "mended") {
+							t.Fatal("it cannot be corrected")
+						}
+						if again, _ := p.Rerun(t.Context(), res); again.At(1).State != windrow.Succeeded {
+							t.Errorf("corrected, it is %v: %v", again.At(1).State, again.At(1).Err)
+						}
+					})
+				}
+			}
+		}
+	}
+}
 
 // F73: "exists" that no earlier run can have caused is the server's refusal.
 func TestF73_ExistsInAFirstRun(t *testing.T) {

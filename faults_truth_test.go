@@ -378,18 +378,20 @@ func TestF75_TheBodyOfARefusalBreaksOff(t *testing.T) {
 	}
 }
 
+// refusals are what may be said of a whole batch that was stored in part.
+var refusals = map[string]func() error{
+	"400":       func() error { return &statusError{status: 400} },
+	"409":       func() error { return &statusError{status: 409} },
+	"422":       func() error { return &statusError{status: 422} },
+	"412":       func() error { return &statusError{status: 412} },
+	"permanent": func() error { return windrow.Permanent(errServer) },
+	"plain":     func() error { return errServer },
+}
+
 // F82: a server that stores the good lines and answers 400 for all: nothing is made twice, and nothing that is there is
 // said to have failed.
 func TestF82_RefusedAndStored(t *testing.T) {
 	t.Parallel()
-	refusals := map[string]func() error{
-		"400":       func() error { return &statusError{status: 400} },
-		"409":       func() error { return &statusError{status: 409} },
-		"422":       func() error { return &statusError{status: 422} },
-		"412":       func() error { return &statusError{status: 412} },
-		"permanent": func() error { return windrow.Permanent(errServer) },
-		"plain":     func() error { return errServer },
-	}
 	selectableOnly := windrow.Capabilities{Atomicity: windrow.AtomicitySelectable}
 	for name, refuse := range refusals {
 		for _, v := range []verb{

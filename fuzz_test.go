@@ -71,37 +71,46 @@ func FuzzBulkResultJSON(f *testing.F) {
 }
 
 // Whatever a server answers, no item gets the outcome of another: either the answer cannot be matched, or each item has
-// its own, or none.
+// its own, or none. Items with one id have theirs when there is a result for each of them, and otherwise none.
 func FuzzMatchByID(f *testing.F) {
 	f.Add([]byte{0, 1, 2}, []byte{2, 0, 1})
 	f.Add([]byte{0, 1, 2}, []byte{0, 0, 1})
 	f.Add([]byte{0, 1, 2}, []byte{0, 1, 2, 3})
 	f.Add([]byte{5}, []byte{})
 	f.Add([]byte{}, []byte{7})
+	f.Add([]byte{4, 4, 1}, []byte{4})
+	f.Add([]byte{4, 1, 4}, []byte{4, 4, 1})
 	f.Fuzz(func(t *testing.T, ids, answers []byte) {
-		out, err := windrow.MatchByID(ids, answers, nil, func(id byte) (byte, windrow.Outcome[byte]) { return id, windrow.Outcome[byte]{Value: id} })
+		type result struct {
+			id byte
+			n  int // among the results for its id
+		}
 		asked, answered := map[byte]int{}, map[byte]int{}
 		for _, id := range ids {
 			asked[id]++
 		}
+		var results []result
 		for _, id := range answers {
+			results = append(results, result{id, answered[id]})
 			answered[id]++
 		}
-		bad, twice := false, len(asked) < len(ids)
+		out, err := windrow.MatchByID(ids, results, nil, func(r result) (byte, windrow.Outcome[result]) { return r.id, windrow.Outcome[result]{Value: r} })
+		bad := false
 		for id, n := range answered {
-			bad = bad || n > 1 || asked[id] == 0
+			bad = bad || n > asked[id]
 		}
-		switch {
-		case err != nil:
-			if out != nil || !bad && !twice || !twice && !errors.Is(err, windrow.ErrProtocol) {
-				t.Fatalf("%v answered with %v: %v, %v", ids, answers, out, err)
-			}
-			return
-		case bad || twice || len(out) != len(ids):
-			t.Fatalf("%v answered with %v was taken for %v", ids, answers, out)
+		if bad != (err != nil) || err != nil && (out != nil || !errors.Is(err, windrow.ErrProtocol)) || err == nil && len(out) != len(ids) {
+			t.Fatalf("%v answered with %v: %v, %v", ids, answers, out, err)
 		}
+		seen := map[byte]int{}
 		for k, o := range out {
-			if answered[ids[k]] > 0 && (o.Err != nil || o.Value != ids[k]) || answered[ids[k]] == 0 && windrow.Classify(o.Err).Class != windrow.ClassAmbiguous {
+			id := ids[k]
+			if answered[id] == asked[id] {
+				if want := (result{id, seen[id]}); o.Err != nil || o.Value != want {
+					t.Fatalf("%v answered with %v: item %d has %+v, not %+v", ids, answers, k, o, want)
+				}
+				seen[id]++
+			} else if windrow.Classify(o.Err).Class != windrow.ClassAmbiguous || o.Value != (result{}) {
 				t.Fatalf("%v answered with %v: item %d has %+v", ids, answers, k, o)
 			}
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// The invariant of design 3.3, as a property of random runs: for every fault, option, verb and moment of cancelling,
+// The invariant, as a property of random runs: for every fault, option, verb and moment of cancelling,
 // each input ends in exactly one state, and that state is true. A server keeps the ledger of what it really applied.
 //
 // A failure names its seed. WINDROW_SEED=n runs that one case again (the order of goroutines is still the
@@ -350,6 +350,22 @@ func (s *script) harmless() bool {
 // are.
 func (s *script) unsettled() bool {
 	return s.op == windrow.OpCreate && s.can.ClientIDs && !s.reconcile
+}
+
+// stuck reports whether an item that is refused for good stays Unknown however often it is sent: after a lost answer the
+// refusal of a create or a delete may mean that it was carried out.
+func (s *script) stuck(states []windrow.State) bool {
+	for n, state := range states {
+		if s.doubted(n, state) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *script) doubted(n int, state windrow.State) bool {
+	meetsItself := s.op == windrow.OpCreate || s.op == windrow.OpDo || s.op == windrow.OpDelete
+	return state == windrow.Unknown && s.isPoison(n) && meetsItself && !s.reconcile
 }
 
 // resends reports whether a rerun sends an Unknown item again.
@@ -908,7 +924,7 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		if os.Getenv("WINDROW_DEBUG") != "" {
 			t.Logf("round %d: %v %v %v", round, res.Stats(), err, res.Results(windrow.Failed, windrow.Unknown))
 		}
-		if c.healed && (len(c.calls)+c.looks == calls || c.unsettled() && slices.Equal(before, states)) {
+		if c.healed && (len(c.calls)+c.looks == calls || (c.unsettled() || c.stuck(states)) && slices.Equal(before, states)) {
 			break
 		}
 		if round > 100 {
@@ -919,6 +935,9 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		return
 	}
 	for r := range res.All() {
+		if c.stuck(states) && r.State == windrow.NotAttempted {
+			continue // with StopOnError each run may stop at the same item
+		}
 		c.checkEnd(thingOf(r.Input), r.State, r.Reason)
 	}
 }
@@ -978,6 +997,7 @@ func (c *kase) checkEnd(x thing, state windrow.State, reason windrow.Reason) {
 	case state == windrow.Unknown && !c.resends():
 	case state != windrow.Succeeded && c.unsettled(): // with StopOnError each run may stop at the same item
 	case state == windrow.Failed && c.forbade[x.N]:
+	case c.doubted(x.N, state):
 	case c.isPoison(x.N):
 		if state != windrow.Failed {
 			t.Errorf("item %d is refused for good, and ended as %v", x.N, state)

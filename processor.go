@@ -311,7 +311,8 @@ func WithLogger(l *slog.Logger) Option {
 // that has no [Journal], and may be started again in the middle: name what it is about, such as "import 2031-05-06", and
 // nothing that a later import has too. Any text but "" will do, and none of it is sent. Without it every run has a scope of
 // its own, a Rerun that of its run; it is refused beside [WithJournal]: a journal has its own. Items without a Key have keys
-// of their run in any case.
+// of their run in any case. A create that is refused since its key is in use, or since there is such a record, may meet what
+// an earlier run has begun: it is looked up, or repeated with its key, or is Unknown.
 func IdempotencyScope(scope string) Option {
 	return option("IdempotencyScope", scope != "", `""`, "must not be empty", func(o *options) { o.scope = scope })
 }
@@ -813,6 +814,9 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		cfg.Batch = p.batchCall(res)
 	}
 	p.lookUps(cfg, res)
+	if o.scope != "" {
+		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*owner).ownKey(i) != "" }
+	}
 	if o.observer != nil {
 		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
 			a, _ := AttemptFrom(ctx)

@@ -204,6 +204,9 @@ func TestReadmeTellsWhatFollowsFromAResponse(t *testing.T) {
 		t.Errorf("the table has %d rows, want at least 16", len(rows))
 	}
 	for _, r := range rows {
+		if thin() {
+			continue
+		}
 		t.Run(r.says, func(t *testing.T) {
 			check := func(f hostFailure, what, is, want string) {
 				t.Helper()
@@ -219,12 +222,16 @@ func TestReadmeTellsWhatFollowsFromAResponse(t *testing.T) {
 			if writes, ofRead, ok := strings.Cut(r.repeatable, " (a read: "); ok {
 				written, read = writes, writes[:strings.LastIndex(writes, " ")+1]+strings.TrimSuffix(ofRead, ")")
 			}
+			deleted := written
+			if writes, ofDelete, ok := strings.Cut(written, " (a delete: "); ok {
+				written, read, deleted = writes, writes, strings.TrimSuffix(ofDelete, ")")
+			}
 			chunks, verbs := upserts, []readmeVerb{{creates, r.create}, {upserts, written}, {updatesOf, written}, {gets, read}}
 			switch {
 			case strings.Contains(r.says, "to a delete"):
 				chunks, verbs = deletes, []readmeVerb{{deletes, written}}
 			case !strings.Contains(r.says, "404"):
-				verbs = append(verbs, readmeVerb{deletes, written})
+				verbs = append(verbs, readmeVerb{deletes, deleted})
 			}
 			chunk, late, differs := strings.Cut(r.chunk, "; after a success ")
 			if !differs {

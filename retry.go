@@ -104,7 +104,7 @@ func Classified(err error, c Classification) error {
 	if err == nil {
 		return nil
 	}
-	c.more.Marked = true
+	c.more.Marked, c.more.Invalid, c.more.Plain = true, false, false
 	c.more.NotFound, c.more.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
 	return &classified{err, c}
 }
@@ -284,7 +284,8 @@ type RetryPolicy struct {
 	// one that takes no calls at all (an outage), or the two in turns, counted from the last call that succeeded; and how
 	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. Before
 	// the limiter's first success ever, 30 seconds of outage are the most, since the address is likely to be wrong; but a
-	// server that throttles, or only brings no response in time, is there.
+	// server that throttles, or only brings no response in time to what was sent, is there; of a read it is not known that it
+	// was sent.
 	// Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
 	// Budget bounds the retries of a whole run beside its successes, so that failures do not multiply the load. Those
@@ -468,6 +469,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		v := weigh(c.verdict(), a)
 		j := v.Judgement
 		j.Responded = v.Answered || a.Status() != 0
+		j.Plain = j.Class == engine.Permanent && (v.Plain || v.Unrecognised)
 		j.Trouble, j.Detail = troubleOf(j, a, err)
 		if j.Trouble != gate.NoTrouble {
 			j.Host = neterr.Host(err)
@@ -569,7 +571,8 @@ func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }
 //
 // One that has a method Resumed() bool says by it whether an earlier process has used it. In a run that goes on so, also
 // an item of which the journal knows nothing may have been sent, since a power loss takes intents that are Repeatable:
-// when it exists already it is looked up, or Unknown. Without the method that is so as soon as the journal knows one item.
+// when it exists already it is looked up, or Unknown. A 422 says so only of an item that an intent names: of others it is
+// looked up, or Failed. Without the method that is so as soon as the journal knows one item.
 type Journal interface {
 	// Begin is called at the start of each run, with what the run does to its items. It refuses, with an error, a
 	// journal that was begun with another operation.

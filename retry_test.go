@@ -39,7 +39,7 @@ type ending struct {
 	Cause      error // what the cause of the run matches
 }
 
-// The table of design 3.4: what becomes of an item, of the limiter and of the rest of the run, by the class of the
+// The table of what follows from an error: what becomes of an item, of the limiter and of the rest of the run, by the class of the
 // item's error and by whether repeating it is harmless. An item meets the error once, or each time it is sent.
 func TestRetryTable(t *testing.T) {
 	t.Parallel()
@@ -1239,7 +1239,12 @@ func TestNotFoundAndAlreadyExists(t *testing.T) {
 		{name: "F7 create, lost, marked", verb: keys, answers: []error{lost, windrow.Permanent(windrow.ErrAlreadyExists)}, lookUp: yes, want: windrow.Succeeded, lookUps: 1},
 		{name: "F7 create, never sent, exists", verb: keys, answers: []error{unsent, exists}, lookUp: yes, want: windrow.Failed},
 		{name: "F7 do, lost, exists", verb: doVerb.with("repeatable", windrow.Capabilities{}, windrow.Repeatable()), answers: []error{lost, exists}, want: windrow.Unknown},
-		{name: "create, lost, refused", verb: keys, answers: []error{lost, errServer}, want: windrow.Failed},
+		{name: "create, lost, refused", verb: keys, answers: []error{lost, errServer}, want: windrow.Unknown},
+		{name: "create, lost, refused, its own", verb: keys, answers: []error{lost, errServer}, lookUp: yes, want: windrow.Succeeded, lookUps: 1},
+		{name: "create, lost, refused, not there", verb: keys, answers: []error{lost, errServer}, lookUp: no, want: windrow.Failed, lookUps: 1},
+		{name: "create, lost, marked permanent", verb: keys, answers: []error{lost, windrow.Permanent(errServer)}, want: windrow.Failed},
+		{name: "create, lost, 405", verb: keys, answers: []error{lost, &statusError{status: 405}}, want: windrow.Failed},
+		{name: "create, refused", verb: keys, answers: []error{errServer}, want: windrow.Failed},
 		{name: "create, lost, fatal", verb: keys, answers: []error{lost, windrow.Fatal(errServer)}, want: windrow.Unknown},
 		{name: "get, lost, fatal", verb: getVerb, answers: []error{lost, windrow.Fatal(errServer)}, want: windrow.Failed},
 		{name: "create, lost, then never sent", verb: keys, answers: []error{lost, unsent, unsent}, want: windrow.Unknown},
@@ -1407,7 +1412,10 @@ func TestChunkWithAnIdempotencyKey(t *testing.T) {
 		strategy windrow.Strategy
 		want     ending
 	}{
-		{name: "never sent, throttled, refused", answers: []error{unsent, throttled, errServer}, want: ending{windrow.Succeeded, 2, []int{4, 4, 4, 2, 2}, 0}},
+		{name: "never sent, throttled, refused", answers: []error{unsent, throttled, errServer}, want: ending{windrow.Unknown, 2, []int{4, 4, 4}, 0}},
+		{name: "refused, found", answers: []error{errServer}, lookUp: yes, want: ending{windrow.Succeeded, 0, []int{4}, 4}},
+		{name: "refused, not found", answers: []error{errServer}, lookUp: no, want: ending{windrow.Succeeded, 1, []int{4, 1, 1, 1, 1}, 4}},
+		{name: "never sent, throttled, refused as such", answers: []error{unsent, throttled, &statusError{status: 405}}, want: ending{windrow.Succeeded, 2, []int{4, 4, 4, 2, 2}, 0}},
 		{name: "never sent, too large", answers: []error{unsent, windrow.TooLarge(errServer, 3)}, want: ending{windrow.Succeeded, 2, []int{4, 4, 3, 1}, 0}},
 		{name: "lost", answers: []error{lost}, want: ending{windrow.Succeeded, 2, []int{4, 4}, 0}},
 		{name: "lost each time", answers: []error{lost, lost, lost}, want: ending{windrow.Unknown, 3, []int{4, 4, 4}, 0}},
@@ -1441,7 +1449,7 @@ func TestChunkWithAnIdempotencyKey(t *testing.T) {
 		{name: "lost, item never sent, not found", answers: []error{lost}, items: unsent, lookUp: no, want: ending{windrow.Succeeded, 3, []int{4, 4, 1}, 1}},
 		{name: "lost, item throttled", answers: []error{lost}, items: throttled, want: ending{windrow.Unknown, 1, []int{4, 4}, 0}},
 		{name: "lost, item throttled, found", answers: []error{lost}, items: throttled, lookUp: yes, want: ending{windrow.Succeeded, 1, []int{4, 4}, 1}},
-		{name: "lost, item refused", answers: []error{lost}, items: errServer, want: ending{windrow.Failed, 2, []int{4, 4}, 0}},
+		{name: "lost, item refused", answers: []error{lost}, items: errServer, want: ending{windrow.Unknown, 2, []int{4, 4}, 0}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/gone"
 	"github.com/windrow-go/windrow/adapters/internal/jsonform"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
+	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/internal/exact"
 )
@@ -57,10 +60,12 @@ type Client struct {
 	MaxItems int
 
 	rest *rest.Client
+	user users.Classifier
 }
 
 // New returns a client for a database. An empty baseURL means BaseURL, and a nil httpClient one of its own. The databaseID
-// is the database's API key, which every request has. Of the options the classifier is the package's own. The vendor
+// is the database's API key, which every request has. The function of [rest.WithClassifier] is asked before the package's
+// own, also about each operation of a batch that was refused: as an [*rest.Error] without a status. The vendor
 // documents no rate limit, so that there is no limiter unless [rest.WithLimiter] gives one.
 func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	if baseURL == "" {
@@ -78,11 +83,12 @@ func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Optio
 	if httpClient != nil {
 		all = append(all, rest.WithHTTPClient(httpClient))
 	}
-	client, err := rest.New(baseURL, append(append(all, opts...), rest.WithClassifier(requestError))...)
+	user := users.ClassifierOf(opts)
+	client, err := rest.New(baseURL, append(append(all, opts...), user.Before(requestError))...)
 	if err != nil {
 		return nil, fmt.Errorf("appery: %w", err)
 	}
-	return &Client{rest: client}, nil
+	return &Client{rest: client, user: user}, nil
 }
 
 // Limiter returns the limiter of the client, nil when there is none.
@@ -149,17 +155,22 @@ func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func
 	}
 	var results []result
 	if _, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/batch", In: wire}, &results); err != nil {
+		if e, ok := errors.AsType[*Error](err); ok && gone.IsPage(e.request) && !slices.ContainsFunc(ops, isCreate) {
+			return windrow.Transient(err) // nothing was changed, and to send it again does no harm
+		}
 		return err
 	}
 	if len(results) != len(wire) {
 		return fmt.Errorf("%w: it has %d results for %d operations", windrow.ErrProtocol, len(results), len(wire))
 	}
 	for k, r := range results {
-		success, err := r.read()
+		success, err := r.read(c.user)
 		settle(places[k], success, err)
 	}
 	return nil
 }
+
+func isCreate(o windrow.Operation) bool { return o.Kind == windrow.OpCreate }
 
 // check says what is wrong with an operation.
 func check(o windrow.Operation) error {
@@ -200,13 +211,13 @@ func checkData(data any, kind windrow.OpKind) error {
 }
 
 // read returns the success or the error of an operation.
-func (r result) read() (json.RawMessage, error) {
+func (r result) read(user users.Classifier) (json.RawMessage, error) {
 	success, failure := r.Success != nil && string(r.Success) != "null", r.Error != nil && string(r.Error) != "null"
 	switch {
 	case success && !failure:
 		return r.Success, nil
 	case failure && !success:
-		return nil, operationError(r.Error)
+		return nil, operationError(r.Error, user)
 	}
 	return nil, windrow.Ambiguous(errNeither)
 }

@@ -32,7 +32,7 @@ func TestE15_E20_Errors(t *testing.T) {
 		{"number", 403, `{"code":403,"error":"hidden content"}`, "403", "appery: POST /rest/1/db/collections/Labels: status 403", windrow.ClassFatal, nil},
 		{"single call", 400, `{"code":"DBSU110","description":"hidden content"}`, "DBSU110", "appery: POST /rest/1/db/collections/Labels: status 400 (DBSU110)", windrow.ClassPermanent, nil},
 		{"not found, whatever the status", 400, `{"code":"DBSU205","description":"hidden content"}`, "DBSU205", "appery: POST /rest/1/db/collections/Labels: status 400 (DBSU205)", windrow.ClassPermanent, windrow.ErrNotFound},
-		{"not found by status", 404, `{}`, "", "appery: POST /rest/1/db/collections/Labels: status 404", windrow.ClassPermanent, windrow.ErrNotFound},
+		{"no such address", 404, `{}`, "", "appery: POST /rest/1/db/collections/Labels: status 404", windrow.ClassPermanent, nil},
 		{"token", 401, `{"code":"DBUC310","error":"hidden content"}`, "DBUC310", "appery: POST /rest/1/db/collections/Labels: status 401 (DBUC310)", windrow.ClassFatal, nil},
 		{"throttled", 429, `{"code":"X","error":"m"}`, "X", "appery: POST /rest/1/db/collections/Labels: status 429 (X)", windrow.ClassThrottled, nil},
 		{"server", 502, `<html>hidden content`, "", "appery: POST /rest/1/db/collections/Labels: status 502", windrow.ClassAmbiguous, nil},
@@ -51,7 +51,7 @@ func TestE15_E20_Errors(t *testing.T) {
 		if kind := windrow.Classify(err).Kind; tt.match != nil && kind != windrow.KindResource {
 			t.Errorf("%s: kind %v", tt.name, kind)
 		}
-		if r, ok := errors.AsType[*rest.Error](err); !ok || r.Status != tt.status || tt.match != nil && !errors.Is(err, tt.match) {
+		if r, ok := errors.AsType[*rest.Error](err); !ok || r.Status != tt.status || tt.match != nil && !errors.Is(err, tt.match) || errors.Is(err, windrow.ErrNotFound) != (tt.match != nil) {
 			t.Errorf("%s: error %v", tt.name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -40,6 +41,7 @@ type Client struct {
 	Poll windrow.PollPolicy
 
 	rest   *rest.Client
+	user   users.Classifier
 	bucket *http.Client // for the files themselves, which go elsewhere
 }
 
@@ -55,8 +57,9 @@ func WithEnvironment(name string) rest.Option {
 var withVersion = rest.WithHeader("X-Api-Version", apiVersion)
 
 // New returns a client with an API token. An empty baseURL means [BaseURL], and a nil httpClient one of its own; the
-// options of package rest may follow, other than rest.WithHTTPClient and rest.WithClassifier: rest.WithTokenSource takes the
-// place of the token. With rest.WithLimiter every
+// options of package rest may follow, other than rest.WithHTTPClient: rest.WithTokenSource takes the place of the token, and
+// the function of rest.WithClassifier is asked before the package's own, also about a job that failed, that of an
+// upload apart. With rest.WithLimiter every
 // request asks the limiter first, and teaches it, while files that are put into the bucket do not count; give the same one
 // to the runs. Without it requests count against the limiter of the run that makes them. The error says what is wrong
 // with the arguments; nothing is sent.
@@ -79,12 +82,13 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 	bucket.Jar = nil
 	bucket.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	api.Transport = transport
-	all := slices.Concat([]rest.Option{rest.WithToken(token), withVersion}, opts, []rest.Option{rest.WithHTTPClient(api), rest.WithClassifier(classify)})
+	user := users.ClassifierOf(opts)
+	all := slices.Concat([]rest.Option{rest.WithToken(token), withVersion}, opts, []rest.Option{rest.WithHTTPClient(api), user.Before(classify)})
 	client, err := rest.New(cmp.Or(baseURL, BaseURL), all...)
 	if err != nil {
 		return nil, fmt.Errorf("datocms: %w", err)
 	}
-	return &Client{rest: client, bucket: &bucket}, nil
+	return &Client{rest: client, user: user, bucket: &bucket}, nil
 }
 
 // CloseIdleConnections closes the connections that no request uses.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/gone"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -32,7 +33,8 @@ type APIError struct {
 // Error is a refusal by DatoCMS: an answer that is no success, or a job that failed. Its text holds the method, the path,
 // the status and the codes, never the details, the body, the query or a header.
 //
-// It matches [windrow.ErrNotFound], [windrow.ErrAlreadyExists] when the id of a new record is taken, and
+// It matches [windrow.ErrNotFound] when DatoCMS says so, and not for the page of a proxy or for an address that DatoCMS does
+// not have, [windrow.ErrAlreadyExists] when the id of a new record is taken, and
 // [ErrStaleVersion]. [errors.As] finds the [*rest.Error] of the answer, for what else that says.
 type Error struct {
 	// Method and Path are those of the request; of the one that began the job, if it is a job that failed.
@@ -105,7 +107,7 @@ func (e *Error) RetryAfter() time.Duration {
 func (e *Error) Is(target error) bool {
 	switch target {
 	case windrow.ErrNotFound:
-		return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+		return e.isMissing()
 	case windrow.ErrAlreadyExists:
 		return e.Method == http.MethodPost && slices.ContainsFunc(e.Fields, func(f *windrow.FieldError) bool {
 			return f.Field == "id" && (strings.Contains(f.Code, "UNIQUE") || strings.Contains(f.Code, "TAKEN"))
@@ -123,9 +125,25 @@ func (e *Error) Unwrap() []error {
 		errs = append(errs, field)
 	}
 	if e.answer != nil {
-		errs = append(errs, e.answer)
+		errs = append(errs, gone.Inner(e.answer))
 	}
 	return errs
+}
+
+// isMissing reports whether there is no record as the URL of the request names. A page of a proxy says nothing of it, nor
+// does another code such as INVALID_ENDPOINT.
+func (e *Error) isMissing() bool {
+	says := e.saysNotFound() && !gone.IsPage(e.answer)
+	return says && (e.has("NOT_FOUND") || e.Code() == "" && e.namesRecord())
+}
+
+func (e *Error) saysNotFound() bool {
+	return e.Status == http.StatusNotFound || e.Status == http.StatusGone
+}
+
+// namesRecord reports whether the URL of the request names a record, an asset or a job.
+func (e *Error) namesRecord() bool {
+	return e.Method != http.MethodPost && !strings.HasSuffix(e.Path, "/items") && !strings.HasSuffix(e.Path, "/uploads")
 }
 
 func (e *Error) has(code string) bool {
@@ -210,6 +228,8 @@ func judged(e *Error) error {
 		return windrow.TooLarge(e, 0) // fewer ids make a shorter URL
 	case e.Method != http.MethodGet && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
 		return windrow.Ambiguous(e) // servers answer so when they have carried it out
+	case e.saysNotFound() && !e.isMissing():
+		return gone.Judge(e, e.answer, gone.Harmless(e.Method) || strings.Contains(e.Path, "/bulk/"))
 	case e.Method == http.MethodGet && errors.Is(e, rest.ErrAnswerTooLong):
 		return windrow.Classified(e, windrow.Classification{}) // it will be as long the next time
 	}

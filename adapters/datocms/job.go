@@ -15,6 +15,8 @@ import (
 type ended struct {
 	doc *document
 	err error // of a job that failed
+
+	refusal *rest.Error // what the user's classifier is asked about; nil when there is none
 }
 
 // request makes a request, and waits for its job if DatoCMS answers with one: any endpoint may. In a retry of an attempt
@@ -42,6 +44,11 @@ func (c *Client) request(ctx context.Context, r rest.Request) (*document, error)
 	if out.err != nil {
 		if attempt, ok := windrow.AttemptFrom(ctx); ok {
 			attempt.SetHandle("") // a retry begins another
+		}
+		if out.refusal != nil {
+			if err := c.user.Ask(out.refusal); err != nil {
+				return nil, marked(err)
+			}
 		}
 		return nil, out.err
 	}
@@ -74,7 +81,8 @@ func (c *Client) jobResult(ctx context.Context, job string, r rest.Request) (end
 	if inner.status < 200 || inner.status > 299 {
 		e := &Error{Method: r.Method, Path: r.Path, Status: inner.status, Job: job}
 		e.read(result.Attributes.Payload)
-		return ended{err: marked(judged(e))}, nil
+		refusal := &rest.Error{Method: r.Method, Path: r.Path, Status: inner.status, Code: e.Code(), Fields: e.Fields, Body: result.Attributes.Payload}
+		return ended{err: marked(judged(e)), refusal: refusal}, nil
 	}
 	if payload := result.Attributes.Payload; len(payload) > 0 && inner.UnmarshalJSON(payload) != nil {
 		return ended{err: windrow.Ambiguous(doc.unreadable())}, nil

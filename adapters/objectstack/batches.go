@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/rest"
 )
 
 // CreateBatch creates many records with POST /data/{object}/batch.
@@ -135,6 +137,9 @@ func send[Out any](ctx context.Context, c *Client, object string, operation Batc
 	undone := options.Atomic && len(rows) > 0 && !allSucceeded(rows)
 	for k, row := range rows {
 		out[places[k]] = outcome[Out](row, options.Atomic)
+		if err := c.askUser(object, row); err != nil {
+			out[places[k]].Err = err
+		}
 		if undone && row.err == nil && row.result.Success {
 			out[places[k]].Warnings = append(out[places[k]].Warnings, "the server kept it, although another record of the atomic batch was refused: it does not roll back")
 		}
@@ -227,6 +232,20 @@ func outcome[Out any](r row, atomic bool) (out windrow.Outcome[Out]) {
 		out.Warnings = warnings(r.result.DroppedFields)
 	}
 	return out
+}
+
+// askUser returns what the user's classifier makes of a record that was refused, nil for one that it leaves as it is.
+func (c *Client) askUser(object string, r row) error {
+	if c.user == nil || r.result == nil || r.result.Success || len(r.result.Errors) == 0 {
+		return nil
+	}
+	e := r.result.Errors[0]
+	if e.Is(windrow.ErrRolledBack) { // it is no fault of this record
+		return nil
+	}
+	body, _ := json.Marshal(e) // which was JSON
+	path, _ := dataPath(object)
+	return c.user.Ask(&rest.Error{Method: http.MethodPost, Path: path, Status: e.HTTPStatus, Code: e.Code, Fields: e.FieldErrors, Body: body})
 }
 
 // warnings tell which fields the server dropped, and why.

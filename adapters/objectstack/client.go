@@ -14,6 +14,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
+	"github.com/windrow-go/windrow/adapters/internal/users"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -22,6 +23,7 @@ import (
 // The methods named after endpoints make one request each. The verbs of windrow take a [Resource] or a [Transaction].
 type Client struct {
 	rest *rest.Client
+	user users.Classifier
 	max  atomic.Int64 // records in a batch, as the server said when it refused one; 0 before that
 
 	mu       sync.Mutex
@@ -30,16 +32,17 @@ type Client struct {
 }
 
 // New returns a client for the server whose API is at the URL, such as https://crm.example/api/v1. The token is sent as a
-// bearer token. A nil httpClient means one of its own. Of the options the classifier is the package's own, and
-// [rest.WithTokenSource] takes the place of the token. The server documents no rate limit, so that there is no limiter
+// bearer token. A nil httpClient means one of its own. Of the options [rest.WithTokenSource] takes the place of the token, and
+// the function of [rest.WithClassifier] is asked before the package's own, also about each record of a batch that was refused:
+// as an [*rest.Error] with the record's error as its Body, and that one's HTTPStatus, which may be 0. The server documents no rate limit, so that there is no limiter
 // unless [rest.WithLimiter] gives one.
 func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
-	c := &Client{}
+	c := &Client{user: users.ClassifierOf(opts)}
 	all := []rest.Option{rest.WithToken(token)}
 	if httpClient != nil {
 		all = append(all, rest.WithHTTPClient(httpClient))
 	}
-	all = append(append(all, opts...), rest.WithClassifier(c.refusal))
+	all = append(append(all, opts...), c.user.Before(c.refusal))
 	var err error
 	if c.rest, err = rest.New(baseURL, all...); err != nil {
 		return nil, fmt.Errorf("objectstack: %w", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/gone"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -27,7 +28,9 @@ const (
 // fields, never the server's message: that may show what the record holds.
 //
 // It matches [windrow.ErrNotFound], [windrow.ErrAlreadyExists] and [windrow.ErrRolledBack] by its code, and
-// [windrow.FieldErrors] finds its FieldErrors. The error of a request unwraps to an [*rest.Error].
+// [windrow.FieldErrors] finds its FieldErrors. Without a code the status 404 of a record, or of a request whose URL names one,
+// matches ErrNotFound, too, unless the answer is not JSON. Any other 404, such as that of a wrong base URL or object, does
+// not: it refuses the request, and says nothing of its records. The error of a request unwraps to an [*rest.Error].
 type Error struct {
 	// Code is the server's, in upper case; "" when it has none.
 	Code string `json:"code"`
@@ -142,7 +145,7 @@ func (e *Error) RetryAfter() time.Duration {
 func (e *Error) Is(target error) bool {
 	switch target {
 	case windrow.ErrNotFound:
-		return e.Code == CodeRecordNotFound || e.Code == "RESOURCE_NOT_FOUND" || e.Code == "" && e.HTTPStatus == http.StatusNotFound
+		return e.isMissing()
 	case windrow.ErrAlreadyExists:
 		return e.Code == "DUPLICATE_RECORD" || e.Code == "DUPLICATE_VALUE"
 	case windrow.ErrRolledBack:
@@ -151,11 +154,24 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// isMissing reports whether the error says that there is no such record.
+func (e *Error) isMissing() bool {
+	switch e.Code {
+	case CodeRecordNotFound:
+		return true
+	case "RESOURCE_NOT_FOUND":
+		return e.request == nil || gone.IsRecord(e.request)
+	case "":
+		return e.request == nil && e.HTTPStatus == http.StatusNotFound || gone.IsRecord(e.request)
+	}
+	return false
+}
+
 // Unwrap returns the error of the request, if there is one, and the FieldErrors.
 func (e *Error) Unwrap() []error {
 	var errs []error
 	if e.request != nil {
-		errs = append(errs, e.request)
+		errs = append(errs, gone.Inner(e.request))
 	}
 	for _, f := range e.FieldErrors {
 		errs = append(errs, f)
@@ -189,6 +205,9 @@ func requestError(r *rest.Error) error {
 		return windrow.Throttled(e, e.RetryAfter())
 	case r.Status >= 400 && r.Status < 500 && windrow.Classify(r).Class == windrow.ClassPermanent && e.mayRetry():
 		return windrow.Classified(e, windrow.Classification{Class: windrow.ClassTransient, After: e.RetryAfter(), Kind: e.kind()})
+	}
+	if gone.Says(r) && !e.isMissing() {
+		return gone.Judge(e, r, gone.Harmless(r.Method) || strings.HasSuffix(r.Path, "/updateMany") || strings.HasSuffix(r.Path, "/deleteMany"))
 	}
 	return e // by its status: that a server error may be retried does not say that nothing was written
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/gone"
 )
 
 // Features is what a server can do beyond what all can.
@@ -26,7 +27,7 @@ type Features struct {
 func (c *Client) Probe(ctx context.Context) (Features, error) {
 	data, err := c.do(ctx, http.MethodGet, "/discovery", nil)
 	e, refused := errors.AsType[*Error](err)
-	if err != nil && (!refused || e.HTTPStatus != http.StatusNotFound) {
+	if err != nil && (!refused || !gone.Says(e.request) || gone.IsPage(e.request)) {
 		return Features{}, err
 	}
 	var answer struct{ Capabilities map[string]json.RawMessage }

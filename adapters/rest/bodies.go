@@ -21,7 +21,9 @@ type Raw struct {
 // Lines is JSON Lines: one JSON value a line, as many bulk endpoints take and give it. As In it is sent as
 // application/x-ndjson, unless a header says otherwise; a *Lines as out reads answers of the types application/x-ndjson,
 // application/ndjson, application/jsonl, application/x-jsonlines and application/json-lines, and those that a client reads
-// as JSON, also one array. Empty lines are left out. A line that cannot be read is the error of the whole answer.
+// as JSON, also one array. Empty lines are left out. A line that cannot be read is the error of the whole answer,
+// and so is an only line that holds nothing but an error (see [Client.Do]). Of several lines each is a value, whatever it
+// says: give T a field for the error of a line.
 type Lines[T any] []T
 
 // sender is an input that makes its own body.

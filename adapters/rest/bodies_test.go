@@ -75,6 +75,9 @@ func TestJSONLines(t *testing.T) {
 		"cut":                   {says("application/x-ndjson", "{\"id\":\"1\"}\n{\"id\":"), nil, "line 2"},
 		"HTML":                  {says("text/html", "<html>"), nil, "not JSON"},
 		"an error":              {says("application/json", `{"ok":false,"error":"busy"}`), nil, "nothing but an error"},
+		"an error as line":      {says("application/x-ndjson", "\n{\"error\":\"x\"}\r\n\n"), nil, "nothing but an error"},
+		"an error among lines":  {says("application/x-ndjson", "{\"id\":\"1\"}\n{\"error\":\"x\"}\n"), Lines[article]{{ID: "1"}, {}}, ""},
+		"errors, one a line":    {says("application/x-ndjson", "{\"error\":\"x\"}\n{\"error\":\"x\"}\n"), Lines[article]{{}, {}}, ""},
 		"text":                  {says("text/plain", "{}"), nil, "not JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,3 +56,16 @@ func TestF15ClassifierReadsTheBody(t *testing.T) {
 		}
 	})
 }
+
+// What authors of clients find among the options of their users: the last classifier, or none.
+func TestClassifierOf(t *testing.T) {
+	t.Parallel()
+	one, two := errors.New("one"), errors.New("two")
+	returns := func(err error) Option { return WithClassifier(func(*Error) error { return err }) }
+	if ClassifierOf() != nil || ClassifierOf(WithMaxBody(-1), nil, WithHeader("A", "b"), WithToken("")) != nil {
+		t.Error("there is a classifier")
+	}
+	if got := ClassifierOf(returns(one), returns(two), WithMaxBody(1))(&Error{}); got != two {
+		t.Errorf("%v is not of the last", got)
+	}
+}

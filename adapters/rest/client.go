@@ -186,6 +186,15 @@ type Response struct {
 // Do makes one request, and reads its answer into out, which is a pointer, or nil when only success matters. An empty
 // answer leaves *out as it is; it is an error for a GET, and for a POST that is not answered with 201, 202, 204 or 205.
 //
+// A success whose body holds nothing but an error is an [*Error], too, unless out is a [*Raw]. Such a body is an object with a
+// member fault or one whose name begins with error; with ok, success or successful that is false, "false" or 0; or with a
+// status such as "error" or "fail" beside a message, a code, errors or data. The case of names and their order do not matter.
+// With a value in another member, those of envelopes such as meta and request_id apart, it is an answer; null, "", {}, [] and
+// what is made of these are no values, nor are texts and numbers beside "ok": false and an error (Slack's). It is an answer
+// where the error is false or 0, or has the code "ok" or 0, and where errors stand beside an empty list, as those of a batch do
+// none of whose items succeeded. {}, null, a status alone and {"code": 429, "message": "…"} are answers, as a record may look
+// so.
+//
 // A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. It is
 // the way to endpoints that are no [Resource].
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {

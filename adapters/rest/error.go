@@ -20,7 +20,7 @@ import (
 // the header, the server's message. Nor does it show Header and Body in any other form, with %#v or as JSON: servers are
 // known that send back what they were sent, credentials included.
 //
-// It matches [windrow.ErrNotFound] for the status 404 and 410, unless the answer is a page (HTML): most likely a proxy's, it
+// It matches [windrow.ErrNotFound] for the status 404 and 410, unless the answer is a page (HTML, also without that Content-Type): most likely a proxy's, it
 // is no proof that the record is gone, and what may be repeated is. It matches [windrow.ErrAlreadyExists] for a POST with status
 // 409, unless that says when to come back, and is a throttle. [windrow.FieldErrors] finds its Fields.
 type Error struct {
@@ -51,11 +51,22 @@ func newError(x *exchange, body []byte) *Error {
 		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect, x.units).after,
 	}
 	isHTML, isJSON := x.client.cfg.contentType(x.res.Header)
-	e.html = isHTML
+	e.html = isHTML || beginsAsPage(body)
 	if isJSON {
 		e.Code, e.Fields = readEnvelope(bytes.TrimPrefix(body, bom), e.Status)
 	}
 	return e
+}
+
+// beginsAsPage reports whether a text is HTML, whatever its Content-Type says.
+func beginsAsPage(body []byte) bool {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, bom))
+	for _, tag := range []string{"<!doctype html", "<html"} {
+		if len(body) >= len(tag) && strings.EqualFold(string(body[:len(tag)]), tag) {
+			return true
+		}
+	}
+	return false
 }
 
 // Error implements error.

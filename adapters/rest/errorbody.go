@@ -8,79 +8,224 @@ import (
 // isErrorBody reports whether an answer holds nothing but an error, although its status says success:
 //
 //	{"error": "…"}, {"errors": […]}                      and what envelopes have beside them, in any order
-//	{"ok": false, "error": "…", "needed": "…"}           Slack; success in place of ok
-//	{"success": false, "message": "…"}                   many
+//	{"error_code": 4, "error_msg": "…"}                  and what else begins with error; fault in its place
+//	{"ok": false, "error": "…", "needed": "…"}           Slack; success or successful in place of ok
+//	{"success": false, "message": "…"}                   many; 0 or "false" in place of false
+//	{"status": "error", "message": "…"}                  many
+//	{"status": "fail", "data": {…}}                      JSend
 //	{"data": null, "errors": […], "extensions": {…}}     GraphQL, and {"data": {"create": null}, "errors": […]}
 //	{"jsonrpc": "2.0", "id": 1, "error": {…}}            JSON-RPC
 //
-// What holds something else, too, is an answer, such as a record that has a field named error.
+// What holds something else, too, is an answer, such as a record that has a field named error. A member that is null, "",
+// {}, [] or made of these says nothing. The case of names does not matter.
 func isErrorBody(body []byte) bool {
 	m := members{rest: body}
 	if !m.begin() {
 		return false
 	}
-	var cause, text, refused, more bool
+	var s signs
 	for m.next() {
-		switch m.name {
-		case "error", "errors":
-			cause = !isNone(m.value()) || cause
-		case "ok", "success":
-			switch string(m.value()) {
-			case "false":
-				refused = true
-			case "null":
-			default:
-				return false
-			}
-		case "message", "error_description", "detail", "description", "reason", "error_code", "errorCode":
-			text = !isNone(m.value()) || text
-		case "code", "statusCode", "extensions", "meta", "metadata", "response_metadata", "request_id", "requestId", "trace_id",
-			"traceId", "timestamp", "path", "documentation_url", "messages", "warnings", "warning", "hint", "details", "jsonrpc":
-			m.value()
-		case "status":
-			more = !isFailure(m.value()) || more
-		case "data":
-			if !m.nulls() {
-				return false
-			}
-		case "id":
-			if string(m.value()) != "null" && !bytes.Contains(body, []byte(`"jsonrpc"`)) {
-				return false
-			}
-		default:
-			if m.opens() && m.name != "parameters" {
-				return false
-			}
-			more = string(m.value()) != "null" || more // which such as Slack tell beside an error
-		}
-		if more && !refused && !m.mayRefuse() {
+		if !s.see(&m, body) {
 			return false
 		}
 	}
 	// What cannot be read is no error here, nor is what has something behind it.
-	return m.ended() && (refused && (cause || text) || cause && !more)
+	return m.ended() && s.error()
+}
+
+// signs are what the members of an answer say of whether it is an error.
+type signs struct {
+	errors  bool // a member errors, which may be those of a batch's items
+	cause   bool // another member for an error
+	fine    bool // such a member that says that there is none
+	text    bool // a message or a code
+	refused bool // ok or success that is no
+	plainly bool // the same as a boolean: what Slack and others tell beside it is no record
+	failed  bool // status, as the word for an error
+	job     bool // that word is one of jobs, too
+	fail    bool // that word is JSend's for an error that is in data
+	data    bool // there is a member data
+	holds   bool // which says something
+	list    bool // an empty list, such as that of what a batch has made
+	more    bool // a number, a text or a boolean of another name
+}
+
+// see reads a member. It returns false when the answer is no error, whatever follows.
+func (s *signs) see(m *members, body []byte) bool {
+	kind := kindOf(m.name)
+	s.data = s.data || kind == isData
+	if nothing := m.nothing(); nothing != nil {
+		s.list = s.list || (kind == isOther || kind == isRefusal) && bytes.IndexByte(nothing, '[') >= 0
+		return true
+	}
+	switch kind {
+	case isError:
+		value := m.value()
+		switch {
+		case isFine(value):
+			s.fine = true
+		case strings.EqualFold(m.name, "errors"):
+			s.errors = true
+		default:
+			s.cause = true
+		}
+	case isRefusal:
+		switch word(m.value()) {
+		case "false":
+			s.refused, s.plainly = true, true
+		case `"false"`, "0":
+			s.refused = true
+		default:
+			return false
+		}
+	case isText:
+		s.text = !isNone(m.value()) || s.text
+	case isBeside:
+		m.value()
+	case isStatus:
+		return s.status(m, body)
+	case isData:
+		if !bytes.Contains(body, []byte(`"fail"`)) {
+			return false
+		}
+		m.value()
+		s.holds = true
+	case isID:
+		return len(m.value()) > 0 && bytes.Contains(body, []byte(`"jsonrpc"`))
+	default:
+		if m.opens() && !strings.EqualFold(m.name, "parameters") {
+			return false
+		}
+		m.value()
+		return s.another(body)
+	}
+	return true
+}
+
+// status reads a member status: a number says nothing, nor does a boolean.
+func (s *signs) status(m *members, body []byte) bool {
+	if m.opens() {
+		return false
+	}
+	value := m.value()
+	if len(value) > 0 && value[0] != '"' {
+		return true
+	}
+	switch strings.ToLower(stringOf(value)) {
+	case "error", "err", "fail", "failure", "ko":
+		s.failed, s.fail = true, s.fail || string(value) == `"fail"`
+	case "failed":
+		s.failed, s.job = true, true
+	default:
+		return s.another(body)
+	}
+	return true
+}
+
+// another sees a value that may be one of a record. Only ok and success make an error of an answer that has one.
+func (s *signs) another(body []byte) bool {
+	seen := s.more
+	s.more = true
+	return seen || mayRefuse(body)
+}
+
+// error reports what the members together say.
+func (s *signs) error() bool {
+	cause := s.errors || s.cause
+	switch {
+	case s.holds:
+		return s.fail && !s.more
+	case s.more:
+		return s.plainly && (cause || s.text)
+	case s.refused:
+		return true
+	case s.job && s.cause: // a record: it tells why the job has failed
+		return false
+	case s.failed && (cause || s.text || s.data):
+		return true
+	}
+	return !s.fine && (s.cause || s.errors && !s.list)
+}
+
+// kind is what a member is for, by its name.
+type kind int
+
+const (
+	isOther kind = iota
+	isError
+	isRefusal
+	isText
+	isBeside // of the envelope
+	isStatus
+	isData
+	isID
+)
+
+func kindOf(name string) kind {
+	name = strings.ToLower(name)
+	switch name {
+	case "fault":
+		return isError
+	case "ok", "success", "successful":
+		return isRefusal
+	case "message", "msg", "detail", "description", "reason", "code":
+		return isText
+	case "statuscode", "extensions", "meta", "metadata", "response_metadata", "request_id", "requestid", "trace_id",
+		"traceid", "timestamp", "path", "documentation_url", "messages", "warnings", "warning", "hint", "details", "jsonrpc":
+		return isBeside
+	case "status":
+		return isStatus
+	case "data":
+		return isData
+	case "id":
+		return isID
+	}
+	if strings.HasPrefix(name, "error") {
+		return isError
+	}
+	return isOther
+}
+
+// isFine reports whether a member for an error says that there is none, by itself or by its code.
+func isFine(value []byte) bool {
+	if code := objectOf(value)["code"]; code != nil {
+		value = code
+	}
+	return isNone(value)
 }
 
 // isNone reports whether a value is one of no error.
 func isNone(value []byte) bool {
-	switch string(value) {
-	case "null", "[]", "{}", `""`, "false", "0":
+	switch word(value) {
+	case "false", `"false"`, "0", `"0"`, `"ok"`: // TikTok
 		return true
 	}
 	return false
 }
 
-// isFailure reports whether a value of "status" is one of an error: a number, or a word for it. A job that has failed is a
-// record.
-func isFailure(value []byte) bool {
-	if len(value) > 0 && value[0] != '"' {
-		return value[0] != '{' && value[0] != '['
+// word returns a value in lower case, and "" when it is longer than what is looked for.
+func word(value []byte) string {
+	if len(value) > len(`"false"`) {
+		return ""
 	}
-	switch strings.ToLower(stringOf(value)) {
-	case "error", "err", "fail", "failure", "ko":
-		return true
+	return strings.ToLower(string(value))
+}
+
+// mayRefuse reports whether there may be an "ok" or "success" that is false, which counts wherever it stands.
+func mayRefuse(body []byte) bool {
+	for {
+		before, after, found := bytes.Cut(body, []byte("false"))
+		if !found {
+			return false
+		}
+		name := bytes.TrimRight(before, space+":")
+		for _, refusal := range []string{`"ok"`, `"success"`, `"successful"`} {
+			if at := len(name) - len(refusal); at >= 0 && strings.EqualFold(string(name[at:]), refusal) {
+				return true
+			}
+		}
+		body = after
 	}
-	return false
 }
 
 // members goes through the members of an object without making anything of their values: most answers show at their first
@@ -135,31 +280,20 @@ func (m *members) value() []byte {
 	return value
 }
 
-// nulls reads the value, and reports whether it is null or an object all of whose members are, such as the data of a GraphQL
-// request none of whose fields could be resolved. It reads no further than that shows.
-func (m *members) nulls() bool {
-	inner := members{rest: m.rest}
-	if !inner.begin() {
-		return string(m.value()) == "null"
+// nothing reads a value that says nothing, and returns it. Of another one it reads no further than that shows, and the value
+// is still to be read: nil.
+func (m *members) nothing() []byte {
+	n := nothingLen(m.rest)
+	if n == 0 {
+		return nil
 	}
-	some := false
-	for inner.next() {
-		if string(inner.value()) != "null" {
-			return false
-		}
-		some = true
-	}
-	m.rest = inner.rest
-	return some && inner.closed
+	value := m.rest[:n]
+	m.rest = m.rest[n:]
+	return value
 }
 
 // ended reports whether the object was read to its end, and nothing follows.
 func (m *members) ended() bool { return m.closed && len(bytes.TrimLeft(m.rest, space)) == 0 }
-
-// mayRefuse reports whether what is left may hold a member that is false: "ok" and "success" count wherever they stand.
-func (m *members) mayRefuse() bool {
-	return bytes.Contains(m.rest, []byte("false")) && (bytes.Contains(m.rest, []byte(`"ok"`)) || bytes.Contains(m.rest, []byte(`"success"`)))
-}
 
 // valueLen returns the length of the value at the beginning of a JSON text, 0 when there is none.
 func valueLen(text []byte) int {
@@ -193,6 +327,53 @@ func valueLen(text []byte) int {
 		return 0
 	}
 	return len(text)
+}
+
+// nothingLen returns the length of the value at the beginning of a JSON text if it is null, "", {}, [] or made of these, and 0
+// otherwise.
+func nothingLen(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); {
+		switch text[i] {
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return 0
+			}
+			i++
+		case ',', ' ', '\t', '\r', '\n':
+			i++
+			continue
+		case '"':
+			if depth == 0 && !bytes.HasPrefix(text[i:], []byte(`""`)) {
+				return 0 // without a look for its end
+			}
+			end := stringEnd(text[i+1:])
+			if end < 0 {
+				return 0
+			}
+			rest := bytes.TrimLeft(text[i+end+2:], space)
+			if depth > 0 && len(rest) > 0 && rest[0] == ':' { // a name
+				i = len(text) - len(rest) + 1
+				continue
+			}
+			if end > 0 {
+				return 0
+			}
+			i += 2
+		default:
+			if !bytes.HasPrefix(text[i:], []byte("null")) {
+				return 0
+			}
+			i += len("null")
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+	return 0
 }
 
 // stringEnd returns where the closing quote of a string is, -1 when there is none.

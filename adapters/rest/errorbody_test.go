@@ -34,6 +34,27 @@ var errorBodies = []string{
 	`{"status":"error","error":"busy"}`,
 	`{"status":503,"message":"busy","error":"Service Unavailable","path":"/a","timestamp":"2026-01-01T00:00:00Z"}`,
 	"\ufeff" + `{"ok":false,"error":"busy"}`,
+
+	// What says nothing, however deep, beside an error.
+	`{"id":"","error":"x"}`, `{"error":"x","id":null,"title":"","tags":{},"author":{"name":"","boss":{"name":null}}}`,
+	`{"data":{},"errors":[{"message":"no"}]}`, `{"data":[],"errors":[{"message":"no"}]}`, `{"errors":[{"message":"no"}],"data":[ null , {} ]}`,
+	`{"data":{"a":{"b":null}},"errors":[{"message":"no"}]}`, `{"data":"","errors":["no"]}`, `{"items":[],"error":"quota"}`,
+	`{"result":{"items":[]},"error_code":4}`, `{"success":false,"errors":["no"],"result":[]}`,
+
+	// ok, success and successful.
+	`{"success":false,"id":null}`, `{"id":null,"success":false}`, `{"success":"false","error":"x"}`, `{"error":"x","success":"False"}`,
+	`{"ok":0,"error":"x"}`, `{"successful":false,"message":"no"}`, `{"success":false,"msg":"no"}`, `{"ok":false}`, `{"success":false}`,
+	`{"needed":"chat:write","Error":"missing_scope","OK":false}`, `{"needed":"a \" b","error":"missing_scope","Successful" : false}`,
+
+	// Other names, and other ways to write them.
+	`{"error_code":4,"error_msg":"limit"}`, `{"errorCode":"LIMIT","errorMessage":"no"}`, `{"error_description":"no"}`,
+	`{"Error":{"Code":"x"}}`, `{"ERRORS":["no"],"Data":null,"RequestId":"1"}`, `{"fault":{"faultstring":"no","detail":{"errorcode":"x"}}}`,
+	`{"Message":"no","Success":false}`,
+
+	// A status that is the word for an error.
+	`{"status":"error","message":"no"}`, `{"message":"no","status":"error"}`, `{"status":"Error","code":17}`, `{"status":"error","message":"no","data":{"a":null}}`,
+	`{"status":"failed","message":"no"}`, `{"status":"failure","errors":["no"]}`, `{"errors":["no"],"status":"failed","code":4}`,
+	`{"status":"fail","data":{"title":"A title is required"}}`, `{"data":{"title":"A title is required"},"status":"fail"}`, `{"status":"fail","data":null}`,
 }
 
 // answerBodies are answers that hold something.
@@ -41,10 +62,31 @@ var answerBodies = []string{
 	`{}`, `{"id":"1"}`, `{"id":"1","ok":false,"error":"the probe timed out"}`, `{"error":"as a field","id":"1"}`, `{"id":"1","error":"as a field"}`,
 	`{"error":"as a field","title":"a"}`, `{"title":"a","errors":["b"]}`, `{"errors":["some rows were left out"],"items":[{"id":"1"}]}`,
 	`{"items":[],"errors":["b"]}`, `{"data":{"a":{"id":"1"},"b":null},"errors":[{"path":["b"]}]}`, `{"data":{"a":null}}`, `{"data":null}`, `{"data":{}}`,
-	`{"ok":true,"error":null}`, `{"ok":true,"error":"deprecated"}`, `{"success":true,"errors":[]}`, `{"ok":false}`, `{"success":false}`,
+	`{"ok":true,"error":null}`, `{"ok":true,"error":"deprecated"}`, `{"success":true,"errors":[]}`,
 	`{"error":null}`, `{"errors":[]}`, `{"error":false}`, `{"error":""}`, `{"success":"false","error":"x","title":"a"}`,
 	`{"status":"failed","error":"what a job says"}`, `{"error":"what a job says","status":"failed"}`, `{"message":"hello"}`, `{"code":0,"message":"ok"}`,
 	`{"success":false,"results":[{"id":"1"}],"errors":["b"]}`, `[{"error":"a"}]`, `"error"`, `null`, `{"a":{"ok":false,"error":"x"}}`,
+
+	// Values beside an error, also small ones.
+	`{"id":"1","error":null}`, `{"id":"1","errors":[]}`, `{"errors":[],"id":"1"}`, `{"id":0,"error":"x"}`, `{"error":"x","done":false}`, `{"error":"x","tags":[""," "]}`,
+	`{"data":{"a":{"b":0}},"errors":["no"]}`, `{"data":[false],"errors":["no"]}`, `{"author":{"name":"","boss":{"name":"b"}},"error":"x"}`,
+	`{"ID":"1","Success":false,"Error":"x"}`, `{"error_rate":0.5,"name":"a"}`, `{"success":"false","error":"x","needed":"a"}`, `{"success":false,"enabled":true}`,
+
+	// No error, told in the members for errors.
+	`{"errors":0,"took":3,"items":[]}`, `{"errors":false,"items":[{"id":"1"}]}`, `{"error_code":0,"error_msg":"SUCCESS"}`, `{"errorMessage":"OK","errorCode":"0"}`,
+	`{"error":false,"message":"done"}`, `{"data":{},"error":{"code":"ok","message":"","log_id":"1"}}`, `{"error":{"code":0,"message":"done"},"data":null}`,
+	`{"error":{"code":null,"message":""}}`, `{"error":{}}`, `{"fault":null}`, `{"ok":true}`, `{"success":true,"error":"x"}`, `{"success":1,"error":"x"}`, `{"success":null}`,
+
+	// Batches none of whose items succeeded say of each why.
+	`{"created":[],"errors":[{"row":1,"message":"no title"}]}`, `{"errors":[{"row":1}],"success":[]}`, `{"result":{"created":[]},"errors":{"0":"no title"}}`,
+	`{"success":0,"failed":3,"errors":["no title"]}`,
+
+	// Records and jobs with a status.
+	`{"status":"failed","id":"job-1"}`, `{"id":"job-1","status":"failed","message":"no"}`, `{"status":"error"}`, `{"status":"failed"}`, `{"status":"fail"}`,
+	`{"status":"failed","result":null}`, `{"status":"error","message":"no","name":"pump"}`, `{"status":"ok","message":"done"}`, `{"status":"open","error":"x"}`,
+	`{"status":"fail","data":{"a":"b"},"title":"a"}`, `{"status":"error","data":{"a":"b"},"message":"no"}`, `{"status":"success","data":{"result":"fail"}}`,
+	`{"code":429,"message":"slow"}`,
+
 	`{"ok":false,"error":"x"} {"id":"2"}`,
 }
 
@@ -166,6 +208,28 @@ func TestF69AnswersStayAnswers(t *testing.T) {
 			var out json.RawMessage
 			if _, err := c.Do(t.Context(), Request{}, &out); err != nil != strings.HasSuffix(body, `{"id":"2"}`) {
 				t.Errorf("%s: %v", body, err)
+			}
+		})
+	}
+}
+
+// What a look at an answer costs that is none but a record, or a list of them.
+func BenchmarkIsErrorBody(b *testing.B) {
+	text := strings.Repeat("a text of a record, ", 50)
+	list := strings.TrimSuffix(strings.Repeat(`{"id":"1","draft":false,"text":"`+text+`"},`, 1000), ",")
+	for name, body := range map[string]string{
+		"record": `{"id":"1","draft":false,"text":"` + text + `"}`, "no id first": `{"text":"` + text + `","draft":false,"id":"1"}`,
+		"data": `{"data":[` + list + `]}`, "items": `{"items":[` + list + `]}`, "total": `{"total":1000,"items":[` + list + `]}`, "array": `[` + list + `]`,
+		"empty": `{"items":[` + strings.Repeat("null,", 10000) + `null]}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			answer := []byte(body)
+			for b.Loop() {
+				if isErrorBody(answer) {
+					b.Fatal("an error")
+				}
 			}
 		})
 	}

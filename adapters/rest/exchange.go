@@ -138,7 +138,7 @@ func (c *Client) receive(x *exchange) (*Response, error) {
 		cause = errMeaning
 	case len(body) > 0 && isHTML && !isRaw: // a proxy or a login page has answered
 		cause = ErrContentType
-	case err == nil && !isRaw && !isLines(field) && isErrorBody(body):
+	case err == nil && !isRaw && isErrorBody(body):
 		cause = errErrorBody
 	case out == nil: // the status says it all
 		return answer, nil

@@ -171,7 +171,7 @@ func TestF76MoreWithCursors(t *testing.T) {
 	}
 }
 
-// F76: a cursor that is null, "null", 0, "0" or empty ends the list, and others where WithNoNext says so.
+// F76: a cursor that is null, "null", 0, 0.0, "0" or empty ends the list, and others where WithNoNext says so.
 func TestF76CursorThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -179,7 +179,7 @@ func TestF76CursorThatIsNone(t *testing.T) {
 		opts []PagerOption
 		ends bool
 	}{
-		{nil, nil, true}, {"null", nil, true}, {0, nil, true}, {"0", nil, true}, {"", nil, true}, {false, nil, true},
+		{nil, nil, true}, {"null", nil, true}, {0, nil, true}, {json.RawMessage("0.0"), nil, true}, {json.RawMessage("-0"), nil, true}, {0.5, nil, false}, {"0", nil, true}, {"", nil, true}, {false, nil, true},
 		{"-1", nil, false}, {1, nil, false}, {"none", nil, false},
 		{nil, []PagerOption{WithNoNext()}, true}, {"", []PagerOption{WithNoNext()}, true}, {false, []PagerOption{WithNoNext()}, true},
 		{0, []PagerOption{WithNoNext()}, false}, {"0", []PagerOption{WithNoNext()}, false}, {"null", []PagerOption{WithNoNext()}, false},

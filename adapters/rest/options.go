@@ -122,6 +122,11 @@ func WithToken(token string) Option {
 // The request is then made once more, too; a second 401 is its error. Of many calls that need a token at once one asks,
 // and the others wait for it. Its context is that of the request that asks. It must not use this client, nor its
 // transport. It takes the place of an earlier [WithToken], which may be empty then.
+//
+// Its errors are judged by [windrow.Classify]. What may pass is tried again, as nothing of the item was sent: an error of the
+// network or of its own time, a status such as 429 or 503 that an error such as [*Error] tells, [windrow.Throttled],
+// [windrow.Transient] and [windrow.Ambiguous]. Any other error, a plain one included, is fatal, and stops the run; so does an
+// empty token.
 func WithTokenSource(source func(ctx context.Context) (string, error)) Option {
 	return optionFunc(func(c *config) {
 		if source == nil {
@@ -210,8 +215,9 @@ func WithCodec(codec Codec) Option {
 
 // WithClassifier lets an API say what its refusals mean where the status does not: the function is called with each
 // [*Error], from many goroutines at once, and returns the error to use in its place, such as
-// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is. The parts of a batch
-// reach it by [Client.ReadPart].
+// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is. It is not called
+// for answers that are accepted; [Client.Do] says which bodies of a success are errors. The parts of a batch reach it by
+// [Client.ReadPart].
 func WithClassifier(classify func(e *Error) error) Option {
 	return optionFunc(func(c *config) {
 		if classify == nil {
@@ -219,6 +225,18 @@ func WithClassifier(classify func(e *Error) error) Option {
 		}
 		c.classify = classify
 	})
+}
+
+// ClassifierOf is for authors of clients that have a classifier of their own: it returns the function of the last
+// [WithClassifier] among the options of their users, which is to be asked first, or nil when there is none.
+func ClassifierOf(opts ...Option) func(e *Error) error {
+	c := &config{header: http.Header{}}
+	for _, opt := range opts {
+		if opt != nil { // which New refuses
+			opt.apply(c)
+		}
+	}
+	return c.classify
 }
 
 func isOneOf(name string, names ...string) bool {

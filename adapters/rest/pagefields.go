@@ -36,6 +36,8 @@ func (a *answerOf) text(path string, link bool) (string, error) {
 	switch {
 	case json.Unmarshal(value, &text) == nil:
 		return text, nil
+	case !link && strings.Trim(string(value), "-0.") == "":
+		return "0", nil // also of 0.0
 	case !link && (value[0] == '-' || '0' <= value[0] && value[0] <= '9'):
 		return string(value), nil // as the server wrote it: it may have more digits than a float64
 	case link:

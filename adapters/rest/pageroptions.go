@@ -141,7 +141,7 @@ func WithNextHeader(name string) PagerOption {
 }
 
 // WithNoNext says which texts stand for no next page where [WithNextField], [WithNextHeader] or the place of a link holds
-// one, beside none at all, null, false and "". Numbers are compared as text. Defaults to "null" and "0"; with no
+// one, beside none at all, null, false and "". Numbers are compared as text, 0.0 as 0. Defaults to "null" and "0"; with no
 // texts every one is followed. A page that says by [WithMoreField] or [WithLastField] that more follow has its cursor
 // followed whatever it is.
 func WithNoNext(texts ...string) PagerOption {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -53,9 +54,7 @@ func TestReadPartIsAsDo(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Type", "application/json")
-					for name, values := range tt.part.Header {
-						w.Header()[name] = values
-					}
+					maps.Copy(w.Header(), tt.part.Header)
 					w.WriteHeader(tt.part.Status)
 					_, _ = w.Write(tt.part.Body)
 				}).client(t, secondaryLimit)

@@ -277,7 +277,7 @@ func TestProgramJSONLinesImport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		load := windrow.NewBatchProcessor(func(context.Context, record) (string, error) { return "", errors.New("only in batches") })
+		load := windrow.NewBatchProcessor(func(context.Context, record) (string, error) { return "", errors.New("only in batches") }, windrow.Linger(time.Second))
 		load.Capabilities = windrow.Capabilities{MaxItems: 200, BatchOfOne: true}
 		load.Key = func(r record) string { return r.Key }
 		load.Batch = func(ctx context.Context, in []record) ([]windrow.Outcome[string], error) {

@@ -43,6 +43,9 @@ type Transport struct {
 	// a run makes, and none for others.
 	Limiter *windrow.Limiter
 	// KeyHeader is the header that carries the idempotency key. "" means "Idempotency-Key", and "-" that none is sent.
+	// It is in the request's Header under its name in lower case, where Header.Get does not find it: a Base reads
+	// req.Header["idempotency-key"]. A request with an "Idempotency-Key" net/http takes for one that it may repeat by itself when
+	// a kept connection breaks, which only the run can know. To a server the case of a name makes no difference.
 	KeyHeader string
 	// QuoteKey sends the key in quotes, as a structured field string. That is what the IETF draft
 	// (draft-ietf-httpapi-idempotency-key-header-07) asks for; most APIs take the key bare.

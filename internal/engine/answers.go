@@ -197,6 +197,9 @@ func (r *Run) reach(v *verdict, n int, overtaken map[int]bool) {
 		j.bound = true
 	}
 	v.do, v.state, v.reason = r.decide(j, v.by)
+	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Permanent && v.do == again {
+		j.bound = true // by itself it has another key
+	}
 	switch {
 	case v.ends():
 	case overtaken[j.item]:

@@ -12,7 +12,7 @@ import (
 
 // settleAtomicRequest deals with an error of the request.
 func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
-	open := slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybe && r.noProof(r.traits(j.item), by) })
+	open := slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybe && r.noProof(j, r.traits(j.item), by) })
 	switch {
 	case (by.Class == Permanent || by.Class == TooLarge) && !open:
 		bad := by.BadItem - 1

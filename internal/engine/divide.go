@@ -126,6 +126,9 @@ func (r *Run) refused(u *unit, by Judgement) {
 		return
 	}
 	if r.repeats(u, by) {
+		for _, j := range u.jobs {
+			j.bound = r.cfg.Traits.WholeOnly
+		}
 		r.settleEach(u, by)
 		return
 	}

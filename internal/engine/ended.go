@@ -7,13 +7,23 @@ func (r *Run) anybodyWaits() bool {
 
 // conclude tells those who wait for the items from lo to hi-1, or remember how they end, that they have ended.
 func (r *Run) conclude(lo, hi int) {
+	r.remember(lo, hi)
+	r.letFollow(lo, hi)
+	r.leave(lo, hi)
+}
+
+// remember tells who remembers the items from lo to hi-1 how they ended, and ends their twins.
+func (r *Run) remember(lo, hi int) {
 	r.settled(lo, hi)
 	if r.cfg.Twin != nil {
 		for item := lo; item < hi; item++ {
 			r.share(item)
 		}
 	}
-	r.letFollow(lo, hi)
+}
+
+// leave lets go of the keys of the items from lo to hi-1, and of their outcomes.
+func (r *Run) leave(lo, hi int) {
 	if r.live != nil {
 		r.release(lo, hi)
 	}
@@ -51,14 +61,26 @@ func (r *Run) endShared(item int) {
 	r.tally(state, 1)
 }
 
-// concludeAll concludes items, with those together that follow one another.
+// concludeAll concludes the items of a chunk, with those together that follow one another. No chunk is put together of a
+// part of those that may follow them.
 func (r *Run) concludeAll(items []int) {
+	inSpans(items, r.remember)
+	if r.cfg.Follower != nil {
+		r.assembling.Lock()
+		inSpans(items, r.letFollow)
+		r.assembling.Unlock()
+	}
+	inSpans(items, r.leave)
+}
+
+// inSpans calls f for each span of items that follow one another.
+func inSpans(items []int, f func(lo, hi int)) {
 	for k := 0; k < len(items); {
 		lo, hi := items[k], items[k]+1
 		for k++; k < len(items) && items[k] == hi; k++ {
 			hi++
 		}
-		r.conclude(lo, hi)
+		f(lo, hi)
 	}
 }
 

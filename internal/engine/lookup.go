@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -35,14 +36,22 @@ func (r *Run) look(j *job) {
 	r.delay(&unit{jobs: []*job{j}}, max(j.last.After, lookTogether), j.last)
 }
 
-// gatherLookUps puts the look-ups that may go now into one request, as many as it holds.
+// gatherLookUps puts the look-ups that may go now into one request, as many as it holds, and takes out what it does not.
 func (r *Run) gatherLookUps(u *unit) {
 	if r.cfg.ReconcileBatch == nil || r.cfg.Cost != nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.ready) > 0 && r.ready[0].looksUp() && len(u.jobs)+len(r.ready[0].jobs) <= r.cfg.LookItems {
+	most := r.cfg.LookItems
+	if r.lookMost > 0 {
+		most = min(most, r.lookMost)
+	}
+	if len(u.jobs) > most {
+		r.soon(&unit{jobs: slices.Clone(u.jobs[most:]), free: u.free, part: u.part})
+		u.jobs = u.jobs[:most:most]
+	}
+	for len(r.ready) > 0 && !u.part && r.ready[0].looksUp() && !r.ready[0].part && len(u.jobs)+len(r.ready[0].jobs) <= most {
 		u.jobs = append(u.jobs, r.nextReady().jobs...)
 	}
 }
@@ -73,6 +82,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		by := r.judge(a, re.err)
 		probe := re.permit.Probe()
 		s := r.signalOf(u, by, re)
+		s.Looked = true
 		r.report(re, s)
 		if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
 			return
@@ -81,7 +91,10 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		r.lookUpFailed(u, by, re, probe, s.Throttled)
 		return
 	}
-	r.report(re, gate.Signal{Answered: 1})
+	r.report(re, gate.Signal{Answered: 1, Looked: true})
+	r.mu.Lock()
+	r.lookPassed = max(r.lookPassed, len(u.jobs))
+	r.mu.Unlock()
 	later := &unit{free: true}
 	for k, j := range u.jobs {
 		found := re.found
@@ -125,13 +138,13 @@ func (r *Run) notThere(j *job) {
 		}
 		r.retry(&unit{jobs: []*job{j}}, j.last)
 	case j.lastWord:
-		if !j.last.Exists || j.bound { // it was not refused
+		if !j.last.refused() || j.bound {
 			j.err = errors.Join(ErrNotApplied, j.err)
 			j.last.Class = Transient
 		}
 		r.finish(j, Failed, NoReason)
 	default:
-		j.lookUp, j.maybe, j.bound, j.spent = false, false, false, false
+		j.lookUp, j.maybe, j.partly, j.bound, j.spent = false, false, false, false, false
 		r.mu.Lock()
 		if u := (&unit{jobs: []*job{j}, free: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
 			r.later(u)
@@ -144,6 +157,10 @@ func (r *Run) notThere(j *job) {
 
 // lookUpFailed deals with an error of a look-up, which tells nothing of the items.
 func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
+	if by.Class == TooLarge && len(u.jobs) > 1 {
+		r.lookInParts(u, by.MaxItems)
+		return
+	}
 	for _, j := range u.jobs {
 		j.looks++
 	}
@@ -170,6 +187,23 @@ func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 	if len(again.jobs) > 0 {
 		r.retry(again, by)
+	}
+}
+
+// lookInParts divides a look-up that was refused for its size. No later one is made larger than its parts, unless more has
+// passed: then it is one of its items that is too large.
+func (r *Run) lookInParts(u *unit, named int) {
+	part := len(u.jobs) / 2
+	if named > 0 && named < len(u.jobs) {
+		part = named
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if most := max(part, r.lookPassed); r.lookMost == 0 || most < r.lookMost {
+		r.lookMost = most
+	}
+	for jobs := range slices.Chunk(u.jobs, part) {
+		r.soon(&unit{jobs: slices.Clone(jobs), free: true, part: true})
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -15,6 +16,15 @@ import (
 // what is refused, and not the items.
 const manyForbidden = 3
 
+const (
+	// lastFew is how many items a run has left at most when nobody can tell an outage from their own failures: others
+	// have passed, and no more than these can fail.
+	lastFew = 2
+	// lastPatience is how long these are waited for, and openPatience while more may come from the source of a stream: it
+	// may be held up by them.
+	lastPatience, openPatience = 15 * time.Second, time.Minute
+)
+
 // troubleOf is what a request that failed without proof that the server takes calls teaches the gate.
 func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	s := gate.Signal{Trouble: by.Trouble, Detail: by.Detail, Host: by.Host, Between: re.between}
@@ -27,7 +37,8 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	}
 	t := r.traits(first.item)
 	s.Subject = gate.Subject{Of: r, Item: first.item}
-	s.Each = t.Read || first.lookUp
+	s.Each = first.lookUp
+	s.Looked = first.lookUp
 	s.Unsent = by.Class == Transient
 	s.Left = (r.unended() + max(1, r.cfg.ChunkItems) - 1) / max(1, r.cfg.ChunkItems)
 	if r.cfg.InOrder || r.canary.Load() {
@@ -37,12 +48,23 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	return s
 }
 
-// ownTrouble reports whether the failure of an item is likely to be its own: it failed before, and others passed since.
+// ownTrouble reports whether the failure of an item is likely to be its own: it failed before, and others passed between
+// two of its failures. It stays so, since there may be no others in the end.
 func (r *Run) ownTrouble(j *job) bool {
 	passed := r.counts[Succeeded].Load()
-	own := j.troubled && passed-j.passedTrouble >= othersPassed
+	j.ownTrouble = j.ownTrouble || j.troubled && passed-j.passedTrouble >= othersPassed
 	j.troubled, j.passedTrouble = true, passed
-	return own
+	return j.ownTrouble
+}
+
+// overdue reports whether a unit is of the last few items of a run whose others passed, and fails for so long that it
+// is given up. What was not sent costs nothing, and waits as long as the run does.
+func (r *Run) overdue(u *unit, at time.Time) bool {
+	left, patience := r.unended(), lastPatience
+	if r.total.Load() == math.MaxInt64 {
+		patience = openPatience
+	}
+	return left <= lastFew && r.counts[Succeeded].Load() > int64(left) && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
 }
 
 // unended is how many items have not ended, of those that are known.
@@ -77,7 +99,14 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unsentLast = by.Class == Transient
-	if unsent := by.Class == Transient && !by.Undone && !by.Final; !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u, by) {
+	unsent := by.Class == Transient && !by.Undone && !by.Final
+	if !unsent && r.overdue(u, re.at) {
+		for _, j := range u.jobs {
+			j.spent = true
+		}
+		return false
+	}
+	if !unsent && !u.jobs[0].lookUp && !r.chargedOnce(u, by) {
 		if probe {
 			r.ahead++
 			r.throttling.Store(true)
@@ -107,9 +136,9 @@ func (r *Run) noteTrouble(err error) {
 
 // chargedOnce reports whether the items of a unit may be sent again and were charged before: an outage charges them once, and
 // is waited for then. The attempt at hand is taken back. One that brought no response in time counts: it may be the item
-// that takes so long.
+// that takes so long; and so does one of an item that failed by itself before.
 func (r *Run) chargedOnce(u *unit, by Judgement) bool {
-	if u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == gate.Silent || by.Trouble == gate.Erring {
+	if u.jobs[0].ownTrouble || u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == gate.Silent || by.Trouble == gate.Erring {
 		return false
 	}
 	for _, j := range u.jobs {

@@ -78,6 +78,8 @@ type Judgement struct {
 	NotFound bool   // the server does not know the item
 	Exists   bool   // the server has the item already
 	Conflict bool   // the server has the record in another state, or another request has hold of it
+	Invalid  bool   // something is wrong with what was sent, or it is there already: the status does not tell which
+	Plain    bool   // a refusal of which nobody knows what it says
 	Cut      bool   // a refusal whose body broke off
 	Whole    bool   // the request was refused as such: nothing of it was applied
 
@@ -93,6 +95,10 @@ type Judgement struct {
 
 	Err error // nil, or why there is no better judgement: it goes beside the attempt's error
 }
+
+// refused reports whether it is a refusal that may mean that the record exists: once a look-up shows that it does not, it
+// was the item's fault.
+func (j Judgement) refused() bool { return j.Exists || j.Invalid || j.Plain }
 
 // Slot is the outcome of one item. A run has one for each, so it is small and holds no pointer.
 type Slot struct {

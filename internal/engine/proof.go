@@ -20,15 +20,32 @@ func (r *Run) judgeItem(a *Attempt, err error) Judgement {
 	return r.judgedBy(r.cfg.JudgeItem, a, err)
 }
 
-// noProof reports whether a refusal leaves open what became of an item that an earlier attempt may have applied.
-func (r *Run) noProof(t Traits, by Judgement) bool {
-	return by.Cut || by.Conflict || by.Exists && t.Create
+// noProof reports whether a refusal leaves open what became of an item that an earlier attempt may have applied. Creates and
+// deletes meet a record that their own attempt made or took away, and servers have many words for that; an update and an
+// upsert that are invalid the second time were so the first time. A delete whose chunk was refused is sent by itself to
+// learn whether it was to blame, and what is said of it then is taken for its answer.
+func (r *Run) noProof(j *job, t Traits, by Judgement) bool {
+	switch {
+	case by.Cut, by.Conflict:
+		return true
+	case t.Delete:
+		return by.Invalid && !j.partly
+	default:
+		return t.Create && (by.Exists || by.Invalid || by.Plain)
+	}
 }
 
-// mayBeOld reports whether an item that may be sent twice may have been made by an earlier run that its journal has
-// forgotten: a power loss takes the intents that need not be durable.
-func (r *Run) mayBeOld(t Traits, by Judgement) bool {
-	return by.Exists && t.Create && t.Repeatable && r.cfg.Resumed != nil && r.cfg.Resumed()
+// mayBeOld reports whether an item that may be sent twice may have been made by an earlier run of which nothing says that
+// it was sent: one with the same idempotency key, or one whose journal has forgotten it, since a power loss takes the
+// intents that need not be durable. That is rare: there "invalid" means what it says, unless it can be looked up.
+func (r *Run) mayBeOld(j *job, t Traits, by Judgement) bool {
+	switch {
+	case !by.Exists || !t.Create || !t.Repeatable:
+		return false
+	case r.cfg.Resumed != nil && r.cfg.Resumed():
+		return !by.Invalid || r.mayLook()
+	}
+	return t.Keyed && r.cfg.KeptKey != nil && r.cfg.KeptKey(j.item)
 }
 
 // doubt says how to go on with an item of which a refusal proves nothing.
@@ -57,17 +74,23 @@ func (r *Run) repeats(u *unit, by Judgement) bool {
 // partly reports whether the server may have applied some items of a chunk that it refused.
 func (r *Run) partly(by Judgement) bool { return !r.cfg.AllOrNothing && !by.Whole && !by.NotFound }
 
-// doubtful notes that the items of a refused chunk may have been applied. Those that must not be sent twice leave the
-// unit: they are looked up, or end.
+// movable reports whether it is harmless to send an item again in another request than the one that may have applied it.
+// An idempotency key protects a create in the very same request only.
+func movable(t Traits) bool { return t.Repeatable && !(t.WholeOnly && t.Create) }
+
+// doubtful notes that the items of a refused chunk may have been applied. Those that must not be sent again in parts of it
+// leave the unit: they are looked up, or end.
 func (r *Run) doubtful(u *unit, by Judgement) {
 	u.jobs = slices.DeleteFunc(slices.Clone(u.jobs), func(j *job) bool {
 		t := r.traits(j.item)
 		if t.Read {
 			return false
 		}
-		if j.maybe = true; t.Repeatable {
+		j.partly = j.partly || !j.maybe
+		if j.maybe = true; movable(t) {
 			return false
 		}
+		j.bound = t.WholeOnly
 		if !r.mayLook() || by.Final {
 			j.charged++ // it is not sent again
 			r.finish(j, Unknown, NoReason)

@@ -13,6 +13,7 @@ type job struct {
 	charged  uint32          // attempts that count
 	sent     bool            // there was an attempt, charged or not
 	maybe    bool            // an attempt may have been applied, and nobody knows
+	partly   bool            // that is so only since a chunk with it was refused
 	lookUp   bool            // ask the server whether it was applied before sending it again
 	lastWord bool            // it is not sent again, whatever looking it up says
 	spent    bool            // its strategy allows no further attempt
@@ -32,6 +33,7 @@ type job struct {
 	unsentFrom time.Time // when the first of them failed
 
 	troubled      bool  // an attempt showed trouble of the server
+	ownTrouble    bool  // which was its own
 	passedTrouble int64 // items that had succeeded when the last one did
 
 	refusals    int           // how often it was throttled
@@ -76,6 +78,7 @@ type unit struct {
 	held  bool // it waits for others to pass only
 	tight bool // what was learned of sizes kept others out
 	trial bool // it is larger than what is known to pass
+	part  bool // of a look-up that was too large: no other joins it
 }
 
 // size is how many items the unit has.

@@ -125,6 +125,9 @@ type Config struct {
 	SettlingTime time.Duration
 	// Resumed reports whether an earlier run may have sent items of which nobody knows; nil means that none has.
 	Resumed func() bool
+	// KeptKey reports whether an earlier run may have sent the item with the idempotency key that it has now; nil means
+	// that none has.
+	KeptKey func(item int) bool
 	// Judge says what is to be made of an error.
 	Judge func(a *Attempt, err error) Judgement
 	// JudgeItem is Judge for the error of one item in the answer to a Batch.
@@ -230,6 +233,8 @@ type Run struct {
 	unsentLast   bool      // nothing was sent when the last call of an outage failed
 	lastTrouble  error     // the last throttle, or failure in an outage
 	forbiddenErr error     // the first 403
+	lookMost     int       // how many items a look-up may have, by what was refused as too large; 0: nothing was
+	lookPassed   int       // the most that one had which passed
 	cause        error
 	panicked     error
 

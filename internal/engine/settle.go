@@ -84,7 +84,7 @@ func (r *Run) traits(item int) Traits {
 	return r.cfg.Traits
 }
 
-// decide is the table of what follows from an error: see design 3.4. It changes nothing.
+// decide is the table of what follows from an error. It changes nothing.
 func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	t := r.traits(j.item)
 	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
@@ -97,7 +97,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	case by.Skip != NoReason:
 		return end, Skipped, by.Skip
 	case by.Class != Permanent: // what it was classed as comes before what is guessed
-	case (maybe || r.mayBeOld(t, by)) && r.noProof(t, by):
+	case (maybe || r.mayBeOld(j, t, by)) && r.noProof(j, t, by):
 		return r.doubt(t, by, left), Unknown, NoReason
 	case by.NotFound && t.Delete && maybe:
 		return end, Succeeded, NoReason // an earlier attempt deleted it
@@ -218,7 +218,7 @@ func (r *Run) note(j *job, by Judgement, err error) {
 	}
 	j.noteUnsent(by)
 	if by.Class == Ambiguous {
-		j.maybe = true
+		j.maybe, j.partly = true, false
 	}
 }
 
@@ -347,7 +347,7 @@ func (r *Run) unbind(j *job, by Judgement) {
 func (r *Run) take(j *job, do step, state State, reason Reason) {
 	switch do {
 	case lookUp:
-		j.lastWord = j.last.Exists && !j.bound || j.spent && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
+		j.lastWord = j.last.refused() && !j.bound || j.spent && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
 		r.look(j)
 	case stopRun:
 		r.stop(&FatalError{Err: j.err})

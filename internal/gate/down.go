@@ -44,6 +44,9 @@ const (
 	byChance = 1e-4
 	// realTries is how many probes have to fail for an outage to have been one, and not a few bad items.
 	realTries = 2
+	// unlucky is the share of calls that failed of late from which on a row of failures that cost nothing may be luck, since
+	// they are quicker than what succeeds.
+	unlucky = 0.1
 	// luckMemory is how many calls that share remembers.
 	luckMemory = 50
 	// maxProbePause and maxBurningPause cap the pauses between two probes of an outage: of those that do no harm, and of
@@ -64,6 +67,7 @@ type Subject struct {
 type row struct {
 	first    time.Time
 	unsent   bool // nothing was sent in any of them
+	written  bool // one of them was sent, and is no look-up
 	distinct int  // subjects
 	strong   int  // calls with more trouble than Erring, of other subjects where there are enough
 	before   float64
@@ -75,11 +79,14 @@ type row struct {
 type downtime struct {
 	rows  map[string]*row // by host
 	luck  float64         // the share of calls that failed of late
+	takes time.Duration   // the mean time of a call that succeeds
 	share float64         // the same, before the outage under way
 	host  string          // that does not answer
 	kind  Trouble
 	pause time.Duration
 	tries int // probes that failed
+
+	written bool // a call was sent, no look-up, and failed
 
 	since time.Time // of the first failure since which no call was sent that succeeded; zero when there is none
 
@@ -97,8 +104,25 @@ func (d *downtime) need(concurrency int) int {
 	return n
 }
 
+// written reports whether the call was sent and does more than to look.
+func (s Signal) written() bool { return !s.Unsent && !s.Looked }
+
+// writesFail reports whether the server is known to fail calls that do more than to look.
+func (d *downtime) writesFail(byOutage bool) bool {
+	if byOutage {
+		return d.written
+	}
+	for _, r := range d.rows {
+		if r.written {
+			return true
+		}
+	}
+	return false
+}
+
 // succeeded notes n calls to a host that succeeded, the first of which was sent at that time; "" stands for every host.
-func (d *downtime) succeeded(host string, n int, sent time.Time) {
+func (d *downtime) succeeded(host string, n int, sent time.Time, took time.Duration) {
+	d.takes += (took - d.takes) / 8
 	if sent.After(d.since) {
 		d.since = time.Time{}
 	}
@@ -126,6 +150,7 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 		d.rows[s.Host] = r
 	}
 	r.unsent = r.unsent && s.Unsent
+	r.written = r.written || s.written()
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
 	few := s.Left > 0 && s.Left < need
 	if few { // more cannot fail
@@ -139,6 +164,9 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 	}
 	if s.Trouble > Erring && (!again || s.Each || few) {
 		r.strong++
+	}
+	if r.unsent && d.luck > unlucky && s.At.Sub(r.first) < 2*d.takes { // a call that was sent as late may yet succeed
+		return false
 	}
 	return r.strong >= need || r.distinct >= erring
 }
@@ -209,17 +237,18 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 			most = maxBurningPause
 		}
 		g.down.tries++
+		g.down.written = g.down.written || s.written()
 		g.down.pause = min(g.down.pause*3/2, most)
 		g.until = s.At.Add(g.down.pause + random(g.down.pause/10))
 		g.version.Add(1)
 	case g.byOutage:
 	case g.halfOpen && s.Probe && s.Trouble > Erring: // after a throttle; a probe that fails is not followed by another at once
-		g.down.from = s.At
+		g.down.from, g.down.written = s.At, s.written()
 		g.beginOutage(s, next)
 	case g.halfOpen:
 	case g.down.failed(s, g.now.Concurrency):
 		r := g.down.rows[s.Host]
-		g.down.from, g.down.share = g.down.since, r.before
+		g.down.from, g.down.share, g.down.written = g.down.since, r.before, r.written
 		g.beginOutage(s, next)
 	}
 }

@@ -385,7 +385,7 @@ func (g *Gate) observe(s Signal, e entry) {
 	success := !s.Throttled && s.Answered > 0
 	s.NewEpoch = s.Throttled && fresh
 	s.Opened = success && fresh && s.Shut && !g.until.After(s.At)
-	s.Recovered = success && fresh && g.byOutage && !s.Outside && (s.Host == "" || g.down.host == "" || s.Host == g.down.host)
+	s.Recovered = success && fresh && g.byOutage && !s.Outside && !(s.Looked && g.down.written) && (s.Host == "" || g.down.host == "" || s.Host == g.down.host)
 	next := g.now
 	if g.controller != nil {
 		next = g.controller.Adjust(g.now, g.ceiling, s)
@@ -415,7 +415,10 @@ func (g *Gate) succeeded(s Signal) {
 	if g.took = true; s.Outside {
 		return // the attempt that it is part of counts
 	}
-	g.down.succeeded(s.Host, s.Answered, s.Sent)
+	if s.Looked && g.down.writesFail(g.byOutage) {
+		return
+	}
+	g.down.succeeded(s.Host, s.Answered, s.Sent, s.Latency)
 	switch {
 	case g.troubled.IsZero():
 	case g.halfOpen:

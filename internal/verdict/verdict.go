@@ -52,8 +52,11 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Kind, v.Exists = engine.Validation, true // what If-None-Match: * makes of a record that is there
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
 		v.Class, v.Kind = engine.TooLarge, engine.Validation
-	case status == http.StatusUnprocessableEntity:
-		v.Kind, v.Exists = engine.Validation, true // some answer 422 where others answer 409
+	case status == http.StatusUnprocessableEntity: // some answer 422 where others answer 409
+		v.Invalid = !v.Exists
+		v.Kind, v.Exists = engine.Validation, true
+	case status == http.StatusBadRequest: // and some answer 400, PocketBase, Parse and Strapi among them
+		v.Kind, v.Invalid = engine.Validation, !v.Exists
 	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
 		v.Class, v.Kind = engine.Transient, engine.System
 	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
@@ -154,7 +157,7 @@ func (v Verdict) OfItem(a *engine.Attempt) Verdict {
 	case v.Answered, v.NotFound, v.Exists:
 		return v
 	case v.Unrecognised && !cut:
-		v.Unrecognised = false
+		v.Unrecognised, v.Plain = false, true
 		return v
 	}
 	return v.WithRecord(a)
