@@ -626,40 +626,34 @@ func (a Attempt) AnsweredAs(c Classification, status int, changes bool) {
 	a.attempt.Tell(c.verdict())
 }
 
-// Observe tells a limiter what the answer to a request of the attempt taught, as [Limiter.Observe] does. A throttle and
-// quotas it tells at once, a throttle of an item that may be throttled alone apart, of which the run tells; that the server took the request only when the attempt goes on to its next request, or has ended
-// and the run has not judged otherwise: what is a throttle in the body of a success only the client sees, and its
-// classifier. Transports use it. Outside a run the limiter is told at once.
+// Observe tells a limiter what the answer to a request of the attempt taught, as [Limiter.Observe] does. Quotas it tells at
+// once, and a throttle too, unless that may be the item's own matter, which the run judges. That the server took the request
+// it tells only when the attempt goes on to its next request, or has ended and the run has not judged otherwise: what is a
+// throttle in the body of a success only the client sees, and its classifier. Transports use it. Outside a run the limiter is
+// told at once.
 func (a Attempt) Observe(l *Limiter, f Feedback) {
-	if l == nil {
-		return
-	}
-	own := a.attempt != nil && ownerOf(a.attempt).limiter == l
 	switch {
-	case f.Throttled && a.attempt != nil && a.attempt.Alone():
-		if len(f.Quotas) > 0 {
-			l.Observe(Feedback{Sent: f.Sent, Failed: true, Quotas: f.Quotas})
-		}
-		a.attempt.Keep(func(s gate.Signal) {
-			if s.Throttled && !own {
-				l.observe(Feedback{Sent: f.Sent, Throttled: true, RetryAfter: f.RetryAfter}, a.attempt.Subject())
-			}
-		})
+	case l == nil:
 		return
-	case f.Throttled && a.attempt != nil:
+	case a.attempt == nil:
+		l.Observe(f)
+		return
+	case f.Throttled && !a.attempt.Alone():
 		l.observe(f, a.attempt.Subject())
-		return
-	case a.attempt == nil || f.Failed:
-		if a.attempt == nil || len(f.Quotas) > 0 {
-			l.Observe(f)
-		}
 		return
 	case len(f.Quotas) > 0:
 		l.Observe(Feedback{Sent: f.Sent, Failed: true, Quotas: f.Quotas})
 	}
+	if f.Failed && !f.Throttled {
+		return
+	}
+	own := ownerOf(a.attempt).limiter == l // of its own throttles the run tells
 	a.attempt.Keep(func(s gate.Signal) {
-		if !s.Throttled || !own { // of its own throttles the run tells
-			l.Observe(Feedback{Sent: f.Sent, Throttled: s.Throttled, RetryAfter: s.Hint})
+		switch {
+		case s.Throttled && !own:
+			l.observe(Feedback{Sent: f.Sent, Throttled: true, RetryAfter: s.Hint}, a.attempt.Subject())
+		case !s.Throttled && !f.Throttled:
+			l.Observe(Feedback{Sent: f.Sent})
 		}
 	})
 }

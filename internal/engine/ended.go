@@ -107,9 +107,6 @@ func (r *Run) tally(s State, n int) {
 	if s == Succeeded && r.purse.PerSuccess > 0 && r.poor.Load() {
 		r.earned()
 	}
-	if s == Succeeded && r.holding.Load() {
-		r.letHeld()
-	}
 	if r.cfg.BatchDelay > 0 || r.canary.Load() {
 		r.batchEnded(n)
 	}

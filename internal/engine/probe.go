@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/heap"
 	"math"
 	"slices"
 	"time"
@@ -26,10 +25,6 @@ const (
 	manyOvertaken = 3
 	// manyPassed is how many succeed after an item failed for that to have been bad luck.
 	manyPassed = 8
-	// minHeld is how long what was refused is held back unless others pass before, and then again while there are others.
-	minHeld = 2 * time.Second
-	// maxSuspects is how many refused items are held back at most when the gate opens.
-	maxSuspects = 16
 	// mayHasten is how many of the delayed units are looked at for one that need not wait.
 	mayHasten = 64
 )
@@ -87,8 +82,6 @@ func (w *worker) takeProbe() {
 	defer r.mu.Unlock()
 	best, list, at := freshItem, (*[]*unit)(nil), 0
 	if down && r.unsentLast && r.ahead%2 == 1 { // what is not sent costs nothing: perhaps those that failed are for another host
-		best = harmless
-	} else if !down && r.ahead%2 == 1 { // perhaps those that were refused are throttled alone
 		best = harmless
 	}
 	if w.draft == nil && !(r.singles() && r.anyFresh()) {
@@ -150,30 +143,29 @@ func (r *Run) tryAnother(u *unit) {
 	r.idle.Signal()
 }
 
-// suspect reports whether a unit may be the only one that the server throttles: it is a single item, it
-// was told when to come back or was refused as a probe, too, and nothing else was throttled since the gate was open. The lock
-// is held.
+// suspect reports whether a unit may be the only one that the server throttles: it is a single item, it was told when to
+// come back or was refused as a probe, too, and nothing else was throttled since the gate was open. The lock is held.
 func (r *Run) suspect(u *unit) bool {
-	return r.refusals == 1 && len(u.jobs) == 1 && r.wasThrottled(u) && (u.jobs[0].hint > 0 || u.tries > 0)
+	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.tries > 0)
 }
 
-// wasThrottled reports whether a unit was throttled the last time.
-func (r *Run) wasThrottled(u *unit) bool { return len(u.jobs) > 0 && u.jobs[0].last.Class == Throttled }
-
-// releaseTried lets go what failed as probes: the gate is open. What alone was refused waits a little, so that it shows whether
-// others pass; and so do a few single items when another passed where one of them did not. The lock is
-// held.
+// releaseTried lets go what failed as probes: the gate is open. A single item that alone was refused waits a little, so that
+// it shows whether others pass. The lock is held.
 func (r *Run) releaseTried() {
 	if r.throttling.Swap(false) {
 		r.openings.Add(1)
 		r.passedAtOpening.Store(r.counts[Succeeded].Load())
-		r.heardAtOpening.Store(r.heard.Load())
 	}
-	switch {
-	case r.refusals == 1:
-		r.hold(r.suspect)
-	case len(r.tried) > 0 && r.refusals <= maxSuspects && !r.cfg.Gate.Shut():
-		r.hold(func(u *unit) bool { return len(u.jobs) == 1 && r.wasThrottled(u) })
+	if r.refusals == 1 {
+		for _, from := range []*[]*unit{&r.ready, &r.tried} {
+			if k := slices.IndexFunc(*from, r.suspect); k >= 0 {
+				u := (*from)[k]
+				*from = slices.Delete(*from, k, k+1)
+				r.extra.Add(-1)
+				r.delayOwn(u, time.Now(), 0)
+				u.held = true
+			}
+		}
 	}
 	r.ahead, r.refusals = 0, 0
 	if len(r.tried) == 0 {
@@ -187,58 +179,8 @@ func (r *Run) releaseTried() {
 	r.idle.Broadcast()
 }
 
-// hold has units that were refused wait by themselves, until others have passed. The lock is held.
-func (r *Run) hold(which func(*unit) bool) {
-	if len(r.suspects) > maxSuspects {
-		r.suspects = r.suspects[:0]
-	}
-	for _, from := range []*[]*unit{&r.ready, &r.tried} {
-		for k := 0; k < len(*from); {
-			u := (*from)[k]
-			if !which(u) {
-				k++
-				continue
-			}
-			*from = slices.Delete(*from, k, k+1)
-			r.extra.Add(-1)
-			r.suspects = append(r.suspects, u.jobs[0].refusedWith...)
-			u.held = true
-			r.delayOwn(u, time.Now(), minHeld)
-			r.holding.Store(true)
-		}
-	}
-}
-
-// othersPassed reports whether the gate is open, and enough have passed since it opened to let go what is held back.
-func (r *Run) othersPassed() bool {
-	return !r.throttling.Load() && r.counts[Succeeded].Load()-r.passedAtOpening.Load() >= othersPassed
-}
-
-// letHeld lets go what was held back until others had passed, if so many have.
-func (r *Run) letHeld() {
-	if !r.othersPassed() {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.holding.Store(false)
-	var others unitHeap
-	for _, u := range r.delayed {
-		if u.held {
-			r.broke = append(r.broke, u)
-		} else {
-			others = append(others, u)
-		}
-	}
-	r.delayed = others
-	heap.Init(&r.delayed)
-	r.spend(time.Now())
-	r.arm()
-	r.idle.Broadcast()
-}
-
-// ownThrottle reports whether a throttle is about this unit alone: it was throttled before, the gate opened since, others
-// passed and the gate heard of no other throttle.
+// ownThrottle reports whether a throttle is about this unit alone: it was throttled before, and since then others passed
+// and none was throttled.
 func (r *Run) ownThrottle(u *unit) bool {
 	j := u.jobs[0]
 	since := max(j.passedThen, r.passedAtOpening.Load())
@@ -247,43 +189,33 @@ func (r *Run) ownThrottle(u *unit) bool {
 		return false
 	}
 	j.overtaken++ // others passed it
-	return r.heard.Load() == r.heardAtOpening.Load() || j.overtaken >= manyOvertaken
+	return r.throttled.Load() == j.refusedAs || j.overtaken >= manyOvertaken
 }
 
-// noteThrottle remembers when a unit was throttled, among others, and reports whether that is the first time since the gate
-// was open.
-func (r *Run) noteThrottle(u *unit, by Judgement, at time.Time) (first bool) {
-	first = u.jobs[0].refusals == 0 || u.jobs[0].refusedIn != r.openings.Load()
-	of := u.jobs[0].item
-	for _, j := range u.jobs {
-		if j.refusals++; j.refusals == 1 {
-			j.refusedFrom = at
-		}
-		if n := len(j.refusedWith); n == 0 || j.refusedWith[n-1] != of {
-			j.refusedWith = append(j.refusedWith, of)
-		}
-		j.passedThen, j.refusedIn = r.counts[Succeeded].Load(), r.openings.Load()
-		j.hint = by.After
+// noteThrottle remembers when a job was throttled, among others, and reports whether that is the first time since the gate
+// was open. The throttle was counted already.
+func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
+	first = j.refusals == 0 || j.refusedIn != r.openings.Load()
+	if j.refusals++; j.refusals == 1 {
+		j.refusedFrom = at
 	}
+	j.refusedAs, j.passedThen = r.throttled.Load(), r.counts[Succeeded].Load()
+	j.refusedIn = r.openings.Load()
+	j.hint = by.After
 	return first
 }
 
 // subject is what the gate knows an item by.
 func (r *Run) subject(item int) gate.Subject { return gate.Subject{Of: r.name, Item: item} }
 
-// explain tells the gate what it is that a throttle concerns. When it is this unit's own, what earlier ones have taught was
-// wrong, and so it most likely was with what was refused when others passed, as this unit was.
-func (r *Run) explain(s *gate.Signal, u *unit) {
+// concerns tells the gate whom a throttle concerns. When it is the unit's own, what earlier ones have taught was wrong.
+func (r *Run) concerns(s *gate.Signal, u *unit) {
+	of := r.subject(u.jobs[0].item)
 	if s.Throttled {
-		s.Subject = r.subject(u.jobs[0].item)
-		return
+		s.Subject = of
+	} else {
+		s.Own = []gate.Subject{of}
 	}
-	r.mu.Lock()
-	for _, item := range append(r.suspects, u.jobs[0].refusedWith...) {
-		s.Own = append(s.Own, r.subject(item))
-	}
-	r.suspects = r.suspects[:0]
-	r.mu.Unlock()
 }
 
 // delayOwn has a unit wait by itself, longer each time. The lock is held.

@@ -40,7 +40,7 @@ type job struct {
 	refusedFrom time.Time     // for the first time
 	alone       int           // how often it was the only one
 	overtaken   int           // throttles in a row since each of which others had passed
-	refusedWith []int         // the first items of the units that it was throttled in
+	refusedAs   int64         // the throttles of the run until the last one
 	refusedIn   int64         // how often the gate had been seen to open by then
 	passedThen  int64         // items that had succeeded by then
 	hint        time.Duration // how long the server asked to wait
@@ -205,13 +205,7 @@ func (r *Run) due() {
 	defer r.mu.Unlock()
 	now := time.Now()
 	for len(r.delayed) > 0 && !r.delayed[0].at.After(now) {
-		u := heap.Pop(&r.delayed).(*unit)
-		if u.held && !r.othersPassed() && r.anyFresh() {
-			u.at = now.Add(minHeld)
-			heap.Push(&r.delayed, u)
-			continue
-		}
-		r.broke = append(r.broke, u)
+		r.broke = append(r.broke, heap.Pop(&r.delayed).(*unit))
 	}
 	r.spend(now)
 	r.arm()

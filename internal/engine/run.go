@@ -187,7 +187,6 @@ type Run struct {
 	throttling   atomic.Bool   // something was refused, or failed as a probe, and nothing succeeded since
 	responded    atomic.Bool   // there was a response that was no 403
 	poor         atomic.Bool   // broke is not empty
-	holding      atomic.Bool   // something is held back until others have passed
 	canary       atomic.Bool   // the canary has not ended
 	looks        atomic.Uint32 // how often workers were to look at the clock
 	looking      atomic.Bool   // lookTimer runs
@@ -195,7 +194,6 @@ type Run struct {
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
-	heard, heardAtOpening        atomic.Int64 // throttles that the gate was told of, and those until it was last seen to open
 	openings, passedAtOpening    atomic.Int64 // how often the gate was seen to open, and items that had succeeded when it last was
 	forbidden                    atomic.Int64 // requests refused with 403 before any other response
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
@@ -228,7 +226,6 @@ type Run struct {
 	tokenAt      time.Time // when it is looked at again
 	tried        []*unit   // those that failed as probes of a shut gate; part of extra
 	refusals     int       // units that were throttled since the gate was open
-	suspects     []int     // items that were refused when others passed, and may be throttled alone
 	ahead        int       // fresh probes that failed one after the other
 	unsentLast   bool      // nothing was sent when the last call of an outage failed
 	lastTrouble  error     // the last throttle, or failure in an outage

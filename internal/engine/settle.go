@@ -243,7 +243,7 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	probe := re.permit.Probe()
 	s := r.signalOf(u, by, re)
 	if by.Class == Throttled {
-		r.explain(&s, u)
+		r.concerns(&s, u)
 	}
 	r.report(re, s)
 	if by.Class == Throttled {
@@ -373,10 +373,8 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 	r.responded.Store(true)
 	limit := r.cfg.Policy.MaxThrottleWait
-	first := r.noteThrottle(u, by, re.at)
-	if heard {
-		r.heard.Add(1)
-	} else {
+	first := r.noteThrottle(u.jobs[0], by, re.at)
+	if !heard {
 		u.jobs[0].alone++
 	}
 	if r.gaveUp(u.jobs[0], re.at) {

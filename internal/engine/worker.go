@@ -494,13 +494,13 @@ func (w *worker) send(u *unit) {
 		r.fillUp(u)
 		r.fit(u, w.permit.Probe())
 	}
-	items, number, lookUp, sent, alone := u.items(), uint32(1), false, false, false
+	items, number, lookUp, sent := u.items(), uint32(1), false, false
 	if u.fresh == nil {
 		first := u.jobs[0]
-		number, lookUp, sent, alone = first.charged+1, first.lookUp, first.sent, first.ownWait > 0
+		number, lookUp, sent = first.charged+1, first.lookUp, first.sent
 	}
 	a := r.newAttempt(items[0], number)
-	if alone {
+	if u.fresh == nil && u.jobs[0].ownWait > 0 {
 		a.write().alone.Store(true)
 	}
 	if w.permit.Probe() {
