@@ -3,6 +3,7 @@ package windrow_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +144,55 @@ func TestF78ForbiddenItems(t *testing.T) {
 							}
 							if s.count(rest) != test.items-failed {
 								t.Errorf("%+v", s.stats)
+							}
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// F78: a chunk that is forbidden for one of its items is divided, also when it is the first of the run, and the only one.
+// The server refuses what is forbidden before it looks at the rest.
+func TestF78ForbiddenItemOfAChunk(t *testing.T) {
+	t.Parallel()
+	forbidden := answered(403)
+	for _, test := range []struct {
+		items int
+		bad   []int
+	}{
+		{100, []int{0}},
+		{100, []int{9}},
+		{100, []int{3, 8}},
+		{100, []int{0, 11}},
+		{10, []int{0}},
+		{10, []int{9}},
+		{2, []int{1}},
+	} {
+		for _, v := range []hostVerb{creates, upserts, updatesOf, deletes, gets} {
+			for _, m := range []runMode{byBatches, byStreamB} {
+				for _, c := range []int{1, 4} {
+					t.Run(fmt.Sprintf("%v of %d/%s/%s/%d", test.bad, test.items, v.name, m.name, c), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							h := newHost(t, func(c hostCall) *hostFailure {
+								if slices.ContainsFunc(c.items, func(i int) bool { return slices.Contains(test.bad, i) }) {
+									return &forbidden
+								}
+								return nil
+							})
+							s := v.on(h, m, windrow.Concurrency(c)).run(t.Context(), test.items)
+							if s.cause != nil {
+								t.Errorf("the run was stopped by %v", s.cause)
+							}
+							for i := range test.items {
+								want := windrow.Succeeded
+								if slices.Contains(test.bad, i) {
+									want = windrow.Failed
+								}
+								if got := s.states[i]; got != want {
+									t.Errorf("item %d is %v, want %v", i, got, want)
+								}
 							}
 						})
 					})

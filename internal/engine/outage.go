@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/gate"
@@ -16,8 +17,12 @@ import (
 // what is refused, and not the items.
 const manyForbidden = 3
 
+// putOffFor is how long the halves of a chunk wait that was forbidden while there was no other response. It is longer than
+// what one request takes more than another.
+const putOffFor = time.Second
+
 const (
-	// lastFew is how many items a run has left at most when nobody can tell an outage from their own failures: others
+	// lastFew is how many requests a run has left at most when nobody can tell an outage from their own failures: others
 	// have passed, and no more than these can fail.
 	lastFew = 2
 	// lastPatience is how long these are waited for, and openPatience while more may come from the source of a stream: it
@@ -40,7 +45,7 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	s.Each = first.lookUp
 	s.Looked = first.lookUp
 	s.Unsent = by.Class == Transient
-	s.Left = (r.unended() + max(1, r.cfg.ChunkItems) - 1) / max(1, r.cfg.ChunkItems)
+	s.Left = r.chunksOf(r.unended())
 	if r.cfg.InOrder || r.canary.Load() {
 		s.Left = 1 // at a time
 	}
@@ -52,19 +57,19 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 // two of its failures. It stays so, since there may be no others in the end.
 func (r *Run) ownTrouble(j *job) bool {
 	passed := r.counts[Succeeded].Load()
-	j.ownTrouble = j.ownTrouble || j.troubled && passed-j.passedTrouble >= othersPassed
+	j.ownTrouble = j.ownTrouble || j.troubled && r.chunksOf(int(passed-j.passedTrouble)) >= othersPassed
 	j.troubled, j.passedTrouble = true, passed
 	return j.ownTrouble
 }
 
-// overdue reports whether a unit is of the last few items of a run whose others passed, and fails for so long that it
+// overdue reports whether a unit is of the last few requests of a run whose others passed, and fails for so long that it
 // is given up. What was not sent costs nothing, and waits as long as the run does.
 func (r *Run) overdue(u *unit, at time.Time) bool {
-	left, patience := r.unended(), lastPatience
+	left, patience := r.chunksOf(r.unended()), lastPatience
 	if r.total.Load() == math.MaxInt64 {
 		patience = openPatience
 	}
-	return left <= lastFew && r.counts[Succeeded].Load() > int64(left) && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
+	return left <= lastFew && r.chunksOf(int(r.counts[Succeeded].Load())) > left && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
 }
 
 // unended is how many items have not ended, of those that are known.
@@ -74,6 +79,12 @@ func (r *Run) unended() int {
 		total = min(total, max(r.openTo.Load()&^closedBit, 0))
 	}
 	return int(total - r.ended.Load())
+}
+
+// chunksOf is how many requests it takes to send so many items.
+func (r *Run) chunksOf(items int) int {
+	size := max(1, r.cfg.ChunkItems)
+	return (items + size - 1) / size
 }
 
 // waitOut keeps a unit until the gate opens, if the server takes no calls and the unit may be sent then as if nothing had
@@ -199,6 +210,22 @@ func (r *Run) forbid(err error) {
 		r.mu.Lock()
 		r.forbiddenErr = err
 		r.mu.Unlock()
+	}
+}
+
+// oneMayBeToBlame reports whether a chunk that was refused with 403 before any other response may have been refused for one
+// of its items, and can be divided.
+func (r *Run) oneMayBeToBlame(u *unit) bool {
+	return !r.allowed() && r.forbidden.Load() < manyForbidden && !r.cfg.InOrder && !r.whole(u)
+}
+
+// putOff divides such a chunk. Other requests come first, and the other half before a part of a half: they show whether all
+// are refused.
+func (r *Run) putOff(u *unit, by Judgement) {
+	r.uncharge(u)
+	r.park(u)
+	for half := range slices.Chunk(u.jobs, (len(u.jobs)+1)/2) {
+		r.delay(&unit{jobs: slices.Clone(half)}, putOffFor, by)
 	}
 }
 

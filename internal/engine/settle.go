@@ -270,6 +270,9 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	case n > 1 && by.Class == Permanent && by.Skip == NoReason:
 		r.refused(u, by)
 		return
+	case n > 1 && by.BeforeSuccess && r.oneMayBeToBlame(u):
+		r.putOff(u, by)
+		return
 	case n > 1 && by.Class == TooLarge:
 		r.uncharge(u)
 		r.tooLarge(u, by.MaxItems)
@@ -512,6 +515,8 @@ func (r *Run) abandon(j *job) {
 	switch {
 	case !j.sent: // fresh, or what an earlier run left: its slot says so
 		return
+	case j.last.BeforeSuccess && !j.maybe: // its chunk was forbidden, as all were
+		r.write(j, Failed, NoReason, true)
 	case !j.maybe:
 		r.write(j, NotAttempted, NoReason, false)
 		return
