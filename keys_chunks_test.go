@@ -385,3 +385,21 @@ func TestRerunOfEqualReads(t *testing.T) {
 		}
 	})
 }
+
+// Equal reads are of the batch of the one that is sent: no other begins before its delay.
+func TestEqualReadsDoNotShortenABatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, at := time.Now(), map[int]time.Duration{}
+		get := func(_ context.Context, id int) (int, error) {
+			at[id] = time.Since(began)
+			return id, nil
+		}
+		_, err := windrow.GetMany(t.Context(), windrow.GetFunc(get), []int{1, 1, 1, 2, 3, 4, 5},
+			windrow.Concurrency(1), windrow.BatchSize(2), windrow.BatchDelay(time.Minute))
+		want := map[int]time.Duration{1: 0, 2: 0, 3: time.Minute, 4: time.Minute, 5: 2 * time.Minute}
+		if diff := cmp.Diff(want, at); diff != "" || err != nil {
+			t.Errorf("read at (-want +got):\n%s error %v", diff, err)
+		}
+	})
+}

@@ -827,3 +827,31 @@ func TestASourceThatGoesOnAfterItWasToldToStop(t *testing.T) {
 		t.Error("the range statement ended without a panic")
 	})
 }
+
+// foreignContext is a context that package context does not know: it takes a goroutine to follow one.
+type foreignContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c foreignContext) Done() <-chan struct{} { return c.done }
+func (c foreignContext) Err() error            { return nil }
+
+// A run leaves nothing that waits for its caller's context. (synctest fails when a goroutine is left.)
+func TestRunsLetGoOfTheirContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx := foreignContext{context.Background(), make(chan struct{})}
+		p := windrow.NewBatchProcessor(func(_ context.Context, n int) (int, error) { return n, nil })
+		for _, items := range [][]int{nil, {1, 2, 3}} {
+			if _, err := p.Run(ctx, items); err != nil {
+				t.Error(err)
+			}
+			for _, err := range p.Stream(ctx, windrow.FromSlice(items)).All() {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}

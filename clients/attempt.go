@@ -160,26 +160,34 @@ func (a Attempt) AnsweredAs(c windrow.Classification, status int, changes bool) 
 	a.attempt.Tell(v)
 }
 
-// Observe tells a limiter what the answer to a request of the attempt taught, as [Observe] does. A throttle and
-// quotas it tells at once; that the server took the request only when the attempt goes on to its next request, or has ended
-// and the run has not judged otherwise: what is a throttle in the body of a success only the client sees, and its
-// classifier. Transports use it. Outside a run the limiter is told at once.
+// Observe tells a limiter what the response to a request of the attempt taught, as the function [Observe] does. Quotas it
+// tells at once, and a throttle too, unless that may concern the item alone, which the run judges. That the server took the
+// request it tells only when the attempt goes on to its next request, or has ended and the run has not judged otherwise: only
+// the client and its classifier see a throttle in the body of a success. Transports use it. Outside a run the limiter is told
+// at once.
 func (a Attempt) Observe(l *windrow.Limiter, f Feedback) {
 	switch {
 	case l == nil:
 		return
-	case a.attempt == nil || f.Throttled || f.Failed:
-		if a.attempt == nil || f.Throttled || len(f.Quotas) > 0 {
-			Observe(l, f)
-		}
+	case a.attempt == nil:
+		Observe(l, f)
+		return
+	case f.Throttled && !a.attempt.Alone():
+		observe(l, f, a.attempt.Subject())
 		return
 	case len(f.Quotas) > 0:
 		Observe(l, Feedback{Sent: f.Sent, Failed: true, Quotas: f.Quotas})
 	}
-	own := identity.Of(a.attempt).Limiter == any(l)
+	if f.Failed && !f.Throttled {
+		return
+	}
+	own := identity.Of(a.attempt).Limiter == any(l) // of its own throttles the run tells
 	a.attempt.Keep(func(s gate.Signal) {
-		if !s.Throttled || !own { // of its own throttles the run tells
-			Observe(l, Feedback{Sent: f.Sent, Throttled: s.Throttled, RetryAfter: s.Hint})
+		switch {
+		case s.Throttled && !own:
+			observe(l, Feedback{Sent: f.Sent, Throttled: true, RetryAfter: s.Hint}, a.attempt.Subject())
+		case !s.Throttled && !f.Throttled:
+			Observe(l, Feedback{Sent: f.Sent})
 		}
 	})
 }

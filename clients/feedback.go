@@ -45,12 +45,15 @@ type Quota struct {
 
 // Observe tells a limiter what the response to a request taught that was made outside a run. Within one use
 // [Attempt.Observe]. A limiter whose options are wrong learns nothing.
-func Observe(l *windrow.Limiter, f Feedback) {
+func Observe(l *windrow.Limiter, f Feedback) { observe(l, f, gate.Subject{}) }
+
+// observe tells a limiter what a response taught, and for what the request was made.
+func observe(l *windrow.Limiter, f Feedback, of gate.Subject) {
 	g := seam.Gate(l)
 	if g == nil {
 		return
 	}
-	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true}
+	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true, Subject: of}
 	for _, q := range f.Quotas {
 		s.Quotas = append(s.Quotas, gate.Quota(q))
 	}

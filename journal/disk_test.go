@@ -432,3 +432,31 @@ func TestFindFails(t *testing.T) {
 	must(t, j.Record(entry("c", failed)))
 	must(t, j.Close())
 }
+
+// A sync that fails takes all from the file that was not synced before, also what was written earlier without a sync.
+func TestFailedSyncLeavesNoHole(t *testing.T) {
+	t.Parallel()
+	d := new(disktest.Disk)
+	j := start(t, d)
+	must(t, j.Intend(t.Context(), intent("a")))
+	synced := len(d.Durable(name))
+	repeatable := intent("b")
+	repeatable.Repeatable = true
+	must(t, j.Intend(t.Context(), repeatable))
+	if len(d.Bytes(name)) == synced {
+		t.Fatal("the intent is not in the file, the test says nothing")
+	}
+	d.Fail = func(op disktest.Op) error {
+		if op.Kind == disktest.Sync {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if err := j.Intend(t.Context(), intent("c")); !errors.Is(err, syscall.EIO) {
+		t.Errorf("the sync fails: %v", err)
+	}
+	check(t, "bytes in the file", synced, len(d.Bytes(name)))
+	if err := j.Close(); err == nil {
+		t.Error("Close says nothing")
+	}
+}

@@ -160,8 +160,9 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		}
 	}
 	probe, blocked := re.permit.Probe(), groups[wait]
-	if s.Throttled && len(blocked.jobs) > 0 && r.ownThrottle(blocked) {
-		s.Throttled = false
+	if s.Throttled && len(blocked.jobs) > 0 {
+		s.Throttled = !r.ownThrottle(blocked)
+		r.concerns(&s, blocked)
 	}
 	if s.Throttled {
 		if s.Answered > 0 { // not all that was sent

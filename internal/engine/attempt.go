@@ -104,6 +104,7 @@ type record struct {
 	used     atomic.Int64           // of the quota units that were paid with the attempt
 	expired  atomic.Bool            // its own timeout ended it
 	intended atomic.Bool            // somebody remembers that it was about to be sent
+	alone    atomic.Bool            // a throttle of it may be its item's own matter
 	probe    atomic.Bool            // it tries whether a shut gate may open
 	target   atomic.Pointer[string] // of the first request with an idempotency key
 	handle   atomic.Pointer[string] // what the next attempt is to find
@@ -227,6 +228,12 @@ func (a *Attempt) Intended() bool { return a.read().intended.Load() }
 
 // Probe reports whether the attempt is the one that tries whether a shut gate may open.
 func (a *Attempt) Probe() bool { return a.read().probe.Load() }
+
+// Alone reports whether a throttle may be the item's own matter: the run judges, and tells.
+func (a *Attempt) Alone() bool { return a.read().alone.Load() }
+
+// Subject is what the attempt is made for.
+func (a *Attempt) Subject() gate.Subject { return a.run().subject(a.Item()) }
 
 // Engage says that a transport keeps the record of this attempt.
 func (a *Attempt) Engage() { a.write().engaged.Store(true) }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
 )
 
 // While the gate is shut one call at a time tries whether it may open. A probe that is refused, or fails, is followed by
@@ -201,6 +203,19 @@ func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
 	j.refusedIn = r.openings.Load()
 	j.hint = by.After
 	return first
+}
+
+// subject is what the gate knows an item by.
+func (r *Run) subject(item int) gate.Subject { return gate.Subject{Of: r.name, Item: item} }
+
+// concerns tells the gate whom a throttle concerns. When it is the unit's own, what earlier ones have taught was wrong.
+func (r *Run) concerns(s *gate.Signal, u *unit) {
+	of := r.subject(u.jobs[0].item)
+	if s.Throttled {
+		s.Subject = of
+	} else {
+		s.Own = []gate.Subject{of}
+	}
 }
 
 // delayOwn has a unit wait by itself, longer each time. The lock is held.

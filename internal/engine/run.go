@@ -199,6 +199,7 @@ type Run struct {
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
 
 	began time.Time // when it was made
+	name  *byte     // stands for the run where it may be remembered for longer than it lasts
 
 	mu           sync.Mutex
 	idle         sync.Cond
@@ -313,7 +314,7 @@ func (e *FatalError) Unwrap() error { return e.Err }
 
 // New prepares a run.
 func New(ctx context.Context, cfg *Config) *Run {
-	r := &Run{cfg: cfg, ctx: ctx, endable: ctx.Done() != nil, turn: make(chan struct{}, 1)}
+	r := &Run{cfg: cfg, name: new(byte), ctx: ctx, endable: ctx.Done() != nil, turn: make(chan struct{}, 1)}
 	r.idle.L = &r.mu
 	if r.sizes = cfg.Sizes; r.sizes == nil {
 		r.sizes = &Sizes{}

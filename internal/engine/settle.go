@@ -242,6 +242,9 @@ func (r *Run) lost(j *job, failure error) {
 func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	probe := re.permit.Probe()
 	s := r.signalOf(u, by, re)
+	if by.Class == Throttled {
+		r.concerns(&s, u)
+	}
 	r.report(re, s)
 	if by.Class == Throttled {
 		r.throttle(u, by, re, probe, s.Throttled)

@@ -500,6 +500,9 @@ func (w *worker) send(u *unit) {
 		number, lookUp, sent = first.charged+1, first.lookUp, first.sent
 	}
 	a := r.newAttempt(items[0], number)
+	if u.fresh == nil && u.jobs[0].ownWait > 0 {
+		a.write().alone.Store(true)
+	}
 	if w.permit.Probe() {
 		w.probing(a)
 	}

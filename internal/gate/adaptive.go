@@ -51,10 +51,11 @@ type Adaptive struct {
 	pace    pace
 	slots   slots
 
-	outage outage
-	blamed blame // for the last cut
-	top    int   // most calls in flight of which one was answered since that cut
-	above  int   // cuts in a row by a call with more in flight than that
+	outage   outage
+	closures closures
+	blamed   blame // for the last cut
+	top      int   // most calls in flight of which one was answered since that cut
+	above    int   // cuts in a row by a call with more in flight than that
 }
 
 // blame is what a throttle is put down to.
@@ -73,11 +74,18 @@ func NewAdaptive() *Adaptive { return &Adaptive{} }
 // Adjust implements [Controller].
 func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	c.slots.adopt(current.Concurrency)
+	c.note(s)
+	if len(s.Own) > 0 {
+		c.takeBack(s)
+	}
 	c.outage.observe(s)
 	e := evidence{Signal: s, outage: &c.outage, full: s.Level >= current.Concurrency, ceiling: ceiling.Concurrency}
 	c.budget.learn(e) // these two say whether a throttle is no surprise
 	c.windows.learn(e)
 	e.blamed = c.blame(s)
+	if s.Opened {
+		c.reopened(s)
+	}
 	e.windows = c.windows.on()
 	c.pace.learn(e)
 	e.paced = e.windows || !c.pace.off()

@@ -38,13 +38,15 @@ type Signal struct {
 	Trouble Trouble // the call failed in a way that shows that the server takes no calls
 	Detail  string  // what happened, beside Trouble; "" when there is no more to say
 	Host    string  // that it was sent to; "" when that is not known
-	Subject Subject // of a call that failed
+	Subject Subject // of a call that failed, or was throttled
 	Each    bool    // each failure of the subject counts, not only the first
 	Left    int     // requests that are left where the subject comes from: when they are few each failure counts; 0: many
 	Looked  bool    // the call looks up what others have done: that it succeeds does not show that the server takes those
 	Between bool    // calls have succeeded since the last failure that are told of later
 	Unsent  bool    // nothing had left when it failed
 	Burns   bool    // the failure has cost an item its attempt
+
+	Own []Subject // they are throttled alone: what was learned from throttles of them was wrong
 
 	// The gate fills in the rest.
 

@@ -243,6 +243,24 @@ func (l *slots) cleared() {
 	l.target = max(l.target, l.good)
 }
 
+// takeBack goes back to what was known before some throttles, but for what was learned of how many are answered.
+func (l *slots) takeBack(was slots, now time.Time) {
+	was.good = max(was.good, l.good)
+	was.allowed = max(was.allowed, l.allowed)
+	was.target = max(was.target, l.target, was.allowed)
+	*l = was
+	l.measure(now)
+}
+
+// leave allows as many calls in flight as were answered while others were refused.
+func (l *slots) leave(answered int) {
+	if l.refused > 0 && l.refused <= answered {
+		l.refused = answered + 1
+		l.target = max(l.target, answered)
+		l.best = l.target
+	}
+}
+
 // restart grows from little again, after the gate was shut: many calls at once could find but few tokens.
 func (l *slots) restart() {
 	l.target = max(l.target, l.allowed)
