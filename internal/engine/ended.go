@@ -1,5 +1,60 @@
 package engine
 
+import "github.com/windrow-go/windrow/internal/gate"
+
+// finish ends a job.
+func (r *Run) finish(j *job, s State, reason Reason) {
+	if j.last.Class == Ambiguous && (s == Unknown || s == Failed) {
+		if r.ctx.Err() != nil {
+			r.stop(gate.Ended(r.ctx))
+		}
+		if r.stopped.Load() {
+			r.interrupted.Add(1)
+		}
+	}
+	refused := (j.last.Class == Permanent || j.last.Class == TooLarge) && !j.last.Final
+	r.write(j, s, reason, s == Failed && !refused)
+	r.conclude(j.item, j.item+1)
+	r.tally(s, 1)
+}
+
+// abandon ends a job that a stopped run left.
+func (r *Run) abandon(j *job) {
+	switch {
+	case !j.sent: // fresh, or what an earlier run left: its slot says so
+		return
+	case j.last.BeforeSuccess && !j.maybe: // its chunk was forbidden, as all were
+		r.write(j, Failed, NoReason, true)
+	case !j.maybe:
+		r.write(j, NotAttempted, NoReason, false)
+		return
+	case r.cfg.Traits.Read:
+		r.write(j, Failed, NoReason, true)
+	default:
+		r.write(j, Unknown, NoReason, false)
+	}
+	r.counts[r.cfg.Table.At(j.item).State].Add(1)
+	r.settled(j.item, j.item+1)
+	r.final(j.item, j.item+1)
+}
+
+// write fills the job's slot. resend says that the item failed without having been refused.
+func (r *Run) write(j *job, s State, reason Reason, resend bool) {
+	slot := Slot{State: s, Reason: reason, Attempts: Attempts(j.charged), Elapsed: j.ended.Sub(j.began)}
+	switch {
+	case s != Succeeded && s != Skipped:
+		d := Detail{Err: j.err, Kind: j.last.Kind, Resend: resend, Warnings: j.warnings}
+		if s == Unknown {
+			d.Open = j.open
+		}
+		r.cfg.Table.Put(j.item, slot, d)
+	case len(j.warnings) > 0:
+		r.cfg.Table.Put(j.item, slot, Detail{Warnings: j.warnings})
+	default:
+		*r.cfg.Table.At(j.item) = slot
+	}
+}
+
 // anybodyWaits reports whether there may be somebody to tell that items have ended.
 func (r *Run) anybodyWaits() bool {
 	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.cfg.Twin != nil || r.live != nil

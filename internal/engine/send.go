@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+// send makes the request of a unit.
+func (w *worker) send(u *unit) {
+	r := w.run
+	if r.ending() {
+		r.putBack(u)
+		return
+	}
+	if u.looksUp() {
+		r.gatherLookUps(u)
+	} else {
+		r.fillUp(u)
+		r.fit(u, w.permit.Probe())
+	}
+	items, number, lookUp, sent := u.items(), uint32(1), false, false
+	if u.fresh == nil {
+		first := u.jobs[0]
+		number, lookUp, sent = first.charged+1, first.lookUp, first.sent
+	}
+	a := r.newAttempt(items[0], number)
+	if u.fresh == nil && u.jobs[0].ownWait > 0 {
+		a.write().alone.Store(true)
+	}
+	if w.permit.Probe() {
+		w.probing(a)
+	}
+	if u.handle != "" {
+		a.SetHandle(u.handle)
+	}
+	switch {
+	case r.cfg.Hooks.Intend == nil || lookUp:
+	case u.intended:
+		a.write().intended.Store(true)
+	case !r.intend(a, items):
+		r.putBack(u)
+		return
+	default:
+		u.intended = a.Intended()
+	}
+	re := reply{permit: &w.permit, err: r.cfg.Lost(nil, nil), sent: time.Now()}
+	defer func() {
+		if v := recover(); v != nil {
+			re.err = r.panicError(v)
+		}
+		re.at = time.Now()
+		r.requests.Add(1)
+		if sent {
+			r.retries.Add(1)
+		}
+		re.handle = a.Handle()
+		r.settle(u, a, re)
+	}()
+	if !sent {
+		for _, j := range u.jobs {
+			j.began = re.sent
+		}
+	}
+	switch {
+	case lookUp:
+		re.err = r.lookUpAll(a, items, &re)
+	case r.cfg.Batch != nil && (len(items) > 1 || r.cfg.Call == nil):
+		a.write().items = items
+		answers := &Answers{items: len(items)}
+		re.err = r.watched(a, func(ctx context.Context) (err error) {
+			re.got, err = r.cfg.Batch(ctx, items, answers)
+			return err
+		})
+		re.answers = answers
+	default:
+		re.err = r.single(a, items[0])
+	}
+}
+
+// call makes a single call.
+func (r *Run) call(a *Attempt, item int) error {
+	return r.watched(a, func(ctx context.Context) error { return r.cfg.Call(ctx, item) })
+}
+
+// watched makes a call with its timeout and its hook.
+func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) {
+	var ctx context.Context = a
+	err = r.cfg.Lost(nil, nil) // until the call returns
+	if r.cfg.Hooks.Attempt != nil {
+		var end func(error)
+		ctx, end = r.cfg.Hooks.Attempt(ctx, a)
+		defer func() {
+			v := recover()
+			if v == nil {
+				end(err)
+				return
+			}
+			end(r.cfg.Lost(v, debug.Stack()))
+			panic(v) // whoever makes the item's error of it still finds the stack as it was
+		}()
+	}
+	if r.cfg.AttemptTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.cfg.AttemptTimeout, r.cfg.TimeoutCause)
+		defer cancel()
+	}
+	if at := a.giveUp(); !at.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, at, errNoResponse)
+		defer cancel()
+	}
+	err = call(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil && (errors.Is(cause, r.cfg.TimeoutCause) || cause == errNoResponse) {
+		a.write().expired.Store(true)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			err = cause // it must not pass for the caller's own deadline
+		}
+	}
+	return err
+}
+
+// cost returns the quota units of a request.
+func (r *Run) cost(items int) int {
+	if r.cfg.Cost == nil {
+		return 1
+	}
+	return max(1, r.cfg.Cost(items))
+}
+
+// signal tells the gate what was learned, and gives the permit back at once when it has to.
+func (r *Run) signal(p *gate.Permit, s gate.Signal) {
+	if p.Held() && !p.Leased() {
+		r.cfg.Gate.Done(p, s)
+	} else {
+		r.cfg.Gate.Observe(s)
+	}
+	if s.Answered > 0 && r.throttling.Load() && !r.cfg.Gate.Shut() {
+		r.notThrottled()
+	}
+}
+
+// remembered reports whether somebody is to remember that an item is about to be sent: one that must not be sent twice,
+// and one that makes a record, whose repetition after a kill may meet it.
+func (r *Run) remembered(item int) bool {
+	t := r.traits(item)
+	return !t.Read && (!t.Repeatable || t.WholeOnly || t.Create)
+}
+
+// intend has somebody remember that items are about to be sent, if any of them is to be remembered. It reports false when that
+// failed: then nothing may leave.
+func (r *Run) intend(a *Attempt, items []int) bool {
+	if !slices.ContainsFunc(items, r.remembered) {
+		return true
+	}
+	if err := r.cfg.Hooks.Intend(a, items); err != nil {
+		if r.ctx.Err() != nil {
+			err = gate.Ended(r.ctx)
+		}
+		r.stop(err)
+		return false
+	}
+	a.write().intended.Store(true)
+	return true
+}
+
+// putBack puts a unit that was not sent where workers find it: what is left at the end is abandoned in one place.
+func (r *Run) putBack(u *unit) {
+	r.makeJobs(u, time.Time{})
+	r.mu.Lock()
+	r.ready = append(r.ready, u)
+	r.mu.Unlock()
+}

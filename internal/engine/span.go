@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/windrow-go/windrow/internal/gate"
+)
+
+const (
+	// fastCall is how long a call takes at most for its time to be measured together with its neighbours'.
+	fastCall = 10 * time.Microsecond
+	// maxSpan is how many fresh items a worker takes at once while calls are fast, and maxHeardSpan the same where
+	// somebody waits to hear how items end.
+	maxSpan, maxHeardSpan = 256, 64
+	// lookEvery is after which time a worker that has several items in hand looks, after the call at hand, whether calls
+	// became slow. To read the clock after each call would cost more than a fast call.
+	lookEvery = time.Millisecond
+)
+
+// span is a range of fresh items.
+type span struct{ lo, hi int } // positions in the order of sending
+
+// callSpan makes the calls of the span, one after the other. It returns true at the end of the span, when the permit
+// has to come back, when the run was stopped, or when the calls turn out to be slow; false after a panic.
+func (w *worker) callSpan() (end bool) {
+	r, table := w.run, w.run.cfg.Table
+	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
+	single, tries := r.single, w.tries
+	if w.permit.Probe() {
+		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
+	}
+	defer w.recoverCall()
+	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
+		pos := w.span.lo
+		item := r.item(pos)
+		w.span.lo = pos + 1
+		if stream && table.At(item).State != NotAttempted && r.passed(item) {
+			w.missed = append(w.missed, pos)
+			continue
+		}
+		attempt := tries.at(pos - w.first)
+		if intend && r.remembered(item) && !r.intend(attempt, []int{item}) {
+			w.span.lo = pos // it is not sent
+			return true
+		}
+		w.calls++
+		w.inCall = true
+		err := single(attempt, item)
+		w.inCall = false
+		if err != nil {
+			w.miss(err)
+		}
+		if r.looks.Load() != w.looks && w.slow() {
+			break
+		}
+	}
+	return true
+}
+
+// slow reads the clock, and reports whether the calls of the span turn out to be slow.
+func (w *worker) slow() bool {
+	w.looks = w.run.looks.Load()
+	w.run.lookSoon()
+	return time.Since(w.began) > time.Duration(w.calls)*fastCall
+}
+
+// lookSoon has the workers that have several items in hand look at the clock in a moment.
+func (r *Run) lookSoon() {
+	if !r.looking.Load() && r.looking.CompareAndSwap(false, true) {
+		r.lookTimer.Reset(lookEvery)
+	}
+}
+
+// recoverCall turns a panic or Goexit in a call of the span into the item's error.
+func (w *worker) recoverCall() {
+	if !w.inCall {
+		return
+	}
+	w.inCall = false
+	v := recover()
+	if v != nil {
+		w.miss(w.run.panicError(v))
+		return
+	}
+	w.miss(w.run.cfg.Lost(nil, nil))
+	w.settleSpan() // this goroutine ends here
+}
+
+// panicError keeps a panic with its stack.
+func (r *Run) panicError(v any) error {
+	e := r.cfg.Lost(v, debug.Stack())
+	if r.cfg.KeepPanics {
+		r.mu.Lock()
+		if r.panicked == nil {
+			r.panicked = e
+		}
+		r.stopLocked(e)
+		r.mu.Unlock()
+	}
+	return e
+}
+
+// miss makes a job of the item whose call just failed.
+func (w *worker) miss(err error) {
+	now := time.Now()
+	w.missed = append(w.missed, w.span.lo-1)
+	calling := &w.tries[w.span.lo-1-w.first]
+	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
+	between := w.calls-w.lastMissed > 1
+	w.lastMissed = w.calls
+	w.run.settle(&unit{jobs: []*job{j}, intended: calling.Intended()}, calling, reply{
+		err: err, handle: calling.Handle(), permit: &w.permit, sent: w.began, at: now, between: between,
+	})
+}
+
+// settleSpan records the items of the span that succeeded, and returns those that were not sent.
+func (w *worker) settleSpan() {
+	r := w.run
+	now := time.Now()
+	mean := now.Sub(w.began) / time.Duration(max(1, w.calls))
+	succeeded := w.span.lo - w.first - len(w.missed)
+	slot := Slot{State: Succeeded, Attempts: 1, Elapsed: mean}
+	for from, to := range w.succeeded {
+		if r.cfg.Order == nil {
+			r.cfg.Table.Fill(from, to, slot)
+			continue
+		}
+		for pos := from; pos < to; pos++ {
+			*r.cfg.Table.At(r.item(pos)) = slot
+		}
+	}
+	r.requests.Add(int64(w.calls))
+	if succeeded > 0 {
+		s := gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
+		r.signal(&w.permit, s)
+		w.tries.conclude(s) // of those that did not succeed nothing is left
+		w.concludeSpan()
+		r.tally(Succeeded, succeeded)
+	}
+	if mean < fastCall {
+		w.size = min(2*w.size, r.maxSpan)
+	} else {
+		w.size = 1
+	}
+	r.giveBack(w.span)
+	w.span = span{}
+}
+
+// concludeSpan tells those who wait for the items that succeeded.
+func (w *worker) concludeSpan() {
+	r := w.run
+	if !r.anybodyWaits() {
+		return
+	}
+	for from, to := range w.succeeded {
+		if r.cfg.Order == nil {
+			r.conclude(from, to)
+		} else {
+			r.concludeAll(r.cfg.Order[from:to])
+		}
+	}
+}
+
+// succeeded yields the ranges of positions of the span whose calls succeeded.
+func (w *worker) succeeded(yield func(from, to int) bool) {
+	from := w.first
+	for _, missed := range w.missed {
+		if from < missed && !yield(from, missed) {
+			return
+		}
+		from = missed + 1
+	}
+	if from < w.span.lo {
+		yield(from, w.span.lo)
+	}
+}

@@ -1,0 +1,214 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// ErrTooLong is matched by the error of a wait that would outlast the caller's patience.
+var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
+
+// A PauseError says how long a shut gate has made the caller wait, or would have.
+type PauseError struct {
+	Wait     time.Duration // since the server took its last call, until the gate may open
+	Patience time.Duration // how long the caller would have waited
+	Trouble  Trouble       // of an outage; NoTrouble when the server throttles
+}
+
+// Error implements error.
+func (e *PauseError) Error() string {
+	return fmt.Sprintf("%v: %v, at most %v", ErrTooLong, e.Wait.Round(time.Millisecond), e.Patience)
+}
+
+// Unwrap makes the error match [ErrTooLong].
+func (e *PauseError) Unwrap() error { return ErrTooLong }
+
+// A Claim is asked for work at the moment in which its caller is first in the queue and a slot is free. It
+// answers what the call costs in quota units, 0 when there is nothing to do after all. The gate's lock is held:
+// a Claim must not call the gate and must not block. With probe it should take no more than one call's work. It is asked
+// again if the server throttles before the call has left, and may put back then what it has taken, for older work.
+type Claim func(probe bool) (cost int)
+
+// A Permit is the right to make one call. The zero Permit holds nothing.
+type Permit struct {
+	gate    *Gate
+	Sent    time.Time // when it was granted
+	GiveUp  time.Time // of a probe: when its caller's patience ends; zero when it has no end
+	version uint64
+	slot    bool
+	probe   bool
+	alone   bool
+	entry   entry
+}
+
+// Held reports whether the permit was granted and not yet released.
+func (p *Permit) Held() bool { return p.gate != nil }
+
+// Alone reports, of a permit that [Gate.Done] has taken back, whether nobody waited for its slot.
+func (p *Permit) Alone() bool { return p.alone }
+
+// Probe reports whether the permit is for the one call that tries whether a shut gate may open.
+func (p *Permit) Probe() bool { return p.probe }
+
+// Leased reports whether the permit may be used for one more call without asking the gate: there is no rate
+// limit, nobody else uses the gate, and nothing has changed since the permit was granted. It costs one atomic load.
+func (p *Permit) Leased() bool {
+	return p.gate != nil && !p.probe && p.version == p.gate.version.Load()
+}
+
+// A waiter is one caller in the queue.
+type waiter struct {
+	number   uint64 // in the order of arrival
+	claim    Claim
+	slot     bool
+	inProbe  bool // part of the call that is the probe
+	outside  bool // of no run: an outage does not hold it
+	patience time.Duration
+	deadline time.Time // zero when the caller has none
+	cost     int       // 0 until the claim was asked
+	ready    chan struct{}
+	permit   Permit
+	err      error
+	dropped  bool // left the queue, granted or not
+	paced    bool // it had to wait for its tokens
+}
+
+// Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when
+// the claim had nothing to do. The error is the context's, a [PauseError] when the server has taken no call, or would
+// not, for longer than patience (0: no bound), or, at once, one that matches [context.DeadlineExceeded] when the wait
+// would outlast the context's deadline.
+func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim) (Permit, error) {
+	return g.acquire(ctx, patience, &waiter{claim: claim, slot: true})
+}
+
+// AcquireOutside is [Gate.Acquire] for a call of no run: an outage does not hold it.
+func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) {
+	return g.acquire(ctx, 0, &waiter{claim: claim, slot: true, outside: true})
+}
+
+// TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while anybody else uses the
+// gate or waits, while it is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]:
+// others would overtake whom their slot was given to, and the laws take those for sent before.
+func (g *Gate) TryAcquire(claim Claim) (p Permit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.users > 1 || len(g.queue)+len(g.urgent) > 0 || g.halfOpen || g.inFlight >= g.now.Concurrency || g.now.Rate != rate.Inf {
+		return Permit{}
+	}
+	now := time.Now()
+	if g.shut(now) || g.now.Hold.Until.After(now) {
+		return Permit{}
+	}
+	if cost := claim(false); cost > 0 {
+		p = Permit{gate: g, Sent: now, slot: true}
+		g.enter(&p, cost, false)
+	}
+	return p
+}
+
+// Wait waits for the gate and for tokens, but for no slot: it is for requests whose end the gate is not told of by a
+// permit. probing says that the request is part of a call that is the gate's probe already, and may pass while it is
+// half-open. Errors are as with [Gate.Acquire].
+func (g *Gate) Wait(ctx context.Context, patience time.Duration, cost int, probing bool) error {
+	_, err := g.acquire(ctx, patience, &waiter{claim: func(bool) int { return cost }, inProbe: probing})
+	return err
+}
+
+func (g *Gate) acquire(ctx context.Context, patience time.Duration, w *waiter) (Permit, error) {
+	if err := ctx.Err(); err != nil {
+		return Permit{}, Ended(ctx)
+	}
+	w.patience, w.ready = patience, make(chan struct{})
+	if patience <= 0 {
+		w.patience = forever
+	}
+	w.deadline, _ = ctx.Deadline()
+	g.mu.Lock()
+	g.arrivals++
+	w.number = g.arrivals
+	if w.slot {
+		g.queue = append(g.queue, w)
+	} else {
+		g.urgent = append(g.urgent, w)
+	}
+	now := time.Now()
+	if g.shut(now) {
+		g.refuseImpatient(now)
+	}
+	g.advance()
+	if !w.dropped {
+		g.refuseLate(w)
+	}
+	g.mu.Unlock()
+	select {
+	case <-w.ready:
+	case <-ctx.Done():
+		g.mu.Lock()
+		if !w.dropped {
+			g.drop(w)
+			w.err = Ended(ctx)
+			g.advance()
+		}
+		g.mu.Unlock()
+	}
+	return w.permit, w.err
+}
+
+// refuseLate ends the wait of a newcomer whom the rate cannot serve before its deadline: the head waits for its
+// tokens, and those in between need theirs. Whoever lacks a slot may yet be overtaken by one who needs none.
+func (g *Gate) refuseLate(w *waiter) {
+	if w.deadline.IsZero() || g.holder == nil || w == g.holder {
+		return
+	}
+	slots := len(g.queue)
+	if !w.slot {
+		slots = min(slots, max(0, g.now.Concurrency-g.inFlight))
+	}
+	tokens := 0
+	for _, before := range [][]*waiter{g.urgent, g.queue[:slots]} {
+		for _, other := range before {
+			if other != g.holder && other.number <= w.number {
+				tokens += max(1, other.cost)
+			}
+		}
+	}
+	now := time.Now()
+	wait := g.held.DelayFrom(now) + time.Duration(float64(tokens)/float64(g.now.Rate)*float64(time.Second))
+	if now.Add(wait).After(w.deadline) {
+		g.finish(w, deadlineError(wait))
+	}
+}
+
+// Ended returns why a context that has ended did: the error matches the context's error and its cause.
+func Ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// Release gives the permit back and makes it zero.
+func (g *Gate) Release(p *Permit) {
+	if p.gate == nil {
+		return
+	}
+	g.mu.Lock()
+	g.release(p)
+	g.advance()
+	g.mu.Unlock()
+}
+
+func (g *Gate) release(p *Permit) {
+	if p.slot {
+		g.inFlight--
+	}
+	if p.probe {
+		g.probing = false
+	}
+	*p = Permit{}
+}

@@ -1,0 +1,165 @@
+package gate
+
+import (
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Observe tells the gate what a call taught. A throttle shuts the gate at once.
+func (g *Gate) Observe(s Signal) {
+	if s.Outside && s.Answered > 0 && !s.Throttled && len(s.Quotas) == 0 && g.easy.Load() {
+		return
+	}
+	g.mu.Lock()
+	g.observe(s, g.ledger.at(s.Sent))
+	g.advance()
+	tell := g.news()
+	g.mu.Unlock()
+	tell()
+}
+
+// Done is [Gate.Observe] and [Gate.Release] in one step.
+func (g *Gate) Done(p *Permit, s Signal) {
+	g.mu.Lock()
+	e := g.ledger.at(s.Sent)
+	if p.gate != nil {
+		e = p.entry
+	}
+	if s.Throttled {
+		g.ledger.refused += int64(e.units)
+	}
+	s.Probe = p.probe
+	g.observe(s, e)
+	alone := len(g.queue)+len(g.urgent) == 0
+	g.release(p)
+	p.alone = alone
+	g.advance()
+	tell := g.news()
+	g.mu.Unlock()
+	tell()
+}
+
+func (g *Gate) observe(s Signal, e entry) {
+	s.InFlight, s.Waiting = g.inFlight, len(g.queue)
+	s.Level, s.Paced, s.Index = e.level, e.paced, e.total
+	s.Granted, s.Accepted = g.ledger.granted, g.ledger.granted-g.ledger.refused
+	s.Shut = g.halfOpen && !g.byOutage
+	if slow := s.Latency >= slowCall; slow && !g.slow {
+		g.slow = true
+		g.version.Add(1)
+	} else if s.Latency > 0 && !s.Throttled && !s.Outside && !slow {
+		g.slow = false
+	}
+	if !g.loose.IsZero() && !s.Sent.Before(g.loose) {
+		g.endLoose()
+	}
+	// A call that was sent before the gate was cut says nothing about what came after.
+	fresh := g.cut.IsZero() || s.Sent.After(g.cut)
+	success := !s.Throttled && s.Answered > 0
+	s.NewEpoch = s.Throttled && fresh
+	s.Opened = success && fresh && s.Shut && !g.until.After(s.At)
+	s.Recovered = success && fresh && g.byOutage && !s.Outside && !(s.Looked && g.down.written) && (s.Host == "" || g.down.host == "" || s.Host == g.down.host)
+	next := g.now
+	if g.controller != nil {
+		next = g.controller.Adjust(g.now, g.ceiling, s)
+		g.adjusted = g.adjusted || next.Why != g.now.Why
+	}
+	if success || s.Partly {
+		g.succeeded(s)
+	}
+	switch {
+	case s.Throttled:
+		if fresh && g.byOutage {
+			g.endOutage(s.At, false, &next)
+		}
+		g.cutFor(s, fresh, next)
+	case s.Opened:
+		g.open(s.At)
+	case s.Recovered:
+		g.endOutage(s.At, true, &next)
+	case s.Trouble != NoTrouble && !s.Outside:
+		g.trouble(s, fresh, &next)
+	}
+	g.apply(next)
+}
+
+// succeeded notes that the server took a call.
+func (g *Gate) succeeded(s Signal) {
+	if g.took = true; s.Outside {
+		return // the attempt that it is part of counts
+	}
+	if s.Looked && g.down.writesFail(g.byOutage) {
+		return
+	}
+	g.down.succeeded(s.Host, s.Answered, s.Sent, s.Latency)
+	switch {
+	case g.troubled.IsZero():
+	case g.halfOpen:
+		g.troubled = s.At
+	default:
+		g.troubled, g.reached = time.Time{}, false
+	}
+}
+
+// endLoose ends a probe that has no permit to give back.
+func (g *Gate) endLoose() { g.loose, g.probing = time.Time{}, false }
+
+// apply puts a setting into force, within the ceiling.
+func (g *Gate) apply(s Setting) {
+	s.Concurrency = max(1, min(s.Concurrency, g.ceiling.Concurrency))
+	if s.Rate > g.ceiling.Rate {
+		s.Rate = g.ceiling.Rate
+	}
+	s.Burst = max(1, s.Burst)
+	if s.Rate != g.now.Rate || s.Burst != g.now.Burst {
+		g.unreserve() // whoever waits is given a new place under the new rate
+		g.rate.SetLimit(s.Rate)
+		g.rate.SetBurst(s.Burst)
+		g.version.Add(1)
+	}
+	if s.Concurrency < g.now.Concurrency {
+		g.version.Add(1)
+	}
+	g.now = s
+	_, adaptive := g.controller.(*Adaptive)
+	g.isShut.Store(g.halfOpen)
+	g.easy.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.loose.IsZero())
+}
+
+// spent returns how long the head of the queue has to wait because the quota of the server is used up.
+func (g *Gate) spent(w *waiter, now time.Time) time.Duration {
+	if h := g.now.Hold; h.Until.After(now) && g.ledger.granted+int64(w.cost) > h.After {
+		return h.Until.Sub(now)
+	}
+	return 0
+}
+
+// news returns what tells the users of a change that has a reason.
+func (g *Gate) news() func() {
+	adjusted := g.adjusted && g.onAdjust != nil
+	g.adjusted = false
+	if g.outageNews == nil {
+		if adjusted {
+			return g.onAdjust
+		}
+		return func() {}
+	}
+	why, down, told := *g.outageNews, g.byOutage, slices.Clone(g.listeners)
+	g.outageNews = nil
+	return func() {
+		if adjusted {
+			g.onAdjust()
+		}
+		for _, l := range told {
+			if l.Outage != nil {
+				l.Outage(down, why)
+			}
+		}
+	}
+}
+
+// OnAdjust makes the gate call f, without holding its lock, after each change that the controller gives a reason for.
+// It must be called before the gate is used.
+func (g *Gate) OnAdjust(f func()) { g.onAdjust = f }
