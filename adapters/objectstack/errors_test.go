@@ -229,3 +229,16 @@ func TestFaultsByScript(t *testing.T) {
 		}
 	})
 }
+
+// Only a batch that was too large tells how many records one may hold.
+func TestOnlyTooLargeTeachesTheSizeOfABatch(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]int{"BATCH_TOO_LARGE": 3, "VALIDATION_FAILED": objectstack.MaxRecords} {
+		synctest.Test(t, func(t *testing.T) {
+			w := start(t, &objectstacktest.Server{})
+			w.always("/batch", reply(400, `{"error":"m","code":"`+code+`","max":3}`))
+			_, _ = windrow.Execute(t.Context(), w.client.Transaction(), []windrow.Operation{op(windrow.OpCreate, "project", "", "", record{"name": "Apollo"})}, windrow.Atomic())
+			check(t, code, want, w.client.Transaction().Capabilities().MaxItems)
+		})
+	}
+}
