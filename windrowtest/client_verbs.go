@@ -205,7 +205,7 @@ func statusOf(err error) int {
 }
 
 // immediately sends again at once what may be sent again.
-var immediately = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), MaxAttempts: 3})
+var immediately = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 3})
 
 // isWrite matches requests that change something.
 func isWrite(q *Request) bool { return q.Method != http.MethodGet && q.Method != http.MethodHead }
