@@ -315,8 +315,8 @@ func TestF15Classifier(t *testing.T) {
 			return windrow.Classify(err)
 		}
 		f := newFake(t, func(c *call) error {
-			if len(c.attempt.Key()) > 0 {
-				t.Errorf("there is a key %q", c.attempt.Key())
+			if len(c.attempt.Key) > 0 {
+				t.Errorf("there is a key %q", c.attempt.Key)
 			}
 			if c.nth == 1 && c.id() == "i0" {
 				return &statusError{status: 403}

@@ -451,8 +451,8 @@ func TestIdempotencyKeysNameOneItem(t *testing.T) {
 		for _, c := range f.calls {
 			key := c.attempt.IdempotencyKey()
 			name := c.attempt.RecordName()
-			if (name == c.id()) != (c.id() == "slug") || strings.ContainsAny(name, ` "\`) || c.attempt.Key() != c.id() || key == name {
-				t.Errorf("the key of %q is %q, its name %q, and its idempotency key %q", c.id(), c.attempt.Key(), name, key)
+			if (name == c.id()) != (c.id() == "slug") || strings.ContainsAny(name, ` "\`) || c.attempt.Key != c.id() || key == name {
+				t.Errorf("the key of %q is %q, its name %q, and its idempotency key %q", c.id(), c.attempt.Key, name, key)
 			}
 		}
 	})

@@ -20,7 +20,8 @@ import (
 // A processor may be used for several runs, also at the same time, and keeps its limiter between them.
 type BatchProcessor[In, Out any] struct {
 	// Do makes a single call. It is called from many goroutines at once, and with a context that ends when the run is
-	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
+	// cancelled or the attempt takes longer than [AttemptTimeout]. AttemptFrom of package
+	// clients tells what it is called for.
 	Do func(ctx context.Context, in In) (Out, error)
 	// Batch makes one request for several items, and returns one outcome for each, in their order: see clients.BatchCreator for
 	// what its error and theirs mean. Where both are
