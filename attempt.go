@@ -19,25 +19,13 @@ type Attempt struct {
 	Items int
 	// Number counts the charged attempts, this one included, from 1.
 	Number int
-
-	attempt *engine.Attempt
+	// Key is the item's key, or the id that it names; "" when there is neither, and for a chunk of several items.
+	Key string
 }
 
-// AttemptFrom returns the attempt that ctx belongs to. ok is false outside a run.
-func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
-	e := engine.AttemptFrom(ctx)
-	if e == nil {
-		return Attempt{}, false
-	}
-	return Attempt{Op: OpKind(identity.Of(e).Op), Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), attempt: e}, true
-}
-
-// Key returns the item's key, or the id that it names; "" when there is neither, and for a chunk of several items.
-func (a Attempt) Key() string {
-	if a.attempt == nil || a.Items > 1 {
-		return ""
-	}
-	return identity.Of(a.attempt).KeyOf(a.Index)
+// seen returns the attempt as an observer sees it.
+func seen(a *engine.Attempt) Attempt {
+	return Attempt{Op: OpKind(identity.Of(a).Op), Index: a.Item(), Items: max(1, len(a.Items())), Number: a.Number(), Key: identity.KeyOf(a)}
 }
 
 // WithObserver makes runs tell an observer of their attempts, as tracing needs it.

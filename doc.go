@@ -5,7 +5,8 @@
 //
 // An item is one input. A verb ([CreateMany], [UpdateMany], [UpsertMany], [DeleteMany], [GetMany]) runs one operation
 // for many items. A client is any value with the verb's method ([Creator] and its siblings); [CreateFunc] and its
-// siblings make one of a function. A [BatchProcessor] is what is behind the verbs, for those who want hooks: a Key, a
+// siblings make one of a function. Package [github.com/windrow-go/windrow/mixed] runs operations of several kinds. A
+// [BatchProcessor] is what is behind the verbs, for those who want hooks: a Key, a
 // Validate, a Reconcile, an OnResult. An attempt is one call of the client for an item, or for a chunk of items where
 // the client has a native batch request (package [github.com/windrow-go/windrow/clients] tells how to write one).
 //

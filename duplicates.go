@@ -17,7 +17,7 @@ const (
 	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
 	// KeepAllInOrder by their id.
 	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeysError] before anything is sent.
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
 	RejectDuplicates
 	// KeepFirst sends the first item with a key; the others end as Skipped.
 	KeepFirst
@@ -36,24 +36,10 @@ var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "Keep
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
-// DuplicateKeyError says which items have the same key. It matches [ErrDuplicateKey].
+// DuplicateKeyError is the Cause of a run that is refused because items have the same key, and the error of an item that is
+// not sent because another has its key. It names all such keys, up to a bound, and matches [ErrDuplicateKey]. The text of
+// the run's [*BulkError] lists the first ten keys.
 type DuplicateKeyError struct {
-	Key           string // the key that both have
-	First, Second int    // the indexes of the two items
-}
-
-// Error implements error.
-func (e *DuplicateKeyError) Error() string {
-	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates", e.First, e.Second, e.Key)
-}
-
-// Unwrap makes the error match [ErrDuplicateKey].
-func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
-
-// DuplicateKeysError is the Cause of a run that is refused because items have the same key. It names all such keys, up to
-// a bound, and matches [ErrDuplicateKey]; [errors.AsType] finds the [*DuplicateKeyError] of the first two items in it. The
-// text of the run's [*BulkError] lists the first ten keys.
-type DuplicateKeysError struct {
 	// Keys are the first 100 keys that several items have, in the order in which the second item of each comes.
 	Keys []DuplicateKey
 	// Total is how many such keys there are.
@@ -63,27 +49,33 @@ type DuplicateKeysError struct {
 // DuplicateKey is a key that several items have.
 type DuplicateKey struct {
 	Key     string // of the items
-	Indexes []int  // of the first 10 items with the key, in the order of the input
-	Items   int    // how many items have it
+	Indexes []int  // of the first 10 items with the key, in the order of the input; in an item's error, of it and another one
+	Items   int    // how many items have it; 2 in an item's error
 }
 
 // Error implements error. It names the first two items with one key.
-func (e *DuplicateKeysError) Error() string { return e.Unwrap().Error() }
-
-// Unwrap returns the [*DuplicateKeyError] of the first two items, or [ErrDuplicateKey] when Keys is empty.
-func (e *DuplicateKeysError) Unwrap() error {
+func (e *DuplicateKeyError) Error() string {
 	if len(e.Keys) == 0 || len(e.Keys[0].Indexes) < 2 {
-		return ErrDuplicateKey
+		return ErrDuplicateKey.Error()
 	}
 	first := e.Keys[0]
-	return &DuplicateKeyError{Key: first.Key, First: first.Indexes[0], Second: first.Indexes[1]}
+	return fmt.Sprintf("windrow: items %d and %d have the same key %q: remove one, or choose with the option Duplicates",
+		first.Indexes[0], first.Indexes[1], first.Key)
+}
+
+// Unwrap makes the error match [ErrDuplicateKey].
+func (e *DuplicateKeyError) Unwrap() error { return ErrDuplicateKey }
+
+// sameKey returns the error of two items with one key.
+func sameKey(key string, first, second int) error {
+	return &DuplicateKeyError{Keys: []DuplicateKey{{Key: key, Indexes: []int{first, second}, Items: 2}}, Total: 1}
 }
 
 // listedKeys is how many keys a text lists.
 const listedKeys = 10
 
 // list names the keys in a short text, "" when the text of the error says it all.
-func (e *DuplicateKeysError) list() string {
+func (e *DuplicateKeyError) list() string {
 	if e.Total < 2 && (len(e.Keys) == 0 || e.Keys[0].Items <= 2) {
 		return ""
 	}
@@ -104,7 +96,7 @@ func (e *DuplicateKeysError) list() string {
 
 // duplicateKeys returns the error of a plan that is refused.
 func duplicateKeys(keys []string, plan *schedule.Plan) error {
-	e := &DuplicateKeysError{Total: plan.Shared}
+	e := &DuplicateKeyError{Total: plan.Shared}
 	for _, group := range plan.Groups {
 		e.Keys = append(e.Keys, DuplicateKey{Key: keys[group.Items[0]], Indexes: group.Items, Items: group.Count})
 	}
@@ -124,7 +116,7 @@ func (r *BulkResult[In, Out]) failDuplicates(items []int) {
 	}
 	for _, i := range items {
 		pair := pairs[r.keys[i]]
-		err := &DuplicateKeyError{Key: r.keys[i], First: pair[0], Second: max(i, pair[1])} // itself and the first, or the first two
+		err := sameKey(r.keys[i], pair[0], max(i, pair[1])) // itself and the first, or the first two
 		r.table.Put(i, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation, Resend: true})
 	}
 }

@@ -15,7 +15,7 @@ import (
 // A run with several keys that several items have names them all, up to a bound, in a text that stays short.
 func TestAllDuplicateKeysAreNamed(t *testing.T) {
 	t.Parallel()
-	run := func(in []string) (*windrow.DuplicateKeysError, error) {
+	run := func(in []string) (*windrow.DuplicateKeyError, error) {
 		p := windrow.NewCreateProcessor[string, string](client{fake: newFake(t, nil)})
 		p.Key = byItself
 		p.Validate = func(in string) error {
@@ -25,7 +25,7 @@ func TestAllDuplicateKeysAreNamed(t *testing.T) {
 			return nil
 		}
 		_, err := p.Run(t.Context(), in)
-		all, ok := errors.AsType[*windrow.DuplicateKeysError](err)
+		all, ok := errors.AsType[*windrow.DuplicateKeyError](err)
 		if !ok || !errors.Is(err, windrow.ErrDuplicateKey) {
 			t.Fatalf("%v: %v", in, err)
 		}
@@ -68,7 +68,7 @@ func TestAllDuplicateKeysAreNamed(t *testing.T) {
 			t.Errorf("key %d: %+v", k, key)
 		}
 	}
-	if zero := new(windrow.DuplicateKeysError); zero.Error() == "" || !errors.Is(zero, windrow.ErrDuplicateKey) {
+	if zero := new(windrow.DuplicateKeyError); zero.Error() == "" || !errors.Is(zero, windrow.ErrDuplicateKey) {
 		t.Errorf("%v", zero)
 	}
 }
@@ -93,10 +93,10 @@ func TestFailDuplicates(t *testing.T) {
 		}
 		for r := range res.All() {
 			twice, ok := errors.AsType[*windrow.DuplicateKeyError](r.Err)
-			if ok && twice.First != r.Index && twice.Second != r.Index {
+			if ok && !slices.Contains(twice.Keys[0].Indexes, r.Index) {
 				t.Errorf("journal %t: item %d: %v", journal, r.Index, twice)
 			}
-			if alone := r.Input == "c" || r.Input == "d"; alone != (r.State == windrow.Succeeded) || ok == alone || !alone && (r.State != windrow.Failed || twice.Key != r.Input || r.Kind != windrow.KindValidation) {
+			if alone := r.Input == "c" || r.Input == "d"; alone != (r.State == windrow.Succeeded) || ok == alone || !alone && (r.State != windrow.Failed || twice.Keys[0].Key != r.Input || r.Kind != windrow.KindValidation) {
 				t.Errorf("journal %t: %+v", journal, r)
 			}
 		}

@@ -90,7 +90,7 @@ func (e *BulkError) Error() string {
 	default:
 		parts = append(parts, "the run was stopped: "+message.Plain(e.Cause))
 	}
-	if twice, ok := errors.AsType[*DuplicateKeysError](e.Cause); ok && twice.list() != "" {
+	if twice, ok := errors.AsType[*DuplicateKeyError](e.Cause); ok && twice.list() != "" {
 		parts = append(parts, twice.list())
 	}
 	for _, c := range []struct {

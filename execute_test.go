@@ -14,16 +14,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // executor is a fake with an endpoint for operations of all kinds.
 type executor struct {
 	client
 	mu  sync.Mutex
-	ops [][]windrow.Operation // of each request
+	ops [][]mixed.Operation // of each request
 }
 
-func (e *executor) Execute(ctx context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (e *executor) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	e.mu.Lock()
 	e.ops = append(e.ops, slices.Clone(ops))
 	e.mu.Unlock()
@@ -43,7 +44,7 @@ func (e *executor) Execute(ctx context.Context, ops []windrow.Operation) ([]wind
 }
 
 // nameOf is a short form of an operation.
-func nameOf(o windrow.Operation) string {
+func nameOf(o mixed.Operation) string {
 	if o.ID == "" {
 		return fmt.Sprintf("%v %v", o.Kind, o.Data)
 	}
@@ -51,8 +52,8 @@ func nameOf(o windrow.Operation) string {
 }
 
 // op makes an operation of its short form.
-func op(text string) windrow.Operation {
-	var o windrow.Operation
+func op(text string) mixed.Operation {
+	var o mixed.Operation
 	kind, id, _ := strings.Cut(text, " ")
 	if err := o.Kind.UnmarshalText([]byte(kind)); err != nil {
 		panic(err)
@@ -68,8 +69,8 @@ func op(text string) windrow.Operation {
 	return o
 }
 
-func operations(texts ...string) []windrow.Operation {
-	all := make([]windrow.Operation, len(texts))
+func operations(texts ...string) []mixed.Operation {
+	all := make([]mixed.Operation, len(texts))
 	for i, text := range texts {
 		all[i] = op(text)
 	}
@@ -110,7 +111,7 @@ func TestE22_MixedOperationsInOneRequest(t *testing.T) {
 					time.Sleep(time.Second)
 					return outcomes(c.ids), nil
 				}
-				res, err := windrow.Execute(t.Context(), e, operations(in...), windrow.Concurrency(1))
+				res, err := mixed.Run(t.Context(), e, operations(in...), windrow.Concurrency(1))
 				checkAccounts(t, 5, res, err)
 				if err != nil || res.At(3).Value != "value of get b" {
 					t.Errorf("value %v, error %v", res.At(3).Value, err)
@@ -150,7 +151,7 @@ func TestExecuteJudgesEachKindByItself(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := newFake(t, nil)
 					answers(f, tt.script...)
-					var e windrow.Executor = &executor{client: client{f, tt.caps}}
+					var e mixed.Executor = &executor{client: client{f, tt.caps}}
 					if single {
 						f.script = func(c *call) error {
 							if c.nth > len(tt.script) {
@@ -162,9 +163,9 @@ func TestExecuteJudgesEachKindByItself(t *testing.T) {
 							}
 							return step.err
 						}
-						e = windrow.Resources{"": windrow.ResourceOf[string, string](verbs{client{f, tt.caps}})}
+						e = mixed.Clients{"": mixed.ClientOf[string, string](verbs{client{f, tt.caps}})}
 					}
-					res, err := windrow.Execute(t.Context(), e, operations(in...), fastRetries)
+					res, err := mixed.Run(t.Context(), e, operations(in...), fastRetries)
 					checkAccounts(t, 5, res, err)
 					var got []windrow.State
 					for r := range res.All() {
@@ -198,16 +199,16 @@ func (c verbs) Delete(ctx context.Context, id string) error {
 func (c verbs) Get(ctx context.Context, id string) (string, error) { return c.do(ctx, "get "+id) }
 
 // Without an endpoint for several kinds there are clients for each.
-func TestExecuteOverResources(t *testing.T) {
+func TestExecuteOverClients(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(*call) error { time.Sleep(time.Second); return nil })
-		r := windrow.Resources{"labels": windrow.ResourceOf[string, string](verbs{client: client{fake: f}})}
+		r := mixed.Clients{"labels": mixed.ClientOf[string, string](verbs{client: client{fake: f}})}
 		in := operations("create nick", "update b", "delete a", "get b", "upsert c", "delete b")
 		for i := range in {
 			in[i].Resource = "labels"
 		}
-		res, err := windrow.Execute(t.Context(), r, in, windrow.Concurrency(8))
+		res, err := mixed.Run(t.Context(), r, in, windrow.Concurrency(8))
 		checkAccounts(t, 6, res, err)
 		if err != nil {
 			t.Fatal(err)
@@ -244,28 +245,28 @@ func (c readOnly) Delete() {}
 func TestC18_C19_OperationsAreValidated(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		o    windrow.Operation
+		o    mixed.Operation
 		want string
 	}{
-		{windrow.Operation{Kind: windrow.OpUpdate, Resource: "r", Data: "x"}, "ID: is required for update"},
-		{windrow.Operation{Kind: windrow.OpDelete, Resource: "r"}, "ID: is required for delete"},
-		{windrow.Operation{Kind: windrow.OpGet, Resource: "r"}, "ID: is required for get"},
-		{windrow.Operation{Kind: windrow.OpCreate, Resource: "r"}, "Data: is required for create"},
-		{windrow.Operation{Kind: windrow.OpUpdate, Resource: "r", ID: "1"}, "Data: is required for update"},
-		{windrow.Operation{Kind: windrow.OpUpsert, Resource: "r"}, "Data: is required for upsert"},
-		{windrow.Operation{Resource: "r", Data: "x"}, "Kind: must be create, update, upsert, delete or get, not do"},
-		{windrow.Operation{Kind: windrow.OpExecute, Resource: "r", Data: "x"}, "Kind: must be create, update, upsert, delete or get, not execute"},
-		{windrow.Operation{Kind: windrow.OpUpdate, Resource: "r"}, "ID: is required for update; Data: is required for update"},
-		{windrow.Operation{Kind: windrow.OpGet, Resource: "s", ID: "1"}, "Resource: is none of those that Resources has"},
-		{windrow.Operation{Kind: windrow.OpDelete, Resource: "ro", ID: "1"}, "Kind: delete is nothing that the client of this Resource can do"},
-		{windrow.Operation{Kind: windrow.OpCreate, Resource: "r", Data: 17}, "Data: is a int, want string"},
+		{mixed.Operation{Kind: windrow.OpUpdate, Resource: "r", Data: "x"}, "ID: is required for update"},
+		{mixed.Operation{Kind: windrow.OpDelete, Resource: "r"}, "ID: is required for delete"},
+		{mixed.Operation{Kind: windrow.OpGet, Resource: "r"}, "ID: is required for get"},
+		{mixed.Operation{Kind: windrow.OpCreate, Resource: "r"}, "Data: is required for create"},
+		{mixed.Operation{Kind: windrow.OpUpdate, Resource: "r", ID: "1"}, "Data: is required for update"},
+		{mixed.Operation{Kind: windrow.OpUpsert, Resource: "r"}, "Data: is required for upsert"},
+		{mixed.Operation{Resource: "r", Data: "x"}, "Kind: must be create, update, upsert, delete or get, not do"},
+		{mixed.Operation{Kind: windrow.OpExecute, Resource: "r", Data: "x"}, "Kind: must be create, update, upsert, delete or get, not execute"},
+		{mixed.Operation{Kind: windrow.OpUpdate, Resource: "r"}, "ID: is required for update; Data: is required for update"},
+		{mixed.Operation{Kind: windrow.OpGet, Resource: "s", ID: "1"}, "Resource: is none of those that Clients has"},
+		{mixed.Operation{Kind: windrow.OpDelete, Resource: "ro", ID: "1"}, "Kind: delete is nothing that the client of this Resource can do"},
+		{mixed.Operation{Kind: windrow.OpCreate, Resource: "r", Data: 17}, "Data: is a int, want string"},
 	} {
 		f := newFake(t, nil)
-		r := windrow.Resources{
-			"r":  windrow.ResourceOf[string, string](verbs{client: client{fake: f}}),
-			"ro": windrow.ResourceOf[string, string](readOnly{client{fake: f}}),
+		r := mixed.Clients{
+			"r":  mixed.ClientOf[string, string](verbs{client: client{fake: f}}),
+			"ro": mixed.ClientOf[string, string](readOnly{client{fake: f}}),
 		}
-		res, err := windrow.Execute(t.Context(), r, []windrow.Operation{tt.o, {Kind: windrow.OpGet, Resource: "ro", ID: "2"}})
+		res, err := mixed.Run(t.Context(), r, []mixed.Operation{tt.o, {Kind: windrow.OpGet, Resource: "ro", ID: "2"}})
 		checkAccounts(t, 2, res, err)
 		if got := res.At(0); got.State != windrow.Failed || got.Kind != windrow.KindValidation || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, %v, want %q", tt.o, got.State, err, tt.want)
@@ -277,14 +278,14 @@ func TestC18_C19_OperationsAreValidated(t *testing.T) {
 			t.Errorf("%+v: no field errors in %v", tt.o, res.At(0).Err)
 		}
 	}
-	res, err := windrow.Execute(t.Context(), nil, operations("get a"))
+	res, err := mixed.Run(t.Context(), nil, operations("get a"))
 	if !errors.Is(err, windrow.ErrNilClient) || res.Stats().NotAttempted != 1 {
 		t.Errorf("nil: %v", err)
 	}
 }
 
-// An Executor that takes one operation at a time needs no Resources.
-func TestResourcesAreAnExecutor(t *testing.T) {
+// An Executor that takes one operation at a time needs no Clients.
+func TestMixedClientsAreAnExecutor(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, func(c *call) error {
 		if c.id() == "get b" {
@@ -292,8 +293,8 @@ func TestResourcesAreAnExecutor(t *testing.T) {
 		}
 		return nil
 	})
-	r := windrow.Resources{"": windrow.ResourceOf[string, string](verbs{client: client{fake: f}}), "nil": windrow.ResourceOf[string, string](nil)}
-	out, err := r.Execute(t.Context(), append(operations("create a", "get b"), windrow.Operation{Kind: windrow.OpGet, Resource: "nil", ID: "1"}))
+	r := mixed.Clients{"": mixed.ClientOf[string, string](verbs{client: client{fake: f}}), "nil": mixed.ClientOf[string, string](nil)}
+	out, err := r.Execute(t.Context(), append(operations("create a", "get b"), mixed.Operation{Kind: windrow.OpGet, Resource: "nil", ID: "1"}))
 	if err != nil || len(out) != 3 || out[0].Value != "value of create a" || !errors.Is(out[1].Err, errServer) || windrow.Classify(out[2].Err).Class != windrow.ClassPermanent {
 		t.Errorf("%+v, error %v", out, err)
 	}
@@ -318,11 +319,11 @@ func TestExecuteReconciles(t *testing.T) {
 				return nil
 			})
 			f.lookUp = func(id string) (bool, error) { return id == "a", nil }
-			r := windrow.Resources{"": windrow.ResourceOf[string, string](verbs{client{f, windrow.Capabilities{}}})}
+			r := mixed.Clients{"": mixed.ClientOf[string, string](verbs{client{f, windrow.Capabilities{}}})}
 			if can {
-				r[""] = windrow.ResourceOf[string, string](reconcilable{verbs{client{f, windrow.Capabilities{}}}})
+				r[""] = mixed.ClientOf[string, string](reconcilable{verbs{client{f, windrow.Capabilities{}}}})
 			}
-			res, err := windrow.Execute(t.Context(), r, operations("create a", "create b", "update c"), fastRetries)
+			res, err := mixed.Run(t.Context(), r, operations("create a", "create b", "update c"), fastRetries)
 			checkAccounts(t, 3, res, err)
 			want := []windrow.State{windrow.Succeeded, windrow.Succeeded, windrow.Succeeded}
 			if !can {
@@ -414,7 +415,7 @@ func TestOrderOfOneRecordInABatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(t, nil)
 				answers(f, tt.script...)
-				res, err := windrow.Execute(t.Context(), &executor{client: client{f, ordered}}, operations(tt.in...), windrow.Concurrency(1), fastRetries)
+				res, err := mixed.Run(t.Context(), &executor{client: client{f, ordered}}, operations(tt.in...), windrow.Concurrency(1), fastRetries)
 				checkAccounts(t, len(tt.in), res, err)
 				var got []windrow.State
 				for r := range res.All() {
@@ -440,7 +441,7 @@ func TestChainsFillRequests(t *testing.T) {
 		in = append(in, "update a", "update b")
 	}
 	e := &executor{client: client{f, windrow.Capabilities{Ordered: true, MaxItems: 8}}}
-	res, err := windrow.Execute(t.Context(), e, operations(in...), windrow.Concurrency(1))
+	res, err := mixed.Run(t.Context(), e, operations(in...), windrow.Concurrency(1))
 	checkAccounts(t, 20, res, err)
 	if err != nil {
 		t.Fatal(err)
@@ -455,7 +456,7 @@ func TestRerunOfOperations(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
 	answers(f, refusal{err: windrow.Fatal(errServer)})
-	p := windrow.NewExecuteProcessor(&executor{client: client{f, windrow.Capabilities{MaxItems: 1}}}, windrow.Concurrency(1))
+	p := mixed.NewProcessor(&executor{client: client{f, windrow.Capabilities{MaxItems: 1}}}, windrow.Concurrency(1))
 	res, err := p.Run(t.Context(), operations("create a", "delete b"))
 	if !errors.Is(err, windrow.ErrFatal) {
 		t.Fatal(err)
@@ -464,7 +465,7 @@ func TestRerunOfOperations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back windrow.BulkResult[windrow.Operation, any]
+	var back windrow.BulkResult[mixed.Operation, any]
 	if err := back.UnmarshalJSON(text); err != nil {
 		t.Fatal(err)
 	}

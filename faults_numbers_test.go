@@ -15,6 +15,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // large are values that a float64 does not hold.
@@ -134,13 +135,13 @@ func TestF77_NumbersInStoredResults(t *testing.T) {
 		})
 	})
 	t.Run("execute", func(t *testing.T) {
-		items := []windrow.Operation{
+		items := []mixed.Operation{
 			{Kind: windrow.OpCreate, Resource: "r", Data: large()[0]},
 			{Kind: windrow.OpUpdate, Resource: "r", ID: "7", Data: large()[1]},
 			{Kind: windrow.OpUpsert, Resource: "r", ExternalID: "x", Data: large()[2]},
 		}
-		res := overJSON(t, items, func(send func(any) error) *windrow.BatchProcessor[windrow.Operation, any] {
-			return windrow.NewExecuteProcessor(executeFunc(func(ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+		res := overJSON(t, items, func(send func(any) error) *windrow.BatchProcessor[mixed.Operation, any] {
+			return mixed.NewProcessor(executeFunc(func(ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 				return []windrow.Outcome[any]{{Value: ops[0].Data}}, send(ops)
 			}), one, windrow.BatchSize(1))
 		})
@@ -151,13 +152,13 @@ func TestF77_NumbersInStoredResults(t *testing.T) {
 		}
 	})
 	t.Run("execute with clients of one type", func(t *testing.T) {
-		items := []windrow.Operation{
+		items := []mixed.Operation{
 			{Kind: windrow.OpCreate, Resource: "notes", Data: note{N: 1<<53 + 1}},
 			{Kind: windrow.OpUpdate, Resource: "notes", ID: "7", Data: note{N: -1<<53 - 1, More: object{"n": int64(1<<53 + 1)}}},
 			{Kind: windrow.OpUpsert, Resource: "notes", Data: note{N: math.MaxInt64}},
 		}
-		res := overJSON(t, items, func(send func(any) error) *windrow.BatchProcessor[windrow.Operation, any] {
-			return windrow.NewExecuteProcessor(windrow.Resources{"notes": windrow.ResourceOf[note, noteMade](notes{send})}, one)
+		res := overJSON(t, items, func(send func(any) error) *windrow.BatchProcessor[mixed.Operation, any] {
+			return mixed.NewProcessor(mixed.Clients{"notes": mixed.ClientOf[note, noteMade](notes{send})}, one)
 		})
 		for i := range items {
 			data, inTypes := res.At(i).Input.Data.(note)
@@ -170,9 +171,9 @@ func TestF77_NumbersInStoredResults(t *testing.T) {
 }
 
 // executeFunc is an Executor.
-type executeFunc func([]windrow.Operation) ([]windrow.Outcome[any], error)
+type executeFunc func([]mixed.Operation) ([]windrow.Outcome[any], error)
 
-func (f executeFunc) Execute(_ context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (f executeFunc) Execute(_ context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	return f(ops)
 }
 
@@ -205,14 +206,14 @@ func TestF77_StoredOperationsOfAnotherType(t *testing.T) {
 		{"index":1,"state":"not_attempted","attempts":0,"elapsed_ns":0,"input":{"kind":"create","resource":"names","data":"text"}},
 		{"index":2,"state":"not_attempted","attempts":0,"elapsed_ns":0,"input":{"kind":"delete","resource":"names","id":"7"}},
 		{"index":3,"state":"not_attempted","attempts":0,"elapsed_ns":0,"input":{"kind":"get","resource":"none","id":"7"}}]}`
-	var back windrow.BulkResult[windrow.Operation, any]
+	var back windrow.BulkResult[mixed.Operation, any]
 	if err := json.Unmarshal([]byte(stored), &back); err != nil {
 		t.Fatal(err)
 	}
 	f := newFake(t, nil)
-	p := windrow.NewExecuteProcessor(windrow.Resources{
-		"notes": windrow.ResourceOf[note, noteMade](notes{func(any) error { return nil }}),
-		"names": windrow.ResourceOf[string, string](verbs{client: client{fake: f}}),
+	p := mixed.NewProcessor(mixed.Clients{
+		"notes": mixed.ClientOf[note, noteMade](notes{func(any) error { return nil }}),
+		"names": mixed.ClientOf[string, string](verbs{client: client{fake: f}}),
 	})
 	res, err := p.Rerun(t.Context(), &back)
 	checkAccounts(t, 4, res, err)

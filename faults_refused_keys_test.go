@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // keyed is a server that stores the good items of a request, refuses the whole of it when one is bad, and knows a repetition
@@ -109,7 +110,7 @@ func TestF82_RefusedAndStored_Operations(t *testing.T) {
 		f.batch = func(c *call) ([]windrow.Outcome[string], error) { return outcomes(c.ids), s.serve(c) }
 		in := []string{"create a", "update b", "create c", "update d"}
 		e := &executor{client: client{f, windrow.Capabilities{IdempotencyKeys: true}}}
-		res, _ := windrow.Execute(t.Context(), e, operations(in...), fastRetries, windrow.Concurrency(1))
+		res, _ := mixed.Run(t.Context(), e, operations(in...), fastRetries, windrow.Concurrency(1))
 		want := []windrow.State{windrow.Unknown, windrow.Failed, windrow.Unknown, windrow.Succeeded}
 		for k, r := range res.Results() {
 			if n := s.ledger.count(in[k]); r.State != want[k] || k%2 == 0 && n != 1 {

@@ -315,8 +315,8 @@ func TestF15Classifier(t *testing.T) {
 			return windrow.Classify(err)
 		}
 		f := newFake(t, func(c *call) error {
-			if len(c.attempt.Key()) > 0 {
-				t.Errorf("there is a key %q", c.attempt.Key())
+			if len(c.attempt.Key) > 0 {
+				t.Errorf("there is a key %q", c.attempt.Key)
 			}
 			if c.nth == 1 && c.id() == "i0" {
 				return &statusError{status: 403}
@@ -571,7 +571,7 @@ func TestF29CancelWhileWaiting(t *testing.T) {
 		},
 		{
 			name: "budget", script: func(c *call) error { return windrow.Transient(errServer) }, verb: createVerb,
-			options: []windrow.Option{windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), Budget: windrow.RetryBudget{Size: 1, PerSecond: 0.01}})},
+			options: []windrow.Option{windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), Budget: windrow.RetryBudget{Size: 1, PerSecond: 0.01}})},
 			want:    repeat(4, windrow.NotAttempted),
 		},
 		{
@@ -877,7 +877,7 @@ func TestF32F33CallsThatNeverReturn(t *testing.T) {
 	t.Parallel()
 	const at = "i5" // of 40, far enough behind for spans of several items
 	retry := func(c windrow.Classification) windrow.Option {
-		return windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), Classify: func(error) windrow.Classification { return c }})
+		return windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), Classify: func(error) windrow.Classification { return c }})
 	}
 	for _, place := range []struct {
 		name    string
@@ -1585,7 +1585,7 @@ func TestF45Duplicates(t *testing.T) {
 					got := summarize(t, len(in), res, err)
 					if test.want == nil {
 						e, ok := errors.AsType[*windrow.DuplicateKeyError](got.cause)
-						if !ok || !errors.Is(got.cause, windrow.ErrDuplicateKey) || e.Key != "a" || e.First != 0 || e.Second != 2 {
+						if !ok || !errors.Is(got.cause, windrow.ErrDuplicateKey) || !namesTwo(e, "a", 0, 2) {
 							t.Errorf("the run was stopped by %v", got.cause)
 						}
 						if len(f.calls) > 0 {

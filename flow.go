@@ -200,7 +200,7 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 	if f.journal != nil {
 		if key := f.ring.keys[at]; key != "" { // without one it is refused below
 			if first := f.run.Claim(n); first != n {
-				f.ring.invalid(n, &DuplicateKeyError{Key: key, First: first, Second: n})
+				f.ring.invalid(n, sameKey(key, first, n))
 				return nil
 			}
 		}

@@ -475,3 +475,8 @@ var cases atomic.Int64
 // thin reports whether a case of a large table is left to another run: under the race detector one of four is tried, others
 // each time. Without it all are.
 func thin() bool { return raceDetector && cases.Add(1)%4 != 0 }
+
+// namesTwo reports whether the error names first these two items, with this key.
+func namesTwo(e *windrow.DuplicateKeyError, key string, first, second int) bool {
+	return len(e.Keys) > 0 && e.Keys[0].Key == key && slices.Equal(e.Keys[0].Indexes[:2], []int{first, second})
+}

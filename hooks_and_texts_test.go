@@ -220,7 +220,7 @@ func TestRetryBudgetOfASizeAlone(t *testing.T) {
 				}
 				return nil
 			})
-			s := createVerb.run(t.Context(), f, ids(40), windrow.Concurrency(1), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), Budget: budget}))
+			s := createVerb.run(t.Context(), f, ids(40), windrow.Concurrency(1), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), Budget: budget}))
 			if s.err != nil || s.stats.Succeeded != 40 {
 				t.Errorf("%+v: %+v, %v", budget, s.stats, s.err)
 			}

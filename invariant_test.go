@@ -276,7 +276,7 @@ func draw(seed uint64) script {
 	policy := windrow.RetryPolicy{MaxAttempts: s.attempts}
 	switch r.IntN(4) {
 	case 0:
-		policy.Strategy = windrow.Immediate()
+		policy.Strategy = windrow.Constant(0)
 	case 1:
 		policy.Strategy = windrow.Constant(time.Duration(r.IntN(5000)) * time.Millisecond)
 	case 2:

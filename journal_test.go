@@ -492,7 +492,7 @@ func TestJournalNeedsKeys(t *testing.T) {
 		t.Errorf("no journal: %v", err)
 	}
 	_, err = windrow.UpdateMany(t.Context(), client{fake: f}, updates([]string{"a", "b", "a"}), windrow.WithJournal(newMemory()))
-	if dup, ok := errors.AsType[*windrow.DuplicateKeyError](err); !ok || dup.Key != "a" {
+	if dup, ok := errors.AsType[*windrow.DuplicateKeyError](err); !ok || dup.Keys[0].Key != "a" {
 		t.Errorf("one id twice: %v", err)
 	}
 	if len(f.calls) > 0 {
@@ -529,7 +529,7 @@ func TestJournalOfAStreamWithOneKeyTwice(t *testing.T) {
 		var got []string
 		for r, err := range p.Stream(t.Context(), source).All() {
 			got = append(got, fmt.Sprint(r.State, " ", r.Reason))
-			if twice, ok := errors.AsType[*windrow.DuplicateKeyError](err); ok != (r.Index == 1) || ok && (twice.First != 0 || twice.Second != 1) {
+			if twice, ok := errors.AsType[*windrow.DuplicateKeyError](err); ok != (r.Index == 1) || ok && !namesTwo(twice, "a", 0, 1) {
 				t.Errorf("item %d: %v", r.Index, err)
 			}
 		}

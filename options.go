@@ -225,7 +225,7 @@ func StopOnError() Option {
 }
 
 // MaxFailures stops the run as [StopOnError] does, once more than n items have failed, those that Validate refuses
-// included.
+// included. StopOnError is MaxFailures(0).
 func MaxFailures(n int) Option {
 	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
 }

@@ -155,7 +155,7 @@ func TestAClientMayBeAnyValue(t *testing.T) {
 func TestNoAttempt(t *testing.T) {
 	t.Parallel()
 	a, ok := clients.AttemptFrom(t.Context())
-	if ok || a.Key() != "" || a.IdempotencyKey() != "" || a.IdempotencyKeyFor("x") != "" || a.RunID() != "" || a.Limiter() != nil {
+	if ok || a.Key != "" || a.IdempotencyKey() != "" || a.IdempotencyKeyFor("x") != "" || a.RunID() != "" || a.Limiter() != nil {
 		t.Errorf("%+v, %t, want nothing", a, ok)
 	}
 	a.Engage()

@@ -77,7 +77,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	}
 	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
 		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
-			return nil, &DuplicateKeyError{Key: plan.Keys[second], First: first, Second: second}
+			return nil, sameKey(plan.Keys[second], first, second)
 		}
 	}
 	res.failDuplicates(plan.Clashes)

@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/resume"
+	"github.com/windrow-go/windrow/internal/seam"
 )
 
 // BatchProcessor runs one operation for many items. Make one with [NewCreateProcessor] and its siblings for a client,
@@ -19,7 +20,8 @@ import (
 // A processor may be used for several runs, also at the same time, and keeps its limiter between them.
 type BatchProcessor[In, Out any] struct {
 	// Do makes a single call. It is called from many goroutines at once, and with a context that ends when the run is
-	// cancelled or the attempt takes longer than [AttemptTimeout]. [AttemptFrom] tells what it is called for.
+	// cancelled or the attempt takes longer than [AttemptTimeout]. AttemptFrom of package
+	// clients tells what it is called for.
 	Do func(ctx context.Context, in In) (Out, error)
 	// Batch makes one request for several items, and returns one outcome for each, in their order: see clients.BatchCreator for
 	// what its error and theirs mean. Where both are
@@ -59,7 +61,7 @@ type BatchProcessor[In, Out any] struct {
 	op       OpKind
 	same     func(a, b In) bool                                  // of reads: both ask for the same; nil otherwise
 	identity func(in In) string                                  // of verbs whose input names a record; nil otherwise
-	traitsOf func(in In) (OpKind, Capabilities)                  // of Execute; nil when all items have those of the processor
+	traitsOf func(in In) (OpKind, Capabilities)                  // of package mixed; nil when all items have those of the processor
 	tryOut   func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
 	typed    func(in *In, value *Out)                            // gives what was read from JSON its types again; nil when it has them
 	opts     *options
@@ -139,29 +141,18 @@ func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Opt
 	return p
 }
 
-// NewExecuteProcessor returns the processor behind [Execute].
-func NewExecuteProcessor(client Executor, opts ...Option) *BatchProcessor[Operation, any] {
-	p := newProcessor[Operation, any](OpExecute, client, opts)
-	p.identity, p.Validate = Operation.identity, Operation.Validate
-	p.traitsOf = func(o Operation) (OpKind, Capabilities) { return o.Kind, p.Capabilities }
-	if p.clientOK != nil {
-		return p
-	}
-	r, ok := client.(Resources)
-	if !ok {
-		p.Batch = client.Execute
-		return p
-	}
-	p.Do, p.Validate, p.Reconcile, p.typed = r.do, r.validate, r.reconcile, r.typed
-	p.traitsOf = func(o Operation) (OpKind, Capabilities) { return o.Kind, r[o.Resource].caps }
+func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
+	p := &BatchProcessor[In, Out]{opts: newOptions(opts)}
+	p.adopt(op, client)
 	return p
 }
 
-func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
-	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
+// adopt makes p a processor of that kind, with all that the client has beside the method of its verb.
+func (p *BatchProcessor[In, Out]) adopt(op OpKind, client any) {
+	p.op = op
 	if inspect.IsNil(client) {
 		p.clientOK = ErrNilClient
-		return p
+		return
 	}
 	if d, ok := client.(describer); ok {
 		p.Capabilities = d.Capabilities()
@@ -175,7 +166,17 @@ func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProce
 	if d, ok := client.(dryRunner[In]); ok {
 		p.tryOut = d.DryRun
 	}
-	return p
+}
+
+// adoptHooks makes p what package mixed makes of it.
+func (p *BatchProcessor[In, Out]) adoptHooks(hooks any) {
+	h := hooks.(*seam.Hooks[In, Out, OpKind, Capabilities])
+	p.adopt(h.Op, h.Client)
+	p.identity, p.traitsOf, p.typed = h.Identity, h.TraitsOf, h.Typed
+}
+
+func init() {
+	seam.Adopt = func(processor, hooks any) { processor.(interface{ adoptHooks(hooks any) }).adoptHooks(hooks) }
 }
 
 // Run runs the operation for every item, and returns the outcome of each, in their order. It never returns a nil

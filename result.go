@@ -221,11 +221,8 @@ func (r *BulkResult[In, Out]) key(index int) string {
 	return r.keys[index&r.mask]
 }
 
-// All yields the results in the order of the input.
-func (r *BulkResult[In, Out]) All() iter.Seq[Result[In, Out]] { return r.In() }
-
-// In yields the results in one of the states, in the order of the input; with no state, all of them.
-func (r *BulkResult[In, Out]) In(states ...State) iter.Seq[Result[In, Out]] {
+// All yields the results in one of the states, in the order of the input; with no state, all of them.
+func (r *BulkResult[In, Out]) All(states ...State) iter.Seq[Result[In, Out]] {
 	return func(yield func(Result[In, Out]) bool) {
 		for i := range r.slots() {
 			if (len(states) == 0 || slices.Contains(states, State(r.slots()[i].State))) && !yield(r.At(i)) {
@@ -236,23 +233,23 @@ func (r *BulkResult[In, Out]) In(states ...State) iter.Seq[Result[In, Out]] {
 }
 
 // Succeeded yields the results of the items that succeeded.
-func (r *BulkResult[In, Out]) Succeeded() iter.Seq[Result[In, Out]] { return r.In(Succeeded) }
+func (r *BulkResult[In, Out]) Succeeded() iter.Seq[Result[In, Out]] { return r.All(Succeeded) }
 
 // Failed yields the results of the items that failed.
-func (r *BulkResult[In, Out]) Failed() iter.Seq[Result[In, Out]] { return r.In(Failed) }
+func (r *BulkResult[In, Out]) Failed() iter.Seq[Result[In, Out]] { return r.All(Failed) }
 
 // Skipped yields the results of the items that were skipped.
-func (r *BulkResult[In, Out]) Skipped() iter.Seq[Result[In, Out]] { return r.In(Skipped) }
+func (r *BulkResult[In, Out]) Skipped() iter.Seq[Result[In, Out]] { return r.All(Skipped) }
 
 // NotAttempted yields the results of the items that were not attempted.
-func (r *BulkResult[In, Out]) NotAttempted() iter.Seq[Result[In, Out]] { return r.In(NotAttempted) }
+func (r *BulkResult[In, Out]) NotAttempted() iter.Seq[Result[In, Out]] { return r.All(NotAttempted) }
 
 // Unknown yields the results of the items of which nobody knows whether they were applied.
-func (r *BulkResult[In, Out]) Unknown() iter.Seq[Result[In, Out]] { return r.In(Unknown) }
+func (r *BulkResult[In, Out]) Unknown() iter.Seq[Result[In, Out]] { return r.All(Unknown) }
 
-// Results returns what [BulkResult.In] yields.
+// Results returns what [BulkResult.All] yields.
 func (r *BulkResult[In, Out]) Results(states ...State) []Result[In, Out] {
-	return slices.Collect(r.In(states...))
+	return slices.Collect(r.All(states...))
 }
 
 // Values returns what the server returned for the items that succeeded, in the order of the input.
@@ -272,7 +269,7 @@ func (r *BulkResult[In, Out]) Values() []Out {
 // Inputs returns the inputs of the items in one of the states, in their order; with no state, all of them.
 func (r *BulkResult[In, Out]) Inputs(states ...State) []In {
 	var inputs []In
-	for res := range r.In(states...) {
+	for res := range r.All(states...) {
 		inputs = append(inputs, res.Input)
 	}
 	return inputs
@@ -333,7 +330,7 @@ func (r *BulkResult[In, Out]) Err() error {
 	}
 	return &BulkError{Stats: s, Cause: r.cause, items: sync.OnceValue(func() []*ItemError {
 		errs := make([]*ItemError, 0, s.Failed+s.Unknown+s.NotAttempted)
-		for res := range r.In(Failed, Unknown, NotAttempted) {
+		for res := range r.All(Failed, Unknown, NotAttempted) {
 			errs = append(errs, &ItemError{
 				Index: res.Index, Key: res.Key, State: res.State, Kind: res.Kind, Attempts: res.Attempts, Err: res.Err,
 			})

@@ -77,14 +77,13 @@ func TestResultAccessors(t *testing.T) {
 			want []string
 		}{
 			{"All", slices.Collect(res.All()), all},
-			{"In without a state", slices.Collect(res.In()), all},
 			{"Results", res.Results(), all},
 			{"Succeeded", slices.Collect(res.Succeeded()), []string{all[0], all[4]}},
 			{"Failed", slices.Collect(res.Failed()), []string{all[1], all[5]}},
 			{"Skipped", slices.Collect(res.Skipped()), []string{all[3]}},
 			{"NotAttempted", slices.Collect(res.NotAttempted()), []string{all[6]}},
 			{"Unknown", slices.Collect(res.Unknown()), []string{all[2]}},
-			{"In two states", slices.Collect(res.In(windrow.Unknown, windrow.Failed)), []string{all[1], all[2], all[5]}},
+			{"All in two states", slices.Collect(res.All(windrow.Unknown, windrow.Failed)), []string{all[1], all[2], all[5]}},
 			{"Results in two states", res.Results(windrow.Unknown, windrow.Skipped), []string{all[2], all[3]}},
 		} {
 			var got []string
@@ -200,7 +199,7 @@ func TestIteratorsStopEarly(t *testing.T) {
 			break
 		}
 	}
-	for range res.In(windrow.Succeeded) {
+	for range res.All(windrow.Succeeded) {
 		seen++
 		break
 	}

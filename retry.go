@@ -116,10 +116,7 @@ func (p RetryPolicy) check() error {
 // BackOff is not safe to share. A BackOff that returns [backoff.Stop] ends the item's attempts early.
 type Strategy func() backoff.BackOff
 
-// Immediate sends again without a delay.
-func Immediate() Strategy { return func() backoff.BackOff { return &backoff.ZeroBackOff{} } }
-
-// Constant sends again after the same delay each time. A negative one is none.
+// Constant sends again after the same delay each time: at once when d is 0 or negative.
 func Constant(d time.Duration) Strategy {
 	return func() backoff.BackOff { return backoff.NewConstantBackOff(max(0, d)) }
 }

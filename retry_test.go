@@ -1055,7 +1055,7 @@ func TestStrategies(t *testing.T) {
 		least    func(n int) time.Duration // before the n-th repetition
 		most     func(n int) time.Duration
 	}{
-		{"immediate", windrow.Immediate(), func(int) time.Duration { return 0 }, func(int) time.Duration { return 0 }},
+		{"immediate", windrow.Constant(0), func(int) time.Duration { return 0 }, func(int) time.Duration { return 0 }},
 		{"constant", windrow.Constant(3 * time.Second), func(int) time.Duration { return 3 * time.Second }, func(int) time.Duration { return 3 * time.Second }},
 		{"constant, negative", windrow.Constant(-time.Second), func(int) time.Duration { return 0 }, func(int) time.Duration { return 0 }},
 		{

@@ -287,9 +287,8 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*identity.Run).OwnKey(i) != "" }
 	}
 	if o.observer != nil {
-		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
-			a, _ := AttemptFrom(ctx)
-			watched, end := o.observer.StartAttempt(ctx, a)
+		cfg.Hooks.Attempt = func(ctx context.Context, a *engine.Attempt) (context.Context, func(error)) {
+			watched, end := o.observer.StartAttempt(ctx, seen(a))
 			if watched == nil {
 				watched = ctx
 			}

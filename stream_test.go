@@ -614,8 +614,8 @@ func TestStreamSerialisesEqualKeys(t *testing.T) {
 				key := fmt.Sprint(i % 7)
 				mu.Lock()
 				a, _ := clients.AttemptFrom(ctx)
-				if a.Key() != key {
-					t.Errorf("item %d has the key %q", i, a.Key())
+				if a.Key != key {
+					t.Errorf("item %d has the key %q", i, a.Key)
 				}
 				if inFlight[key] {
 					t.Errorf("two items with the key %s are in flight", key)

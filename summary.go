@@ -27,7 +27,7 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Total: %d\nSuccessful: %d (%.1f%%)\nFailed: %d\n", s.Total, s.Succeeded, share, s.Failed)
 	lost := 0
-	for res := range r.In(Failed) {
+	for res := range r.All(Failed) {
 		if res.Resend {
 			lost++
 		}
@@ -47,7 +47,7 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 		fmt.Fprintf(&b, "Stopped: %s\n", message.Plain(r.cause))
 	}
 	listed := 0
-	for res := range r.In(Failed, Unknown) {
+	for res := range r.All(Failed, Unknown) {
 		if listed == summaryLimit {
 			fmt.Fprintf(&b, "  and %d more\n", s.Failed+s.Unknown-listed)
 			break

@@ -27,12 +27,12 @@ type Attempt struct {
 
 // AttemptFrom returns the attempt that ctx belongs to. ok is false outside a run.
 func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
-	seen, ok := windrow.AttemptFrom(ctx)
-	if !ok {
+	e := engine.AttemptFrom(ctx)
+	if e == nil {
 		return Attempt{}, false
 	}
-	e := engine.AttemptFrom(ctx)
 	run := identity.Of(e)
+	seen := windrow.Attempt{Op: windrow.OpKind(run.Op), Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), Key: identity.KeyOf(e)}
 	return Attempt{Attempt: seen, Atomic: run.Atomic, StopOnError: run.StopOnError, attempt: e}, true
 }
 

@@ -86,7 +86,7 @@ func ExampleAttempt_IdempotencyKey() {
 		return Article{ID: "1", Title: d.Title}, nil
 	}
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(create), windrow.IdempotencyScope("import of 6 May"),
-		windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
+		windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0)}))
 	p.Key = func(d Draft) string { return d.Slug }
 	p.Capabilities.IdempotencyKeys = true
 

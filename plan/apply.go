@@ -36,15 +36,15 @@ func (e *ChangedError) Error() string {
 // Unwrap makes the error match [ErrChanged].
 func (e *ChangedError) Unwrap() error { return ErrChanged }
 
-// Result is what came of carrying out a plan: of each of its records how it ended, in the order of the plan.
-type Result[In, Out any] struct {
+// ApplyResult is what came of carrying out a plan: of each of its records how it ended, in the order of the plan.
+type ApplyResult[In, Out any] struct {
 	// BulkResult holds the results. It is never nil. When nothing was written all of them are NotAttempted.
 	*windrow.BulkResult[In, Out]
 	// Cancelled says that Confirm said no. Nothing was written then, no backup was made, and there is no error.
 	Cancelled bool
 }
 
-// Apply carries out a plan with a client that takes whole records. See [ApplyPatches] for one that takes the changed
+// ApplyUpdates carries out a plan with a client that takes whole records. See [ApplyPatches] for one that takes the changed
 // fields alone, which is the better choice where there is one: it leaves the fields alone that others change.
 //
 // The steps, in this order, and nothing is written before all of them are done:
@@ -62,7 +62,7 @@ type Result[In, Out any] struct {
 //
 // The error is nil when all records were updated, or needed no update, or when Confirm said no. Otherwise it is a
 // [*windrow.BulkError], whose Cause is the error of the step that refused the plan, if one did.
-func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, T], Out], error) {
+func ApplyUpdates[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, T], Out], error) {
 	items := make([]windrow.Update[ID, T], p.Len())
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
@@ -75,8 +75,8 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 }
 
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
-// Otherwise it is as [Apply].
-func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
+// Otherwise it is as [ApplyUpdates].
+func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, Patch], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, opts...)
 	items := make([]windrow.Update[ID, Patch], p.Len())
 	if client == nil {
@@ -92,12 +92,12 @@ func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[
 	return apply(ctx, p, processor, items)
 }
 
-// apply takes the steps of Apply.
-func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*Result[windrow.Update[ID, In], Out], error) {
+// apply takes the steps of ApplyUpdates.
+func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*ApplyResult[windrow.Update[ID, In], Out], error) {
 	if ctx == nil || len(items) == 0 {
 		return run(ctx, processor, items)
 	}
-	p.step(Found, len(items))
+	p.step(StageConfirm, len(items))
 	if p.Confirm != nil {
 		if yes, err := p.Confirm(ctx, p); err != nil {
 			return refuse(ctx, processor, items, fmt.Errorf("plan: confirm: %w", err))
@@ -112,12 +112,12 @@ func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID,
 		return refuse(ctx, processor, items, err)
 	}
 	if originals := p.originals(now); p.Backup != nil && len(originals) > 0 {
-		p.step(BackingUp, len(originals))
+		p.step(StageBackup, len(originals))
 		if err := p.Backup(ctx, originals); err != nil {
 			return refuse(ctx, processor, items, fmt.Errorf("plan: backup: %w", err))
 		}
 	}
-	p.step(Writing, len(items)-len(now.applied)-len(now.changed))
+	p.step(StageWrite, len(items)-len(now.applied)-len(now.changed))
 	if p.Version != nil {
 		ctx = context.WithValue(ctx, versionKey{}, p.versions())
 	}

@@ -66,7 +66,7 @@ func TestApplyPatchesSendsOnlyChangedFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	never := windrow.UpdateFunc(func(context.Context, string, plan.Patch) (int, error) { panic("called") })
-	if res, err := plan.ApplyPatches(t.Context(), bare, never); err == nil || !strings.Contains(err.Error(), "use Apply") || res.Stats().NotAttempted != 1 {
+	if res, err := plan.ApplyPatches(t.Context(), bare, never); err == nil || !strings.Contains(err.Error(), "use ApplyUpdates") || res.Stats().NotAttempted != 1 {
 		t.Errorf("error %v for records without fields", err)
 	}
 }
@@ -85,8 +85,8 @@ func TestA75_BackupBeforeUpdates(t *testing.T) {
 		steps = append(steps, fmt.Sprintf("backup %s %s after %d updates", originals[0].Title, originals[1].Title, len(s.calls("update"))))
 		return nil
 	}
-	p.OnStep = func(step plan.Step) { steps = append(steps, step.String()) }
-	if _, err := plan.Apply(t.Context(), p, s); err != nil {
+	p.OnStage = func(step plan.StageReport) { steps = append(steps, step.String()) }
+	if _, err := plan.ApplyUpdates(t.Context(), p, s); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -102,7 +102,7 @@ func TestA75_BackupBeforeUpdates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backup.json")
 	p = s.updates(t, evenTitles)
 	p.Backup = plan.BackupFile[article](path)
-	if _, err := plan.Apply(t.Context(), p, s); err != nil {
+	if _, err := plan.ApplyUpdates(t.Context(), p, s); err != nil {
 		t.Fatal(err)
 	}
 	if cmp.Equal(before, s.snapshot()) {
@@ -146,7 +146,7 @@ func TestApplyWritesNothingWhenAStepSaysNo(t *testing.T) {
 			s.readOnly = true
 			p := s.updates(t, withPrefix)
 			tt.set(p)
-			res, err := plan.Apply(t.Context(), p, s)
+			res, err := plan.ApplyUpdates(t.Context(), p, s)
 			if tt.cancelled != (err == nil) || res.Cancelled != tt.cancelled || !errors.Is(res.Err(), tt.is) {
 				t.Errorf("error %v, of the result %v, cancelled %t", err, res.Err(), res.Cancelled)
 			}
@@ -164,13 +164,13 @@ func TestApplyOfAnEmptyPlanDoesNothing(t *testing.T) {
 	p := s.updates(t, func(a article) (article, error) { return a, nil })
 	p.Confirm = func(context.Context, *plan.UpdatePlan[string, article]) (bool, error) { panic("nothing to confirm") }
 	p.Backup = func(context.Context, []article) error { panic("nothing to back up") }
-	if res, err := plan.Apply(t.Context(), p, s); err != nil || res.Len() != 0 || res.Cancelled {
+	if res, err := plan.ApplyUpdates(t.Context(), p, s); err != nil || res.Len() != 0 || res.Cancelled {
 		t.Errorf("%d results, error %v", res.Len(), err)
 	}
 	s = newServer(t, 3)
 	s.readOnly = true
 	p = s.updates(t, withPrefix)
-	if res, err := plan.Apply(noContext, p, s); !errors.Is(err, windrow.ErrNilContext) || res.Len() != 3 {
+	if res, err := plan.ApplyUpdates(noContext, p, s); !errors.Is(err, windrow.ErrNilContext) || res.Len() != 3 {
 		t.Errorf("%d results, error %v without a context", res.Len(), err)
 	}
 }
@@ -191,7 +191,7 @@ func TestApplyRefusesAPlanWhoseRecordsChanged(t *testing.T) {
 	p.Backup = func(context.Context, []article) error { panic("a backup of what is not changed") }
 	meanwhile(s)
 	s.readOnly = true
-	res, err := plan.Apply(t.Context(), p, s)
+	res, err := plan.ApplyUpdates(t.Context(), p, s)
 	refused, ok := errors.AsType[*plan.ChangedError](err)
 	if !ok || !errors.Is(err, plan.ErrChanged) || res.Stats().NotAttempted != 5 {
 		t.Fatalf("stats %+v, error %v", res.Stats(), err)
@@ -213,7 +213,7 @@ func TestApplyRefusesAPlanWhoseRecordsChanged(t *testing.T) {
 		}
 		return nil
 	}
-	res, err = plan.Apply(t.Context(), p, s)
+	res, err = plan.ApplyUpdates(t.Context(), p, s)
 	if got := res.Stats(); got.Succeeded != 3 || got.Failed != 2 || !errors.Is(err, plan.ErrChanged) {
 		t.Errorf("stats %+v, error %v", got, err)
 	}
@@ -247,11 +247,11 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 				}
 				return nil
 			}
-			if res, _ := plan.Apply(t.Context(), p, client); res.Stats().Succeeded != 5 || res.Stats().Failed != 2 {
+			if res, _ := plan.ApplyUpdates(t.Context(), p, client); res.Stats().Succeeded != 5 || res.Stats().Failed != 2 {
 				t.Fatalf("stats %+v", res.Stats())
 			}
 			s.fail, s.log = nil, nil
-			res, err := plan.Apply(t.Context(), p, client)
+			res, err := plan.ApplyUpdates(t.Context(), p, client)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func TestApplyAgainChangesNothing(t *testing.T) {
 			}
 			s.readOnly = true
 			p.Backup = func(context.Context, []article) error { panic("nothing to back up") }
-			if res, err := plan.Apply(t.Context(), p, client); err != nil || res.Stats().Skipped != 7 {
+			if res, err := plan.ApplyUpdates(t.Context(), p, client); err != nil || res.Stats().Skipped != 7 {
 				t.Errorf("third time: stats %+v, error %v", res.Stats(), err)
 			}
 		})
@@ -312,7 +312,7 @@ func TestAShortAnswerKeepsItsPlaces(t *testing.T) {
 				s.records[p.Changes[i].ID] = p.Changes[i].Updated
 			}
 			s.records["a5"] = article{ID: "a5", Title: "of somebody else"}
-			res, err := plan.Apply(t.Context(), p, brief{batchClient{s}, answers})
+			res, err := plan.ApplyUpdates(t.Context(), p, brief{batchClient{s}, answers})
 			if !errors.Is(err, plan.ErrChanged) {
 				t.Error(err)
 			}
@@ -372,7 +372,7 @@ func TestVersionFromGoesWithTheUpdate(t *testing.T) {
 			}
 			return out, err
 		})
-		res, err := plan.Apply(t.Context(), p, client)
+		res, err := plan.ApplyUpdates(t.Context(), p, client)
 		if got := res.Stats(); got.Succeeded != 3 || got.Failed != 1 || !errors.Is(err, plan.ErrChanged) {
 			t.Errorf("stats %+v, error %v", got, err)
 		}
@@ -395,13 +395,13 @@ func TestVersionFromGoesWithTheUpdate(t *testing.T) {
 			}
 			return article{}, status(http.StatusPreconditionFailed)
 		})
-		res, _ = plan.Apply(t.Context(), p, client)
+		res, _ = plan.ApplyUpdates(t.Context(), p, client)
 		if r := res.At(0); r.State != windrow.Unknown {
 			t.Errorf("state %v, %v", r.State, r.Err)
 		}
 	})
 	if _, ok := plan.VersionFrom(t.Context(), "a"); ok {
-		t.Error("a version outside of Apply")
+		t.Error("a version outside of ApplyUpdates")
 	}
 }
 
@@ -413,7 +413,7 @@ func TestVersionDecidesWhatChanged(t *testing.T) {
 	p.Current, p.Version = s, func(a article) string { return fmt.Sprint(a.Version) }
 	s.records["a0"] = article{ID: "a0", Title: "Title 0", Version: 1}
 	s.records["a1"] = article{ID: "a1", Title: "Title 1", Body: "a field that has no part in versions"}
-	_, err := plan.Apply(t.Context(), p, s)
+	_, err := plan.ApplyUpdates(t.Context(), p, s)
 	refused, _ := errors.AsType[*plan.ChangedError](err)
 	if refused == nil || !cmp.Equal(refused.IDs, []string{"a0"}) {
 		t.Errorf("error %v", err)
@@ -428,7 +428,7 @@ func TestApplyTakesTheOptionsOfARun(t *testing.T) {
 		p := s.updates(t, withPrefix)
 		var last windrow.Progress
 		start := time.Now()
-		_, err := plan.Apply(t.Context(), p, s, windrow.BatchDelay(time.Second), windrow.OnProgress(func(p windrow.Progress) { last = p }))
+		_, err := plan.ApplyUpdates(t.Context(), p, s, windrow.BatchDelay(time.Second), windrow.OnProgress(func(p windrow.Progress) { last = p }))
 		if err != nil || time.Since(start) != 2*time.Second || last.Done != 25 {
 			t.Errorf("took %v, progress %+v, error %v", time.Since(start), last, err)
 		}

@@ -132,7 +132,7 @@ func TestRestore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "backup.json")
 	p := deletion(t, s)
 	p.Backup = plan.BackupFile[article](path)
-	if _, err := p.Apply(t.Context(), s); err != nil {
+	if _, err := plan.ApplyDeletes(t.Context(), p, s); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.snapshot()) != 2 {

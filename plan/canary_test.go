@@ -56,7 +56,7 @@ func TestA76_CanaryOfUpdates(t *testing.T) {
 				if batch {
 					client = batchClient{s}
 				}
-				res, err := plan.Apply(t.Context(), p, client, opts...)
+				res, err := plan.ApplyUpdates(t.Context(), p, client, opts...)
 				got := res.Stats()
 				got = windrow.RunStats{Total: got.Total, Succeeded: got.Succeeded, Failed: got.Failed, Skipped: got.Skipped, NotAttempted: got.NotAttempted, Unknown: got.Unknown}
 				if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -97,7 +97,7 @@ func TestA76_CanaryOfDeletes(t *testing.T) {
 			}
 			return nil
 		}
-		res, err := p.Apply(t.Context(), s, windrow.Canary(2))
+		res, err := plan.ApplyDeletes(t.Context(), p, s, windrow.Canary(2))
 		got := res.Stats()
 		if bad && (err == nil || got.Failed != 1 || got.Skipped != 1 || got.NotAttempted != 10) {
 			t.Errorf("stats %+v, error %v", got, err)
@@ -114,7 +114,7 @@ func TestCanaryAndMissingRecords(t *testing.T) {
 	s := newServer(t, 5)
 	p := s.updates(t, withPrefix)
 	delete(s.records, "a1")
-	res, err := plan.Apply(t.Context(), p, s, windrow.Canary(2))
+	res, err := plan.ApplyUpdates(t.Context(), p, s, windrow.Canary(2))
 	if got := res.Stats(); got.Succeeded != 1 || got.Failed != 1 || got.NotAttempted != 3 || err == nil {
 		t.Errorf("stats %+v, error %v", got, err)
 	}
@@ -127,7 +127,7 @@ func TestCanaryAndChangedRecords(t *testing.T) {
 	p := s.updates(t, withPrefix)
 	p.Current, p.LeaveChanged = s, true
 	meanwhile(s)
-	res, err := plan.Apply(t.Context(), p, s, windrow.Canary(2))
+	res, err := plan.ApplyUpdates(t.Context(), p, s, windrow.Canary(2))
 	if got := res.Stats(); got.Succeeded != 1 || got.Failed != 1 || got.NotAttempted != 3 || !errors.Is(err, plan.ErrChanged) {
 		t.Errorf("stats %+v, error %v", got, err)
 	}
@@ -151,7 +151,7 @@ func TestCanaryGoesOneByOne(t *testing.T) {
 			time.Sleep(time.Second)
 			return s.Update(ctx, id, a)
 		})
-		if _, err := plan.Apply(t.Context(), p, client, windrow.Concurrency(20), windrow.Canary(3)); err != nil {
+		if _, err := plan.ApplyUpdates(t.Context(), p, client, windrow.Concurrency(20), windrow.Canary(3)); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 20 {

@@ -23,7 +23,7 @@ func (p *UpdatePlan[ID, T]) check(ctx context.Context) (*state[ID], error) {
 	if p.Current == nil {
 		return now, nil
 	}
-	p.step(Checking, p.Len())
+	p.step(StageCheck, p.Len())
 	ids := make([]ID, p.Len())
 	for i, c := range p.Changes {
 		ids[i] = c.ID
@@ -128,7 +128,7 @@ func (p *UpdatePlan[ID, T]) versions() map[ID]string {
 
 // VersionFrom returns the version of the record that the plan was made from, as [UpdatePlan.Version] names it. A client's
 // Update or UpdateBatch method calls it with its context, and sends the version along, in an If-Match header (RFC 9110
-// section 13.1.1) for one: so the server refuses to overwrite another. It reports false outside of [Apply], and when the
+// section 13.1.1) for one: so the server refuses to overwrite another. It reports false outside of [ApplyUpdates], and when the
 // plan has no Version.
 func VersionFrom[ID comparable](ctx context.Context, id ID) (version string, ok bool) {
 	versions, _ := ctx.Value(versionKey{}).(map[ID]string)

@@ -9,7 +9,7 @@ import (
 )
 
 // DeletePlan is what a deletion would delete. Make one with [Deletes], set the hooks that are wanted, and then carry it
-// out with [DeletePlan.Apply]. The zero value deletes nothing.
+// out with [ApplyDeletes]. The zero value deletes nothing.
 type DeletePlan[ID comparable, T any] struct {
 	// Items are the records that exist, in the order of the ids.
 	Items []Item[ID, T]
@@ -22,8 +22,8 @@ type DeletePlan[ID comparable, T any] struct {
 	// Backup gets the records before the first is deleted. An error stops everything. [BackupFile] makes one. Nil means
 	// that there is no backup.
 	Backup func(ctx context.Context, records []T) error
-	// OnStep is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
-	OnStep func(Step)
+	// OnStage is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
+	OnStage func(StageReport)
 }
 
 // Item is a record that is to be deleted.
@@ -76,14 +76,14 @@ func (p *DeletePlan[ID, T]) Records() []T {
 	return records
 }
 
-// Apply carries out the plan: the notice of how many records there are, Confirm, Backup, and then the deletes, in that
+// ApplyDeletes carries out the plan: the notice of how many records there are, Confirm, Backup, and then the deletes, in that
 // order. Nothing is deleted when one of the steps before fails. The deletes are those of [windrow.DeleteMany], with its
 // options, result and errors: one result for each of the Items; a record that is gone by then ends as Skipped (not
 // found). [windrow.Canary] deletes some first; [windrow.DryRun] holds back the deletes, but not the steps before them.
 //
 // The error is nil when all are gone, or when Confirm said no. Otherwise it is a [*windrow.BulkError], whose Cause is the
 // error of the step that failed, if one did.
-func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID], opts ...windrow.Option) (*Result[ID, struct{}], error) {
+func ApplyDeletes[ID comparable, T any](ctx context.Context, p *DeletePlan[ID, T], client windrow.Deleter[ID], opts ...windrow.Option) (*ApplyResult[ID, struct{}], error) {
 	processor := windrow.NewDeleteProcessor(client, opts...)
 	ids := make([]ID, len(p.Items))
 	for i := range p.Items {
@@ -92,7 +92,7 @@ func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID
 	if ctx == nil || client == nil {
 		return run(ctx, processor, ids) // which says so, before anybody is asked to confirm
 	}
-	p.step(Found)
+	p.step(StageConfirm)
 	if len(ids) == 0 {
 		return run(ctx, processor, ids)
 	}
@@ -106,18 +106,18 @@ func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID
 		}
 	}
 	if p.Backup != nil {
-		p.step(BackingUp)
+		p.step(StageBackup)
 		if err := p.Backup(ctx, p.Records()); err != nil {
 			return refuse(ctx, processor, ids, fmt.Errorf("plan: backup: %w", err))
 		}
 	}
-	p.step(Writing)
+	p.step(StageWrite)
 	return run(ctx, processor, ids)
 }
 
 func (p *DeletePlan[ID, T]) step(stage Stage) {
-	if p.OnStep != nil {
-		p.OnStep(Step{Stage: stage, Records: len(p.Items), Missing: len(p.Missing), Delete: true})
+	if p.OnStage != nil {
+		p.OnStage(StageReport{Stage: stage, Records: len(p.Items), Missing: len(p.Missing), Delete: true})
 	}
 }
 

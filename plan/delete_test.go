@@ -38,7 +38,7 @@ func TestA37_A41_A43_A45_TheOrderOfASafeDelete(t *testing.T) {
 		s.log = append(s.log, fmt.Sprintf(format, args...))
 		s.mu.Unlock()
 	}
-	p.OnStep = func(step plan.Step) { note("%s", step) }
+	p.OnStage = func(step plan.StageReport) { note("%s", step) }
 	p.Confirm = func(_ context.Context, seen *plan.DeletePlan[string, article]) (bool, error) {
 		note("confirm %d", seen.Len())
 		return seen == p, nil
@@ -49,7 +49,7 @@ func TestA37_A41_A43_A45_TheOrderOfASafeDelete(t *testing.T) {
 		}
 		return nil
 	}
-	res, err := p.Apply(t.Context(), s, windrow.PreserveOrder())
+	res, err := plan.ApplyDeletes(t.Context(), p, s, windrow.PreserveOrder())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestA38_A48_BatchesOfTen(t *testing.T) {
 		}
 		start := time.Now()
 		var last windrow.Progress
-		_, err = p.Apply(t.Context(), s, windrow.BatchDelay(time.Second), windrow.OnProgress(func(p windrow.Progress) { last = p }))
+		_, err = plan.ApplyDeletes(t.Context(), p, s, windrow.BatchDelay(time.Second), windrow.OnProgress(func(p windrow.Progress) { last = p }))
 		if err != nil || time.Since(start) != 2*time.Second || last.Done != 25 || last.Total != 25 {
 			t.Errorf("took %v, progress %+v, error %v", time.Since(start), last, err)
 		}
@@ -214,13 +214,13 @@ func TestA42_ConfirmSaysNo(t *testing.T) {
 	p := deletion(t, s)
 	p.Confirm = func(context.Context, *plan.DeletePlan[string, article]) (bool, error) { return false, nil }
 	p.Backup = func(context.Context, []article) error { panic("a backup of what is not deleted") }
-	res, err := p.Apply(t.Context(), s)
+	res, err := plan.ApplyDeletes(t.Context(), p, s)
 	if err != nil || !res.Cancelled || res.Stats().NotAttempted != 3 || !errors.Is(res.Err(), plan.ErrCancelled) || errors.Is(res.Err(), context.Canceled) {
 		t.Errorf("cancelled %t, stats %+v, error %v", res.Cancelled, res.Stats(), err)
 	}
 	boom := errors.New("boom")
 	p.Confirm = func(context.Context, *plan.DeletePlan[string, article]) (bool, error) { return true, boom }
-	if res, err := p.Apply(t.Context(), s); !errors.Is(err, boom) || res.Cancelled {
+	if res, err := plan.ApplyDeletes(t.Context(), p, s); !errors.Is(err, boom) || res.Cancelled {
 		t.Errorf("cancelled %t, error %v", res.Cancelled, err)
 	}
 }
@@ -232,7 +232,7 @@ func TestA44_AFailingBackupDeletesNothing(t *testing.T) {
 	p := deletion(t, s)
 	boom := errors.New("disk full")
 	p.Backup = func(context.Context, []article) error { return boom }
-	res, err := p.Apply(t.Context(), s)
+	res, err := plan.ApplyDeletes(t.Context(), p, s)
 	bulk, ok := errors.AsType[*windrow.BulkError](err)
 	if !ok || !errors.Is(bulk.Cause, boom) || res.Cancelled || res.Stats().NotAttempted != 3 {
 		t.Errorf("stats %+v, error %v", res.Stats(), err)
@@ -251,7 +251,7 @@ func TestA46_MissingIDsAreTheirOwn(t *testing.T) {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
 	delete(s.records, "a1") // somebody else was faster
-	res, err := p.Apply(t.Context(), s)
+	res, err := plan.ApplyDeletes(t.Context(), p, s)
 	if err != nil || res.Stats().Succeeded != 2 || res.At(1).Reason != windrow.ReasonNotFound {
 		t.Errorf("stats %+v, error %v", res.Stats(), err)
 	}
@@ -270,8 +270,8 @@ func TestA46_MissingIDsAreTheirOwn(t *testing.T) {
 	none.Confirm = func(context.Context, *plan.DeletePlan[string, article]) (bool, error) { panic("nothing to confirm") }
 	none.Backup = func(context.Context, []article) error { panic("nothing to back up") }
 	var steps []string
-	none.OnStep = func(step plan.Step) { steps = append(steps, step.String()) }
-	if res, err := none.Apply(t.Context(), s); err != nil || res.Len() != 0 || !cmp.Equal(steps, []string{"found 0 records to delete, 1 missing"}) {
+	none.OnStage = func(step plan.StageReport) { steps = append(steps, step.String()) }
+	if res, err := plan.ApplyDeletes(t.Context(), none, s); err != nil || res.Len() != 0 || !cmp.Equal(steps, []string{"found 0 records to delete, 1 missing"}) {
 		t.Errorf("steps %q, error %v", steps, err)
 	}
 }
@@ -286,7 +286,7 @@ func TestA47_A49_AnOutcomeForEachID(t *testing.T) {
 		}
 		return nil
 	}
-	res, err := p.Apply(t.Context(), s)
+	res, err := plan.ApplyDeletes(t.Context(), p, s)
 	var deleted []string
 	for r := range res.Succeeded() {
 		deleted = append(deleted, r.Input)
@@ -313,7 +313,7 @@ func TestDeletesRefuses(t *testing.T) {
 		t.Errorf("error %v without a client", err)
 	}
 	p := deletion(t, newServer(t, 5))
-	if res, err := p.Apply(noContext, s); !errors.Is(err, windrow.ErrNilContext) || res.Len() != 3 {
+	if res, err := plan.ApplyDeletes(noContext, p, s); !errors.Is(err, windrow.ErrNilContext) || res.Len() != 3 {
 		t.Errorf("%d results, error %v without a context", res.Len(), err)
 	}
 }

@@ -2,7 +2,7 @@
 //
 // Changing many records takes two steps. [Updates] or [Deletes] reads and makes a plan: it is the dry run, and it
 // cannot write, since it is given nothing to write with. The plan can be printed, counted, stored as JSON and read back.
-// [Apply], [ApplyPatches] or [DeletePlan.Apply] then carries out that very plan, in this order: the notice of how many
+// [ApplyUpdates], [ApplyPatches] or [ApplyDeletes] then carries out that very plan, in this order: the notice of how many
 // records there are, Confirm, the check that they are still as they were, Backup, the writes. Whatever goes wrong before
 // the writes, nothing is written.
 //
@@ -14,7 +14,7 @@
 //		return err
 //	}
 //	p.Backup = plan.BackupFile[Article]("articles.json")
-//	res, err := plan.Apply(ctx, p, client, windrow.Concurrency(8))
+//	res, err := plan.ApplyUpdates(ctx, p, client, windrow.Concurrency(8))
 //
 // All matches are collected before the first write. A list that is read by offset while its records are changed so that
 // they stop matching moves the next ones up, and every other page is missed.

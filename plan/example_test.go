@@ -73,7 +73,7 @@ func ExampleUpdates() {
 
 	p, err := plan.Updates(ctx, articles, Article.Key, addPrefix,
 		plan.MaxItems(1000),
-		plan.OnPage(100, func(page plan.Page) { fmt.Println(page) }))
+		plan.ReportPages(100, func(page plan.PageReport) { fmt.Println(page) }))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -88,7 +88,7 @@ func ExampleUpdates() {
 	//     title: "Grass" -> "[Updated] Grass"
 }
 
-func ExampleApply() {
+func ExampleApplyUpdates() {
 	ctx, client := context.Background(), newCMS()
 	articles := windrow.Pages(ctx, windrow.OffsetPager(100, client.List))
 	p, err := plan.Updates(ctx, articles, Article.Key, addPrefix)
@@ -101,9 +101,9 @@ func ExampleApply() {
 		return true, nil
 	}
 	p.Current = client // refuse to overwrite what others change meanwhile
-	p.OnStep = func(s plan.Step) { fmt.Println(s) }
+	p.OnStage = func(s plan.StageReport) { fmt.Println(s) }
 
-	res, err := plan.Apply(ctx, p, client, windrow.Concurrency(1))
+	res, err := plan.ApplyUpdates(ctx, p, client, windrow.Concurrency(1))
 	fmt.Println(res.Stats().Succeeded, "updated,", "error:", err)
 	// Output:
 	// found 2 records to update
@@ -151,7 +151,7 @@ func ExampleUpdatePlan_MarshalJSON() {
 		return
 	}
 	tomorrow.Current = client
-	res, err := plan.Apply(ctx, &tomorrow, client)
+	res, err := plan.ApplyUpdates(ctx, &tomorrow, client)
 	fmt.Println(res.Stats().Succeeded, "updated,", "error:", err)
 	// Output:
 	// {
@@ -205,7 +205,7 @@ func ExampleDeletes() {
 		return true, p.Print(os.Stdout)
 	}
 	p.Backup = plan.BackupFile[Article](backup)
-	res, err := p.Apply(ctx, client, windrow.Concurrency(1))
+	res, err := plan.ApplyDeletes(ctx, p, client, windrow.Concurrency(1))
 	fmt.Println(res.Stats().Succeeded, "deleted, cancelled:", res.Cancelled, "error:", err)
 
 	restored, err := plan.Restore(ctx, backup, client, windrow.Concurrency(1))
@@ -259,7 +259,7 @@ func ExampleVersionFrom() {
 		return
 	}
 	p.Version = func(a Article) string { return a.Body }
-	_, err = plan.Apply(ctx, p, client)
+	_, err = plan.ApplyUpdates(ctx, p, client)
 	fmt.Println("error:", err)
 	// Output:
 	// PUT /articles/1

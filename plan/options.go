@@ -17,7 +17,7 @@ func (f optionFunc) applyTo(c *config) error { return f(c) }
 type config struct {
 	maxItems int // 0 means no bound
 	pageSize int
-	onPage   func(Page)
+	onPage   func(PageReport)
 }
 
 func newConfig(opts []Option) (*config, error) {
@@ -45,34 +45,34 @@ func MaxItems(n int) Option {
 	})
 }
 
-// OnPage is told what was found on each page of size records, the last of which may be shorter, as soon as it is read.
-// The size is that of the pages of the source. It is called from the goroutine that plans.
-func OnPage(size int, f func(Page)) Option {
+// ReportPages tells f what was found on each page of size records, the last of which may be shorter, as soon as it is
+// read. The size is that of the pages of the source. f is called from the goroutine that plans.
+func ReportPages(size int, f func(PageReport)) Option {
 	return optionFunc(func(c *config) error {
 		if size < 1 || f == nil {
-			return &windrow.OptionError{Option: "OnPage", Value: size, Problem: "needs a page size of at least 1, and a function"}
+			return &windrow.OptionError{Option: "ReportPages", Value: size, Problem: "needs a page size of at least 1, and a function"}
 		}
 		c.pageSize, c.onPage = size, f
 		return nil
 	})
 }
 
-// Page is what [OnPage] is told.
-type Page struct {
+// PageReport is what the function of [ReportPages] is told.
+type PageReport struct {
 	Number  int // from 1
 	Records int // on the page
 	Changes int // of them
 }
 
 // String says how many records are to be updated on which page.
-func (p Page) String() string {
+func (p PageReport) String() string {
 	return fmt.Sprintf("found %s to update on page %d", count(p.Changes, "record"), p.Number)
 }
 
-// pageCounter calls OnPage's function.
+// pageCounter calls the function of ReportPages.
 type pageCounter struct {
 	size          int
-	notify        func(Page)
+	notify        func(PageReport)
 	number        int
 	read, changes int // before the page
 }
@@ -90,7 +90,7 @@ func (c *pageCounter) end(read, changes int) {
 		return
 	}
 	c.number++
-	page := Page{Number: c.number, Records: read - c.read, Changes: changes - c.changes}
+	page := PageReport{Number: c.number, Records: read - c.read, Changes: changes - c.changes}
 	c.read, c.changes = read, changes
 	c.notify(page)
 }

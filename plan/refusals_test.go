@@ -35,7 +35,7 @@ func TestUpdatesStops(t *testing.T) {
 		{name: "another id", change: func(a article) (article, error) { a.ID += "2"; return a, nil }, text: "plan: record 0, id a: the change gives it another id: an update cannot do that"},
 		{name: "cancelled", ctx: cancelled, is: boom, text: "plan: stopped before record 0: boom"},
 		{name: "MaxItems", opts: []plan.Option{plan.MaxItems(0)}, text: "windrow: MaxItems (0) must be at least 1; leave it out to read all records"},
-		{name: "OnPage", opts: []plan.Option{plan.OnPage(0, func(plan.Page) {})}, text: "windrow: OnPage (0) needs a page size of at least 1, and a function"},
+		{name: "ReportPages", opts: []plan.Option{plan.ReportPages(0, func(plan.PageReport) {})}, text: "windrow: ReportPages (0) needs a page size of at least 1, and a function"},
 		{name: "nil option", opts: []plan.Option{nil}, text: "plan: option 0 is nil: remove it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,15 +106,15 @@ func TestNoClient(t *testing.T) {
 		t.Error("Confirm was asked")
 		return true, nil
 	}
-	if _, err := plan.Apply[string, article, article](t.Context(), updates, nil); !errors.Is(err, windrow.ErrNilClient) {
-		t.Errorf("Apply: %v", err)
+	if _, err := plan.ApplyUpdates[string, article, article](t.Context(), updates, nil); !errors.Is(err, windrow.ErrNilClient) {
+		t.Errorf("ApplyUpdates: %v", err)
 	}
 	if _, err := plan.ApplyPatches[string, article, article](t.Context(), updates, nil); !errors.Is(err, windrow.ErrNilClient) {
 		t.Errorf("ApplyPatches: %v", err)
 	}
 	deletes := deletion(t, s)
 	deletes.Backup = func(context.Context, []article) error { t.Error("a backup was made"); return nil }
-	if _, err := deletes.Apply(t.Context(), nil); !errors.Is(err, windrow.ErrNilClient) {
-		t.Errorf("DeletePlan.Apply: %v", err)
+	if _, err := plan.ApplyDeletes(t.Context(), deletes, nil); !errors.Is(err, windrow.ErrNilClient) {
+		t.Errorf("ApplyDeletes: %v", err)
 	}
 }

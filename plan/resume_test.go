@@ -38,7 +38,7 @@ func TestAPlanGoesOnWithItsJournal(t *testing.T) {
 			if err := json.Unmarshal(stored, &p); err != nil {
 				return windrow.RunStats{}, err
 			}
-			res, err := plan.Apply(ctx, &p, s, opts...)
+			res, err := plan.ApplyUpdates(ctx, &p, s, opts...)
 			return res.Stats(), err
 		},
 		"deletes": func(ctx context.Context, s *server, stored []byte, opts ...windrow.Option) (windrow.RunStats, error) {
@@ -46,7 +46,7 @@ func TestAPlanGoesOnWithItsJournal(t *testing.T) {
 			if err := json.Unmarshal(stored, &p); err != nil {
 				return windrow.RunStats{}, err
 			}
-			res, err := p.Apply(ctx, s, opts...)
+			res, err := plan.ApplyDeletes(ctx, &p, s, opts...)
 			return res.Stats(), err
 		},
 	} {

@@ -5,19 +5,19 @@ import (
 	"strconv"
 )
 
-// Stage is where carrying out a plan has come. The zero Stage is [Found].
+// Stage is where carrying out a plan has come. The zero Stage is [StageConfirm].
 type Stage uint8
 
 // The stages, in their order. Those for which there is nothing to do are left out.
 const (
-	Found     Stage = iota // what is to be done is known; Confirm is next
-	Checking               // reading the records again
-	BackingUp              // making the backup
-	Writing                // sending the updates or deletes
+	StageConfirm Stage = iota // what is to be done is known; Confirm is next
+	StageCheck                // reading the records again
+	StageBackup               // making the backup
+	StageWrite                // sending the updates or deletes
 )
 
-// Step is what OnStep is told.
-type Step struct {
+// StageReport is what OnStage is told.
+type StageReport struct {
 	// Stage is what begins now.
 	Stage Stage
 	// Records is how many records it is about.
@@ -29,29 +29,29 @@ type Step struct {
 }
 
 // String says it in words.
-func (s Step) String() string {
+func (s StageReport) String() string {
 	records, verb, doing := count(s.Records, "record"), "update", "updating"
 	if s.Delete {
 		verb, doing = "delete", "deleting"
 	}
 	switch s.Stage {
-	case Found:
+	case StageConfirm:
 		text := fmt.Sprintf("found %s to %s", records, verb)
 		if s.Missing > 0 {
 			text += fmt.Sprintf(", %d missing", s.Missing)
 		}
 		return text
-	case Checking:
+	case StageCheck:
 		return "checking whether " + records + " changed meanwhile"
-	case BackingUp:
+	case StageBackup:
 		return "backing up " + records
 	}
 	return doing + " " + records
 }
 
 func (p *UpdatePlan[ID, T]) step(stage Stage, records int) {
-	if p.OnStep != nil {
-		p.OnStep(Step{Stage: stage, Records: records})
+	if p.OnStage != nil {
+		p.OnStage(StageReport{Stage: stage, Records: records})
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // UpdatePlan is what a conditional update would change. Make one with [Updates], or read one from its JSON form; set the
-// hooks that are wanted; then hand it to [Apply] or [ApplyPatches]. The zero value changes nothing. A plan is not changed
+// hooks that are wanted; then hand it to [ApplyUpdates] or [ApplyPatches]. The zero value changes nothing. A plan is not changed
 // by being applied, and must not be changed meanwhile. Changes may be removed from it before.
 type UpdatePlan[ID comparable, T any] struct {
 	// Changes are the records that are to be updated, in the order in which they were read. Unchanged ones are not here.
@@ -32,7 +32,7 @@ type UpdatePlan[ID comparable, T any] struct {
 	// everything. [BackupFile] makes one. Nil means that there is no backup.
 	Backup func(ctx context.Context, originals []T) error
 	// Current reads the records again before the first write, and refuses to overwrite what somebody else has changed
-	// since: see [Apply]. Nil means that this is not checked, or only by the server, with [VersionFrom].
+	// since: see [ApplyUpdates]. Nil means that this is not checked, or only by the server, with [VersionFrom].
 	Current windrow.Getter[ID, T]
 	// CurrentOptions are those of the run that reads the records again, such as [windrow.WithLimiter].
 	CurrentOptions []windrow.Option
@@ -43,8 +43,8 @@ type UpdatePlan[ID comparable, T any] struct {
 	// LeaveChanged lets the rest of the plan be carried out when some records have changed meanwhile. These end as
 	// Failed, with [ErrChanged]. By default the whole plan is refused then.
 	LeaveChanged bool
-	// OnStep is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
-	OnStep func(Step)
+	// OnStage is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
+	OnStage func(StageReport)
 }
 
 // Change is the update of one record.
@@ -70,7 +70,7 @@ func (c Change[ID, T]) Patch() (Patch, error) {
 	for _, d := range c.Differences {
 		if d.Field == "" && d.Before != nil && d.After != nil {
 			if _, isObject := fieldsOf(d.Before); !isObject {
-				return nil, fmt.Errorf("plan: record %v: its JSON form is no object, so it has no fields to send alone: use Apply", c.ID)
+				return nil, fmt.Errorf("plan: record %v: its JSON form is no object, so it has no fields to send alone: use ApplyUpdates", c.ID)
 			}
 		}
 		var value any

@@ -31,7 +31,7 @@ func TestA24_WritesOnlyWhatChanged(t *testing.T) {
 	if p.Len() != 2 || p.Read != 10 || p.Unchanged != 8 || p.Repeated != 0 || p.Limited {
 		t.Errorf("plan of %d changes: %+v", p.Len(), p)
 	}
-	res, err := plan.Apply(t.Context(), p, s)
+	res, err := plan.ApplyUpdates(t.Context(), p, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestA25_ADryRunWritesNothing(t *testing.T) {
 		t.Error(err)
 	}
 	// The option of the runs holds back the writes, too.
-	res, err := plan.Apply(t.Context(), p, s, windrow.DryRun())
+	res, err := plan.ApplyUpdates(t.Context(), p, s, windrow.DryRun())
 	if err != nil || res.Stats().Skipped != 250 {
 		t.Errorf("stats %+v, error %v", res.Stats(), err)
 	}
@@ -140,7 +140,7 @@ func TestA32_NoticeForEachPage(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, 230)
 	var pages []string
-	p := s.updates(t, evenTitles, plan.OnPage(100, func(page plan.Page) {
+	p := s.updates(t, evenTitles, plan.ReportPages(100, func(page plan.PageReport) {
 		pages = append(pages, fmt.Sprintf("%s of %d", page, page.Records))
 	}))
 	want := []string{
@@ -158,7 +158,7 @@ func TestA32_NoticeForEachPage(t *testing.T) {
 		t.Errorf("%d changes", p.Len())
 	}
 	pages = nil
-	newServer(t, 200).updates(t, evenTitles, plan.OnPage(100, func(page plan.Page) { pages = append(pages, page.String()) }))
+	newServer(t, 200).updates(t, evenTitles, plan.ReportPages(100, func(page plan.PageReport) { pages = append(pages, page.String()) }))
 	if len(pages) != 2 {
 		t.Errorf("notices of two full pages: %q", pages)
 	}
@@ -220,7 +220,7 @@ func TestP16_ThePlanOfADryRunIsThatOfARealRun(t *testing.T) {
 	s := newServer(t, 300)
 	dry := s.updates(t, evenTitles)
 	real := s.updates(t, evenTitles)
-	if diff := cmp.Diff(dry, real, cmp.Comparer(func(a, b func(plan.Step)) bool { return a == nil && b == nil })); diff != "" {
+	if diff := cmp.Diff(dry, real, cmp.Comparer(func(a, b func(plan.StageReport)) bool { return a == nil && b == nil })); diff != "" {
 		t.Errorf("the plan of a dry run, and of a real run (-want +got):\n%s", diff)
 	}
 	text, err := json.Marshal(dry)
@@ -238,7 +238,7 @@ func TestP16_ThePlanOfADryRunIsThatOfARealRun(t *testing.T) {
 	for _, c := range dry.Changes {
 		want[c.ID] = c.Updated
 	}
-	if _, err := plan.Apply(t.Context(), &stored, s); err != nil {
+	if _, err := plan.ApplyUpdates(t.Context(), &stored, s); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, s.snapshot()); diff != "" {
@@ -280,7 +280,7 @@ func TestF46_AListThatShrinksWhileItIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := plan.Apply(t.Context(), p, s); err != nil {
+	if _, err := plan.ApplyUpdates(t.Context(), p, s); err != nil {
 		t.Fatal(err)
 	}
 	if left := s.list(open, 0, 1000); len(left) != 0 {

@@ -16,7 +16,7 @@ type Match uint8
 
 // The matches. A name says nothing of the content: by it, a file that has changed is skipped, too.
 const (
-	Default    Match = iota // what the Uploader says
+	AsUploader Match = iota // what the Uploader says
 	Never                   // no file is looked for, and each one is sent
 	SameName                // a file with the same name
 	SameMD5                 // one with the same content, by its MD5 checksum

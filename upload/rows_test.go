@@ -163,7 +163,7 @@ func TestA60_ByNameOrByChecksum(t *testing.T) {
 		other                  upload.Match // of the changed file alone
 		wantOther              windrow.State
 	}{
-		{upload.Default, windrow.Succeeded, windrow.Succeeded, windrow.Succeeded, upload.SameName, windrow.Skipped},
+		{upload.AsUploader, windrow.Succeeded, windrow.Succeeded, windrow.Succeeded, upload.SameName, windrow.Skipped},
 		{upload.Never, windrow.Succeeded, windrow.Succeeded, windrow.Succeeded, upload.SameMD5, windrow.Succeeded},
 		{upload.SameName, windrow.Skipped, windrow.Skipped, windrow.Succeeded, upload.Never, windrow.Succeeded},
 		{upload.SameMD5, windrow.Skipped, windrow.Succeeded, windrow.Skipped, upload.SameName, windrow.Skipped},

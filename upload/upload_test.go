@@ -165,7 +165,7 @@ func TestMultipart(t *testing.T) {
 
 func TestMatchString(t *testing.T) {
 	t.Parallel()
-	for m, want := range map[upload.Match]string{upload.Default: "default", upload.SameSHA256: "sha256", 17: "match 17"} {
+	for m, want := range map[upload.Match]string{upload.AsUploader: "default", upload.SameSHA256: "sha256", 17: "match 17"} {
 		if got := m.String(); got != want {
 			t.Errorf("%d: %q", uint8(m), got)
 		}

@@ -170,7 +170,7 @@ type claim[Out any] struct {
 }
 
 func (r *run[Out]) matchOf(t *Task) Match {
-	if t.SkipExisting != Default {
+	if t.SkipExisting != AsUploader {
 		return t.SkipExisting
 	}
 	return max(r.match, Never)

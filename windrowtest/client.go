@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // ClientTest says how a client is to be tested, and what it needs for that: a server of its API that stands in for the
@@ -26,10 +27,10 @@ type ClientTest[ID comparable, In, Out any] struct {
 	// Batches are what it does with many items in one request: that it implements [clients.BatchCreator] for OpCreate,
 	// and so on.
 	Batches []windrow.OpKind
-	// Operation returns an operation of a client that is a [windrow.Executor]: Batches are then the kinds that it carries
+	// Operation returns an operation of a client that is a [mixed.Executor]: Batches are then the kinds that it carries
 	// out, each tested alone and together with the others, and Out is what its values are, any if they differ. id is zero
 	// for a create and an upsert, and in for a delete and a read. Required for such a client.
-	Operation func(op windrow.OpKind, id ID, in In) windrow.Operation
+	Operation func(op windrow.OpKind, id ID, in In) mixed.Operation
 	// Input returns a good input; another one, for another record, for each n. It is called from many goroutines.
 	// Required for creates, updates and upserts, and for a Put.
 	Input func(n int) In

@@ -4,20 +4,21 @@ import (
 	"context"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // executor returns the client as what carries out operations; nil if it is not tested as that.
-func (r *clientRun[ID, In, Out]) executor() windrow.Executor {
+func (r *clientRun[ID, In, Out]) executor() mixed.Executor {
 	if r.Operation == nil {
 		return nil
 	}
-	e, _ := r.client.(windrow.Executor) // that it is none is found elsewhere
+	e, _ := r.client.(mixed.Executor) // that it is none is found elsewhere
 	return e
 }
 
 // operations returns operations of one kind, for items with those ids and inputs.
-func (r *clientRun[ID, In, Out]) operations(op windrow.OpKind, ids []ID, inputs []In) []windrow.Operation {
-	ops := make([]windrow.Operation, max(len(ids), len(inputs)))
+func (r *clientRun[ID, In, Out]) operations(op windrow.OpKind, ids []ID, inputs []In) []mixed.Operation {
+	ops := make([]mixed.Operation, max(len(ids), len(inputs)))
 	if byID(op) {
 		ops = ops[:len(ids)]
 	}
@@ -36,7 +37,7 @@ func (r *clientRun[ID, In, Out]) operations(op windrow.OpKind, ids []ID, inputs 
 }
 
 // execution returns a request for operations.
-func (r *clientRun[ID, In, Out]) execution(e windrow.Executor, ops []windrow.Operation) batchCall[Out] {
+func (r *clientRun[ID, In, Out]) execution(e mixed.Executor, ops []mixed.Operation) batchCall[Out] {
 	return func(ctx context.Context) ([]windrow.Outcome[Out], error) {
 		executed, err := e.Execute(ctx, ops)
 		var outcomes []windrow.Outcome[Out]
@@ -61,9 +62,9 @@ func (r *clientRun[ID, In, Out]) mixed() {
 		op   windrow.OpKind
 		want In
 	}
-	var ops []windrow.Operation
+	var ops []mixed.Operation
 	var items []item
-	ofKind, wants := map[windrow.OpKind][]windrow.Operation{}, map[windrow.OpKind][]In{}
+	ofKind, wants := map[windrow.OpKind][]mixed.Operation{}, map[windrow.OpKind][]In{}
 	for _, op := range r.Batches {
 		from := 100 * int(op)
 		stored, changed := r.inputs(from, n), r.inputs(from+n, n)

@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/verdict"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // implements: the client is what it is declared to be, and nothing else.
@@ -25,27 +26,27 @@ func (r *clientRun[ID, In, Out]) implements() {
 	_, upsertsMany := c.(clients.BatchUpserter[In, Out])
 	_, deletesMany := c.(clients.BatchDeleter[ID])
 	_, getsMany := c.(clients.BatchGetter[ID, Out])
-	_, executes := c.(windrow.Executor)
+	_, executes := c.(mixed.Executor)
 	switch {
 	case executes && r.Operation == nil:
-		r.Errorf("%T is a windrow.Executor, and Operation is not set: it is not tested", c)
+		r.Errorf("%T is a mixed.Executor, and Operation is not set: it is not tested", c)
 	case !executes && r.Operation != nil:
-		r.Errorf("Operation is set, and %T is no windrow.Executor", c)
+		r.Errorf("Operation is set, and %T is no mixed.Executor", c)
 	}
 	for op, is := range []struct{ one, many bool }{
 		windrow.OpCreate: {creates, createsMany}, windrow.OpUpdate: {updates, updatesMany}, windrow.OpUpsert: {upserts, upsertsMany},
 		windrow.OpDelete: {deletes, deletesMany}, windrow.OpGet: {gets, getsMany},
 	} {
 		for _, v := range []struct {
-			field, prefix string
+			field, prefix string // what it is called, in the test and in its package
 			declared, is  bool
 		}{
-			{"Verbs", "", slices.Contains(r.Verbs, windrow.OpKind(op)), is.one},
-			{"Batches", "Batch", slices.Contains(r.Batches, windrow.OpKind(op)), is.many},
+			{"Verbs", "windrow.", slices.Contains(r.Verbs, windrow.OpKind(op)), is.one},
+			{"Batches", "clients.Batch", slices.Contains(r.Batches, windrow.OpKind(op)), is.many},
 		} {
-			name := "windrow." + v.prefix + interfaceOf(windrow.OpKind(op))
+			name := v.prefix + interfaceOf(windrow.OpKind(op))
 			switch {
-			case executes && v.prefix != "": // Batches are what Execute does
+			case executes && v.field == "Batches": // Batches are what Execute does
 			case v.declared && !v.is:
 				r.Errorf("%s lists %v, and %T is no %s with the types of the test", v.field, windrow.OpKind(op), c, name)
 			case v.is && !v.declared:
@@ -204,7 +205,7 @@ func statusOf(err error) int {
 }
 
 // immediately sends again at once what may be sent again.
-var immediately = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), MaxAttempts: 3})
+var immediately = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 3})
 
 // isWrite matches requests that change something.
 func isWrite(q *Request) bool { return q.Method != http.MethodGet && q.Method != http.MethodHead }

@@ -39,7 +39,7 @@ func ExampleServer() {
 
 	client := newNotes(server.URL, server.Client(), "", windrow.Capabilities{MaxItems: 1, IdempotencyKeys: true})
 	drafts := []note{{Key: "a"}, {Key: "b"}}
-	res, err := windrow.CreateMany(t.Context(), client, drafts, windrow.PreserveOrder(), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()}))
+	res, err := windrow.CreateMany(t.Context(), client, drafts, windrow.PreserveOrder(), windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0)}))
 	fmt.Println("succeeded:", res.Stats().Succeeded, err)
 	fmt.Println("requests:", len(server.Requests()), "applied:", records.Ledger.Times("a"), records.Ledger.Times("b"))
 	fmt.Println("ledger:", windrowtest.Verify(&records.Ledger, res, func(n note) string { return n.Key }))

@@ -73,8 +73,8 @@ func TooLarge(count, most int) Step {
 // EntityTooLarge answers 413 in place of the API.
 func EntityTooLarge() Step { return Status(http.StatusRequestEntityTooLarge) }
 
-// TooManyRecords answers 422 in the words of Airtable, which mean that there are too many items in the request.
-func TooManyRecords(most int) Step {
+// AirtableTooMany answers 422 in the words of Airtable, which mean that there are too many items in the request.
+func AirtableTooMany(most int) Step {
 	return Step{Instead: JSON(http.StatusUnprocessableEntity, fmt.Sprintf(
 		`{"error":{"type":"INVALID_RECORDS","message":"\"records\" must be an array of up to %d record IDs."}}`, most))}
 }

@@ -136,16 +136,16 @@ func TestFault5_Jobs(t *testing.T) {
 	served(t, func(t *testing.T, s *windrowtest.Server, r *windrowtest.Records) {
 		const result = `{"data":{"type":"job_result","id":"%d","attributes":{"status":%d,"payload":%s}}}`
 		for i, test := range []struct {
-			job     windrowtest.Job
+			job     windrowtest.JobScript
 			applied int
 			status  int
 			payload string
 		}{
-			{windrowtest.Job{Polls: 3}, 1, 201, `{"id":"1","key":"k"}`},
-			{windrowtest.Job{Status: 422}, 0, 422, `{"data":[{"id":"2","type":"api_error","attributes":{"code":"JOB_FAILED"}}]}`},
-			{windrowtest.Job{Polls: 1, Status: 500, Payload: `"oh"`}, 0, 500, `"oh"`},
-			{windrowtest.Job{Status: 200, Payload: `{"data":[],"meta":{"successful":198,"failed":2}}`}, 1, 200, `{"data":[],"meta":{"successful":198,"failed":2}}`},
-			{windrowtest.Job{Never: true}, 1, 0, ""},
+			{windrowtest.JobScript{Polls: 3}, 1, 201, `{"id":"1","key":"k"}`},
+			{windrowtest.JobScript{Status: 422}, 0, 422, `{"data":[{"id":"2","type":"api_error","attributes":{"code":"JOB_FAILED"}}]}`},
+			{windrowtest.JobScript{Polls: 1, Status: 500, Payload: `"oh"`}, 0, 500, `"oh"`},
+			{windrowtest.JobScript{Status: 200, Payload: `{"data":[],"meta":{"successful":198,"failed":2}}`}, 1, 200, `{"data":[],"meta":{"successful":198,"failed":2}}`},
+			{windrowtest.JobScript{Never: true}, 1, 0, ""},
 		} {
 			before := r.Len(notes)
 			s.Script(s.StartJob(test.job))
@@ -196,7 +196,7 @@ func TestFault7_TooLarge(t *testing.T) {
 		}{
 			{windrowtest.TooLarge, 400, `"code":"BATCH_TOO_LARGE","count":3,"max":2`},
 			{func(int, int) windrowtest.Step { return windrowtest.EntityTooLarge() }, 413, "Request Entity Too Large"},
-			{func(_, most int) windrowtest.Step { return windrowtest.TooManyRecords(most) }, 422, `an array of up to 2 record IDs.`},
+			{func(_, most int) windrowtest.Step { return windrowtest.AirtableTooMany(most) }, 422, `an array of up to 2 record IDs.`},
 		} {
 			s.Reset()
 			s.Add(windrowtest.MoreThan(2, test.wrong))
@@ -337,7 +337,7 @@ func TestFault14_Uploads(t *testing.T) {
 		check(t, "records", 0, r.Len("/bucket"))
 		check(t, "with the header", 201, ask(t, s, "PUT", "/bucket/image.png", "{}", "X-Amz-Acl", "public-read").status)
 		check(t, "another path", 201, ask(t, s, "PUT", "/bucket/other.png", "{}").status)
-		s.On(windrowtest.Is("POST", "/uploads"), s.StartJob(windrowtest.Job{Polls: 1, Status: 422}))
+		s.On(windrowtest.Is("POST", "/uploads"), s.StartJob(windrowtest.JobScript{Polls: 1, Status: 422}))
 		check(t, "upload", 202, ask(t, s, "POST", "/uploads", "{}").status)
 		check(t, "not yet", 404, ask(t, s, "GET", "/job-results/1", nil).status)
 		a := ask(t, s, "GET", "/job-results/1", nil)

@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// Job is what becomes of a request that a server takes for later: it answers 202 with the id of a job, whose result is
+// JobScript is what becomes of a request that a server takes for later: it answers 202 with the id of a job, whose result is
 // asked for until it is there. The form is that of DatoCMS: the result is found with 404 as long as there is none, and
 // then with 200, whatever became of the work; that is told by a status inside.
-type Job struct {
+type JobScript struct {
 	Polls   int    // how often the result is not there yet
 	Never   bool   // it never is
 	Status  int    // what became of the work; 0 means what the API answered
@@ -18,7 +18,7 @@ type Job struct {
 
 // StartJob returns the step for a request that becomes a job. The API carries it out when it comes, unless its Status
 // says that the work failed.
-func (s *Server) StartJob(job Job) Step {
+func (s *Server) StartJob(job JobScript) Step {
 	s.mu.Lock()
 	s.jobs++
 	id := fmt.Sprint(s.jobs)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // notesExecutor carries out operations, each kind with a request.
@@ -13,7 +14,7 @@ type notesExecutor struct{ notes *notesAPI }
 
 func (e notesExecutor) Capabilities() windrow.Capabilities { return e.notes.can }
 
-func (e notesExecutor) Execute(ctx context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (e notesExecutor) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	for _, kind := range []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate, windrow.OpUpsert, windrow.OpDelete, windrow.OpGet} {
 		var places []int

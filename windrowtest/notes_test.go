@@ -19,6 +19,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/mixed"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -370,8 +371,8 @@ func conformance(defect string) windrowtest.ClientTest[string, note, note] {
 		c.New = func(_ testing.TB, url string, hc *http.Client) any {
 			return notesExecutor{newNotes(url, hc, defect, can)}
 		}
-		c.Operation = func(op windrow.OpKind, id string, in note) windrow.Operation {
-			o := windrow.Operation{Kind: op, ID: id, Data: in}
+		c.Operation = func(op windrow.OpKind, id string, in note) mixed.Operation {
+			o := mixed.Operation{Kind: op, ID: id, Data: in}
 			if op == windrow.OpUpsert {
 				o.ID = in.Key
 			}
@@ -390,7 +391,7 @@ func conformance(defect string) windrowtest.ClientTest[string, note, note] {
 	case "executes and does not say how":
 		c.Operation = nil
 	case "said to execute":
-		c.Operation = func(windrow.OpKind, string, note) windrow.Operation { return windrow.Operation{} }
+		c.Operation = func(windrow.OpKind, string, note) mixed.Operation { return mixed.Operation{} }
 	case "a verb that is not listed":
 		c.Verbs = c.Verbs[:4]
 	case "a secret that is not sent":

@@ -15,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 const (
@@ -44,11 +45,11 @@ const (
 )
 
 // documented are the operations of the example.
-func documented() []windrow.Operation {
+func documented() []mixed.Operation {
 	type data struct {
 		Name string `json:"name"`
 	}
-	return []windrow.Operation{
+	return []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "Labels", Data: data{"nick"}},
 		{Kind: windrow.OpUpdate, Resource: "Labels", ID: maxID, Data: data{"max updated"}},
 		{Kind: windrow.OpDelete, Resource: "Labels", ID: goneID},
@@ -72,7 +73,7 @@ func sample() *apperytest.Server {
 }
 
 // resultsOf writes results as the server does.
-func resultsOf(t *testing.T, res *windrow.BulkResult[windrow.Operation, any]) any {
+func resultsOf(t *testing.T, res *windrow.BulkResult[mixed.Operation, any]) any {
 	t.Helper()
 	var all []any
 	for r := range res.All() {
@@ -98,7 +99,7 @@ func TestE1_E5_E13_E19_E22_TheDocumentedExample(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, sample())
-		res, err := windrow.Execute(t.Context(), w.client, documented())
+		res, err := mixed.Run(t.Context(), w.client, documented())
 		check(t, "request", value(t, documentedRequest), value(t, w.http.Requests()[0].Body))
 		check(t, "path", []string{"POST /batch"}, w.paths())
 		check(t, "results", value(t, documentedResults), resultsOf(t, res))
@@ -170,28 +171,28 @@ func TestE6_MethodsInAnyCase(t *testing.T) {
 // E7, E8, E9: what an operation lacks is said before it is sent, and the others are sent.
 func TestE7_E8_E9_InvalidOperations(t *testing.T) {
 	t.Parallel()
-	good := windrow.Operation{Kind: windrow.OpCreate, Resource: "Labels", Data: label{Name: "a"}}
+	good := mixed.Operation{Kind: windrow.OpCreate, Resource: "Labels", Data: label{Name: "a"}}
 	for _, tt := range []struct {
-		o    windrow.Operation
+		o    mixed.Operation
 		want string
 	}{
-		{windrow.Operation{Kind: windrow.OpCreate, Data: label{}}, "Resource: is required: the name of the collection"},
-		{windrow.Operation{Kind: windrow.OpGet, Resource: "Labels"}, "ID: is required for get"},
-		{windrow.Operation{Kind: windrow.OpUpdate, Resource: "Labels", Data: label{}}, "ID: is required for update"},
-		{windrow.Operation{Kind: windrow.OpDelete, Resource: "Labels"}, "ID: is required for delete"},
-		{windrow.Operation{Kind: windrow.OpCreate, Resource: "Labels"}, "Data: is required for create"},
-		{windrow.Operation{Kind: windrow.OpUpdate, Resource: "Labels", ID: maxID}, "Data: is required for update"},
-		{windrow.Operation{Kind: windrow.OpUpsert, Resource: "Labels", Data: label{}}, "Kind: must be create, update, delete or get: the server knows no upsert"},
-		{windrow.Operation{Kind: windrow.OpCreate, Resource: "Labels", ID: maxID, Data: label{}}, "ID: must be empty: the server chooses the _id"},
+		{mixed.Operation{Kind: windrow.OpCreate, Data: label{}}, "Resource: is required: the name of the collection"},
+		{mixed.Operation{Kind: windrow.OpGet, Resource: "Labels"}, "ID: is required for get"},
+		{mixed.Operation{Kind: windrow.OpUpdate, Resource: "Labels", Data: label{}}, "ID: is required for update"},
+		{mixed.Operation{Kind: windrow.OpDelete, Resource: "Labels"}, "ID: is required for delete"},
+		{mixed.Operation{Kind: windrow.OpCreate, Resource: "Labels"}, "Data: is required for create"},
+		{mixed.Operation{Kind: windrow.OpUpdate, Resource: "Labels", ID: maxID}, "Data: is required for update"},
+		{mixed.Operation{Kind: windrow.OpUpsert, Resource: "Labels", Data: label{}}, "Kind: must be create, update, delete or get: the server knows no upsert"},
+		{mixed.Operation{Kind: windrow.OpCreate, Resource: "Labels", ID: maxID, Data: label{}}, "ID: must be empty: the server chooses the _id"},
 	} {
 		w := start(t, &apperytest.Server{})
-		res, err := windrow.Execute(t.Context(), w.client, []windrow.Operation{good, tt.o, good})
+		res, err := mixed.Run(t.Context(), w.client, []mixed.Operation{good, tt.o, good})
 		check(t, tt.want, []windrow.State{ok, bad, ok}, states(t, res))
 		if r := res.At(1); !strings.Contains(fmt.Sprint(r.Err), tt.want) || r.Kind != windrow.KindValidation {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 		check(t, tt.want, []int{2}, w.sizes(t))
-		out, err := w.client.Execute(t.Context(), []windrow.Operation{tt.o})
+		out, err := w.client.Execute(t.Context(), []mixed.Operation{tt.o})
 		if err != nil || out[0].Err == nil || len(w.sizes(t)) != 1 {
 			t.Errorf("directly: %v, %v", out, err)
 		}
@@ -383,7 +384,7 @@ func TestE22_LostAnswer(t *testing.T) {
 			}
 			return w.api.Applied
 		})
-		res, _ := windrow.Execute(t.Context(), w.client, documented(), quick)
+		res, _ := mixed.Run(t.Context(), w.client, documented(), quick)
 		// The delete is repeated, and the first attempt had deleted it.
 		check(t, "states", []windrow.State{lost, ok, ok, ok, bad}, states(t, res))
 		sizes, sum := w.sizes(t), 0

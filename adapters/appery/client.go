@@ -18,6 +18,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/exact"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // BaseURL is where the API is.
@@ -53,7 +54,7 @@ type noCredential struct {
 }
 
 // Client makes requests to one database. Make one with [New]. It may be used from many goroutines. It is a
-// [windrow.Executor].
+// [mixed.Executor].
 type Client struct {
 	// MaxItems is how many operations one request carries at most. Set it before the first use. 0 means 100. The
 	// vendor names no limit, so that one which the server has must be set here; a batch that is refused as too large is
@@ -122,7 +123,7 @@ type result struct {
 // Execute carries out operations of all kinds with POST /batch, in their order. The Resource of an operation is its
 // collection. The value of a create is a [Created], that of an update an [Updated], and that of a read the object as a
 // [json.RawMessage]. An upsert is nothing that the server can do. Operations that are not valid are not sent.
-func (c *Client) Execute(ctx context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (c *Client) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	err := c.batch(ctx, ops, func(i int, success json.RawMessage, err error) {
 		if err == nil {
@@ -137,7 +138,7 @@ func (c *Client) Execute(ctx context.Context, ops []windrow.Operation) ([]windro
 }
 
 // batch carries out operations, and calls settle with what became of each.
-func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func(i int, success json.RawMessage, err error)) error {
+func (c *Client) batch(ctx context.Context, ops []mixed.Operation, settle func(i int, success json.RawMessage, err error)) error {
 	if c.rest == nil {
 		return windrow.Fatal(errors.New("appery: the Client is empty: make one with New"))
 	}
@@ -171,10 +172,10 @@ func (c *Client) batch(ctx context.Context, ops []windrow.Operation, settle func
 	return nil
 }
 
-func isCreate(o windrow.Operation) bool { return o.Kind == windrow.OpCreate }
+func isCreate(o mixed.Operation) bool { return o.Kind == windrow.OpCreate }
 
 // check says what is wrong with an operation.
-func check(o windrow.Operation) error {
+func check(o mixed.Operation) error {
 	if o.Kind == windrow.OpUpsert {
 		return &windrow.FieldError{Field: "Kind", Message: "must be create, update, delete or get: the server knows no upsert"}
 	}
@@ -285,6 +286,6 @@ func invalid(err error) error {
 }
 
 var (
-	_ windrow.Executor  = (*Client)(nil)
+	_ mixed.Executor    = (*Client)(nil)
 	_ clients.Describer = (*Client)(nil)
 )

@@ -14,6 +14,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // What is wrong with a client or a collection is said before anything is sent.
@@ -35,7 +36,7 @@ func TestRefuses(t *testing.T) {
 			}
 		}
 	}
-	if _, err := windrow.Execute(t.Context(), &appery.Client{}, documented()); err == nil || !strings.Contains(err.Error(), "the Client is empty") {
+	if _, err := mixed.Run(t.Context(), &appery.Client{}, documented()); err == nil || !strings.Contains(err.Error(), "the Client is empty") {
 		t.Errorf("%v", err)
 	}
 	if _, err := appery.NewCollection[label, label](w.client, "..").Get(t.Context(), "1"); err == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // Collection is the objects of one collection. In is what is sent, as a JSON object, and Out what is read. It is what the
@@ -108,38 +109,38 @@ func one[T any](ctx context.Context, client *Client, method string, ready func()
 
 // CreateBatch creates many objects with POST /batch.
 func (c *Collection[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Created], error) {
-	return many[Created](ctx, c.client, c.ready, len(in), func(i int) windrow.Operation {
-		return windrow.Operation{Kind: windrow.OpCreate, Resource: c.name, Data: in[i]}
+	return many[Created](ctx, c.client, c.ready, len(in), func(i int) mixed.Operation {
+		return mixed.Operation{Kind: windrow.OpCreate, Resource: c.name, Data: in[i]}
 	})
 }
 
 // UpdateBatch changes columns of many objects with POST /batch.
 func (c *Collection[In, Out]) UpdateBatch(ctx context.Context, in []windrow.Update[string, In]) ([]windrow.Outcome[Updated], error) {
-	return many[Updated](ctx, c.client, c.ready, len(in), func(i int) windrow.Operation {
-		return windrow.Operation{Kind: windrow.OpUpdate, Resource: c.name, ID: in[i].ID, Data: in[i].Data}
+	return many[Updated](ctx, c.client, c.ready, len(in), func(i int) mixed.Operation {
+		return mixed.Operation{Kind: windrow.OpUpdate, Resource: c.name, ID: in[i].ID, Data: in[i].Data}
 	})
 }
 
 // GetBatch reads many objects with POST /batch.
 func (c *Collection[In, Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
-	return many[Out](ctx, c.client, c.ready, len(ids), func(i int) windrow.Operation {
-		return windrow.Operation{Kind: windrow.OpGet, Resource: c.name, ID: ids[i]}
+	return many[Out](ctx, c.client, c.ready, len(ids), func(i int) mixed.Operation {
+		return mixed.Operation{Kind: windrow.OpGet, Resource: c.name, ID: ids[i]}
 	})
 }
 
 // DeleteBatch deletes many objects with POST /batch.
 func (c *Collection[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
-	return many[struct{}](ctx, c.client, c.ready, len(ids), func(i int) windrow.Operation {
-		return windrow.Operation{Kind: windrow.OpDelete, Resource: c.name, ID: ids[i]}
+	return many[struct{}](ctx, c.client, c.ready, len(ids), func(i int) mixed.Operation {
+		return mixed.Operation{Kind: windrow.OpDelete, Resource: c.name, ID: ids[i]}
 	})
 }
 
 // many carries out n operations of one kind.
-func many[T any](ctx context.Context, client *Client, ready func() error, n int, op func(i int) windrow.Operation) ([]windrow.Outcome[T], error) {
+func many[T any](ctx context.Context, client *Client, ready func() error, n int, op func(i int) mixed.Operation) ([]windrow.Outcome[T], error) {
 	if err := ready(); err != nil {
 		return nil, err
 	}
-	ops, out := make([]windrow.Operation, n), make([]windrow.Outcome[T], n)
+	ops, out := make([]mixed.Operation, n), make([]windrow.Outcome[T], n)
 	for i := range ops {
 		ops[i] = op(i)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/mixed"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -80,8 +81,8 @@ func TestConformanceOfClient(t *testing.T) {
 			return c
 		},
 		Batches: []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate, windrow.OpDelete, windrow.OpGet},
-		Operation: func(op windrow.OpKind, id string, in label) windrow.Operation {
-			return windrow.Operation{Kind: op, Resource: "Labels", ID: id, Data: in}
+		Operation: func(op windrow.OpKind, id string, in label) mixed.Operation {
+			return mixed.Operation{Kind: op, Resource: "Labels", ID: id, Data: in}
 		},
 		Input: of.Input,
 		Same: func(in label, out any) bool {

@@ -2,12 +2,12 @@
 // collections, each of which has its own result.
 //
 //	client, err := appery.New("", databaseID, nil, appery.WithSessionToken(token))
-//	res, err := windrow.Execute(ctx, client, []windrow.Operation{
+//	res, err := mixed.Run(ctx, client, []mixed.Operation{
 //		{Kind: windrow.OpCreate, Resource: "Labels", Data: Label{Name: "nick"}},
 //		{Kind: windrow.OpDelete, Resource: "Labels", ID: "58a59381975a4fa00e0ff512"},
 //	})
 //
-// A [Client] is what [windrow.Execute] takes, and a [Collection] what the other verbs of windrow take. Operations are
+// A [Client] is what [mixed.Run] takes, and a [Collection] what the other verbs of windrow take. Operations are
 // carried out in their order, one's failure does not stop the others, and each counts as one call against the quota: a
 // batch saves round trips and no quota, so a limiter is asked for as many units as it has operations.
 //

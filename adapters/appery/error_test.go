@@ -78,7 +78,7 @@ func TestE15_E20_Errors(t *testing.T) {
 			}
 			return nil
 		}
-		policy := windrow.RetryPolicy{Strategy: windrow.Immediate(), Classify: func(err error) windrow.Classification {
+		policy := windrow.RetryPolicy{Strategy: windrow.Constant(0), Classify: func(err error) windrow.Classification {
 			if e, ok := errors.AsType[*appery.Error](err); ok && e.Code == "BUSY" {
 				return windrow.Classify(windrow.Transient(e)) // nothing was changed, although there is an answer
 			}

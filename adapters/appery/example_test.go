@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // Label is an object of the example.
@@ -31,7 +32,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	res, err := windrow.Execute(context.Background(), client, []windrow.Operation{
+	res, err := mixed.Run(context.Background(), client, []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "Labels", Data: Label{"nick"}},
 		{Kind: windrow.OpUpdate, Resource: "Labels", ID: "58a59386975a4fa00e0ff513", Data: Label{"max updated"}},
 		{Kind: windrow.OpDelete, Resource: "Labels", ID: "58a59381975a4fa00e0ff512"},

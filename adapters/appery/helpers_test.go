@@ -129,7 +129,7 @@ func errorOf(t *testing.T, err error) *appery.Error {
 }
 
 // quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Immediate()})
+var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
 
 func at(text string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04:05.000", text)

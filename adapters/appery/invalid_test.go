@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // E9: what is no object is not sent, in whichever way, and keeps nothing else of a batch from being sent.
@@ -36,11 +37,11 @@ func TestE9_OnlyObjectsAreSent(t *testing.T) {
 		_, err = c.Update(ctx, maxID, data)
 		refused("Update", err)
 		for _, kind := range []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate} {
-			o := windrow.Operation{Kind: kind, Resource: "Labels", Data: data}
+			o := mixed.Operation{Kind: kind, Resource: "Labels", Data: data}
 			if kind == windrow.OpUpdate {
 				o.ID = maxID
 			}
-			out, err := w.client.Execute(ctx, []windrow.Operation{o})
+			out, err := w.client.Execute(ctx, []mixed.Operation{o})
 			refused("Execute", errors.Join(err, out[0].Err))
 		}
 		check(t, "requests", 0, len(w.http.Requests()))
@@ -60,11 +61,11 @@ func TestE7_E8_DotSegmentsAreNotSent(t *testing.T) {
 	t.Parallel()
 	w := start(t, &apperytest.Server{})
 	for _, name := range []string{".", ".."} {
-		for want, o := range map[string]windrow.Operation{
+		for want, o := range map[string]mixed.Operation{
 			"Resource": {Kind: windrow.OpCreate, Resource: name, Data: label{}},
 			"ID":       {Kind: windrow.OpGet, Resource: "Labels", ID: name},
 		} {
-			out, err := w.client.Execute(t.Context(), []windrow.Operation{o})
+			out, err := w.client.Execute(t.Context(), []mixed.Operation{o})
 			if f := windrow.FieldErrors(errors.Join(err, out[0].Err)); len(f) != 1 || f[0].Field != want {
 				t.Errorf("%q as %s: %v, %v", name, want, err, out[0].Err)
 			}

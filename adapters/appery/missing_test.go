@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // A 404 says that an object is gone only where it speaks of that object.
@@ -47,16 +48,16 @@ func TestDeletesThatMeetA404(t *testing.T) {
 				if tt.execute == tt.single {
 					check(t, "a batch", []windrow.State{tt.single, tt.single}, states(t, many))
 				}
-				var ops []windrow.Operation
+				var ops []mixed.Operation
 				for _, id := range []string{"1", "2", "3"} {
-					ops = append(ops, windrow.Operation{Kind: windrow.OpDelete, Resource: "Labels", ID: id})
+					ops = append(ops, mixed.Operation{Kind: windrow.OpDelete, Resource: "Labels", ID: id})
 				}
 				before := len(w.http.Requests())
-				all, err := windrow.Execute(t.Context(), w.client, ops, quick)
+				all, err := mixed.Run(t.Context(), w.client, ops, quick)
 				check(t, "operations", []windrow.State{tt.execute, tt.execute, tt.execute}, states(t, all))
 				check(t, "their error", tt.execute == skip, err == nil)
 				check(t, "requests", tt.requests, len(w.http.Requests())-before)
-				one, _ := windrow.Execute(t.Context(), w.client, ops[:1], quick)
+				one, _ := mixed.Run(t.Context(), w.client, ops[:1], quick)
 				check(t, "one operation", []windrow.State{tt.execute}, states(t, one))
 				_, err = w.labels.Get(t.Context(), "1")
 				check(t, "a read", tt.single == skip, errors.Is(err, windrow.ErrNotFound))
@@ -64,7 +65,7 @@ func TestDeletesThatMeetA404(t *testing.T) {
 					t.Errorf("error %v holds no *rest.Error", err)
 				}
 				before = len(w.http.Requests())
-				made, _ := windrow.Execute(t.Context(), w.client, []windrow.Operation{{Kind: windrow.OpCreate, Resource: "Labels", Data: label{}}}, quick)
+				made, _ := mixed.Run(t.Context(), w.client, []mixed.Operation{{Kind: windrow.OpCreate, Resource: "Labels", Data: label{}}}, quick)
 				check(t, "a create", []windrow.State{bad}, states(t, made))
 				check(t, "its requests", 1, len(w.http.Requests())-before)
 			})

@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // Numbers that no float64 holds come back as they are in objects without a type, from a single call and from a batch, and
@@ -37,7 +38,7 @@ func TestF77_NumbersInObjectsWithoutAType(t *testing.T) {
 	if err != nil || fmt.Sprint(many[1].Value["n"]) != "9007199254740993" {
 		t.Errorf("GetBatch: %v, %v", many, err)
 	}
-	res, err := windrow.Execute(t.Context(), w.client, []windrow.Operation{
+	res, err := mixed.Run(t.Context(), w.client, []mixed.Operation{
 		{Kind: windrow.OpGet, Resource: "Labels", ID: "7"}, {Kind: windrow.OpGet, Resource: "Labels", ID: "8"},
 	})
 	if err != nil {
@@ -47,7 +48,7 @@ func TestF77_NumbersInObjectsWithoutAType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back windrow.BulkResult[windrow.Operation, any]
+	var back windrow.BulkResult[mixed.Operation, any]
 	if err := json.Unmarshal(text, &back); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func newHalfMade() *halfMade {
 
 // sameAs returns what makes two inputs the same: the key that the caller gives them, or else all that is asked for.
 func sameAs(attempt clients.Attempt, in NewMeeting) string {
-	if key := attempt.Key(); key != "" {
+	if key := attempt.Key; key != "" {
 		return idem.Hash("key", key)
 	}
 	parts := []string{"input", in.Title, strconv.FormatBool(in.WithoutSelf)}

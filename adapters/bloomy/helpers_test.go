@@ -111,7 +111,7 @@ func states[In, Out any](t *testing.T, res *windrow.BulkResult[In, Out]) []windr
 }
 
 // quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Immediate()})
+var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
 
 const (
 	ok   = windrow.Succeeded

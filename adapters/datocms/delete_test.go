@@ -201,14 +201,14 @@ func TestA37_A40_A41_A43_A46_A50_SafeDelete(t *testing.T) {
 		check(t, "reads", 2, server.Count(http.MethodGet, "/items?")) // 300 ids at a time
 		check(t, "single reads", 0, server.Count(http.MethodGet, "/items/"))
 		check(t, "missing", ids[310:], p.Missing)
-		p.OnStep = func(s plan.Step) { steps = append(steps, s.String()) }
+		p.OnStage = func(s plan.StageReport) { steps = append(steps, s.String()) }
 		p.Confirm = func(_ context.Context, p *plan.DeletePlan[string, article]) (bool, error) {
 			steps = append(steps, fmt.Sprintf("About to delete %d items", p.Len()))
 			return true, nil
 		}
 		path := filepath.Join(t.TempDir(), "backup.json")
 		p.Backup = plan.BackupFile[article](path)
-		res, err := p.Apply(t.Context(), items)
+		res, err := plan.ApplyDeletes(t.Context(), p, items)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,11 +268,11 @@ func TestA42_A44_NothingIsDeleted(t *testing.T) {
 		full := errors.New("the disk is full")
 		backups := 0
 		p.Backup = func(context.Context, []article) error { backups++; return full }
-		if res, err := p.Apply(t.Context(), articlesOf(client)); !errors.Is(err, full) || res.Stats().NotAttempted != 3 {
+		if res, err := plan.ApplyDeletes(t.Context(), p, articlesOf(client)); !errors.Is(err, full) || res.Stats().NotAttempted != 3 {
 			t.Errorf("error %v", err)
 		}
 		p.Confirm = func(context.Context, *plan.DeletePlan[string, article]) (bool, error) { return false, nil }
-		if res, err := p.Apply(t.Context(), articlesOf(client)); err != nil || !res.Cancelled {
+		if res, err := plan.ApplyDeletes(t.Context(), p, articlesOf(client)); err != nil || !res.Cancelled {
 			t.Errorf("error %v", err)
 		}
 		check(t, "backups", 1, backups)

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // The guide's own pace: batches of 20 creates, or 10 updates, a second apart and none behind the last, with a progress of
@@ -114,9 +115,9 @@ func TestMixedOperations(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
 		ids := fill(server, 3)
 		type fields = map[string]any
-		resources := windrow.Resources{
-			"article": windrow.ResourceOf[draft, article](articlesOf(client)),
-			"author":  windrow.ResourceOf[fields, fields](datocms.NewItems[fields, fields](client, authorModel)),
+		resources := mixed.Clients{
+			"article": mixed.ClientOf[draft, article](articlesOf(client)),
+			"author":  mixed.ClientOf[fields, fields](datocms.NewItems[fields, fields](client, authorModel)),
 		}
 		lost := false
 		server.Fault(func(r datocmstest.Request) *datocmstest.Fault {
@@ -126,7 +127,7 @@ func TestMixedOperations(t *testing.T) {
 			}
 			return nil
 		})
-		res, _ := windrow.Execute(t.Context(), resources, []windrow.Operation{
+		res, _ := mixed.Run(t.Context(), resources, []mixed.Operation{
 			{Kind: windrow.OpCreate, Resource: "author", Data: fields{"name": "Ann"}},
 			{Kind: windrow.OpUpdate, Resource: "article", ID: ids[0], Data: draft{Title: "new"}},
 			{Kind: windrow.OpGet, Resource: "article", ID: ids[0]},

@@ -141,7 +141,7 @@ func requests(server *datocmstest.Server, names ...string) []string {
 }
 
 // fast sends again without a delay.
-var fast = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate()})
+var fast = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0)})
 
 // bodyOf reads the body of a request.
 func bodyOf(t *testing.T, text []byte) map[string]any {

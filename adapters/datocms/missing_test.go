@@ -59,7 +59,7 @@ func TestWhatA404Says(t *testing.T) {
 				}
 				check(t, "a create", windrow.ClassPermanent, windrow.Classify(created).Class)
 				requests.Store(0)
-				res, err := windrow.DeleteMany(t.Context(), items, []string{"1", "2"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Immediate()}))
+				res, err := windrow.DeleteMany(t.Context(), items, []string{"1", "2"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)}))
 				check(t, "requests", tt.requests, int(requests.Load()))
 				for r := range res.All() {
 					check(t, "skipped", tt.gone, r.State == windrow.Skipped)

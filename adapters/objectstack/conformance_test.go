@@ -9,6 +9,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
+	"github.com/windrow-go/windrow/mixed"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -71,8 +72,8 @@ func TestConformance(t *testing.T) {
 				return c.Transaction()
 			},
 			Batches: []windrow.OpKind{windrow.OpCreate, windrow.OpUpdate, windrow.OpDelete},
-			Operation: func(op windrow.OpKind, id string, in account) windrow.Operation {
-				return windrow.Operation{Kind: op, Resource: "account", ID: id, Data: in}
+			Operation: func(op windrow.OpKind, id string, in account) mixed.Operation {
+				return mixed.Operation{Kind: op, Resource: "account", ID: id, Data: in}
 			},
 			Input: of.Input,
 			Same: func(in account, out any) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // Account is a record of the examples.
@@ -66,7 +67,7 @@ func ExampleClient_Transaction() {
 		fmt.Println(err)
 		return
 	}
-	res, err := windrow.Execute(context.Background(), client.Transaction(), []windrow.Operation{
+	res, err := mixed.Run(context.Background(), client.Transaction(), []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "project", ExternalID: "apollo", Data: map[string]any{"name": "Apollo"}},
 		{Kind: windrow.OpCreate, Resource: "task", Data: map[string]any{"title": "Kickoff", "project": objectstack.Ref("apollo")}},
 	}, windrow.Atomic())

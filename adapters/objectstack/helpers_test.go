@@ -94,10 +94,10 @@ func states[In, Out any](t *testing.T, res *windrow.BulkResult[In, Out]) []windr
 }
 
 // once makes one attempt only, and none wait.
-var once = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1, Strategy: windrow.Immediate()})
+var once = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1, Strategy: windrow.Constant(0)})
 
 // quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Immediate()})
+var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
 
 // reply is a handler that answers with a JSON text.
 func reply(status int, body string, header ...string) http.HandlerFunc {

@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 const notFoundPage = `<html><body>404 Not Found<hr>nginx</body></html>`
@@ -71,11 +72,11 @@ func TestOtherRequestsThatMeetA404(t *testing.T) {
 		w.client.Assume(objectstack.Features{Transactions: true})
 		for _, answer := range []struct{ contentType, body string }{{"text/html", notFoundPage}, {"application/json", `{}`}} {
 			w.always("", reply(404, answer.body, "Content-Type", answer.contentType))
-			ops := []windrow.Operation{{Kind: windrow.OpDelete, Resource: "a", ID: "1"}, {Kind: windrow.OpDelete, Resource: "b", ID: "2"}}
-			res, err := windrow.Execute(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
+			ops := []mixed.Operation{{Kind: windrow.OpDelete, Resource: "a", ID: "1"}, {Kind: windrow.OpDelete, Resource: "b", ID: "2"}}
+			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
 			check(t, "a transaction", []windrow.State{no, no}, states(t, res))
 			check(t, "its error", false, err == nil)
-			res, err = windrow.Execute(t.Context(), w.client.Transaction(), ops[:1], windrow.Atomic(), quick)
+			res, err = mixed.Run(t.Context(), w.client.Transaction(), ops[:1], windrow.Atomic(), quick)
 			check(t, "a transaction of one", []windrow.State{bad}, states(t, res))
 			check(t, "its error", false, err == nil)
 			before := len(w.http.Requests())

@@ -10,18 +10,19 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/mixed"
 )
 
-// Transaction carries out operations on several objects as a whole with POST /batch: it is what [windrow.Execute] takes,
+// Transaction carries out operations on several objects as a whole with POST /batch: it is what [mixed.Run] takes,
 // with the option [windrow.Atomic]. Make one with [Client.Transaction].
 //
 // The operations are create, update and delete; Resource is the object. An operation may refer to a record that an earlier
 // one creates: the earlier one has an ExternalID, which is not sent, and the value of a field of the later one is a [Ref]
 // to that. The value of a create and an update is a [json.RawMessage] that holds the record.
 //
-//	project := windrow.Operation{Kind: windrow.OpCreate, Resource: "project", ExternalID: "apollo", Data: …}
-//	task := windrow.Operation{Kind: windrow.OpCreate, Resource: "task", Data: map[string]any{"project": objectstack.Ref("apollo")}}
-//	res, err := windrow.Execute(ctx, client.Transaction(), []windrow.Operation{project, task}, windrow.Atomic())
+//	project := mixed.Operation{Kind: windrow.OpCreate, Resource: "project", ExternalID: "apollo", Data: …}
+//	task := mixed.Operation{Kind: windrow.OpCreate, Resource: "task", Data: map[string]any{"project": objectstack.Ref("apollo")}}
+//	res, err := mixed.Run(ctx, client.Transaction(), []mixed.Operation{project, task}, windrow.Atomic())
 type Transaction struct{ client *Client }
 
 // Transaction returns the client's executor of operations on several objects.
@@ -55,7 +56,7 @@ type operation struct {
 // the others have an error that matches [windrow.ErrRolledBack].
 //
 // In a run without [windrow.Atomic], which may send the operations in parts, none of them may hold a [Ref].
-func (t *Transaction) Execute(ctx context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (t *Transaction) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	wire := make([]operation, len(ops))
 	made := map[string]int{} // where the record with that ExternalID is created
@@ -116,7 +117,7 @@ func (t *Transaction) Execute(ctx context.Context, ops []windrow.Operation) ([]w
 }
 
 // encode returns an operation on the wire, or says what is wrong with it.
-func encode(o windrow.Operation, made map[string]int) (operation, error) {
+func encode(o mixed.Operation, made map[string]int) (operation, error) {
 	wire := operation{Object: o.Resource, Action: o.Kind.String(), ID: o.ID}
 	switch o.Kind {
 	case windrow.OpCreate, windrow.OpUpdate, windrow.OpDelete:
@@ -182,6 +183,6 @@ func walk(value any, place func(name string) any) any {
 }
 
 var (
-	_ windrow.Executor  = (*Transaction)(nil)
+	_ mixed.Executor    = (*Transaction)(nil)
 	_ clients.Describer = (*Transaction)(nil)
 )

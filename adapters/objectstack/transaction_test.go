@@ -11,12 +11,13 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 type record = map[string]any
 
-func op(kind windrow.OpKind, object, id, external string, data any) windrow.Operation {
-	return windrow.Operation{Kind: kind, Resource: object, ID: id, ExternalID: external, Data: data}
+func op(kind windrow.OpKind, object, id, external string, data any) mixed.Operation {
+	return mixed.Operation{Kind: kind, Resource: object, ID: id, ExternalID: external, Data: data}
 }
 
 // C-n8: operations on several objects as a whole, with references to what earlier ones create.
@@ -32,7 +33,7 @@ func TestC_n8_TransactionWithReferences(t *testing.T) {
 			Watches []any  `json:"watches,omitempty"`
 			Points  uint64 `json:"points"`
 		}
-		res, err := windrow.Execute(t.Context(), w.client.Transaction(), []windrow.Operation{
+		res, err := mixed.Run(t.Context(), w.client.Transaction(), []mixed.Operation{
 			op(windrow.OpCreate, "project", "", "apollo", record{"name": "Apollo", "code": "A11"}),
 			op(windrow.OpCreate, "task", "", "", task{"Kickoff", objectstack.Ref("apollo"), []any{objectstack.Ref("apollo")}, 9007199254740993}),
 			op(windrow.OpUpdate, "project", old, "", record{"name": "Gemini", "next": objectstack.Ref("apollo")}),
@@ -65,7 +66,7 @@ func TestC_n8_TransactionWithReferences(t *testing.T) {
 // C-n8: all or nothing, and the error is that of the request.
 func TestC_n8_TransactionIsRolledBack(t *testing.T) {
 	t.Parallel()
-	ops := []windrow.Operation{
+	ops := []mixed.Operation{
 		op(windrow.OpCreate, "project", "", "", record{"name": "Apollo"}), op(windrow.OpCreate, "contact", "", "", record{"email": "none"}),
 	}
 	for _, tt := range []struct {
@@ -80,7 +81,7 @@ func TestC_n8_TransactionIsRolledBack(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, tt.fake)
-			res, err := windrow.Execute(t.Context(), w.client.Transaction(), ops, windrow.Atomic())
+			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic())
 			check(t, tt.name, []windrow.State{no, no}, states(t, res))
 			check(t, tt.name, tt.code, errorOf(t, err).Code)
 			check(t, "records", 0, len(w.fake.Records("project")))
@@ -89,14 +90,14 @@ func TestC_n8_TransactionIsRolledBack(t *testing.T) {
 	// Without Atomic the server's whole is found by halves, as with any client that is all or nothing.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		res, _ := windrow.Execute(t.Context(), w.client.Transaction(), ops)
+		res, _ := mixed.Run(t.Context(), w.client.Transaction(), ops)
 		check(t, "states", []windrow.State{ok, bad}, states(t, res))
 	})
 	for name, body := range map[string]string{"short": `{"results":[{"id":"1"}]}`, "none": `{"results":7}`} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
 			w.always("/batch", reply(200, body))
-			res, err := windrow.Execute(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
+			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
 			check(t, name, []windrow.State{lost, lost}, states(t, res))
 			if !errors.Is(err, windrow.ErrProtocol) {
 				t.Errorf("%s: error %v", name, err)
@@ -111,7 +112,7 @@ func TestC_n8_TransactionRefuses(t *testing.T) {
 	good := op(windrow.OpCreate, "project", "", "apollo", record{"name": "Apollo"})
 	for _, tt := range []struct {
 		name string
-		o    windrow.Operation
+		o    mixed.Operation
 		opts []windrow.Option
 		want string
 	}{
@@ -129,7 +130,7 @@ func TestC_n8_TransactionRefuses(t *testing.T) {
 		if opts == nil {
 			opts = []windrow.Option{windrow.Atomic()}
 		}
-		res, err := windrow.Execute(t.Context(), w.client.Transaction(), []windrow.Operation{good, tt.o}, opts...)
+		res, err := mixed.Run(t.Context(), w.client.Transaction(), []mixed.Operation{good, tt.o}, opts...)
 		if err == nil || !strings.Contains(res.At(1).Err.Error(), tt.want) || res.At(1).State != bad || res.At(1).Kind != windrow.KindValidation {
 			t.Errorf("%s: %v, %v", tt.name, res.At(1).State, err)
 		}
@@ -144,7 +145,7 @@ func TestC_n8_TransactionRefuses(t *testing.T) {
 	}
 	// Outside a run the request is one in any case.
 	w := start(t, &objectstacktest.Server{})
-	out, err := w.client.Transaction().Execute(t.Context(), []windrow.Operation{good, op(windrow.OpCreate, "task", "", "", record{"project": objectstack.Ref("apollo")})})
+	out, err := w.client.Transaction().Execute(t.Context(), []mixed.Operation{good, op(windrow.OpCreate, "task", "", "", record{"project": objectstack.Ref("apollo")})})
 	if err != nil || out[1].Err != nil {
 		t.Errorf("%v, %+v", err, out)
 	}

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Page is one page of a list.
-type Page[Out any] struct {
+// Listing is what [Resource.List] returns: one page of the collection.
+type Listing[Out any] struct {
 	// Items are the records of the page.
 	Items []Out
 	// Header is that of the answer: some APIs put the link to the next page there.
@@ -23,7 +23,7 @@ type Page[Out any] struct {
 
 // List reads one page of the collection. The query says which; what it may hold is the API's business. For
 // a whole list see [Resource.ByOffset] and its siblings.
-func (r *Resource[In, Out]) List(ctx context.Context, query url.Values) (*Page[Out], error) {
+func (r *Resource[In, Out]) List(ctx context.Context, query url.Values) (*Listing[Out], error) {
 	if err := r.ready(); err != nil {
 		return nil, err
 	}
@@ -35,13 +35,13 @@ func (r *Resource[In, Out]) List(ctx context.Context, query url.Values) (*Page[O
 }
 
 // list reads the page at a URL.
-func (r *Resource[In, Out]) list(ctx context.Context, u *url.URL) (*Page[Out], error) {
+func (r *Resource[In, Out]) list(ctx context.Context, u *url.URL) (*Listing[Out], error) {
 	page := pageReader[Out]{field: r.items, unmarshal: r.client.cfg.codec.Unmarshal}
 	res, err := r.client.do(ctx, u, Request{}, &page)
 	if err != nil {
 		return nil, err
 	}
-	return &Page[Out]{Items: page.items, Header: res.Header, Body: res.Body}, nil
+	return &Listing[Out]{Items: page.items, Header: res.Header, Body: res.Body}, nil
 }
 
 // itemFields are where the items of a page are looked for, unless [WithItemsField] names the field.

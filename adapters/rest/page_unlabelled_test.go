@@ -40,7 +40,7 @@ func TestUnlabelledPagesProveNothing(t *testing.T) {
 			_, err := articles.Get(t.Context(), "1")
 			check(t, tt.body, !tt.page, errors.Is(err, windrow.ErrNotFound))
 			requests = 0
-			res, _ := windrow.DeleteMany(t.Context(), articles, []string{"1"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 2, Strategy: windrow.Immediate()}))
+			res, _ := windrow.DeleteMany(t.Context(), articles, []string{"1"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 2, Strategy: windrow.Constant(0)}))
 			want, sent := windrow.Skipped, 1
 			if tt.page {
 				want, sent = windrow.Failed, 2

@@ -140,7 +140,7 @@ func below(u, base *url.URL) (rest string, is bool) {
 type paging[In, Out any] struct {
 	pagerConfig
 	resource *Resource[In, Out]
-	pages    *windrow.BatchProcessor[*pageRequest, *Page[Out]]
+	pages    *windrow.BatchProcessor[*pageRequest, *Listing[Out]]
 	err      error // what is wrong with the arguments
 }
 
@@ -160,7 +160,7 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 	if limiter := r.client.transport.Limiter; limiter != nil {
 		run = append(run, windrow.WithLimiter(limiter))
 	}
-	p.pages = windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, page *pageRequest) (*Page[Out], error) {
+	p.pages = windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, page *pageRequest) (*Listing[Out], error) {
 		list, err := r.list(ctx, page.url)
 		if isMisread(err) {
 			return nil, windrow.Classified(err, windrow.Classification{})

@@ -197,10 +197,10 @@ func check[T any](t *testing.T, what string, want, got T) {
 }
 
 // again sends without delay what may be sent again.
-var again = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), MaxAttempts: 3})
+var again = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 3})
 
 // twice gives up before failures in a row are taken for an outage.
-var twice = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Immediate(), MaxAttempts: 2})
+var twice = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 2})
 
 // withKeys says that the API honours idempotency keys.
 var withKeys = WithCapabilities(windrow.Capabilities{IdempotencyKeys: true})

@@ -27,6 +27,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // databaseID is the documentation's.
@@ -51,7 +52,7 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 
 	ops := operations()
-	res, err := windrow.Execute(ctx, client, ops)
+	res, err := mixed.Run(ctx, client, ops)
 	if bulk, ok := errors.AsType[*windrow.BulkError](err); err != nil && (!ok || bulk.Cause != nil) {
 		return err
 	}
@@ -72,9 +73,9 @@ type label struct {
 }
 
 // operations are those of the documentation.
-func operations() []windrow.Operation {
+func operations() []mixed.Operation {
 	const max, gone, nobody = "58a59386975a4fa00e0ff513", "58a59381975a4fa00e0ff512", "000000000000000000000000"
-	return []windrow.Operation{
+	return []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "Labels", Data: label{"nick"}},
 		{Kind: windrow.OpUpdate, Resource: "Labels", ID: max, Data: label{"max updated"}},
 		{Kind: windrow.OpDelete, Resource: "Labels", ID: gone},
@@ -84,7 +85,7 @@ func operations() []windrow.Operation {
 }
 
 // resultsOf returns the results in the form of the documentation.
-func resultsOf(res *windrow.BulkResult[windrow.Operation, any]) []map[string]any {
+func resultsOf(res *windrow.BulkResult[mixed.Operation, any]) []map[string]any {
 	var all []map[string]any
 	for r := range res.All() {
 		switch e, refused := errors.AsType[*appery.Error](r.Err); {

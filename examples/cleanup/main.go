@@ -100,7 +100,7 @@ func cleanup(ctx context.Context, s *site.Site, backup string, confirm bool, std
 		return err
 	}
 	fmt.Fprintf(stdout, "The list: %d ids, %d of which the server does not have.\n", len(ids), len(p.Missing))
-	p.OnStep = func(step plan.Step) { fmt.Fprintln(stdout, step) }
+	p.OnStage = func(step plan.StageReport) { fmt.Fprintln(stdout, step) }
 	p.Confirm = func(_ context.Context, p *plan.DeletePlan[string, readback.Record]) (bool, error) {
 		answer := "no"
 		if confirm {
@@ -110,7 +110,7 @@ func cleanup(ctx context.Context, s *site.Site, backup string, confirm bool, std
 		return confirm, nil
 	}
 	p.Backup = plan.BackupFile[readback.Record](backup)
-	res, err := p.Apply(ctx, records, s.Options())
+	res, err := plan.ApplyDeletes(ctx, p, records, s.Options())
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (p *program) conditionalUpdate(ctx context.Context) error {
 		return a, nil
 	}
 	matches := windrow.Pages(ctx, p.articles().Pager(datocms.Query{Values: url.Values{"order_by": {"slug_ASC"}}}))
-	planned, err := plan.Updates(ctx, matches, func(a article) string { return a.ID }, prefix, plan.MaxItems(1000), plan.OnPage(100, func(page plan.Page) {
+	planned, err := plan.Updates(ctx, matches, func(a article) string { return a.ID }, prefix, plan.MaxItems(1000), plan.ReportPages(100, func(page plan.PageReport) {
 		p.printf("Found %d items to update among the %d on page %d", page.Changes, page.Records, page.Number)
 	}))
 	if err != nil {
@@ -157,14 +157,14 @@ func (p *program) safeDelete(ctx context.Context) error {
 		p.printf("Creating backup...")
 		return backup(ctx, items)
 	}
-	res, err := planned.Apply(ctx, articles, windrow.WithLimiter(p.limiter))
+	res, err := plan.ApplyDeletes(ctx, planned, articles, windrow.WithLimiter(p.limiter))
 	if err != nil || !res.Cancelled {
 		return errors.Join(errors.New("somebody said no"), err)
 	}
 	p.printf("Deletion cancelled")
 
 	agrees = true
-	res, _ = planned.Apply(ctx, articles, windrow.WithLimiter(p.limiter))
+	res, _ = plan.ApplyDeletes(ctx, planned, articles, windrow.WithLimiter(p.limiter))
 	p.printf("Deleted %d/%d items: %d failed, %d was missing", res.Stats().Succeeded, len(itemIDsToDelete), res.Stats().Failed, len(planned.Missing))
 	for r := range res.Failed() {
 		e, _ := errors.AsType[*datocms.Error](r.Err)

@@ -98,7 +98,7 @@ func migrate(ctx context.Context, s *site.Site, dryRun bool, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
-	p, err := makePlan(ctx, s, plan.OnPage(site.PageSize, func(page plan.Page) {
+	p, err := makePlan(ctx, s, plan.ReportPages(site.PageSize, func(page plan.PageReport) {
 		fmt.Fprintf(stdout, "Page %d of what is not marked yet, with %d records: %d to update.\n", page.Number, page.Records, page.Changes)
 	}))
 	if err != nil {
@@ -123,7 +123,7 @@ func migrate(ctx context.Context, s *site.Site, dryRun bool, stdout io.Writer) e
 	// again before the first write refuses to overwrite what others changed.
 	records := rest.NewResource[plan.Patch, readback.Record](s.Client, site.Path)
 	p.Current, p.CurrentOptions = records, []windrow.Option{s.Options()}
-	p.OnStep = func(step plan.Step) { fmt.Fprintln(stdout, " ", step) }
+	p.OnStage = func(step plan.StageReport) { fmt.Fprintln(stdout, " ", step) }
 	fmt.Fprintln(stdout, "Applying the plan:")
 	if _, err := plan.ApplyPatches(ctx, p, records, s.Options()); err != nil {
 		return err

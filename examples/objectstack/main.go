@@ -27,6 +27,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 func main() {
@@ -167,7 +168,7 @@ func transaction(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	res, err := windrow.Execute(ctx, client.Transaction(), []windrow.Operation{
+	res, err := mixed.Run(ctx, client.Transaction(), []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "project", ExternalID: "apollo", Data: map[string]any{"name": "Apollo"}},
 		{Kind: windrow.OpCreate, Resource: "task", Data: map[string]any{"title": "Kickoff", "project": objectstack.Ref("apollo")}},
 	}, windrow.Atomic())

@@ -27,6 +27,14 @@ type Run struct {
 // Of returns the run of an attempt.
 func Of(a *engine.Attempt) *Run { return a.Owner().(*Run) }
 
+// KeyOf returns the key of the item of an attempt, "" when it has none or the attempt is of several.
+func KeyOf(a *engine.Attempt) string {
+	if len(a.Items()) > 1 {
+		return ""
+	}
+	return Of(a).KeyOf(a.Item())
+}
+
 // KeyOf returns the key of an item, "" when items have none.
 func (r *Run) KeyOf(item int) string {
 	if r.Keys == nil {

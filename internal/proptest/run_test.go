@@ -264,7 +264,7 @@ func (w *world) draw(r *rapid.T) []windrow.Option {
 		return windrow.Retry(windrow.RetryPolicy{
 			MaxAttempts:     rapid.IntRange(1, 4).Draw(r, "attempts"),
 			MaxThrottleWait: time.Duration(rapid.IntRange(1, 120).Draw(r, "seconds")) * time.Second,
-			Strategy:        rapid.SampledFrom([]windrow.Strategy{windrow.Immediate(), windrow.Constant(time.Second), nil}).Draw(r, "strategy"),
+			Strategy:        rapid.SampledFrom([]windrow.Strategy{windrow.Constant(0), windrow.Constant(time.Second), nil}).Draw(r, "strategy"),
 		})
 	})
 	return opts

@@ -1,4 +1,4 @@
-// Package seam opens to package clients what the root package keeps to itself. The root sets the variables when it is
+// Package seam opens to packages clients and mixed what the root package keeps to itself. The root sets the variables when it is
 // initialised.
 package seam
 
@@ -6,3 +6,15 @@ import "github.com/windrow-go/windrow/internal/gate"
 
 // Gate returns what is behind a *windrow.Limiter, nil when its options are wrong.
 var Gate func(limiter any) *gate.Gate
+
+// Adopt gives a *windrow.BatchProcessor[In, Out] its client and what else is in a *Hooks of its types.
+var Adopt func(processor, hooks any)
+
+// Hooks is what a processor of package mixed has beside its fields. Op and Capabilities are those of windrow.
+type Hooks[In, Out, Op, Capabilities any] struct {
+	Client   any
+	Op       Op
+	Identity func(in In) string             // names the record of an item
+	TraitsOf func(in In) (Op, Capabilities) // of an item
+	Typed    func(in *In, value *Out)       // gives what was read from JSON its types again; nil when it has them
+}

@@ -94,7 +94,7 @@ func (s *Site) Options() windrow.Option {
 // were created. A page that is throttled or lost is asked for again.
 func Pager[T any](s *Site, filter string) *windrow.Pager[T] {
 	records := rest.NewResource[struct{}, T](s.Client, Path)
-	page := windrow.GetFunc(func(ctx context.Context, number int) (*rest.Page[T], error) {
+	page := windrow.GetFunc(func(ctx context.Context, number int) (*rest.Listing[T], error) {
 		return records.List(ctx, url.Values{
 			"page": {strconv.Itoa(number)}, "perPage": {strconv.Itoa(PageSize)},
 			"filter": {filter}, "sort": {"@rowid"}, "skipTotal": {"1"},

@@ -1,11 +1,11 @@
-package windrow_test
+package mixed_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/mixed"
 )
 
 // labels is a client of an endpoint that takes operations of all kinds in one request, and of single ones as well.
@@ -15,7 +15,7 @@ func (l *labels) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{Ordered: true, MaxItems: 50, Cost: func(n int) int { return n }}
 }
 
-func (l *labels) Execute(_ context.Context, ops []windrow.Operation) ([]windrow.Outcome[any], error) {
+func (l *labels) Execute(_ context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	for i, op := range ops {
 		switch _, there := l.names[op.ID]; {
@@ -36,9 +36,9 @@ func (l *labels) Execute(_ context.Context, ops []windrow.Operation) ([]windrow.
 	return out, nil
 }
 
-func ExampleExecute() {
+func ExampleRun() {
 	client := &labels{names: map[string]string{"label-1": "max", "label-2": "moritz"}}
-	res, err := windrow.Execute(context.Background(), client, []windrow.Operation{
+	res, err := mixed.Run(context.Background(), client, []mixed.Operation{
 		{Kind: windrow.OpCreate, Data: "nick"},
 		{Kind: windrow.OpUpdate, ID: "label-1", Data: "max updated"},
 		{Kind: windrow.OpDelete, ID: "label-2"},
@@ -61,10 +61,10 @@ func ExampleExecute() {
 }
 
 // Where there is no endpoint for several kinds of operation, there is a client for each kind of record.
-func ExampleResources() {
+func ExampleClients() {
 	users := windrow.CreateFunc(func(_ context.Context, name string) (int, error) { return len(name), nil })
-	client := windrow.Resources{"users": windrow.ResourceOf[string, int](users)}
-	res, err := windrow.Execute(context.Background(), client, []windrow.Operation{
+	client := mixed.Clients{"users": mixed.ClientOf[string, int](users)}
+	res, err := mixed.Run(context.Background(), client, []mixed.Operation{
 		{Kind: windrow.OpCreate, Resource: "users", Data: "ada"},
 		{Kind: windrow.OpDelete, Resource: "users", ID: "7"},
 	})
@@ -73,50 +73,4 @@ func ExampleResources() {
 	// Output:
 	// succeeded 3
 	// windrow: of 2 items 1 failed; first: item 1 (key "users/7") failed: Kind: delete is nothing that the client of this Resource can do
-}
-
-// books is a client whose server takes all records of a request or none.
-type books struct{}
-
-func (books) Capabilities() windrow.Capabilities {
-	return windrow.Capabilities{MaxItems: 200, Atomicity: windrow.AtomicityAll}
-}
-
-func (books) Create(context.Context, string) (int, error) { return 1, nil }
-
-func (books) CreateBatch(_ context.Context, titles []string) ([]windrow.Outcome[int], error) {
-	for i, title := range titles {
-		if title == "" { // the server names the first bad one
-			return nil, windrow.Classified(errors.New("title is required"), windrow.Classification{BadItem: i + 1})
-		}
-	}
-	return make([]windrow.Outcome[int], len(titles)), nil
-}
-
-func ExampleAtomic() {
-	res, err := windrow.CreateMany(context.Background(), books{}, []string{"Walden", "", "Emma"}, windrow.Atomic())
-	for r := range res.All() {
-		fmt.Println(r.Index, r.State, r.Err)
-	}
-	fmt.Println(errors.Is(err, windrow.ErrRolledBack))
-	// Output:
-	// 0 not_attempted the server refused the items as a whole, and applied none: title is required
-	// 1 failed title is required
-	// 2 not_attempted the server refused the items as a whole, and applied none: title is required
-	// true
-}
-
-// The first of three shows that there is a mistake in all of them, and 999 are left as they were.
-func ExampleCanary() {
-	rename := windrow.UpdateFunc(func(context.Context, int, string) (string, error) { return "", errors.New("no such field") })
-	updates := make([]windrow.Update[int, string], 1000)
-	for i := range updates {
-		updates[i].ID = i
-	}
-	res, err := windrow.UpdateMany(context.Background(), rename, updates, windrow.Canary(3))
-	fmt.Println(res.Stats().Failed, "failed,", res.Stats().NotAttempted, "not attempted")
-	fmt.Println(errors.Is(err, windrow.ErrTooManyFailures))
-	// Output:
-	// 1 failed, 999 not attempted
-	// true
 }
