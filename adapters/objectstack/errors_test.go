@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/mixed"
 	"github.com/windrow-go/windrow/windrowtest"
 )
 
@@ -237,7 +238,7 @@ func TestOnlyTooLargeTeachesTheSizeOfABatch(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
 			w.always("/batch", reply(400, `{"error":"m","code":"`+code+`","max":3}`))
-			_, _ = windrow.Execute(t.Context(), w.client.Transaction(), []windrow.Operation{op(windrow.OpCreate, "project", "", "", record{"name": "Apollo"})}, windrow.Atomic())
+			_, _ = mixed.Run(t.Context(), w.client.Transaction(), []mixed.Operation{op(windrow.OpCreate, "project", "", "", record{"name": "Apollo"})}, windrow.Atomic())
 			check(t, code, want, w.client.Transaction().Capabilities().MaxItems)
 		})
 	}
