@@ -8,57 +8,57 @@ import (
 )
 
 const (
-	// climbGain is the part of a greater concurrency that has to come back as throughput while it doubles. It lets
-	// a server pass that is slowed down by the calls in flight, but not one that only queues them.
+	// climbGain is the part of an increase in concurrency that must show as throughput while doubling. A server that gets
+	// slower with more calls in flight meets it; a server that only queues calls does not.
 	climbGain = 0.2
-	// climbError is the error of the throughput that is put up with while doubling.
+	// climbError is the relative error of the throughput that is tolerated while doubling.
 	climbError = 0.05
-	// climbLeast is how many answers it takes at least to tell how much they differ.
+	// climbLeast is how many responses are needed at least to estimate the spread of their latencies.
 	climbLeast = 24
-	// trialGain is the same for the small steps later, of which there are many.
+	// trialGain is the same as climbGain for the later trials, and trialStep the factor of the concurrency in each.
 	trialGain = 0.35
 	trialStep = 1.25
 	// minHold and maxHold bound the time between two trials of more concurrency.
 	minHold = 10 * time.Second
 	maxHold = 2 * time.Minute
-	// firstRetry is how long a concurrency that was refused is not tried again, the first time, and retryGrowth how
-	// much longer each next time.
+	// firstRetry is how long a concurrency is not tried again after its first refusal, and retryGrowth the factor for each
+	// further refusal.
 	firstRetry  = 2 * time.Second
 	retryGrowth = 3
-	// evenly is how much faster than they are answered the calls leave when a refused concurrency is tried again: it
-	// must not be their leaving at one instant that is refused.
+	// evenly is the rate of calls, relative to the throughput, while a refused concurrency is tried again. It spaces the
+	// calls, so that a refusal is not due to a burst.
 	evenly = 1.1
-	// refuted is how many answers it takes to know that a concurrency is allowed that was refused before.
+	// refuted is how many responses prove that a concurrency is allowed, even if it was refused before.
 	refuted = 3
 )
 
-// slots is the law of the concurrency. It starts gently and doubles for as long as that brings throughput, goes back
-// below what was refused, and tries a little more from time to time. Throughput is the number of calls in flight
-// divided by their mean latency (Little's law), so that latency alone never counts against the server.
+// slots is the law of the concurrency. It doubles while that increases throughput, goes back below a concurrency that was
+// refused, and tries a little more from time to time. Throughput is the number of calls in flight divided by their mean
+// latency (Little's law), so a high latency alone never lowers the concurrency.
 type slots struct {
 	allowed int // calls in flight
-	target  int // to which allowed grows by one for each answer
-	good    int // calls in flight at which several were answered
-	higher  int // answers with more than that
-	lowest  int // calls in flight of which they were at least
-	refused int // calls in flight at which one was refused; 0: none
-	passed  int // answers with that many in flight since
+	target  int // up to which allowed grows by one for each response
+	good    int // highest number of calls in flight at which several were accepted
+	higher  int // responses with more calls in flight than good
+	lowest  int // the lowest number in flight among those responses
+	refused int // number of calls in flight at which one was throttled; 0: none
+	passed  int // responses since then with that many in flight
 
-	stage     time.Time // since when all calls were sent at this concurrency
-	calls     int       // answered of them
-	busy      float64   // the sum of their latencies in seconds
-	squares   float64   // and of the squares of those
-	climbing  bool
-	trial     bool
-	best      int // the concurrency to go back to
-	bestFlow  float64
-	hold      time.Duration
+	stage     time.Time     // since when all calls were sent at the current concurrency
+	calls     int           // responses to these calls
+	busy      float64       // sum of their latencies in seconds
+	squares   float64       // sum of the squared latencies
+	climbing  bool          // doubling
+	trial     bool          // a higher concurrency is tried
+	best      int           // the concurrency to go back to
+	bestFlow  float64       // throughput at best; 0: unknown
+	hold      time.Duration // until the next trial
 	holdUntil time.Time
 	paced     float64 // calls a second while a refused concurrency is tried; 0: no limit
 	why       string
 }
 
-// adopt takes over what somebody else has set.
+// adopt takes over a concurrency that was set from outside.
 func (l *slots) adopt(concurrency int) {
 	if concurrency == l.allowed {
 		return
@@ -94,7 +94,7 @@ func (l *slots) bound(next Setting, _ Signal) Setting {
 // reason implements law.
 func (l *slots) reason() string { return once(&l.why) }
 
-// answered learns from an answer.
+// answered learns from a response that was no throttle.
 func (l *slots) answered(s Signal, ceiling int) {
 	if s.Outside {
 		return
@@ -108,7 +108,7 @@ func (l *slots) answered(s Signal, ceiling int) {
 		}
 	}
 	if s.InFlight < l.allowed {
-		return // what is allowed is not even used, because of the rate or for lack of work: no evidence for more
+		return // not all slots are in use, because of the rate or for lack of work: no evidence for more
 	}
 	if l.allowed < l.target {
 		if l.allowed = min(l.allowed+s.Answered, l.target); l.allowed == l.target {
@@ -130,8 +130,8 @@ func (l *slots) answered(s Signal, ceiling int) {
 	}
 }
 
-// allow notes that a call with so many in flight was answered. One alone proves little: calls that leave at one instant
-// arrive in any order.
+// allow notes that a call with so many in flight was accepted. One such call proves little, since calls that leave at one
+// instant arrive in any order.
 func (l *slots) allow(level int) {
 	if level <= l.good {
 		return
@@ -144,8 +144,8 @@ func (l *slots) allow(level int) {
 	}
 }
 
-// need returns how many answers tell the throughput well enough: a round at least, and while doubling as many as the
-// spread of the latencies asks for.
+// need returns how many responses are enough to measure the throughput: at least one for each slot, and while doubling as
+// many as the spread of the latencies requires.
 func (l *slots) need() int {
 	switch {
 	case l.climbing:
@@ -159,7 +159,7 @@ func (l *slots) need() int {
 	}
 }
 
-// judge decides what follows from the throughput at this concurrency.
+// judge sets the concurrency by the throughput that was measured at the current one.
 func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 	gain := trialGain
 	if l.climbing {
@@ -189,7 +189,7 @@ func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 		}
 		step := l.within(max(l.allowed+1, int(float64(l.allowed)*trialStep)), ceiling)
 		if step == l.allowed && l.refused > l.allowed {
-			step = min(l.refused, ceiling) // perhaps the server allows more by now
+			step = min(l.refused, ceiling) // the server may allow more by now
 		}
 		l.target, l.trial = step, step > l.allowed
 		if l.trial && l.refused > 0 {
@@ -198,7 +198,7 @@ func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 	}
 }
 
-// within keeps clear of what was refused.
+// within caps a concurrency below the refused one.
 func (l *slots) within(n, ceiling int) int {
 	if l.refused > 0 {
 		ceiling = min(ceiling, l.refused-1)
@@ -206,7 +206,7 @@ func (l *slots) within(n, ceiling int) int {
 	return max(l.allowed, min(n, ceiling))
 }
 
-// rest holds this concurrency for a while, longer if a trial has failed.
+// rest holds the concurrency for a while, longer after a failed trial.
 func (l *slots) rest(now time.Time, failed bool) {
 	l.climbing, l.trial = false, false
 	l.holdUntil = now.Add(l.hold)
@@ -218,7 +218,7 @@ func (l *slots) rest(now time.Time, failed bool) {
 
 func (l *slots) measure(from time.Time) { l.stage, l.calls, l.busy, l.squares = from, 0, 0, 0 }
 
-// refusedAt learns from a throttle for which nothing but the calls in flight can be blamed.
+// refusedAt learns from a throttle that is blamed on the calls in flight.
 func (l *slots) refusedAt(s Signal) {
 	if l.refused == 0 {
 		l.hold = firstRetry
@@ -234,7 +234,7 @@ func (l *slots) refusedAt(s Signal) {
 	l.why = fmt.Sprintf("concurrency %d: the server throttled with %d in flight", l.target, s.Level)
 }
 
-// cleared takes back what was learned from throttles that turn out to have had another reason.
+// cleared forgets what was learned from throttles that had another cause.
 func (l *slots) cleared() {
 	if l.refused == 0 {
 		return
@@ -243,7 +243,7 @@ func (l *slots) cleared() {
 	l.target = max(l.target, l.good)
 }
 
-// takeBack goes back to what was known before some throttles, but for what was learned of how many are answered.
+// takeBack restores the state from before some throttles, but keeps what was learned about accepted concurrency.
 func (l *slots) takeBack(was slots, now time.Time) {
 	was.good = max(was.good, l.good)
 	was.allowed = max(was.allowed, l.allowed)
@@ -252,7 +252,7 @@ func (l *slots) takeBack(was slots, now time.Time) {
 	l.measure(now)
 }
 
-// leave allows as many calls in flight as were answered while others were refused.
+// leave allows as many calls in flight as were accepted while others were throttled.
 func (l *slots) leave(answered int) {
 	if l.refused > 0 && l.refused <= answered {
 		l.refused = answered + 1
@@ -261,7 +261,7 @@ func (l *slots) leave(answered int) {
 	}
 }
 
-// restart grows from little again, after the gate was shut: many calls at once could find but few tokens.
+// restart grows the concurrency from 2 again after the gate was shut, since the server may have few tokens by then.
 func (l *slots) restart() {
 	l.target = max(l.target, l.allowed)
 	if l.allowed = min(l.allowed, 2); l.allowed == l.target {
