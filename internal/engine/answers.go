@@ -34,7 +34,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	var failed []int
 	for k, j := range u.jobs {
 		answer := re.answers.of(k)
-		if k >= re.got || answer.Err != nil {
+		if k >= re.results || answer.Err != nil {
 			failed = append(failed, k)
 			continue
 		}
@@ -47,7 +47,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	}
 	for _, k := range failed {
 		answer := re.answers.of(k)
-		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.got}
+		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.results}
 		v.job.warnings = answer.Warnings
 		if v.omitted {
 			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
@@ -69,7 +69,7 @@ func state(reason Reason) State {
 
 // allWell reports whether all items of a unit are fresh and have succeeded, so that [Run.settleFresh] may end them.
 func (r *Run) allWell(u *unit, re reply) bool {
-	return re.err == nil && re.answers != nil && len(u.fresh) > 0 && re.got == len(u.fresh) && re.answers.good() &&
+	return re.err == nil && re.answers != nil && len(u.fresh) > 0 && re.results == len(u.fresh) && re.answers.good() &&
 		!r.cfg.Atomic && !r.cfg.Together
 }
 

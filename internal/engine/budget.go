@@ -77,7 +77,7 @@ func (r *Run) spend(now time.Time) {
 			wait = r.retryTokens.take(now, r.counts[Succeeded].Load())
 		}
 		if wait == 0 {
-			r.awaitingToken[0].free, r.awaitingToken[0].hasty, r.awaitingToken[0].held = false, false, false
+			r.awaitingToken[0].noToken, r.awaitingToken[0].mayHasten, r.awaitingToken[0].waitsForOthers = false, false, false
 			r.ready = append(r.ready, r.awaitingToken[0])
 			r.queued.Add(1)
 			r.awaitingToken[0] = nil
@@ -98,15 +98,15 @@ func (r *Run) spend(now time.Time) {
 	}
 }
 
-// hasten queues one delayed unit now, if it is only held back for others, or if manyPassed items have succeeded since it
+// hasten queues one delayed unit now, if it is only held back for others, or if minPassedToHasten items have succeeded since it
 // failed. It is called when there is no other work, so that sporadic failures do not delay a run. The lock is held.
 func (r *Run) hasten() bool {
 	if r.throttling.Load() || r.cfg.Gate.Down() {
 		return false
 	}
 	passed := r.counts[Succeeded].Load()
-	for k, u := range r.delayed[:min(len(r.delayed), mayHasten)] {
-		if u.held || u.hasty && passed-u.jobs[0].passedTrouble >= manyPassed {
+	for k, u := range r.delayed[:min(len(r.delayed), maxHastenScan)] {
+		if u.waitsForOthers || u.mayHasten && passed-u.jobs[0].passedTrouble >= minPassedToHasten {
 			heap.Remove(&r.delayed, k)
 			r.awaitingToken = append(r.awaitingToken, u)
 			r.spend(time.Now())
@@ -119,7 +119,7 @@ func (r *Run) hasten() bool {
 
 // costsNoToken reports whether a unit needs no token of the budget: a look-up sends no item again, and in an outage the gate
 // bounds the load.
-func (r *Run) costsNoToken(u *unit) bool { return u.free || u.jobs[0].lookUp || r.cfg.Gate.Down() }
+func (r *Run) costsNoToken(u *unit) bool { return u.noToken || u.jobs[0].lookUp || r.cfg.Gate.Down() }
 
 // earned queues retries for which successes have added tokens.
 func (r *Run) earned() {

@@ -57,9 +57,9 @@ func (r *Run) noteTaken(u *unit, re reply) {
 	}
 	r.sizes.passed(measure{items: n, bytes: u.bytes}, max(1, r.cfg.ChunkItems), u.tight, u.trial)
 	u.trial = false
-	if r.narrow.Load() {
+	if r.windowSet.Load() {
 		r.mu.Lock()
-		r.narrow.Store(false)
+		r.windowSet.Store(false)
 		whole := r.window.whole
 		r.window = window{}
 		r.mu.Unlock()
@@ -104,7 +104,7 @@ func (r *Run) throttledUnit(u *unit, probe bool) {
 	if !probe || r.whole(u) || u.looksUp() || r.cfg.ChunkItems <= 1 {
 		return
 	}
-	r.narrow.Store(true)
+	r.windowSet.Store(true)
 	r.window.whole = n
 	if part := r.sizes.passedInstead(n); part > 0 {
 		r.window.times, r.window.most = 0, part
@@ -187,7 +187,7 @@ func (r *Run) fit(u *unit, probe bool) {
 	} else if !u.trial && u.fresh != nil && l.bytes > 0 && !l.either {
 		n = r.fitting(u, l)
 	}
-	if probe && r.narrow.Load() {
+	if probe && r.windowSet.Load() {
 		r.mu.Lock()
 		if most := r.window.most; most > 0 {
 			n = min(n, most)

@@ -47,7 +47,7 @@ func (r *Run) gatherLookUps(u *unit) {
 		most = min(most, r.maxLookUp)
 	}
 	if len(u.jobs) > most {
-		r.pushReady(&unit{jobs: slices.Clone(u.jobs[most:]), free: u.free, part: u.part})
+		r.pushReady(&unit{jobs: slices.Clone(u.jobs[most:]), noToken: u.noToken, part: u.part})
 		u.jobs = u.jobs[:most:most]
 	}
 	for len(r.ready) > 0 && !u.part && r.ready[0].looksUp() && !r.ready[0].part && len(u.jobs)+len(r.ready[0].jobs) <= most {
@@ -67,15 +67,15 @@ func (r *Run) lookUpAll(a *Attempt, items []int, re *reply) error {
 	a.write().items = items
 	re.answers = &Answers{items: len(items)}
 	return r.watched(a, func(ctx context.Context) (err error) {
-		re.got, err = r.cfg.ReconcileBatch(ctx, items, re.answers)
+		re.results, err = r.cfg.ReconcileBatch(ctx, items, re.answers)
 		return err
 	})
 }
 
 // settleLookUp handles the response to a look-up.
 func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
-	if re.err == nil && re.answers != nil && re.got != len(u.jobs) {
-		re.err = &CountError{Want: len(u.jobs), Got: re.got}
+	if re.err == nil && re.answers != nil && re.results != len(u.jobs) {
+		re.err = &CountError{Want: len(u.jobs), Got: re.results}
 	}
 	if re.err != nil {
 		by := r.judge(a, re.err)
@@ -94,7 +94,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 	r.mu.Lock()
 	r.passedLookUp = max(r.passedLookUp, len(u.jobs))
 	r.mu.Unlock()
-	later := &unit{free: true}
+	later := &unit{noToken: true}
 	for k, j := range u.jobs {
 		found := re.found
 		if re.answers != nil {
@@ -145,7 +145,7 @@ func (r *Run) notThere(j *job) {
 	default:
 		j.lookUp, j.maybeApplied, j.maybeByRefusal, j.bound, j.exhausted = false, false, false, false, false
 		r.mu.Lock()
-		if u := (&unit{jobs: []*job{j}, free: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
+		if u := (&unit{jobs: []*job{j}, noToken: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
 			r.pushDelayed(u)
 		} else {
 			r.pushReady(u)
@@ -155,7 +155,7 @@ func (r *Run) notThere(j *job) {
 }
 
 // lookUpFailed handles an error of a look-up, which tells nothing about the items.
-func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
+func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, gateTold bool) {
 	if by.Class == TooLarge && len(u.jobs) > 1 {
 		r.lookInParts(u, by.MaxItems)
 		return
@@ -165,7 +165,7 @@ func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 	switch {
 	case by.Class == Throttled:
-		r.throttle(u, by, re, probe, heard)
+		r.throttle(u, by, re, probe, gateTold)
 		return
 	case by.Class == Fatal && !(by.BeforeSuccess && r.forbidden.Load() < manyForbidden):
 		r.stop(&FatalError{Err: re.err})
@@ -202,7 +202,7 @@ func (r *Run) lookInParts(u *unit, named int) {
 		r.maxLookUp = most
 	}
 	for jobs := range slices.Chunk(u.jobs, part) {
-		r.pushReady(&unit{jobs: slices.Clone(jobs), free: true, part: true})
+		r.pushReady(&unit{jobs: slices.Clone(jobs), noToken: true, part: true})
 	}
 }
 

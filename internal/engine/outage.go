@@ -17,14 +17,14 @@ import (
 // rather than the items.
 const manyForbidden = 3
 
-// putOffFor is how long the halves of a chunk wait that was refused with 403 before any other response. It
+// forbiddenDelay is how long the halves of a chunk wait that was refused with 403 before any other response. It
 // exceeds the usual difference between the durations of two requests.
-const putOffFor = time.Second
+const forbiddenDelay = time.Second
 
 const (
-	// lastFew is how many requests a run may have left for their failures to be ambiguous: an outage looks the same as
+	// fewRequests is how many requests a run may have left for their failures to be ambiguous: an outage looks the same as
 	// requests that fail by themselves, since no others can succeed.
-	lastFew = 2
+	fewRequests = 2
 	// lastPatience is how long such requests are retried, and openPatience the same in a stream that is still fed, whose
 	// source may be waiting for them.
 	lastPatience, openPatience = 15 * time.Second, time.Minute
@@ -57,7 +57,7 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 // true it stays true, since at the end of a run there may be no others.
 func (r *Run) ownTrouble(j *job) bool {
 	passed := r.counts[Succeeded].Load()
-	j.ownTrouble = j.ownTrouble || j.troubled && r.chunksOf(int(passed-j.passedTrouble)) >= othersPassed
+	j.ownTrouble = j.ownTrouble || j.troubled && r.chunksOf(int(passed-j.passedTrouble)) >= minOthersPassed
 	j.troubled, j.passedTrouble = true, passed
 	return j.ownTrouble
 }
@@ -69,7 +69,7 @@ func (r *Run) overdue(u *unit, at time.Time) bool {
 	if r.total.Load() == math.MaxInt64 {
 		patience = openPatience
 	}
-	return left <= lastFew && r.chunksOf(int(r.counts[Succeeded].Load())) > left && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
+	return left <= fewRequests && r.chunksOf(int(r.counts[Succeeded].Load())) > left && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
 }
 
 // unended returns how many items have not ended; of a stream, of the items fed so far.
@@ -223,7 +223,7 @@ func (r *Run) putOff(u *unit, by Judgement) {
 	r.uncharge(u)
 	r.park(u)
 	for half := range slices.Chunk(u.jobs, (len(u.jobs)+1)/2) {
-		r.delay(&unit{jobs: slices.Clone(half)}, putOffFor, by)
+		r.delay(&unit{jobs: slices.Clone(half)}, forbiddenDelay, by)
 	}
 }
 

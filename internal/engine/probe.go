@@ -14,19 +14,19 @@ import (
 const (
 	// harmlessTries is how often a unit that costs no attempt is a probe before a unit that may lose an attempt is.
 	harmlessTries = 3
-	// farthest is how often the distance doubles at which fresh probes are taken.
-	farthest = 10
+	// maxProbeDoublings is how often the distance doubles at which fresh probes are taken.
+	maxProbeDoublings = 10
 	// minOwnWait and maxOwnWait bound the delays of an item that is throttled alone.
 	minOwnWait, maxOwnWait = 200 * time.Millisecond, time.Minute
-	// othersPassed is how many others must succeed between two failures of an item for the item to be the cause.
-	othersPassed = 3
-	// manyOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
-	// othersPassed others must succeed.
-	manyOvertaken = 3
-	// manyPassed is how many items must succeed after a failure for the failed item's delay to be cut short.
-	manyPassed = 8
-	// mayHasten is how many delayed units are searched for one whose delay may be cut short.
-	mayHasten = 64
+	// minOthersPassed is how many others must succeed between two failures of an item for the item to be the cause.
+	minOthersPassed = 3
+	// minTimesOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
+	// minOthersPassed others must succeed.
+	minTimesOvertaken = 3
+	// minPassedToHasten is how many items must succeed after a failure for the failed item's delay to be cut short.
+	minPassedToHasten = 8
+	// maxHastenScan is how many delayed units are searched for one whose delay may be cut short.
+	maxHastenScan = 64
 )
 
 // A rank orders the candidates for a probe: the lowest goes first.
@@ -54,7 +54,7 @@ func (r *Run) rank(u *unit, down, tried bool) rank {
 	j := u.jobs[0]
 	costsNothing := j.lookUp || j.sent && j.charged == 0 && !j.maybeApplied
 	switch t := r.traits(j.item); {
-	case tried && costsNothing && !t.Read && !t.Repeatable && u.tries < harmlessTries:
+	case tried && costsNothing && !t.Read && !t.Repeatable && u.failedProbes < harmlessTries:
 		return harmlessAgain
 	case tried:
 		return triedBefore
@@ -121,7 +121,7 @@ func (r *Run) anyFresh() bool { return len(r.returned) > 0 || r.front.Load() < r
 // freshProbe takes one fresh item, farther ahead with each probe that failed, so that a range of items that the server
 // never takes is soon skipped. The lock is held.
 func (r *Run) freshProbe() span {
-	s := r.fresh(1 << min(r.ahead, farthest))
+	s := r.fresh(1 << min(r.ahead, maxProbeDoublings))
 	if s.lo >= s.hi {
 		return r.nextReturned(1)
 	}
@@ -136,7 +136,7 @@ func (r *Run) freshProbe() span {
 // tryAnother keeps a unit that failed as a probe until the gate opens, or no other unit is left to be a probe. The lock is
 // held.
 func (r *Run) tryAnother(u *unit) {
-	u.tries++
+	u.failedProbes++
 	r.ahead++
 	r.tried = append(r.tried, u)
 	r.queued.Add(1)
@@ -147,7 +147,7 @@ func (r *Run) tryAnother(u *unit) {
 // suspect reports whether a unit may be the only one that the server throttles: it is a single item, the server named a
 // pause for it or it also failed as a probe, and nothing else was throttled since the gate was open. The lock is held.
 func (r *Run) suspect(u *unit) bool {
-	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.tries > 0)
+	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.failedProbes > 0)
 }
 
 // releaseTried queues the units that failed as probes, since the gate is open. If only one item was throttled, it waits a
@@ -164,7 +164,7 @@ func (r *Run) releaseTried() {
 				*from = slices.Delete(*from, k, k+1)
 				r.queued.Add(-1)
 				r.delayOwn(u, time.Now(), 0)
-				u.held = true
+				u.waitsForOthers = true
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func (r *Run) releaseTried() {
 		return
 	}
 	for _, u := range r.tried {
-		u.tries = 0
+		u.failedProbes = 0
 	}
 	r.ready = append(r.tried, r.ready...)
 	r.tried = nil
@@ -181,16 +181,16 @@ func (r *Run) releaseTried() {
 }
 
 // ownThrottle reports whether a throttle concerns this unit alone: it was throttled before, and since then others passed
-// and none was throttled, or others passed between manyOvertaken consecutive throttles.
+// and none was throttled, or others passed between minTimesOvertaken consecutive throttles.
 func (r *Run) ownThrottle(u *unit) bool {
 	j := u.jobs[0]
 	since := max(j.passedThen, r.passedAtOpening.Load())
-	if j.refusals == 0 || j.aloneThrottles == 0 && r.openings.Load() == j.refusedIn || r.counts[Succeeded].Load()-since < othersPassed {
+	if j.refusals == 0 || j.aloneThrottles == 0 && r.openings.Load() == j.refusedIn || r.counts[Succeeded].Load()-since < minOthersPassed {
 		j.overtaken = 0
 		return false
 	}
 	j.overtaken++
-	return r.throttled.Load() == j.refusedAs || j.overtaken >= manyOvertaken
+	return r.throttled.Load() == j.refusedAs || j.overtaken >= minTimesOvertaken
 }
 
 // noteThrottle records a throttle of a job, and reports whether it is the job's first since the gate was open. The throttle
@@ -225,7 +225,7 @@ func (r *Run) delayOwn(u *unit, now time.Time, hint time.Duration) {
 	j := u.jobs[0]
 	j.ownWait = min(max(2*j.ownWait, hint, minOwnWait), maxOwnWait)
 	u.at = now.Add(j.ownWait)
-	u.free = true
+	u.noToken = true
 	r.pushDelayed(u)
 }
 

@@ -109,7 +109,7 @@ func (r *Run) contradicts(u *unit, a *Attempt, re reply) bool {
 		return false
 	}
 	applied, refused := false, false
-	for k, j := range u.jobs[:re.got] {
+	for k, j := range u.jobs[:re.results] {
 		answer := re.answers.of(k)
 		if answer.Err == nil {
 			applied = applied || answer.Reason == NoReason && len(answer.Warnings) == 0

@@ -10,8 +10,8 @@ import (
 
 // throttle queues a throttled unit to go first when the gate opens. Throttling for longer than MaxThrottleWait stops the
 // run. A chunk that is throttled twice as the first request of a fresh window goes on in halves, since it may never pass.
-// heard says that the gate was told of the throttle; otherwise the throttle concerns the unit alone.
-func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
+// gateTold says that the gate was told of the throttle; otherwise the throttle concerns the unit alone.
+func (r *Run) throttle(u *unit, by Judgement, re reply, probe, gateTold bool) {
 	r.throttled.Add(1)
 	for _, j := range u.jobs {
 		j.sent = true
@@ -25,7 +25,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	r.responded.Store(true)
 	limit := r.cfg.Policy.MaxThrottleWait
 	first := r.noteThrottle(u.jobs[0], by, re.at)
-	if !heard {
+	if !gateTold {
 		u.jobs[0].aloneThrottles++
 	}
 	if r.gaveUp(u.jobs[0], re.at) {
@@ -49,7 +49,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	if wait := max(by.After, re.at.Sub(since)+min(by.After, limit)); wait > limit {
 		r.stopLocked(&ThrottledError{Wait: wait, Max: limit, Err: last})
 	}
-	if !heard {
+	if !gateTold {
 		r.delayOwn(u, re.at, by.After)
 		return
 	}
@@ -121,7 +121,7 @@ func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.at = time.Now().Add(delay)
-	u.hasty = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
+	u.mayHasten = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
 	// The server said when to come back. A wait that cannot end in time is not begun.
 	if by.After > limit {
 		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})

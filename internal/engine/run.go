@@ -48,7 +48,7 @@ type Run struct {
 	scouting     atomic.Bool  // of a stream: a worker is about to take the items fed
 	queued       atomic.Int32 // len(ready) + len(returned) + len(tried)
 	freed        atomic.Int32 // followers that may be sent and were not taken
-	narrow       atomic.Bool  // window is set
+	windowSet    atomic.Bool  // window is set
 	trying       atomic.Bool  // a chunk larger than the learned limits is under way
 	stopped      atomic.Bool
 	throttling   atomic.Bool   // a unit was throttled, or failed as a probe, and nothing has succeeded since

@@ -73,7 +73,7 @@ func (w *worker) send(u *unit) {
 		a.write().items = items
 		answers := &Answers{items: len(items)}
 		re.err = r.watched(a, func(ctx context.Context) (err error) {
-			re.got, err = r.cfg.Batch(ctx, items, answers)
+			re.results, err = r.cfg.Batch(ctx, items, answers)
 			return err
 		})
 		re.answers = answers

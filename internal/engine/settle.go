@@ -13,7 +13,7 @@ type reply struct {
 	err      error    // of the request
 	handle   string   // what the attempt left for the next one
 	answers  *Answers // nil for a single call
-	got      int      // for how many items the response has a result
+	results  int      // for how many items the response has a result
 	lookedUp bool
 	found    bool
 	sent, at time.Time
@@ -52,8 +52,8 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 		r.report(re, gate.Signal{Answered: 1})
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
-	case re.got != len(u.jobs) && !(r.cfg.OmitsTail && re.got < len(u.jobs)):
-		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.got}, ""
+	case re.results != len(u.jobs) && !(r.cfg.OmitsTail && re.results < len(u.jobs)):
+		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.results}, ""
 		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
 	case r.contradicts(u, a, re):
 		re.err, u.handle = ErrContradiction, ""

@@ -13,8 +13,8 @@ const (
 	// growAfter is how many chunks that the limit kept smaller must pass before a larger one is tried. It doubles with each
 	// larger one that is refused, up to growAtMost.
 	growAfter, growAtMost = 16, 1024
-	// enoughEvidence is how often a whole chunk must be throttled, and a part of it pass in the next window, to lower the limit.
-	enoughEvidence = 3
+	// minPartsPassed is how often a whole chunk must be throttled, and a part of it pass in the next window, to lower the limit.
+	minPartsPassed = 3
 )
 
 // Sizes are the limits on the size of a request, learned from requests. Runs with the same client and the same configured
@@ -235,7 +235,7 @@ func (s *Sizes) partPassed(whole, part int) {
 	if s.passes == 0 || part < s.part {
 		s.part = part
 	}
-	if s.passes++; s.passes < enoughEvidence {
+	if s.passes++; s.passes < minPartsPassed {
 		return
 	}
 	if s.items.limit == 0 || s.part < s.items.limit {

@@ -27,7 +27,7 @@ type span struct{ lo, hi int } // positions in the order of sending
 func (w *worker) callSpan() (end bool) {
 	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
-	single, tries := r.single, w.tries
+	single, tries := r.single, w.attempts
 	if w.permit.Probe() {
 		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
@@ -106,7 +106,7 @@ func (r *Run) panicError(v any) error {
 func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
-	calling := &w.tries[w.span.lo-1-w.first]
+	calling := &w.attempts[w.span.lo-1-w.first]
 	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
 	between := w.calls-w.lastMissed > 1
 	w.lastMissed = w.calls
@@ -135,7 +135,7 @@ func (w *worker) settleSpan() {
 	if succeeded > 0 {
 		s := gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
 		r.signal(&w.permit, s)
-		w.tries.conclude(s) // calls that failed were concluded by miss
+		w.attempts.conclude(s) // calls that failed were concluded by miss
 		w.concludeSpan()
 		r.tally(Succeeded, succeeded)
 	}

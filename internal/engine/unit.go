@@ -69,15 +69,15 @@ type unit struct {
 
 	intended bool // intents for its items are stored
 
-	bytes int  // bytes of the fresh items; 0: unknown
-	full  bool // no more fresh items are added
-	tries int  // probes of the current closure that failed with it
-	free  bool // it costs no token of the retry budget
-	hasty bool // its delay may be cut short once enough others have succeeded
-	held  bool // it waits only so that others go first
-	tight bool // the learned limits kept more items out
-	trial bool // it exceeds the learned limits, to test larger ones
-	part  bool // part of a look-up that was too large; no other look-up joins it
+	bytes          int  // bytes of the fresh items; 0: unknown
+	full           bool // no more fresh items are added
+	failedProbes   int  // probes of the current closure that failed with it
+	noToken        bool // it costs no token of the retry budget
+	mayHasten      bool // its delay may be cut short once enough others have succeeded
+	waitsForOthers bool // it waits only so that others go first
+	tight          bool // the learned limits kept more items out
+	trial          bool // it exceeds the learned limits, to test larger ones
+	part           bool // part of a look-up that was too large; no other look-up joins it
 }
 
 // size is how many items the unit has.

@@ -26,7 +26,7 @@ type worker struct {
 	calls       int      // made so far
 	missed      []int    // positions of the items that did not succeed at once
 	lastMissed  int      // number of the last call that did not succeed
-	tries       attempts // attempts of its calls
+	attempts    attempts // attempts of its calls
 	inCall      bool     // one of its calls is being made
 	clockChecks uint32   // [Run.clockChecks] when the clock was last read
 }
@@ -45,7 +45,7 @@ func (r *Run) work() error {
 	for w.await() {
 		w.gather()
 		err := w.acquire()
-		w.putAway()
+		w.queueDraft()
 		w.scouted()
 		if err != nil {
 			w.refused(err)
@@ -53,7 +53,7 @@ func (r *Run) work() error {
 		}
 		for w.permit.Held() && w.busy() {
 			w.serve()
-			w.goOn()
+			w.takeMore()
 		}
 		r.cfg.Gate.Release(&w.permit)
 	}
@@ -61,9 +61,9 @@ func (r *Run) work() error {
 	return nil
 }
 
-// goOn takes more work after a call, if the next call may be made at once. While calls are slow a worker does not become
+// takeMore takes more work after a call, if the next call may be made at once. While calls are slow a worker does not become
 // the scout first: workers whose calls return together would sleep until they are woken one by one.
-func (w *worker) goOn() {
+func (w *worker) takeMore() {
 	switch {
 	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), w.size > 1 && !w.scout():
 		return
@@ -71,12 +71,12 @@ func (w *worker) goOn() {
 		w.gather()
 		w.prepare()
 		w.take(w.size)
-		w.putAway()
+		w.queueDraft()
 	default:
 		w.prepare()
 		w.permit = w.run.cfg.Gate.TryAcquire(w.ask)
 		w.leased = w.permit.Leased()
-		w.putAway()
+		w.queueDraft()
 	}
 	w.scouted()
 }
@@ -154,8 +154,8 @@ func (w *worker) prepare() {
 	}
 }
 
-// putAway queues a draft that was not taken, so that any worker may send it.
-func (w *worker) putAway() {
+// queueDraft queues a draft that was not taken, so that any worker may send it.
+func (w *worker) queueDraft() {
 	if w.draft != nil {
 		w.run.resend(w.draft)
 		w.draft = nil
@@ -195,12 +195,12 @@ func (w *worker) serve() {
 		return
 	}
 	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
-	w.tries = w.run.newAttempts(w.first, w.span.hi-w.span.lo)
+	w.attempts = w.run.newAttempts(w.first, w.span.hi-w.span.lo)
 	if w.span.hi-w.span.lo > 1 {
 		w.run.scheduleClockCheck()
 	}
 	if w.lastMissed = 0; w.permit.Probe() {
-		w.probing(w.tries.at(0))
+		w.probing(w.attempts.at(0))
 	}
 	for !w.callSpan() {
 	}
