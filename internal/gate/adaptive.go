@@ -9,9 +9,9 @@ import (
 const (
 	// burstTime is how much of a learned rate may leave at one instant, since timers wake about a millisecond late.
 	burstTime = 10 * time.Millisecond
-	// mistaken is after how many cuts in a row, each with more calls in flight than any that was accepted, the rate is no
+	// maxRateBlames is after how many cuts in a row, each with more calls in flight than any that was accepted, the rate is no
 	// longer blamed.
-	mistaken = 4
+	maxRateBlames = 4
 	// noLimit is the rate of a law that knows of no limit.
 	noLimit = rate.Inf
 )
@@ -119,7 +119,7 @@ func (c *Adaptive) blame(s Signal) blame {
 	switch {
 	case c.budget.explains(s) || c.windows.on():
 		blamed = blameQuota
-	case s.Paced && !c.pace.off() || s.Level <= c.slots.good:
+	case s.Paced && !c.pace.off() || s.Level <= c.slots.proven:
 		blamed = blameRate
 	}
 	if !s.NewEpoch && (c.blamed != blameSlots || s.Level == 0 || !s.Shut) {
@@ -130,8 +130,8 @@ func (c *Adaptive) blame(s Signal) blame {
 			c.above = 0
 		}
 		// A rate is also exceeded with few calls in flight. If the throttled calls always have more, the rate is not the cause.
-		if blamed == blameRate && c.above >= mistaken {
-			c.above, c.slots.good, blamed = 0, c.top, blameSlots
+		if blamed == blameRate && c.above >= maxRateBlames {
+			c.above, c.slots.proven, blamed = 0, c.top, blameSlots
 		}
 		c.top = 0
 	}

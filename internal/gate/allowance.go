@@ -8,30 +8,30 @@ import (
 )
 
 const (
-	// disorder is by how many units, beyond the calls in flight, the server's count may differ from the sending order.
-	disorder = 2
+	// reorderSlack is by how many units, beyond the calls in flight, the server's count may differ from the sending order.
+	reorderSlack = 2
 	// anchorAge is the minimum time over which the refill of a bucket is measured.
 	anchorAge = 5 * time.Second
 	// fewCalls is the limit up to which the remaining units tell little, since they are 0 after almost every call.
 	fewCalls = 3
-	// fuller is the part by which the estimated refill grows in each second in which the bucket is full.
-	fuller = 0.3
-	// overdrawn is the factor of the estimated refill after a call was throttled.
-	overdrawn = 0.9
+	// fullGrowth is the part by which the estimated refill grows in each second in which the bucket is full.
+	fullGrowth = 0.3
+	// refillCut is the factor of the estimated refill after a call was throttled.
+	refillCut = 0.9
 	// freshProof is how many first calls of a window prove that a limit of few calls is a window.
 	freshProof = 2
-	// othersPart says that other clients may have used 1/othersPart of a renewed window before its first response.
-	othersPart = 8
-	// contradictions is after how many contradictions a limit is no longer used.
-	contradictions = 2
-	// constant is after how many accepted calls, from the first on, the remaining units must have changed, and constantZero
+	// othersDivisor says that other clients may have used 1/othersDivisor of a renewed window before its first response.
+	othersDivisor = 8
+	// maxContradictions is after how many contradictions a limit is no longer used.
+	maxContradictions = 2
+	// constantAfter is after how many accepted calls, from the first on, the remaining units must have changed, and constantZeroAfter
 	// the same if 0 remain, since only one accepted call can be the last. Otherwise they are ignored until they change.
-	constant     = 4
-	constantZero = 3
-	// emptyBucket is how many accepted calls in a row may leave 0 in a bucket of at least that size before it is ignored.
-	emptyBucket = 16
-	// pastReset is for how long responses may tell a reset that is already due before resets are ignored.
-	pastReset = 3 * time.Second
+	constantAfter     = 4
+	constantZeroAfter = 3
+	// emptyBucketAfter is how many accepted calls in a row may leave 0 in a bucket of at least that size before it is ignored.
+	emptyBucketAfter = 16
+	// maxPastReset is for how long responses may tell a reset that is already due before resets are ignored.
+	maxPastReset = 3 * time.Second
 )
 
 // allowance is what is known about one limit of the server. The limit is a window, at whose end all units return at once,
@@ -52,7 +52,7 @@ type allowance struct {
 	same     int       // accepted calls, after all of which as many units remained as after the first; -1: the units changed
 	zeros    int       // accepted calls in a row that left 0 units
 	due      time.Time // since when all resets were due when they were told; zero: the last one was not
-	late     bool      // resets were due for longer than pastReset, so they are ignored
+	late     bool      // resets were due for longer than maxPastReset, so they are ignored
 
 	// The sum of a call's index and the units that remained after it is constant in a window and grows in a bucket.
 	top      int64 // greatest sum
@@ -110,7 +110,7 @@ func (a *allowance) observe(q Quota, s Signal) {
 			a.anchor = anchor{s.Sent, sum}
 		}
 		if gain > 0 {
-			a.gained(gain, most >= a.limit-a.limit/othersPart, s)
+			a.gained(gain, most >= a.limit-a.limit/othersDivisor, s)
 		}
 		if gain > 0 || a.lost {
 			a.top = sum
@@ -143,7 +143,7 @@ func (a *allowance) compare(q Quota) {
 // isConstant reports whether the remaining units never change, so that they say nothing. It ignores limits of few calls,
 // which have 0 left after almost every call. A larger bucket would have units again, since this law does not drain it.
 func (a *allowance) isConstant() bool {
-	return a.limit > fewCalls && (a.bucket && a.limit >= emptyBucket && a.zeros >= emptyBucket || int64(a.same) >= min(constant, a.first+constantZero))
+	return a.limit > fewCalls && (a.bucket && a.limit >= emptyBucketAfter && a.zeros >= emptyBucketAfter || int64(a.same) >= min(constantAfter, a.first+constantZeroAfter))
 }
 
 // isDue reports whether resets are ignored because they are always due already.
@@ -154,7 +154,7 @@ func (a *allowance) isDue(q Quota, s Signal) bool {
 		a.due, a.late = time.Time{}, false
 	case a.due.IsZero():
 		a.due = s.At
-	case s.At.Sub(a.due) > pastReset:
+	case s.At.Sub(a.due) > maxPastReset:
 		a.late = true
 	}
 	return a.late
@@ -177,7 +177,7 @@ func (a *allowance) straggler(sum int64, s Signal) (current bool) {
 // counted returns when the server has counted a call at the latest. Every call travels to the server before it is counted,
 // so only the difference between calls matters.
 func counted(s Signal) time.Time {
-	return s.Sent.Add(time.Duration(way * float64(s.At.Sub(s.Sent))))
+	return s.Sent.Add(time.Duration(countDelay * float64(s.At.Sub(s.Sent))))
 }
 
 // gained learns that more units are left than there can be unless some returned. full says that all may have returned.
@@ -191,7 +191,7 @@ func (a *allowance) gained(gain int64, full bool, s Signal) {
 		a.cycle.begins(a.sent, counted(s))
 		a.returned, a.before = a.returned*2/3, a.top
 	default:
-		if a.returned += gain; a.returned > slack+disorder {
+		if a.returned += gain; a.returned > slack+reorderSlack {
 			a.bucket = true
 			if since := a.cycle.begun[0]; a.refusals > 0 && !since.IsZero() {
 				a.refill = float64(a.returned) / max(shortestPeriod, s.Sent.Sub(since)).Seconds()
@@ -207,7 +207,7 @@ func (a *allowance) refused(s Signal) {
 		a.cycle = cycle{}
 	}
 	if !a.lost {
-		a.lost, a.refill = true, a.refill*overdrawn
+		a.lost, a.refill = true, a.refill*refillCut
 		a.refusals++
 	}
 }
@@ -226,7 +226,7 @@ func (a *allowance) reset(q Quota, s Signal) {
 func (a *allowance) measure(remaining, sum int64, s Signal) {
 	if a.limit > 0 && remaining >= a.limit-1 { // the bucket may have been full for a while: it refills faster than it is used
 		a.anchor = anchor{s.Sent, sum}
-		a.refill *= 1 + fuller/float64(1+a.refusals)*max(0, s.Sent.Sub(a.sent).Seconds())
+		a.refill *= 1 + fullGrowth/float64(1+a.refusals)*max(0, s.Sent.Sub(a.sent).Seconds())
 		return
 	}
 	took, back := s.Sent.Sub(a.anchor.sent), sum-a.anchor.sum
@@ -241,7 +241,7 @@ func (a *allowance) measure(remaining, sum int64, s Signal) {
 // steers reports whether enough is known about the limit to set the rate by it.
 func (a *allowance) steers() bool {
 	switch {
-	case a.wrong >= contradictions, a.isConstant():
+	case a.wrong >= maxContradictions, a.isConstant():
 		return false
 	case a.bucket:
 		return a.limit >= fewCalls && a.refill > 0

@@ -5,8 +5,8 @@ import "time"
 // shortestPeriod is the shortest possible window, since periods are whole seconds.
 const shortestPeriod = time.Second
 
-// way is the part of a call's latency by which the server may count it later than other calls.
-const way = 0.25
+// countDelay is the part of a call's latency by which the server may count it later than other calls.
+const countDelay = 0.25
 
 // cycle is what is known about when the windows of a limit begin and end. Each time is known as an interval, the tightest
 // that was observed.

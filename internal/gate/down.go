@@ -42,8 +42,8 @@ const (
 	longestRow = 32
 	// maxChance is the probability below which a row of failures is no chance, given the recent share of failures.
 	maxChance = 1e-4
-	// realTries is how many probes must fail for an outage to be real, and not caused by a few bad items.
-	realTries = 2
+	// minOutageProbes is how many probes must fail for an outage to be real, and not caused by a few bad items.
+	minOutageProbes = 2
 	// highFailureShare is the recent share of failures above which a row of unsent calls may be chance, since such calls fail
 	// faster than others succeed.
 	highFailureShare = 0.1
@@ -274,7 +274,7 @@ func (g *Gate) beginOutage(s Signal, next *Setting) {
 // endOutage ends an outage. recovered says that a call has succeeded; otherwise a call was throttled, and the gate stays
 // shut for that.
 func (g *Gate) endOutage(at time.Time, recovered bool, next *Setting) {
-	if g.down.tries >= realTries && g.down.shareBefore < g.down.failureShare { // the outage was real, so its failures do not count in the share
+	if g.down.tries >= minOutageProbes && g.down.shareBefore < g.down.failureShare { // the outage was real, so its failures do not count in the share
 		g.down.failureShare = g.down.shareBefore
 	}
 	g.account(at)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How the rate moves around the estimate (known).
+// How the rate moves around the estimated granted rate.
 const (
 	// wobble is the part by which the rate starts below the estimate, and by which it is above it after twice the plateau;
 	// roughWobble the same for an estimate from few calls, sameWobble for a rate that was throttled again at the same value.
@@ -39,12 +39,12 @@ const (
 
 // What follows from a throttle.
 const (
-	// If the server does not save up units, it grants more than was accepted. The true rate is assumed to be at most trust
-	// times the accepted rate, and about sharper times the throttled rate.
-	trust   = 1.06
-	sharper = 0.98
-	// stale is the part of the throttled rate below which an estimate is unreliable, since the rate rose to it from far below.
-	stale = 0.9
+	// If the server does not save up units, it grants more than was accepted. The true rate is assumed to be at most maxOverAccepted
+	// times the accepted rate, and about belowThrottled times the throttled rate.
+	maxOverAccepted = 1.06
+	belowThrottled  = 0.98
+	// unreliableBelow is the part of the throttled rate below which an estimate is unreliable, since the rate rose to it from far below.
+	unreliableBelow = 0.9
 	// agreement is the relative difference within which two consecutive estimates confirm each other. Otherwise the rate is
 	// at least leastCut times the throttled rate.
 	agreement = 0.1
@@ -53,10 +53,10 @@ const (
 	// first such throttle in a row.
 	quickCut = 0.7
 	firstCut = 0.9
-	// sameRate is the relative difference within which two throttled rates are the same. wasted is the part of that rate below
+	// sameRate is the relative difference within which two throttled rates are the same. acceptedBelow is the part of that rate below
 	// which the accepted rate must be the first time.
-	sameRate = 0.02
-	wasted   = 0.97
+	sameRate      = 0.02
+	acceptedBelow = 0.97
 	// leastRate is the lowest rate.
 	leastRate = 0.02
 	// maxGrant is the longest time that the server is assumed to need to grant one more call.
@@ -69,18 +69,18 @@ const (
 // two outages. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
 // and then it doubles while no call is throttled. Only time in which the rate is used counts.
 type pace struct {
-	known   float64       // estimate: quota units a second that the server grants; 0: no limit is known
-	rough   bool          // known is based on few units
-	vague   bool          // known is the mean of an unreliable estimate and the throttled rate
-	depth   float64       // part by which the rate starts below known
-	plateau time.Duration // time until the rate is back at known
+	granted    float64       // estimate: quota units a second that the server grants; 0: no limit is known
+	rough      bool          // granted is based on few units
+	vague      bool          // granted is the mean of an unreliable estimate and the throttled rate
+	startBelow float64       // part by which the rate starts below granted
+	plateau    time.Duration // time until the rate is back at granted
 
-	rate  float64       // current rate
-	used  time.Duration // time with the rate in use, since the last outage
-	ahead float64       // factor by which the rate has doubled beyond the curve, 1 at first
-	base  int64         // units accepted until the end of the last outage
-	slack time.Duration // how long the rate has not limited calls while all slots were in use
-	last  time.Time     // when the last response was seen
+	rate   float64       // current rate
+	used   time.Duration // time with the rate in use, since the last outage
+	factor float64       // factor by which the rate has doubled beyond the curve, 1 at first
+	base   int64         // units accepted until the end of the last outage
+	slack  time.Duration // how long the rate has not limited calls while all slots were in use
+	last   time.Time     // when the last response was seen
 
 	history history
 	outages time.Duration // length of the longest recent outage
@@ -95,7 +95,7 @@ type pace struct {
 }
 
 // off reports whether the law knows of no limit.
-func (l *pace) off() bool { return l.known == 0 }
+func (l *pace) off() bool { return l.granted == 0 }
 
 // learn implements law.
 func (l *pace) learn(e evidence) {
@@ -116,7 +116,7 @@ func (l *pace) learn(e evidence) {
 func (l *pace) bound(next Setting, _ Signal) Setting {
 	if !l.off() {
 		next.Rate = min(next.Rate, rate.Limit(l.rate))
-		next.Pause = min(seconds(1/l.known), maxGrant) // after that time one more call is granted
+		next.Pause = min(seconds(1/l.granted), maxGrant) // after that time one more call is granted
 	}
 	return next
 }
@@ -128,7 +128,7 @@ func (l *pace) reason() string { return once(&l.why) }
 func (l *pace) notice(s Signal) {
 	idle := idleAfter
 	if !l.off() {
-		idle += seconds(2 / min(l.known, l.rate))
+		idle += seconds(2 / min(l.granted, l.rate))
 	}
 	if !l.last.IsZero() && !l.blamed && s.At.Sub(l.last) > idle {
 		l.history.forget()
@@ -184,30 +184,30 @@ func (l *pace) opened(s Signal, o *outage) {
 	}
 	l.know(e, o.probes > 0)
 	l.steady(e)
-	l.used, l.ahead, l.base = 0, 1, s.Accepted
+	l.used, l.factor, l.base = 0, 1, s.Accepted
 	l.grow()
-	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, e.units)
+	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.granted, e.units)
 }
 
 // know takes over an estimate. sharp says that a probe was throttled, so that the moment of the opening is known.
 func (l *pace) know(e estimate, sharp bool) {
 	// An estimate is also rough if no rate was in force when the outage began, unless sharp.
 	l.rough = e.units < goodEstimate || l.refusal == 0 && !sharp
-	l.known = max(leastRate, l.truth(e, sharp))
+	l.granted = max(leastRate, l.truth(e, sharp))
 	outages := plateauOutages
 	switch {
 	case l.rough:
-		l.depth = roughWobble
-		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.known)))
+		l.startBelow = roughWobble
+		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.granted)))
 		return
 	case e.blur > wobble: // the next outage will give a better estimate
-		l.depth, outages = min(e.blur, roughWobble), plateauOutages/4
+		l.startBelow, outages = min(e.blur, roughWobble), plateauOutages/4
 	case l.vague:
-		l.depth, outages = wobble, plateauOutages/4
+		l.startBelow, outages = wobble, plateauOutages/4
 	default:
-		l.depth = wobble
+		l.startBelow = wobble
 	}
-	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.known)))
+	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.granted)))
 }
 
 // truth returns the rate that the server is assumed to grant: above the accepted rate, and below the throttled one.
@@ -225,11 +225,11 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 		least = max(least, leastCut*l.refusal)
 	}
 	if !sharp { // the server may have opened much earlier
-		least = max(least, min(e.most, sharper*l.refusal))
+		least = max(least, min(e.most, belowThrottled*l.refusal))
 	}
 	switch {
 	case confirmed:
-		return min(max(least, sharper*l.refusal), trust*least)
+		return min(max(least, belowThrottled*l.refusal), maxOverAccepted*least)
 	case l.rough:
 		cut := quickCut
 		if l.quick == 1 {
@@ -239,12 +239,12 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 			return cut * l.refusal
 		}
 		return min(least, cut*l.refusal)
-	case !sharp && least < stale*l.refusal:
+	case !sharp && least < unreliableBelow*l.refusal:
 		// The rate has risen from far below, so the accepted units say little unless the server saves units up.
 		l.vague = true
-		return math.Sqrt(least * sharper * l.refusal)
+		return math.Sqrt(least * belowThrottled * l.refusal)
 	}
-	return min(max(least, (least+2*sharper*l.refusal)/3), trust*least)
+	return min(max(least, (least+2*belowThrottled*l.refusal)/3), maxOverAccepted*least)
 }
 
 // steady learns from throttles in a row at the same rate, which show that the server does not save up units. That rate is a
@@ -253,21 +253,21 @@ func (l *pace) steady(e estimate) {
 	if l.refusal == 0 {
 		return
 	}
-	same := math.Abs(l.refusal/l.before-1) < sameRate && (l.same > 0 || e.perSecond < wasted*l.refusal)
+	same := math.Abs(l.refusal/l.before-1) < sameRate && (l.same > 0 || e.perSecond < acceptedBelow*l.refusal)
 	if l.before = l.refusal; !same {
 		l.same = 0
 		return
 	}
 	l.same++
-	l.rough, l.depth = false, sameWobble
-	l.known = l.refusal * (1 - sameWobble)
+	l.rough, l.startBelow = false, sameWobble
+	l.granted = l.refusal * (1 - sameWobble)
 	l.plateau = max(l.plateau, min(sameOutages*l.outages, maxPlateau))
 }
 
 // grow sets the rate by the time for which it has been in use.
 func (l *pace) grow() {
 	x := min(1, l.used.Seconds()/l.plateau.Seconds()-1)
-	l.rate = l.known * (1 + l.depth*x*x*x) * l.ahead
+	l.rate = l.granted * (1 + l.startBelow*x*x*x) * l.factor
 }
 
 // double doubles the rate repeatedly after twice the plateau, since no throttle came and the estimate was therefore too low.
@@ -280,7 +280,7 @@ func (l *pace) double(since time.Duration, accepted int64) {
 		units, least = roughUnits, roughDouble
 	}
 	took := max(least, min(maxDouble, seconds(units/l.rate)))
-	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
+	l.factor *= math.Exp2(since.Seconds() / took.Seconds())
 }
 
 // release raises, and then drops, a rate that does not limit calls.
@@ -288,7 +288,7 @@ func (l *pace) release(since time.Duration) {
 	if l.slack += since; l.slack < slackAfter {
 		return
 	}
-	l.known *= math.Pow(slackGrowth, since.Seconds())
+	l.granted *= math.Pow(slackGrowth, since.Seconds())
 	l.used = max(l.used, l.plateau)
 	l.grow()
 	if l.slack > slackEnd {

@@ -13,8 +13,8 @@ const (
 	climbGain = 0.2
 	// climbError is the relative error of the throughput that is tolerated while doubling.
 	climbError = 0.05
-	// climbLeast is how many responses are needed at least to estimate the spread of their latencies.
-	climbLeast = 24
+	// minClimbResponses is how many responses are needed at least to estimate the spread of their latencies.
+	minClimbResponses = 24
 	// trialGain is the same as climbGain for the later trials, and trialStep the factor of the concurrency in each.
 	trialGain = 0.35
 	trialStep = 1.25
@@ -25,37 +25,37 @@ const (
 	// further refusal.
 	firstRetry  = 2 * time.Second
 	retryGrowth = 3
-	// evenly is the rate of calls, relative to the throughput, while a refused concurrency is tried again. It spaces the
+	// retryPace is the rate of calls, relative to the throughput, while a refused concurrency is tried again. It spaces the
 	// calls, so that a refusal is not due to a burst.
-	evenly = 1.1
-	// refuted is how many responses prove that a concurrency is allowed, even if it was refused before.
-	refuted = 3
+	retryPace = 1.1
+	// concurrencyProof is how many responses prove that a concurrency is allowed, even if it was refused before.
+	concurrencyProof = 3
 )
 
 // slots is the law of the concurrency. It doubles while that increases throughput, goes back below a concurrency that was
 // refused, and tries a little more from time to time. Throughput is the number of calls in flight divided by their mean
 // latency (Little's law), so a high latency alone never lowers the concurrency.
 type slots struct {
-	allowed int // calls in flight
-	target  int // up to which allowed grows by one for each response
-	good    int // highest number of calls in flight at which several were accepted
-	higher  int // responses with more calls in flight than good
-	lowest  int // the lowest number in flight among those responses
-	refused int // number of calls in flight at which one was throttled; 0: none
-	passed  int // responses since then with that many in flight
+	allowed     int // calls in flight
+	target      int // up to which allowed grows by one for each response
+	proven      int // highest number of calls in flight at which several were accepted
+	higherCount int // responses with more calls in flight than proven
+	higherLeast int // the lowest number in flight among those responses
+	refused     int // number of calls in flight at which one was throttled; 0: none
+	passed      int // responses since then with that many in flight
 
-	stage     time.Time     // since when all calls were sent at the current concurrency
-	calls     int           // responses to these calls
-	busy      float64       // sum of their latencies in seconds
-	squares   float64       // sum of the squared latencies
-	climbing  bool          // doubling
-	trial     bool          // a higher concurrency is tried
-	best      int           // the concurrency to go back to
-	bestFlow  float64       // throughput at best; 0: unknown
-	hold      time.Duration // until the next trial
-	holdUntil time.Time
-	paced     float64 // calls a second while a refused concurrency is tried; 0: no limit
-	why       string
+	measuredSince  time.Time     // since when all calls were sent at the current concurrency
+	calls          int           // responses to these calls
+	latencySum     float64       // sum of their latencies in seconds
+	latencySquares float64       // sum of the squared latencies
+	climbing       bool          // doubling
+	trial          bool          // a higher concurrency is tried
+	best           int           // the concurrency to go back to
+	bestFlow       float64       // throughput at best; 0: unknown
+	hold           time.Duration // until the next trial
+	holdUntil      time.Time
+	paced          float64 // calls a second while a refused concurrency is tried; 0: no limit
+	why            string
 }
 
 // adopt takes over a concurrency that was set from outside.
@@ -63,7 +63,7 @@ func (l *slots) adopt(concurrency int) {
 	if concurrency == l.allowed {
 		return
 	}
-	*l = slots{allowed: concurrency, target: concurrency, good: min(l.good, concurrency), climbing: true, hold: minHold}
+	*l = slots{allowed: concurrency, target: concurrency, proven: min(l.proven, concurrency), climbing: true, hold: minHold}
 }
 
 // learn implements law.
@@ -101,7 +101,7 @@ func (l *slots) answered(s Signal, ceiling int) {
 	}
 	l.allow(s.Level)
 	if l.refused > 0 && s.Level >= l.refused {
-		if l.passed++; l.passed >= refuted {
+		if l.passed++; l.passed >= concurrencyProof {
 			l.why = fmt.Sprintf("concurrency %d: the server takes it by now", l.allowed)
 			l.cleared()
 			l.measure(s.At)
@@ -116,15 +116,15 @@ func (l *slots) answered(s Signal, ceiling int) {
 		}
 		return
 	}
-	if s.Sent.Before(l.stage) {
+	if s.Sent.Before(l.measuredSince) {
 		return
 	}
 	l.calls += s.Answered
 	latency := s.Latency.Seconds()
-	l.busy += latency * float64(s.Answered)
-	l.squares += latency * latency * float64(s.Answered)
+	l.latencySum += latency * float64(s.Answered)
+	l.latencySquares += latency * latency * float64(s.Answered)
 	if l.calls >= l.need() {
-		flow := float64(l.allowed) * float64(l.calls) / max(l.busy, 1e-9)
+		flow := float64(l.allowed) * float64(l.calls) / max(l.latencySum, 1e-9)
 		l.judge(flow, s.At, ceiling)
 		l.measure(s.At)
 	}
@@ -133,14 +133,14 @@ func (l *slots) answered(s Signal, ceiling int) {
 // allow notes that a call with so many in flight was accepted. One such call proves little, since calls that leave at one
 // instant arrive in any order.
 func (l *slots) allow(level int) {
-	if level <= l.good {
+	if level <= l.proven {
 		return
 	}
-	if l.higher++; l.higher == 1 || level < l.lowest {
-		l.lowest = level
+	if l.higherCount++; l.higherCount == 1 || level < l.higherLeast {
+		l.higherLeast = level
 	}
-	if l.higher >= refuted {
-		l.good, l.higher = l.lowest, 0
+	if l.higherCount >= concurrencyProof {
+		l.proven, l.higherCount = l.higherLeast, 0
 	}
 }
 
@@ -149,9 +149,9 @@ func (l *slots) allow(level int) {
 func (l *slots) need() int {
 	switch {
 	case l.climbing:
-		mean := l.busy / float64(l.calls)
-		spread := max(0, l.squares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
-		return max(l.allowed, climbLeast, min(12*l.allowed, int(spread/(climbError*climbError))))
+		mean := l.latencySum / float64(l.calls)
+		spread := max(0, l.latencySquares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
+		return max(l.allowed, minClimbResponses, min(12*l.allowed, int(spread/(climbError*climbError))))
 	case l.refused > 0:
 		return max(16, 2*l.allowed)
 	default:
@@ -193,7 +193,7 @@ func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 		}
 		l.target, l.trial = step, step > l.allowed
 		if l.trial && l.refused > 0 {
-			l.paced = evenly * flow * float64(step) / float64(l.allowed)
+			l.paced = retryPace * flow * float64(step) / float64(l.allowed)
 		}
 	}
 }
@@ -216,7 +216,9 @@ func (l *slots) rest(now time.Time, failed bool) {
 	l.paced = 0
 }
 
-func (l *slots) measure(from time.Time) { l.stage, l.calls, l.busy, l.squares = from, 0, 0, 0 }
+func (l *slots) measure(from time.Time) {
+	l.measuredSince, l.calls, l.latencySum, l.latencySquares = from, 0, 0, 0
+}
 
 // refusedAt learns from a throttle that is blamed on the calls in flight.
 func (l *slots) refusedAt(s Signal) {
@@ -240,12 +242,12 @@ func (l *slots) cleared() {
 		return
 	}
 	l.refused, l.climbing, l.trial, l.bestFlow, l.paced, l.hold = 0, true, false, 0, 0, minHold
-	l.target = max(l.target, l.good)
+	l.target = max(l.target, l.proven)
 }
 
 // takeBack restores the state from before some throttles, but keeps what was learned about accepted concurrency.
 func (l *slots) takeBack(was slots, now time.Time) {
-	was.good = max(was.good, l.good)
+	was.proven = max(was.proven, l.proven)
 	was.allowed = max(was.allowed, l.allowed)
 	was.target = max(was.target, l.target, was.allowed)
 	*l = was
