@@ -124,7 +124,7 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 				v.job.err = v.err
 			}
 		} else {
-			r.reach(v, len(u.jobs), over)
+			r.decideItem(v, len(u.jobs), over)
 		}
 		switch {
 		case v.do == wait:
@@ -162,7 +162,7 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	probe, blocked := re.permit.Probe(), groups[wait]
 	if s.Throttled && len(blocked.jobs) > 0 {
 		s.Throttled = !r.ownThrottle(blocked)
-		r.concerns(&s, blocked)
+		r.setSubject(&s, blocked)
 	}
 	if s.Throttled {
 		if s.Answered > 0 { // only some items were throttled
@@ -189,8 +189,8 @@ func (r *Run) noteAnswers(bad []*verdict, n int) {
 	}
 }
 
-// reach decides what follows for a job in a chunk of n items, some of which were overtaken by others.
-func (r *Run) reach(v *verdict, n int, overtaken map[int]bool) {
+// decideItem decides what follows for a job in a chunk of n items, some of which were overtaken by others.
+func (r *Run) decideItem(v *verdict, n int, overtaken map[int]bool) {
 	j := v.job
 	r.note(j, v.by, v.err)
 	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Ambiguous {

@@ -43,8 +43,8 @@ func (p *retryTokens) take(now time.Time, successes int64) time.Duration {
 	return time.Duration(seconds*float64(time.Second)) + 1
 }
 
-// arm sets the timer for the first delayed unit, or for the next token. The lock is held.
-func (r *Run) arm() {
+// armTimer sets the timer for the first delayed unit, or for the next token. The lock is held.
+func (r *Run) armTimer() {
 	if r.stopped.Load() {
 		return
 	}
@@ -60,7 +60,7 @@ func (r *Run) arm() {
 	}
 	wait := time.Until(at)
 	if r.timer == nil {
-		r.timer = time.AfterFunc(wait, r.due)
+		r.timer = time.AfterFunc(wait, r.queueDue)
 		return
 	}
 	r.timer.Reset(wait)
@@ -110,7 +110,7 @@ func (r *Run) hasten() bool {
 			heap.Remove(&r.delayed, k)
 			r.awaitingToken = append(r.awaitingToken, u)
 			r.spend(time.Now())
-			r.arm()
+			r.armTimer()
 			return len(r.ready) > 0
 		}
 	}
@@ -121,12 +121,12 @@ func (r *Run) hasten() bool {
 // bounds the load.
 func (r *Run) costsNoToken(u *unit) bool { return u.noToken || u.jobs[0].lookUp || r.cfg.Gate.Down() }
 
-// earned queues retries for which successes have added tokens.
-func (r *Run) earned() {
+// spendEarned queues retries for which successes have added tokens.
+func (r *Run) spendEarned() {
 	r.mu.Lock()
 	if len(r.awaitingToken) > 0 {
 		r.spend(time.Now())
-		r.arm()
+		r.armTimer()
 		r.idle.Broadcast()
 	}
 	r.mu.Unlock()

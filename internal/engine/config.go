@@ -108,7 +108,7 @@ type Config struct {
 	// applied.
 	ReconcileBatch func(ctx context.Context, items []int, answers *Answers) (int, error)
 	LookItems      int
-	// SettlingTime is how long after an attempt an item may still appear: a look-up before then proves no absence.
+	// SettlingTime is how long after an attempt its item may still appear. An earlier look-up that finds nothing proves nothing.
 	SettlingTime time.Duration
 	// Resumed reports whether an earlier run may have sent items of which no record exists; nil: none has.
 	Resumed func() bool

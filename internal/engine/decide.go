@@ -50,7 +50,7 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 		return end, Skipped, by.Skip
 	case by.Class != Permanent: // the class decides; the guesses below are for refusals
 	case (maybe || r.mayBeOld(j, t, by)) && r.noProof(j, t, by):
-		return r.doubt(t, by, left), Unknown, NoReason
+		return r.stepWithoutProof(t, by, left), Unknown, NoReason
 	case by.NotFound && t.Delete && maybe:
 		return end, Succeeded, NoReason // an earlier attempt deleted it
 	case by.NotFound && t.Delete:

@@ -145,7 +145,7 @@ func (r *Run) refused(u *unit, by Judgement) {
 		}
 	}
 	for _, j := range own.jobs { // an item that is not found is sent alone, since another item may have caused the refusal
-		r.look(j)
+		r.queueLookUp(j)
 	}
 	half := 0
 	if len(own.jobs) == 0 {

@@ -72,7 +72,7 @@ func (r *Run) remember(lo, hi int) {
 	r.settled(lo, hi)
 	if r.cfg.Twin != nil {
 		for item := lo; item < hi; item++ {
-			r.share(item)
+			r.endTwins(item)
 		}
 	}
 }
@@ -97,8 +97,8 @@ func (r *Run) letFollow(lo, hi int) {
 	}
 }
 
-// share ends the twins of an item that has ended.
-func (r *Run) share(item int) {
+// endTwins ends the twins of an item that has ended.
+func (r *Run) endTwins(item int) {
 	for next, ok := r.cfg.Twin[item]; ok; next, ok = r.cfg.Twin[next] {
 		r.cfg.Table.Copy(item, next)
 		r.cfg.Copy(item, next)
@@ -160,7 +160,7 @@ func (r *Run) tally(s State, n int) {
 		r.checkFailures()
 	}
 	if s == Succeeded && r.retryTokens.PerSuccess > 0 && r.tokensShort.Load() {
-		r.earned()
+		r.spendEarned()
 	}
 	if r.cfg.BatchDelay > 0 || r.canary.Load() {
 		r.batchEnded(n)

@@ -219,14 +219,14 @@ func (r *Run) releaseAll(lo, hi int) (ended []int) {
 		}
 		if f != nil {
 			f.released = true
-			r.letGo(f)
+			r.queueIfReleased(f)
 		}
 	}
 	return ended
 }
 
-// letGo queues a follower if it was both passed and released. The lock is held.
-func (r *Run) letGo(f *follower) {
+// queueIfReleased queues a follower if it was both passed and released. The lock is held.
+func (r *Run) queueIfReleased(f *follower) {
 	if f.passed && f.released {
 		delete(r.waitingFor, f.before)
 		delete(r.heldBack, f.item)
@@ -302,7 +302,7 @@ func (r *Run) passHeld(item int) (ended bool) {
 		r.cfg.Table.set(item, f.slot, f.detail)
 		return true
 	}
-	r.letGo(f)
+	r.queueIfReleased(f)
 	return false
 }
 

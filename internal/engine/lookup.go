@@ -18,9 +18,9 @@ func (u *unit) looksUp() bool { return len(u.jobs) > 0 && u.jobs[0].lookUp }
 // mayLook reports whether the client can look up whether an item was applied.
 func (r *Run) mayLook() bool { return r.cfg.Reconcile != nil || r.cfg.ReconcileBatch != nil }
 
-// look queues the first look-up of an item. It does not count as sending, so it is made even if the backoff strategy allows
-// no further attempt.
-func (r *Run) look(j *job) {
+// queueLookUp queues the first look-up of an item. It does not count as sending, so it is made even if the backoff strategy
+// allows no further attempt.
+func (r *Run) queueLookUp(j *job) {
 	j.lookUp = true
 	if j.delays == nil {
 		j.delays = r.cfg.Policy.NewBackOff()
@@ -29,7 +29,7 @@ func (r *Run) look(j *job) {
 	if j.pause = max(0, d); d < 0 {
 		j.noResend = true
 		if f, ok := j.delays.(interface{ Failure() error }); ok {
-			r.lost(j, f.Failure())
+			r.joinFailure(j, f.Failure())
 		}
 	}
 	r.delay(&unit{jobs: []*job{j}}, max(j.last.After, lookTogether), j.last)
@@ -178,7 +178,7 @@ func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, gateTold bool
 	for _, j := range u.jobs {
 		if by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.failedLookUps >= r.cfg.Policy.MaxAttempts {
 			j.err = errors.Join(j.err, re.err)
-			r.lost(j, by.Err)
+			r.joinFailure(j, by.Err)
 			r.finish(j, Unknown, NoReason)
 			continue
 		}

@@ -209,9 +209,9 @@ func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
 // subject returns the subject by which the gate knows an item.
 func (r *Run) subject(item int) gate.Subject { return gate.Subject{Of: r.name, Item: item} }
 
-// concerns adds the subject of a throttle to its signal. If the throttle concerns the unit alone, the gate drops what it
+// setSubject adds the subject of a throttle to its signal. If the throttle concerns the unit alone, the gate drops what it
 // learned from the unit's earlier throttles.
-func (r *Run) concerns(s *gate.Signal, u *unit) {
+func (r *Run) setSubject(s *gate.Signal, u *unit) {
 	of := r.subject(u.jobs[0].item)
 	if s.Throttled {
 		s.Subject = of

@@ -47,8 +47,8 @@ func (r *Run) mayBeOld(j *job, t Traits, by Judgement) bool {
 	return t.Keyed && r.cfg.KeptKey != nil && r.cfg.KeptKey(j.item)
 }
 
-// doubt returns the step for an item about which a refusal proves nothing.
-func (r *Run) doubt(t Traits, by Judgement, left bool) step {
+// stepWithoutProof returns the step for an item about which a refusal proves nothing.
+func (r *Run) stepWithoutProof(t Traits, by Judgement, left bool) step {
 	switch {
 	case left && by.Cut && t.Repeatable:
 		return again
@@ -97,7 +97,7 @@ func (r *Run) doubtful(u *unit, by Judgement) {
 			r.finish(j, Unknown, NoReason)
 			return true
 		}
-		r.look(j)
+		r.queueLookUp(j)
 		return true
 	})
 }

@@ -8,11 +8,11 @@ import (
 // pushDelayed puts the unit on the heap until its time has come. The lock is held.
 func (r *Run) pushDelayed(u *unit) {
 	heap.Push(&r.delayed, u)
-	r.arm()
+	r.armTimer()
 }
 
-// due queues the delayed units whose time has come, as far as the retry budget allows.
-func (r *Run) due() {
+// queueDue queues the delayed units whose time has come, as far as the retry budget allows.
+func (r *Run) queueDue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -20,7 +20,7 @@ func (r *Run) due() {
 		r.awaitingToken = append(r.awaitingToken, heap.Pop(&r.delayed).(*unit))
 	}
 	r.spend(now)
-	r.arm()
+	r.armTimer()
 	r.idle.Broadcast()
 }
 

@@ -83,7 +83,7 @@ func (r *Run) retry(u *unit, by Judgement) {
 		}
 		d := j.delays.NextBackOff()
 		if f, ok := j.delays.(interface{ Failure() error }); ok && d < 0 {
-			r.lost(j, f.Failure())
+			r.joinFailure(j, f.Failure())
 		}
 		switch {
 		case d >= 0:

@@ -92,7 +92,7 @@ func (r *Run) signalOf(u *unit, by Judgement, re reply) gate.Signal {
 // note records the error of an attempt in its job, and charges the attempt unless it was throttled.
 func (r *Run) note(j *job, by Judgement, err error) {
 	j.last, j.err = by, err
-	r.lost(j, by.Err)
+	r.joinFailure(j, by.Err)
 	if by.Class != Throttled {
 		j.charged++
 	}
@@ -102,8 +102,8 @@ func (r *Run) note(j *job, by Judgement, err error) {
 	}
 }
 
-// lost joins the failure of a function of the caller's, such as a panic, to the error of a job.
-func (r *Run) lost(j *job, failure error) {
+// joinFailure joins the failure of a function of the caller's, such as a panic, to the error of a job.
+func (r *Run) joinFailure(j *job, failure error) {
 	if failure == nil {
 		return
 	}
@@ -123,7 +123,7 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	probe := re.permit.Probe()
 	s := r.signalOf(u, by, re)
 	if by.Class == Throttled {
-		r.concerns(&s, u)
+		r.setSubject(&s, u)
 	}
 	r.report(re, s)
 	if by.Class == Throttled {
@@ -231,7 +231,7 @@ func (r *Run) take(j *job, do step, state State, reason Reason) {
 	switch do {
 	case lookUp:
 		j.noResend = j.last.refused() && !j.bound || j.exhausted && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
-		r.look(j)
+		r.queueLookUp(j)
 	case stopRun:
 		r.stop(&FatalError{Err: j.err})
 		r.finish(j, state, reason)

@@ -113,6 +113,6 @@ func (c *Adaptive) reopened(s Signal) {
 		c.slots.takeBack(l.last().before.slots, s.At)
 		c.slots.why = "all calls were throttled, so the number in flight is not the cause"
 	default:
-		c.slots.leave(l.passed)
+		c.slots.allowAccepted(l.passed)
 	}
 }

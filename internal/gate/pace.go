@@ -43,7 +43,8 @@ const (
 	// times the accepted rate, and about belowThrottled times the throttled rate.
 	maxOverAccepted = 1.06
 	belowThrottled  = 0.98
-	// unreliableBelow is the part of the throttled rate below which an estimate is unreliable, since the rate rose to it from far below.
+	// unreliableBelow is the part of the throttled rate below which an estimate is unreliable, since the rate rose from
+	// far below.
 	unreliableBelow = 0.9
 	// agreement is the relative difference within which two consecutive estimates confirm each other. Otherwise the rate is
 	// at least leastCut times the throttled rate.
@@ -53,8 +54,8 @@ const (
 	// first such throttle in a row.
 	quickCut = 0.7
 	firstCut = 0.9
-	// sameRate is the relative difference within which two throttled rates are the same. acceptedBelow is the part of that rate below
-	// which the accepted rate must be the first time.
+	// sameRate is the relative difference within which two throttled rates are the same. acceptedBelow is the part of that
+	// rate below which the accepted rate must be the first time.
 	sameRate      = 0.02
 	acceptedBelow = 0.97
 	// leastRate is the lowest rate.

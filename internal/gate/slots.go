@@ -254,11 +254,11 @@ func (l *slots) takeBack(was slots, now time.Time) {
 	l.measure(now)
 }
 
-// leave allows as many calls in flight as were accepted while others were throttled.
-func (l *slots) leave(answered int) {
-	if l.refused > 0 && l.refused <= answered {
-		l.refused = answered + 1
-		l.target = max(l.target, answered)
+// allowAccepted allows as many calls in flight as were accepted while others were throttled.
+func (l *slots) allowAccepted(accepted int) {
+	if l.refused > 0 && l.refused <= accepted {
+		l.refused = accepted + 1
+		l.target = max(l.target, accepted)
 		l.best = l.target
 	}
 }
