@@ -39,8 +39,8 @@ const (
 
 // What follows from a throttle.
 const (
-	// If the server does not save up units, it grants more than was accepted. The true rate is assumed to be at most maxOverAccepted
-	// times the accepted rate, and about belowThrottled times the throttled rate.
+	// If the server does not save up units, it grants more than was accepted. The true rate is assumed to be at most
+	// maxOverAccepted times the accepted rate, and about belowThrottled times the throttled rate.
 	maxOverAccepted = 1.06
 	belowThrottled  = 0.98
 	// unreliableBelow is the part of the throttled rate below which an estimate is unreliable, since the rate rose from
