@@ -25,9 +25,9 @@ func (v *verdict) undone() bool { return v.omitted || v.by.Undone }
 // ends reports whether the job ends.
 func (v *verdict) ends() bool { return v.do == end || v.do == stopRun }
 
-// readAnswers ends the items that succeeded, and then judges the others. Successes come first, since a 403 means something
+// readResults ends the items that succeeded, and then judges the others. Successes come first, since a 403 means something
 // else after a success.
-func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
+func (r *Run) readResults(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
 	if r.cfg.Together {
 		succeeded = map[int]bool{}
 	}
@@ -103,10 +103,10 @@ func (r *Run) settleFresh(u *unit, re reply) {
 	r.report(re, gate.Signal{Answered: 1})
 }
 
-// settleAnswers handles the results of a batch item by item, since the HTTP status of the response says nothing about them.
-func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
+// settleResults handles the results of a batch item by item, since the HTTP status of the response says nothing about them.
+func (r *Run) settleResults(u *unit, a *Attempt, re reply) {
 	r.weigh(u) // before its items end, since in a stream their slots may then be reused
-	bad, succeeded := r.readAnswers(u, a, re)
+	bad, succeeded := r.readResults(u, a, re)
 	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
 	over := r.overtaken(u, succeeded)
 	var s gate.Signal
@@ -114,7 +114,7 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		s.Answered = 1
 		r.noteTaken(u, re)
 	}
-	r.noteAnswers(bad, len(u.jobs))
+	r.noteResults(bad, len(u.jobs))
 	r.endTrialOf(u, false)
 	left := &unit{}
 	for _, v := range bad {
@@ -179,8 +179,8 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	}
 }
 
-// noteAnswers notes whether the errors of a batch's items show that the server accepts or forbids the caller.
-func (r *Run) noteAnswers(bad []*verdict, n int) {
+// noteResults notes whether the errors of a batch's items show that the server accepts or forbids the caller.
+func (r *Run) noteResults(bad []*verdict, n int) {
 	forbidden := func(v *verdict) bool { return v.by.Class == Fatal && v.by.BeforeSuccess }
 	if len(bad) == n && !slices.ContainsFunc(bad, func(v *verdict) bool { return !forbidden(v) }) {
 		r.forbid(bad[0].err)

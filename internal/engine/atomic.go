@@ -40,11 +40,11 @@ func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
 	}
 }
 
-// settleAtomicAnswers handles a response with a result for each item. If every item may be sent again, the request is sent
+// settleAtomicResults handles a response with a result for each item. If every item may be sent again, the request is sent
 // again as a whole; otherwise the items that would have been sent again are rolled back.
-func (r *Run) settleAtomicAnswers(u *unit, a *Attempt, re reply) {
-	bad, _ := r.readAnswers(u, a, re)
-	r.noteAnswers(bad, len(u.jobs))
+func (r *Run) settleAtomicResults(u *unit, a *Attempt, re reply) {
+	bad, _ := r.readResults(u, a, re)
+	r.noteResults(bad, len(u.jobs))
 	whole := len(bad) == len(u.jobs)
 	longest := Judgement{Class: Transient}
 	for _, v := range bad {

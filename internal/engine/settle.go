@@ -61,9 +61,9 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	default:
 		u.handle = ""
 		if r.cfg.Atomic {
-			r.settleAtomicAnswers(u, a, re)
+			r.settleAtomicResults(u, a, re)
 		} else {
-			r.settleAnswers(u, a, re)
+			r.settleResults(u, a, re)
 		}
 	}
 }

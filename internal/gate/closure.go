@@ -41,10 +41,10 @@ func (c *closure) add(s Subject) {
 
 // closures are the last closures, the oldest first.
 type closures struct {
-	all      []closure
-	cut      time.Time // when the last one began
-	answered time.Time // when the last response before that was seen
-	passed   int       // calls that were in flight together with the first throttled one, and were accepted
+	all          []closure
+	cut          time.Time // when the last one began
+	lastAccepted time.Time // when the last accepted call before that was seen
+	passed       int       // calls that were in flight together with the first throttled one, and were accepted
 }
 
 // last returns the closure that began last, nil when there was none.
@@ -68,14 +68,14 @@ func (c *Adaptive) note(s Signal) {
 		l.all = append(l.all, closure{before: before})
 		l.last().add(s.Subject)
 		l.cut, l.passed = s.At, 0
-		if l.answered.After(s.Sent) {
+		if l.lastAccepted.After(s.Sent) {
 			l.passed = 1
 		}
 	case s.Throttled && s.Shut && len(l.all) > 0:
 		l.last().add(s.Subject)
 	case s.Throttled || s.Answered == 0 || s.Outside:
 	case !s.Shut:
-		l.answered = s.At
+		l.lastAccepted = s.At
 	case !s.Sent.After(l.cut):
 		l.passed += s.Answered
 	}

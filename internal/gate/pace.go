@@ -109,7 +109,7 @@ func (l *pace) learn(e evidence) {
 		l.opened(e.Signal, e.outage)
 		l.last = e.At
 	default:
-		l.answered(e)
+		l.noteAccepted(e)
 	}
 }
 
@@ -149,8 +149,8 @@ func (l *pace) refused(s Signal) {
 	}
 }
 
-// answered learns from an accepted call.
-func (l *pace) answered(e evidence) {
+// noteAccepted learns from an accepted call.
+func (l *pace) noteAccepted(e evidence) {
 	longest := time.Second
 	if !l.off() {
 		longest = max(longest, seconds(2/l.rate))

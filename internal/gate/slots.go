@@ -75,7 +75,7 @@ func (l *slots) learn(e evidence) {
 		l.cleared()
 	case e.Throttled || e.Answered == 0:
 	default:
-		l.answered(e.Signal, e.ceiling)
+		l.noteAccepted(e.Signal, e.ceiling)
 		if e.Opened && !e.paced || e.Recovered {
 			l.restart()
 		}
@@ -94,8 +94,8 @@ func (l *slots) bound(next Setting, _ Signal) Setting {
 // reason implements law.
 func (l *slots) reason() string { return once(&l.why) }
 
-// answered learns from a response that was no throttle.
-func (l *slots) answered(s Signal, ceiling int) {
+// noteAccepted learns from a response that was no throttle.
+func (l *slots) noteAccepted(s Signal, ceiling int) {
 	if s.Outside {
 		return
 	}

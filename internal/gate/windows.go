@@ -70,12 +70,12 @@ func (w *windows) learn(e evidence) {
 		w.why = "throttled: the window is used up"
 		w.refused(s)
 	case s.Answered > 0 && !s.Outside && !s.Shut:
-		w.answered(s)
+		w.noteAccepted(s)
 	}
 }
 
-// answered learns from an accepted call, which may show that a window has begun.
-func (w *windows) answered(s Signal) {
+// noteAccepted learns from an accepted call, which may show that a window has begun.
+func (w *windows) noteAccepted(s Signal) {
 	n := ordinal(s)
 	switch {
 	case s.Sent.After(w.cycle.until):
