@@ -7,34 +7,34 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// verdict is what is made of a job that did not succeed.
+// verdict is the judgement of a job that did not succeed, and what follows from it.
 type verdict struct {
 	job     *job
 	by      Judgement
 	err     error
-	omitted bool // there was no answer: the server ended before it
+	omitted bool // the response ended before the item
 
 	do     step
 	state  State // of a job that ends
 	reason Reason
 }
 
-// undone reports whether it is no fault of the item that it was not applied.
+// undone reports whether the item was not applied for a reason other than the item itself.
 func (v *verdict) undone() bool { return v.omitted || v.by.Undone }
 
-// ends reports whether the job does.
+// ends reports whether the job ends.
 func (v *verdict) ends() bool { return v.do == end || v.do == stopRun }
 
-// readAnswers ends the items that succeeded, and says what is to be thought of the others. Successes come first: they
-// tell what a later 403 means.
-func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
+// readResults ends the items that succeeded, and then judges the others. Successes come first, since a 403 means something
+// else after a success.
+func (r *Run) readResults(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
 	if r.cfg.Together {
 		succeeded = map[int]bool{}
 	}
 	var failed []int
 	for k, j := range u.jobs {
 		answer := re.answers.of(k)
-		if k >= re.got || answer.Err != nil {
+		if k >= re.results || answer.Err != nil {
 			failed = append(failed, k)
 			continue
 		}
@@ -47,7 +47,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	}
 	for _, k := range failed {
 		answer := re.answers.of(k)
-		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.got}
+		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.results}
 		v.job.warnings = answer.Warnings
 		if v.omitted {
 			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
@@ -59,7 +59,7 @@ func (r *Run) readAnswers(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	return bad, succeeded
 }
 
-// state is what an answer without an error means.
+// state returns the state of an item whose result has no error.
 func state(reason Reason) State {
 	if reason != NoReason {
 		return Skipped
@@ -67,13 +67,13 @@ func state(reason Reason) State {
 	return Succeeded
 }
 
-// allWell reports whether the items of a unit are fresh and have all succeeded at once.
+// allWell reports whether all items of a unit are fresh and have succeeded, so that [Run.settleFresh] may end them.
 func (r *Run) allWell(u *unit, re reply) bool {
-	return re.err == nil && re.answers != nil && len(u.fresh) > 0 && re.got == len(u.fresh) && re.answers.good() &&
+	return re.err == nil && re.answers != nil && len(u.fresh) > 0 && re.results == len(u.fresh) && re.answers.good() &&
 		!r.cfg.Atomic && !r.cfg.Together
 }
 
-// settleFresh ends items all of which have succeeded at once. It is the short way of chunks.
+// settleFresh ends the fresh items of a chunk that have all succeeded, without making jobs of them.
 func (r *Run) settleFresh(u *unit, re reply) {
 	slot, skipped := Slot{State: Succeeded, Attempts: 1, Elapsed: re.at.Sub(re.sent)}, 0
 	for _, item := range u.fresh {
@@ -91,7 +91,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 			*r.cfg.Table.At(u.fresh[k]) = slot
 		}
 	}
-	if r.anybodyWaits() {
+	if r.mustConclude() {
 		r.concludeAll(u.fresh)
 	}
 	if skipped > 0 {
@@ -103,10 +103,10 @@ func (r *Run) settleFresh(u *unit, re reply) {
 	r.report(re, gate.Signal{Answered: 1})
 }
 
-// settleAnswers deals with the answers of a batch, item by item: its HTTP status says nothing of them.
-func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
-	r.weigh(u) // before its items end, since those of a stream may be others then
-	bad, succeeded := r.readAnswers(u, a, re)
+// settleResults handles the results of a batch item by item, since the HTTP status of the response says nothing about them.
+func (r *Run) settleResults(u *unit, a *Attempt, re reply) {
+	r.weigh(u) // before its items end, since in a stream their slots may then be reused
+	bad, succeeded := r.readResults(u, a, re)
 	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
 	over := r.overtaken(u, succeeded)
 	var s gate.Signal
@@ -114,17 +114,17 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 		s.Answered = 1
 		r.noteTaken(u, re)
 	}
-	r.noteAnswers(bad, len(u.jobs))
+	r.noteResults(bad, len(u.jobs))
 	r.endTrialOf(u, false)
 	left := &unit{}
 	for _, v := range bad {
-		if v.undone() && moved && !v.job.bound { // the request did get somewhere: the rest goes on at once
+		if v.undone() && moved && !v.job.bound { // the request made progress, so the rest is sent again at once
 			v.do, v.job.last = soon, v.by
 			if !v.omitted {
 				v.job.err = v.err
 			}
 		} else {
-			r.reach(v, len(u.jobs), over)
+			r.decideItem(v, len(u.jobs), over)
 		}
 		switch {
 		case v.do == wait:
@@ -162,10 +162,10 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	probe, blocked := re.permit.Probe(), groups[wait]
 	if s.Throttled && len(blocked.jobs) > 0 {
 		s.Throttled = !r.ownThrottle(blocked)
-		r.concerns(&s, blocked)
+		r.setSubject(&s, blocked)
 	}
 	if s.Throttled {
-		if s.Answered > 0 { // not all that was sent
+		if s.Answered > 0 { // only some items were throttled
 			s.Partly = true
 			r.notThrottled()
 		}
@@ -179,8 +179,8 @@ func (r *Run) settleAnswers(u *unit, a *Attempt, re reply) {
 	}
 }
 
-// noteAnswers notes what the errors of a batch's items tell of what the server makes of the caller.
-func (r *Run) noteAnswers(bad []*verdict, n int) {
+// noteResults notes whether the errors of a batch's items show that the server accepts or forbids the caller.
+func (r *Run) noteResults(bad []*verdict, n int) {
 	forbidden := func(v *verdict) bool { return v.by.Class == Fatal && v.by.BeforeSuccess }
 	if len(bad) == n && !slices.ContainsFunc(bad, func(v *verdict) bool { return !forbidden(v) }) {
 		r.forbid(bad[0].err)
@@ -189,8 +189,8 @@ func (r *Run) noteAnswers(bad []*verdict, n int) {
 	}
 }
 
-// reach decides what becomes of a job of a chunk of n, in which some were overtaken by others.
-func (r *Run) reach(v *verdict, n int, overtaken map[int]bool) {
+// decideItem decides what follows for a job in a chunk of n items, some of which were overtaken by others.
+func (r *Run) decideItem(v *verdict, n int, overtaken map[int]bool) {
 	j := v.job
 	r.note(j, v.by, v.err)
 	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Ambiguous {
@@ -198,12 +198,12 @@ func (r *Run) reach(v *verdict, n int, overtaken map[int]bool) {
 	}
 	v.do, v.state, v.reason = r.decide(j, v.by)
 	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Permanent && v.do == again {
-		j.bound = true // by itself it has another key
+		j.bound = true // sent alone it would have another idempotency key
 	}
 	switch {
 	case v.ends():
 	case overtaken[j.item]:
-		j.spent = true // to look is not to send
+		j.exhausted = true // it may still be looked up
 		if v.do != lookUp {
 			v.do, j.err = end, errors.Join(ErrOvertaken, j.err)
 		}

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// A chunk of fresh items is put together by its worker before it asks the gate, and filled up when the gate has let it
-// through. Under the gate's lock nothing is done for an item: whoever else uses the gate waits for that.
+// A worker puts a chunk of fresh items together before it asks the gate, and fills the chunk up when it has a permit. No
+// work per item is done under the gate's lock, since every other user of the gate would wait for it.
 
 // chunk is a request that is being put together.
 type chunk struct {
 	run   *Run
 	items []int
 	bytes int
-	full  bool   // nothing more goes in
-	known bool   // bytes are
-	keep  limits // what was learned
-	more  limits // what is tried instead, if it is time for that
+	full  bool   // no more items are added
+	known bool   // bytes is known
+	keep  limits // the learned limits
+	more  limits // with trial: the larger limits to try instead
 	trial bool
-	tight bool         // what was learned keeps others out
-	later map[int]bool // in order: items that follow one of these
+	tight bool         // the learned limits kept more items out
+	later map[int]bool // in order: followers of these items
 }
 
-// newChunk returns a chunk that has some items in it already.
+// newChunk returns a chunk with the fresh items of u, an empty one if u is nil.
 func (r *Run) newChunk(u *unit) *chunk {
 	c := &chunk{run: r, keep: r.sizes.limits(), known: r.cfg.Size != nil || r.cfg.Measure != nil && r.sizes.measuring.Load()}
 	if u != nil {
@@ -37,7 +37,7 @@ func (r *Run) newChunk(u *unit) *chunk {
 	return c
 }
 
-// freshUnit makes a unit of fresh items up to the limits of one request, nil when there are none.
+// freshUnit makes a unit of fresh items, up to the limits of one request; nil when there are none.
 func (r *Run) freshUnit() *unit {
 	if r.stopped.Load() {
 		return nil
@@ -59,8 +59,8 @@ func (r *Run) freshUnit() *unit {
 	return u
 }
 
-// fillUp adds to a unit what came since it was put together. What it costs must not depend on it: the gate knows the
-// cost already.
+// fillUp adds items to a unit that became available since it was put together. It does nothing if the cost depends on the
+// number of items, since the gate already knows the cost.
 func (r *Run) fillUp(u *unit) {
 	if u.fresh == nil || u.full || r.cfg.Cost != nil || !r.hasFresh() {
 		return
@@ -79,7 +79,7 @@ func (r *Run) fillUp(u *unit) {
 	u.fresh, u.bytes, u.full, u.tight = c.items, c.bytes, c.full, c.tight
 }
 
-// unit makes a unit of the chunk. When it has turned out no larger than is known to pass, nothing is tried.
+// unit makes a unit of the chunk. If the chunk turned out to keep to the learned limits, it is no trial.
 func (c *chunk) unit() *unit {
 	u := &unit{fresh: c.items, bytes: c.bytes, full: c.full, tight: c.tight, trial: c.trial}
 	if c.trial && c.keep.allow(measure{len(c.items), c.bytes}) {
@@ -89,7 +89,7 @@ func (c *chunk) unit() *unit {
 	return u
 }
 
-// endTrialOf says of a unit that what became of it tells nothing of its size, unless it does.
+// endTrialOf ends the trial of a unit whose result tells nothing about its size. tells says that it does.
 func (r *Run) endTrialOf(u *unit, tells bool) {
 	if u.trial && !tells {
 		u.trial = false
@@ -97,20 +97,20 @@ func (r *Run) endTrialOf(u *unit, tells bool) {
 	}
 }
 
-// endTrial says that no larger chunk was sent.
+// endTrial ends the trial of a larger chunk without a result.
 func (r *Run) endTrial() {
 	r.trying.Store(false)
 	r.sizes.endTrial(false)
 }
 
-// hasFresh reports whether there may be fresh items that are not taken.
+// hasFresh reports whether there may be fresh items that no worker has taken.
 func (r *Run) hasFresh() bool {
 	return r.front.Load() < r.openTo.Load() || r.freed.Load() > 0
 }
 
-// fill takes fresh items up to the limits of one request: those that followed others first, which have waited. In order
-// one that has to be looked up first goes alone, and a chunk ends before the second item with one key, unless the server
-// carries them out in their order. One goroutine at a time puts chunks together.
+// fill takes fresh items up to the limits of one request, released followers first. With InOrder, an item to be looked up
+// goes alone, and a chunk ends before the second item with one key, unless the server applies items in order. The caller
+// holds assembling.
 func (c *chunk) fill() {
 	r := c.run
 	c.addFreed()
@@ -123,7 +123,7 @@ func (c *chunk) fill() {
 			break
 		}
 		if r.cfg.Stream && r.passed(item) {
-			c.full = alone // what was let go by that comes first
+			c.full = alone // what passing the item has released comes first
 			continue
 		}
 		if !c.add(item) {
@@ -140,14 +140,14 @@ func (c *chunk) fill() {
 	}
 }
 
-// addFreed adds items that are sent for the first time now that the ones before them have ended.
+// addFreed adds followers whose preceding items have ended.
 func (c *chunk) addFreed() {
 	r := c.run
 	if r.freed.Load() == 0 {
 		return
 	}
 	r.mu.Lock()
-	freed := r.followers[r.followed:] // others only add to them
+	freed := r.followers[r.followed:] // other goroutines only append
 	r.mu.Unlock()
 	n := 0
 	for n < len(freed) && c.add(freed[n]) {
@@ -161,7 +161,7 @@ func (c *chunk) addFreed() {
 	r.mu.Unlock()
 }
 
-// add reports whether there was room for the item. A single item that is over the size goes alone: the server decides.
+// add adds an item, and reports whether there was room. An item larger than the limit goes alone: the server decides.
 func (c *chunk) add(item int) bool {
 	r, size := c.run, 0
 	if c.known {
@@ -189,7 +189,7 @@ func (c *chunk) add(item int) bool {
 	return true
 }
 
-// goesAlone reports whether in order the item is no part of a chunk.
+// goesAlone reports whether, with InOrder, the item must be sent alone.
 func (r *Run) goesAlone(item int) bool {
 	switch r.cfg.Table.At(item).State {
 	case held:
@@ -202,7 +202,7 @@ func (r *Run) goesAlone(item int) bool {
 	return false
 }
 
-// item returns the item at a position of the order in which fresh items are sent.
+// item returns the item at a position in the sending order.
 func (r *Run) item(pos int) int {
 	if r.cfg.Order == nil {
 		return pos

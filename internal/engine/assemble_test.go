@@ -204,7 +204,7 @@ func TestOlderWorkGoesFirst(t *testing.T) {
 	var got [][]int
 	for {
 		w.take(1)
-		w.putAway()
+		w.queueDraft()
 		if w.unit == nil {
 			break
 		}

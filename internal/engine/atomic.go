@@ -7,12 +7,12 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// An atomic run sends all its items in one request, of which the server applies all or none. What is refused is never
+// An atomic run sends all its items in one request, of which the server applies all or none. A refused request is never
 // sent in parts.
 
-// settleAtomicRequest deals with an error of the request.
+// settleAtomicRequest handles an error of the request.
 func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
-	open := slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybe && r.noProof(j, r.traits(j.item), by) })
+	open := slices.ContainsFunc(u.jobs, func(j *job) bool { return j.maybeApplied && r.noProof(j, r.traits(j.item), by) })
 	switch {
 	case (by.Class == Permanent || by.Class == TooLarge) && !open:
 		bad := by.BadItem - 1
@@ -33,23 +33,23 @@ func (r *Run) settleAtomicRequest(u *unit, by Judgement) {
 			return
 		}
 		for _, j := range u.jobs {
-			j.spent = true
+			j.exhausted = true
 			do, state, reason := r.decide(j, by)
 			r.take(j, do, state, reason)
 		}
 	}
 }
 
-// settleAtomicAnswers deals with the answers of the request, of which the server says item by item why it was refused.
-// When no item was, it goes again as a whole; otherwise those that would have been sent again were rolled back.
-func (r *Run) settleAtomicAnswers(u *unit, a *Attempt, re reply) {
-	bad, _ := r.readAnswers(u, a, re)
-	r.noteAnswers(bad, len(u.jobs))
+// settleAtomicResults handles a response with a result for each item. If every item may be sent again, the request is sent
+// again as a whole; otherwise the items that would have been sent again are rolled back.
+func (r *Run) settleAtomicResults(u *unit, a *Attempt, re reply) {
+	bad, _ := r.readResults(u, a, re)
+	r.noteResults(bad, len(u.jobs))
 	whole := len(bad) == len(u.jobs)
 	longest := Judgement{Class: Transient}
 	for _, v := range bad {
 		if r.note(v.job, v.by, v.err); v.by.Class == Ambiguous && !r.traits(v.job.item).Read {
-			v.job.spent = true // what others were told, they were told for good
+			v.job.exhausted = true // the results of the other items are final
 		}
 		if v.do, v.state, v.reason = r.decide(v.job, v.by); v.do == divide { // there is no smaller request
 			v.do = end
@@ -86,7 +86,7 @@ func (r *Run) settleAtomicAnswers(u *unit, a *Attempt, re reply) {
 	}
 }
 
-// rollBack ends a job that was not applied because others were not, and with it the run.
+// rollBack ends a job that was not applied because another was refused, and stops the run.
 func (r *Run) rollBack(j *job, err error) {
 	refused := &RefusedError{err}
 	r.stop(refused)
@@ -98,7 +98,7 @@ func (r *Run) rollBack(j *job, err error) {
 }
 
 // RefusedError is the error of items that were refused as a whole. It matches [ErrRolledBack].
-type RefusedError struct{ Err error } // of the item to blame, or of the request
+type RefusedError struct{ Err error } // the error of the item to blame, or of the request
 
 // Error implements error.
 func (e *RefusedError) Error() string {

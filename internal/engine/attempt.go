@@ -9,29 +9,28 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// Delivery is what the transport knows of an attempt's requests that change something.
+// Delivery is what the transport knows about an attempt's requests that change something.
 type Delivery uint32
 
 // The deliveries.
 const (
 	Unrecorded Delivery = iota // no transport keeps a record
-	NotSent                    // nothing that could have changed something left, or all of it was refused
-	Answered                   // something left and was answered, and nothing is open
-	Sent                       // something left and is not answered
+	NotSent                    // no request that could have changed something was sent, or all were refused
+	Answered                   // such a request was sent, and all have a response
+	Sent                       // such a request was sent and has no response
 )
 
-// Attempt is one call of the caller's function, and the context that the function is given. There is one for each call,
-// never used again, since the function may keep its context. For fast calls its memory is what costs most, so that it
-// takes a single byte: its place behind the block that it was allocated with. What only transports and chunks need is in a
-// record, made when it is needed.
+// Attempt is one call of the caller's function, and the context that the function is given. An Attempt is never reused,
+// since the function may keep its context. For fast calls memory costs most, so an Attempt is a single byte: its index
+// behind the block that it was allocated with. Data that only transports and chunks need is in a record, made on demand.
 type Attempt struct{ place uint8 }
 
-// block is what the attempts of a span have in common. They follow it in one allocation.
+// block is the shared data of the attempts of a span, which follow it in one allocation.
 type block struct {
 	run     *Run
-	first   int                    // position of the item of the first attempt
-	lone    bool                   // there is one attempt only, and first is its item
-	records atomic.Pointer[record] // those that were needed so far, as a list
+	first   int                    // position of the first attempt's item
+	lone    bool                   // there is only one attempt, and first is its item, not a position
+	records atomic.Pointer[record] // the records made so far, as a list
 }
 
 type (
@@ -40,17 +39,17 @@ type (
 		block
 		attempts [maxSpan]Attempt
 	}
-	// loneBlock is a block with a single one.
+	// loneBlock is a block with a single attempt.
 	loneBlock struct {
 		block
 		attempts [1]Attempt
 	}
 )
 
-// attempts are those that follow one block.
+// attempts are the attempts behind one block.
 type attempts []Attempt
 
-// newAttempts returns n attempts, at most maxSpan, the first of which is for the item at that position.
+// newAttempts returns n attempts, at most maxSpan, for the items from position first on.
 func (r *Run) newAttempts(first, n int) attempts {
 	if n == 1 {
 		return (&loneBlock{block: block{run: r, first: first}}).attempts[:]
@@ -65,7 +64,7 @@ func (s attempts) at(k int) *Attempt {
 	return a
 }
 
-// newAttempt returns an attempt of its own.
+// newAttempt returns a single attempt.
 func (r *Run) newAttempt(item int, number uint32) *Attempt {
 	a := r.newAttempts(item, 1).at(0)
 	a.block().lone = true
@@ -73,14 +72,14 @@ func (r *Run) newAttempt(item int, number uint32) *Attempt {
 	return a
 }
 
-// conclude tells what the attempts of a span that succeeded have kept.
+// conclude calls [record.conclude] for the records of a span's attempts that succeeded.
 func (s attempts) conclude(as gate.Signal) {
 	for r := s[0].block().records.Load(); r != nil; r = r.next {
 		r.conclude(as)
 	}
 }
 
-// block finds the block that the attempt follows: every attempt does, so that it needs no pointer to it.
+// block computes the address of the attempt's block, which precedes it in memory, so an attempt needs no pointer.
 func (a *Attempt) block() *block {
 	before := unsafe.Sizeof(block{}) + uintptr(a.place)*unsafe.Sizeof(*a)
 	return (*block)(unsafe.Add(unsafe.Pointer(a), -int(before)))
@@ -90,29 +89,29 @@ func (a *Attempt) run() *Run { return a.block().run }
 
 // record is what became known during an attempt.
 type record struct {
-	answers
+	responses
 
-	place    uint8                  // of its attempt
-	next     *record                // of another attempt of the block
+	place    uint8                  // place of its attempt
+	next     *record                // record of another attempt of the block
 	number   uint32                 // of the attempt, from 1; 0 stands for 1
 	items    []int                  // the members of a chunk; set before the call, nil for a single item
 	engaged  atomic.Bool            // a transport keeps the record
-	open     atomic.Int32           // requests that change something, sent and not answered
-	applied  atomic.Int32           // how many of those were answered by something else than a refusal
-	status   atomic.Int32           // HTTP status of the last answer; 0 when there is none
-	lastToo  atomic.Bool            // the last answer is one of applied
-	used     atomic.Int64           // of the quota units that were paid with the attempt
-	expired  atomic.Bool            // its own timeout ended it
-	intended atomic.Bool            // somebody remembers that it was about to be sent
-	alone    atomic.Bool            // a throttle of it may be its item's own matter
-	probe    atomic.Bool            // it tries whether a shut gate may open
-	target   atomic.Pointer[string] // of the first request with an idempotency key
-	handle   atomic.Pointer[string] // what the next attempt is to find
-	prepaid  atomic.Int64           // quota units that were paid beside those of the attempt
-	giveUp   time.Time              // of a probe: when it is cut short; set before the call, zero when it is not
+	open     atomic.Int32           // requests that change something, sent and without a response
+	applied  atomic.Int32           // how many of those had a response other than a refusal
+	status   atomic.Int32           // HTTP status of the last response; 0 when there is none
+	lastToo  atomic.Bool            // the last response is counted in applied
+	used     atomic.Int64           // quota units used so far
+	expired  atomic.Bool            // the attempt's own timeout ended it
+	intended atomic.Bool            // intents for its items are stored
+	alone    atomic.Bool            // a throttle of it may concern its item alone
+	probe    atomic.Bool            // it is the probe of a shut gate
+	target   atomic.Pointer[string] // target of the first request with an idempotency key
+	handle   atomic.Pointer[string] // what the attempt leaves for the next one
+	prepaid  atomic.Int64           // quota units paid in addition to the attempt's own
+	giveUp   time.Time              // of a probe: when it is cut short; set before the call; zero: never
 }
 
-// noRecord is read in place of a record that was never made. Nobody writes to it.
+// noRecord is read in place of a record that was never made. It is never written.
 var noRecord record
 
 type attemptKey struct{}
@@ -140,7 +139,7 @@ func (a *Attempt) Value(key any) any {
 	return a.run().ctx.Value(key)
 }
 
-// recordIn finds the attempt's record in a list, nil when there is none.
+// recordIn returns the attempt's record in a list, nil when there is none.
 func (a *Attempt) recordIn(list *record) *record {
 	for ; list != nil; list = list.next {
 		if list.place == a.place {
@@ -150,7 +149,7 @@ func (a *Attempt) recordIn(list *record) *record {
 	return nil
 }
 
-// read returns the record to look at.
+// read returns the record for reading: [noRecord] when there is none.
 func (a *Attempt) read() *record {
 	if r := a.recordIn(a.block().records.Load()); r != nil {
 		return r
@@ -158,7 +157,7 @@ func (a *Attempt) read() *record {
 	return &noRecord
 }
 
-// write returns the record to change.
+// write returns the record for writing, and makes it when there is none.
 func (a *Attempt) write() *record {
 	b := a.block()
 	for {
@@ -172,7 +171,7 @@ func (a *Attempt) write() *record {
 	}
 }
 
-// Owner returns what the configuration of the run carries for its attempts.
+// Owner returns [Config.Owner].
 func (a *Attempt) Owner() any { return a.run().cfg.Owner }
 
 // Item returns the index of the item, of the first one in a chunk.
@@ -190,20 +189,20 @@ func (a *Attempt) Items() []int { return a.read().items }
 // Number counts the charged attempts of the item, this one included, from 1.
 func (a *Attempt) Number() int { return int(max(1, a.read().number)) }
 
-// Patience returns how long the run waits for a server that throttles.
+// Patience returns how long the run waits while the server throttles.
 func (a *Attempt) Patience() time.Duration { return a.run().cfg.Policy.MaxThrottleWait }
 
-// UseCredit takes up to cost of the quota units that were paid with the attempt, and returns what is still to be paid.
+// UseCredit uses up to cost of the quota units that were paid for the attempt, and returns how many remain to be paid.
 func (a *Attempt) UseCredit(cost int) (unpaid int) {
 	r := a.write()
 	used := int(r.used.Add(int64(cost)))
 	return min(cost, max(0, used-int(r.prepaid.Load())-a.run().cost(max(1, len(r.items)))))
 }
 
-// Prepay says that quota units were paid for one more request of the attempt.
+// Prepay notes that quota units were paid for one more request of the attempt.
 func (a *Attempt) Prepay(cost int) { a.write().prepaid.Add(int64(cost)) }
 
-// Handle returns what this attempt, or the one before it, left for the next one; "" when that is nothing.
+// Handle returns what this attempt, or the one before it, left for the next one; "" for nothing.
 func (a *Attempt) Handle() string {
 	if h := a.read().handle.Load(); h != nil {
 		return *h
@@ -211,10 +210,10 @@ func (a *Attempt) Handle() string {
 	return ""
 }
 
-// SetHandle leaves something for the next attempt of exactly the same items.
+// SetHandle leaves a handle for the next attempt of exactly the same items.
 func (a *Attempt) SetHandle(handle string) { a.write().handle.Store(&handle) }
 
-// FirstTarget reports whether target is the first one that was asked for, or the same as the first.
+// FirstTarget reports whether target equals the first target passed to it.
 func (a *Attempt) FirstTarget(target string) bool {
 	r := a.write()
 	return r.target.CompareAndSwap(nil, &target) || *r.target.Load() == target
@@ -223,25 +222,25 @@ func (a *Attempt) FirstTarget(target string) bool {
 // Expired reports whether the attempt's own timeout ended it.
 func (a *Attempt) Expired() bool { return a.read().expired.Load() }
 
-// Intended reports whether [Hooks.Intend] was called for exactly these items.
+// Intended reports whether [Hooks.Intend] has stored intents for exactly these items.
 func (a *Attempt) Intended() bool { return a.read().intended.Load() }
 
-// Probe reports whether the attempt is the one that tries whether a shut gate may open.
+// Probe reports whether the attempt is the probe of a shut gate.
 func (a *Attempt) Probe() bool { return a.read().probe.Load() }
 
-// Alone reports whether a throttle may be the item's own matter: the run judges, and tells.
+// Alone reports whether a throttle may concern the item alone. Then the run decides whether the gate is told.
 func (a *Attempt) Alone() bool { return a.read().alone.Load() }
 
-// Subject is what the attempt is made for.
+// Subject returns the subject by which the gate knows the attempt's item.
 func (a *Attempt) Subject() gate.Subject { return a.run().subject(a.Item()) }
 
-// Engage says that a transport keeps the record of this attempt.
+// Engage notes that a transport keeps the record of this attempt.
 func (a *Attempt) Engage() { a.write().engaged.Store(true) }
 
-// Sending says that a request that changes something leaves now.
+// Sending notes that a request that changes something is being sent.
 func (a *Attempt) Sending() { a.write().open.Add(1) }
 
-// Answer says that the answer to a request has come. changes tells whether [Attempt.Sending] was called for it.
+// Answer notes that the response to a request has come. changes tells whether [Attempt.Sending] was called for it.
 func (a *Attempt) Answer(status int, changes bool) {
 	r := a.write()
 	r.status.Store(int32(status))
@@ -258,16 +257,16 @@ func (a *Attempt) Answer(status int, changes bool) {
 	}
 }
 
-// answers is what transports tell of the answers to the requests of an attempt.
-type answers struct {
-	told   atomic.Pointer[any]               // what the last one means
-	untold atomic.Pointer[func(gate.Signal)] // tells what the last one taught
+// responses is what transports tell about the responses to the requests of an attempt.
+type responses struct {
+	told   atomic.Pointer[any]               // what the last response means
+	untold atomic.Pointer[func(gate.Signal)] // tells the gate what the last response taught
 }
 
-// Tell says what the last answer means, in the caller's words.
+// Tell stores what the last response means, in a type of the caller's.
 func (a *Attempt) Tell(meaning any) { a.write().told.Store(&meaning) }
 
-// Told returns what [Attempt.Tell] said of the last answer, nil when it said nothing.
+// Told returns what [Attempt.Tell] stored for the last response, nil for nothing.
 func (a *Attempt) Told() any {
 	if m := a.read().told.Load(); m != nil {
 		return *m
@@ -275,14 +274,14 @@ func (a *Attempt) Told() any {
 	return nil
 }
 
-// Keep keeps what an answer teaches, to be told when the attempt goes on or has ended: only what is done with it shows
-// whether it is what it looks like. tell is given the run's own judgement then, an answer or a throttle.
+// Keep stores tell until the attempt goes on or ends, since only then it is known what the response meant. tell is called
+// with the run's own judgement, an accepted call or a throttle.
 func (a *Attempt) Keep(tell func(gate.Signal)) { a.write().untold.Store(&tell) }
 
-// GoOn tells what was kept: the attempt makes another request, so that the last answer was a good one.
+// GoOn concludes the last response as a good one, since the attempt makes another request.
 func (a *Attempt) GoOn() { a.read().conclude(gate.Signal{Answered: 1}) }
 
-// conclude tells what was kept, unless the judgement is that it taught nothing.
+// conclude calls the function that [Attempt.Keep] stored, unless the signal says nothing.
 func (r *record) conclude(s gate.Signal) {
 	if r.untold.Load() == nil {
 		return
@@ -292,7 +291,7 @@ func (r *record) conclude(s gate.Signal) {
 	}
 }
 
-// Beside reports whether something may have been changed by a request beside the one whose answer came last.
+// Beside reports whether a request other than the one whose response came last may have changed something.
 func (a *Attempt) Beside() bool {
 	r := a.read()
 	last := int32(0)
@@ -317,5 +316,5 @@ func (a *Attempt) Delivery() Delivery {
 	}
 }
 
-// Status returns the HTTP status of the last answer, 0 when there is none.
+// Status returns the HTTP status of the last response, 0 when there is none.
 func (a *Attempt) Status() int { return int(a.read().status.Load()) }

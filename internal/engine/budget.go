@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Budget bounds retries other than those after a throttle. It refills by time and by success: a budget that only
-// successes refill never recovers from an outage.
+// Budget bounds retries other than those after a throttle. It refills by time as well as by success, since a budget that
+// only successes refill never recovers from an outage.
 type Budget struct {
 	Size       float64 // tokens at the start and at most; a retry costs one
 	PerSecond  float64
 	PerSuccess float64
 }
 
-// purse is a budget in use.
-type purse struct {
+// retryTokens are the tokens of a retry budget in use.
+type retryTokens struct {
 	Budget
 	tokens float64
 	at     time.Time
-	seen   int64 // successes that were counted
+	seen   int64 // successes that are counted in tokens
 }
 
-// take spends a token, or returns how long it takes until there is one, successes apart.
-func (p *purse) take(now time.Time, successes int64) time.Duration {
+// take spends a token and returns 0, or returns how long it takes until there is one without further successes.
+func (p *retryTokens) take(now time.Time, successes int64) time.Duration {
 	if p.at.IsZero() {
 		p.at, p.tokens = now, p.Size
 	}
@@ -43,8 +43,8 @@ func (p *purse) take(now time.Time, successes int64) time.Duration {
 	return time.Duration(seconds*float64(time.Second)) + 1
 }
 
-// arm sets the timer for the first unit on the heap, or for the purse. The lock is held.
-func (r *Run) arm() {
+// armTimer sets the timer for the first delayed unit, or for the next token. The lock is held.
+func (r *Run) armTimer() {
 	if r.stopped.Load() {
 		return
 	}
@@ -52,7 +52,7 @@ func (r *Run) arm() {
 	if len(r.delayed) > 0 {
 		at = r.delayed[0].at
 	}
-	if len(r.broke) > 0 && (at.IsZero() || r.tokenAt.Before(at)) {
+	if len(r.awaitingToken) > 0 && (at.IsZero() || r.tokenAt.Before(at)) {
 		at = r.tokenAt
 	}
 	if at.IsZero() {
@@ -60,36 +60,36 @@ func (r *Run) arm() {
 	}
 	wait := time.Until(at)
 	if r.timer == nil {
-		r.timer = time.AfterFunc(wait, r.due)
+		r.timer = time.AfterFunc(wait, r.queueDue)
 		return
 	}
 	r.timer.Reset(wait)
 }
 
-// spend lets go the retries that there are tokens for. When there are none, successes may bring some; a run that
-// would wait for longer than MaxThrottleWait stops. The lock is held.
+// spend queues as many waiting retries as there are tokens. A run without tokens for longer than MaxThrottleWait, or that
+// cannot get one within that time, stops. The lock is held.
 func (r *Run) spend(now time.Time) {
-	defer func() { r.poor.Store(len(r.broke) > 0) }()
+	defer func() { r.tokensShort.Store(len(r.awaitingToken) > 0) }()
 	limit := r.cfg.Policy.MaxThrottleWait
-	for len(r.broke) > 0 && !r.stopped.Load() {
+	for len(r.awaitingToken) > 0 && !r.stopped.Load() {
 		var wait time.Duration
-		if !r.costsNoToken(r.broke[0]) {
-			wait = r.purse.take(now, r.counts[Succeeded].Load())
+		if !r.costsNoToken(r.awaitingToken[0]) {
+			wait = r.retryTokens.take(now, r.counts[Succeeded].Load())
 		}
 		if wait == 0 {
-			r.broke[0].free, r.broke[0].hasty, r.broke[0].held = false, false, false
-			r.ready = append(r.ready, r.broke[0])
-			r.extra.Add(1)
-			r.broke[0] = nil
-			r.broke = r.broke[1:]
-			r.brokeSince = time.Time{}
+			r.awaitingToken[0].noToken, r.awaitingToken[0].mayHasten, r.awaitingToken[0].waitsForOthers = false, false, false
+			r.ready = append(r.ready, r.awaitingToken[0])
+			r.queued.Add(1)
+			r.awaitingToken[0] = nil
+			r.awaitingToken = r.awaitingToken[1:]
+			r.outOfTokensSince = time.Time{}
 			continue
 		}
-		if r.brokeSince.IsZero() {
-			r.brokeSince = now
+		if r.outOfTokensSince.IsZero() {
+			r.outOfTokensSince = now
 		}
-		left := limit - now.Sub(r.brokeSince)
-		if left <= 0 || wait > limit && r.purse.PerSuccess <= 0 {
+		left := limit - now.Sub(r.outOfTokensSince)
+		if left <= 0 || wait > limit && r.retryTokens.PerSuccess <= 0 {
 			r.stopLocked(&BudgetError{Wait: wait})
 			return
 		}
@@ -98,35 +98,35 @@ func (r *Run) spend(now time.Time) {
 	}
 }
 
-// hasten sends one of the delayed units now, when there is nothing else to do, and so many others have succeeded since it
-// failed that it was bad luck: a server that fails now and then does not keep a run waiting. The lock is held.
+// hasten queues one delayed unit now, if it is only held back for others, or if minPassedToHasten items have succeeded since it
+// failed. It is called when there is no other work, so that sporadic failures do not delay a run. The lock is held.
 func (r *Run) hasten() bool {
 	if r.throttling.Load() || r.cfg.Gate.Down() {
 		return false
 	}
 	passed := r.counts[Succeeded].Load()
-	for k, u := range r.delayed[:min(len(r.delayed), mayHasten)] {
-		if u.held || u.hasty && passed-u.jobs[0].passedTrouble >= manyPassed {
+	for k, u := range r.delayed[:min(len(r.delayed), maxHastenScan)] {
+		if u.waitsForOthers || u.mayHasten && passed-u.jobs[0].passedTrouble >= minPassedToHasten {
 			heap.Remove(&r.delayed, k)
-			r.broke = append(r.broke, u)
+			r.awaitingToken = append(r.awaitingToken, u)
 			r.spend(time.Now())
-			r.arm()
+			r.armTimer()
 			return len(r.ready) > 0
 		}
 	}
 	return false
 }
 
-// costsNoToken reports whether a unit may go without the budget: to look is not to send, and in an outage it is the gate that
-// bounds what leaves.
-func (r *Run) costsNoToken(u *unit) bool { return u.free || u.jobs[0].lookUp || r.cfg.Gate.Down() }
+// costsNoToken reports whether a unit needs no token of the budget: a look-up sends no item again, and in an outage the gate
+// bounds the load.
+func (r *Run) costsNoToken(u *unit) bool { return u.noToken || u.jobs[0].lookUp || r.cfg.Gate.Down() }
 
-// earned lets retries go that successes have brought tokens for.
-func (r *Run) earned() {
+// spendEarned queues retries for which successes have added tokens.
+func (r *Run) spendEarned() {
 	r.mu.Lock()
-	if len(r.broke) > 0 {
+	if len(r.awaitingToken) > 0 {
 		r.spend(time.Now())
-		r.arm()
+		r.armTimer()
 		r.idle.Broadcast()
 	}
 	r.mu.Unlock()

@@ -1,25 +1,25 @@
 package engine
 
-// A step is what is done with a job after an attempt.
+// A step is what the engine does with a job after an attempt.
 type step uint8
 
 const (
-	end     step = iota // in the state
-	again               // after a delay, an attempt charged
-	wait                // when the gate opens, no attempt charged
-	divide              // in smaller chunks
-	lookUp              // ask whether it was applied
-	stopRun             // in the state, and so does the run
-	soon                // at once, no attempt charged
-	unbind              // as one whose chunk may not be sent again
+	end     step = iota // end in the state
+	again               // send again after a delay; an attempt was charged
+	wait                // send again when the gate opens; no attempt was charged
+	divide              // send again in smaller chunks
+	lookUp              // ask the server whether it was applied
+	stopRun             // end in the state, and stop the run
+	soon                // send again at once; no attempt was charged
+	unbind              // go on alone, since its chunk may not be sent again
 )
 
-// judge asks the configuration what an error is, and applies what only the run knows.
+// judge classifies an error by the configured Judge, and by what only the run knows.
 func (r *Run) judge(a *Attempt, err error) Judgement {
 	return r.judgedBy(r.cfg.Judge, a, err)
 }
 
-// judgedBy asks one of the judges.
+// judgedBy is judge with a choice of the judge.
 func (r *Run) judgedBy(judge func(*Attempt, error) Judgement, a *Attempt, err error) Judgement {
 	j := judge(a, err)
 	if j.Class == Fatal && j.BeforeSuccess && r.allowed() {
@@ -28,7 +28,7 @@ func (r *Run) judgedBy(judge func(*Attempt, error) Judgement, a *Attempt, err er
 	return j
 }
 
-// traits returns what the operation on an item is.
+// traits returns the traits of the operation on an item.
 func (r *Run) traits(item int) Traits {
 	if r.cfg.TraitsOf != nil {
 		return r.cfg.TraitsOf(item)
@@ -36,21 +36,21 @@ func (r *Run) traits(item int) Traits {
 	return r.cfg.Traits
 }
 
-// decide is the table of what follows from an error. It changes nothing.
+// decide returns the step that follows from an error, and for a job that ends its state and reason. It changes nothing.
 func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 	t := r.traits(j.item)
-	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.spent && !by.Final
-	maybe := j.maybe && !t.Read
-	lost := Failed // what an item ends as when nobody can say whether it was applied
+	left := int(j.charged) < r.cfg.Policy.MaxAttempts && !j.exhausted && !by.Final
+	maybe := j.maybeApplied && !t.Read
+	lost := Failed // the state if the item ends: Unknown when it may have been applied
 	if maybe || by.Class == Ambiguous && !t.Read || by.Conflict && t.Keyed && by.Class != Permanent {
 		lost = Unknown
 	}
 	switch {
 	case by.Skip != NoReason:
 		return end, Skipped, by.Skip
-	case by.Class != Permanent: // what it was classed as comes before what is guessed
+	case by.Class != Permanent: // the class decides; the guesses below are for refusals
 	case (maybe || r.mayBeOld(j, t, by)) && r.noProof(j, t, by):
-		return r.doubt(t, by, left), Unknown, NoReason
+		return r.stepWithoutProof(t, by, left), Unknown, NoReason
 	case by.NotFound && t.Delete && maybe:
 		return end, Succeeded, NoReason // an earlier attempt deleted it
 	case by.NotFound && t.Delete:
@@ -82,11 +82,11 @@ func (r *Run) decide(j *job, by Judgement) (step, State, Reason) {
 		return divide, Failed, NoReason
 	case Fatal:
 		if by.BeforeSuccess && r.forbidden.Load() < manyForbidden {
-			return end, lost, NoReason // perhaps it is this item only
+			return end, lost, NoReason // perhaps only this item is forbidden
 		}
 		return stopRun, lost, NoReason
 	default:
-		if by.Final || by.BeforeSuccess { // the call broke off before anything was sent, or the caller was refused: not the item
+		if by.Final || by.BeforeSuccess { // nothing was sent, or the caller was refused, not the item
 			return end, lost, NoReason
 		}
 		return end, Failed, NoReason

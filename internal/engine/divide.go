@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// uncharge takes back what the attempt cost: it was no fault of the items.
+// uncharge takes back the charge of an attempt whose failure was not the items' fault.
 func (r *Run) uncharge(u *unit) {
 	for _, j := range u.jobs {
 		j.charged--
 	}
 }
 
-// most is how many items one request may have, by all that is known.
+// most returns how many items one request may have, by the configured and the learned limits.
 func (r *Run) most() int {
 	most := max(1, r.cfg.ChunkItems)
 	if l := r.sizes.limits(); l.items > 0 && !l.either {
@@ -21,7 +21,7 @@ func (r *Run) most() int {
 	return most
 }
 
-// sizeOfItem is how large an item is. ok is false when that is not known and does not matter so far.
+// sizeOfItem returns the bytes of an item. ok is false when they are unknown, and not needed so far.
 func (r *Run) sizeOfItem(item int) (size int, ok bool) {
 	switch {
 	case r.cfg.Size != nil:
@@ -32,7 +32,7 @@ func (r *Run) sizeOfItem(item int) (size int, ok bool) {
 	return 0, false
 }
 
-// measure is how large a unit is.
+// measure returns the size of a unit.
 func (r *Run) measure(u *unit) measure {
 	m := measure{items: u.size()}
 	for _, item := range u.items() {
@@ -42,14 +42,14 @@ func (r *Run) measure(u *unit) measure {
 	return m
 }
 
-// weigh notes how large a unit is, if that matters and is not known.
+// weigh stores the bytes of a unit, if they are needed and unknown.
 func (r *Run) weigh(u *unit) {
 	if r.cfg.ChunkItems > 1 && u.bytes == 0 && r.sizes.measuring.Load() {
 		u.bytes = r.measure(u).bytes
 	}
 }
 
-// noteTaken notes that the server took a unit, which was weighed.
+// noteTaken records that the server took a unit. [Run.weigh] was called for it.
 func (r *Run) noteTaken(u *unit, re reply) {
 	n := u.size()
 	if r.cfg.ChunkItems <= 1 || re.lookedUp {
@@ -57,9 +57,9 @@ func (r *Run) noteTaken(u *unit, re reply) {
 	}
 	r.sizes.passed(measure{items: n, bytes: u.bytes}, max(1, r.cfg.ChunkItems), u.tight, u.trial)
 	u.trial = false
-	if r.narrow.Load() {
+	if r.windowSet.Load() {
 		r.mu.Lock()
-		r.narrow.Store(false)
+		r.windowSet.Store(false)
 		whole := r.window.whole
 		r.window = window{}
 		r.mu.Unlock()
@@ -86,15 +86,15 @@ func (r *Run) tooLarge(u *unit, named int) {
 	}
 }
 
-// window is what the first requests of fresh windows have shown since something was last taken.
+// window is the evidence from the first requests of fresh rate-limit windows, since a unit last passed.
 type window struct {
-	whole int // items of the last one, which was throttled
-	times int // how many were throttled since they were last made smaller
-	most  int // items that the next one may have; 0: no matter
+	whole int // items of the last such request that was throttled
+	times int // throttles since most was last changed
+	most  int // items that the next first request may have; 0: no limit
 }
 
-// throttledUnit notes that a unit was throttled, and whether as the first request of a fresh window. When that happens
-// twice, or once where a part passed before, the next one is made smaller: perhaps it can never pass as a whole. The lock is held.
+// throttledUnit records a throttle of a unit. After two throttles of a probe, which is the first request of a fresh window,
+// or after one where a part passed before, the next probe is smaller: the unit may never pass as a whole. The lock is held.
 func (r *Run) throttledUnit(u *unit, probe bool) {
 	if u.trial {
 		r.sizes.endTrial(true)
@@ -104,7 +104,7 @@ func (r *Run) throttledUnit(u *unit, probe bool) {
 	if !probe || r.whole(u) || u.looksUp() || r.cfg.ChunkItems <= 1 {
 		return
 	}
-	r.narrow.Store(true)
+	r.windowSet.Store(true)
 	r.window.whole = n
 	if part := r.sizes.passedInstead(n); part > 0 {
 		r.window.times, r.window.most = 0, part
@@ -113,8 +113,8 @@ func (r *Run) throttledUnit(u *unit, probe bool) {
 	}
 }
 
-// refused finds the items for which a chunk was refused: the one that the server names, or those that are there
-// already because an earlier attempt made them, or else by halves.
+// refused finds the items because of which a chunk was refused: the item that the response names, or the items that an
+// earlier attempt may have made, or else by halving the chunk.
 func (r *Run) refused(u *unit, by Judgement) {
 	if k := by.BadItem - 1; k >= 0 && k < len(u.jobs) {
 		bad := u.jobs[k]
@@ -132,7 +132,7 @@ func (r *Run) refused(u *unit, by Judgement) {
 		r.settleEach(u, by)
 		return
 	}
-	if r.uncharge(u); r.partly(by) {
+	if r.uncharge(u); r.mayBePartlyApplied(by) {
 		r.doubtful(u, by)
 	}
 	r.park(u)
@@ -144,8 +144,8 @@ func (r *Run) refused(u *unit, by Judgement) {
 			rest.jobs = append(rest.jobs, j)
 		}
 	}
-	for _, j := range own.jobs { // what is not found is sent alone: the refusal may have been another item's fault
-		r.look(j)
+	for _, j := range own.jobs { // an item that is not found is sent alone, since another item may have caused the refusal
+		r.queueLookUp(j)
 	}
 	half := 0
 	if len(own.jobs) == 0 {
@@ -155,17 +155,17 @@ func (r *Run) refused(u *unit, by Judgement) {
 	r.resend(&unit{jobs: rest.jobs[half:]})
 }
 
-// resend puts a unit where workers find it before anything fresh, if there is anything in it.
+// resend queues a unit, before fresh items, unless it is empty.
 func (r *Run) resend(u *unit) {
 	if u.size() == 0 {
 		return
 	}
 	r.mu.Lock()
-	r.soon(u)
+	r.pushReady(u)
 	r.mu.Unlock()
 }
 
-// sizeOf is how many items of a unit are sent at once.
+// sizeOf returns how many items of a unit are sent at once.
 func (r *Run) sizeOf(u *unit) int {
 	if r.whole(u) || u.trial {
 		return u.size()
@@ -173,8 +173,7 @@ func (r *Run) sizeOf(u *unit) int {
 	return min(u.size(), r.most())
 }
 
-// fit makes a unit that is about to be sent as large as may pass by what was learned since it was put together, and puts
-// the rest where workers find it first.
+// fit cuts a unit that is about to be sent to the limits learned since it was put together, and queues the rest in front.
 func (r *Run) fit(u *unit, probe bool) {
 	if r.whole(u) || u.size() <= 1 {
 		return
@@ -188,7 +187,7 @@ func (r *Run) fit(u *unit, probe bool) {
 	} else if !u.trial && u.fresh != nil && l.bytes > 0 && !l.either {
 		n = r.fitting(u, l)
 	}
-	if probe && r.narrow.Load() {
+	if probe && r.windowSet.Load() {
 		r.mu.Lock()
 		if most := r.window.most; most > 0 {
 			n = min(n, most)
@@ -213,12 +212,12 @@ func (r *Run) fit(u *unit, probe bool) {
 	u.intended = false
 	if rest.size() > 0 {
 		r.mu.Lock()
-		r.first(rest)
+		r.pushFront(rest)
 		r.mu.Unlock()
 	}
 }
 
-// fitting is how many items of a unit keep to the limits.
+// fitting returns how many items of a unit keep to the limits.
 func (r *Run) fitting(u *unit, l limits) int {
 	var m measure
 	for _, item := range u.items() {

@@ -18,14 +18,14 @@ func (r *Run) finish(j *job, s State, reason Reason) {
 	r.tally(s, 1)
 }
 
-// abandon ends a job that a stopped run left.
+// abandon ends a job that is left over when the run is stopped.
 func (r *Run) abandon(j *job) {
 	switch {
-	case !j.sent: // fresh, or what an earlier run left: its slot says so
+	case !j.sent: // fresh, or left by an earlier run: its slot is right already
 		return
-	case j.last.BeforeSuccess && !j.maybe: // its chunk was forbidden, as all were
+	case j.last.BeforeSuccess && !j.maybeApplied: // its chunk was refused with 403, as all requests were
 		r.write(j, Failed, NoReason, true)
-	case !j.maybe:
+	case !j.maybeApplied:
 		r.write(j, NotAttempted, NoReason, false)
 		return
 	case r.cfg.Traits.Read:
@@ -55,29 +55,29 @@ func (r *Run) write(j *job, s State, reason Reason, resend bool) {
 	}
 }
 
-// anybodyWaits reports whether there may be somebody to tell that items have ended.
-func (r *Run) anybodyWaits() bool {
+// mustConclude reports whether hooks, followers, twins or keys need to hear that items have ended.
+func (r *Run) mustConclude() bool {
 	return r.cfg.Hooks.Final != nil || r.cfg.Hooks.Settled != nil || r.cfg.Follower != nil || r.cfg.Twin != nil || r.live != nil
 }
 
-// conclude tells those who wait for the items from lo to hi-1, or remember how they end, that they have ended.
+// conclude calls the hooks for the items from lo to hi-1, which have ended, and releases what waits for them.
 func (r *Run) conclude(lo, hi int) {
 	r.remember(lo, hi)
 	r.letFollow(lo, hi)
 	r.leave(lo, hi)
 }
 
-// remember tells who remembers the items from lo to hi-1 how they ended, and ends their twins.
+// remember calls Settled for the items from lo to hi-1, and ends their twins.
 func (r *Run) remember(lo, hi int) {
 	r.settled(lo, hi)
 	if r.cfg.Twin != nil {
 		for item := lo; item < hi; item++ {
-			r.share(item)
+			r.endTwins(item)
 		}
 	}
 }
 
-// leave lets go of the keys of the items from lo to hi-1, and of their outcomes.
+// leave releases the keys of the items from lo to hi-1, and calls Final for them.
 func (r *Run) leave(lo, hi int) {
 	if r.live != nil {
 		r.release(lo, hi)
@@ -85,7 +85,7 @@ func (r *Run) leave(lo, hi int) {
 	r.final(lo, hi)
 }
 
-// letFollow sends the items that follow those from lo to hi-1.
+// letFollow releases the followers of the items from lo to hi-1.
 func (r *Run) letFollow(lo, hi int) {
 	if r.cfg.Follower == nil || r.cfg.InOrder {
 		return
@@ -97,8 +97,8 @@ func (r *Run) letFollow(lo, hi int) {
 	}
 }
 
-// share ends the twins of an item that has ended.
-func (r *Run) share(item int) {
+// endTwins ends the twins of an item that has ended.
+func (r *Run) endTwins(item int) {
 	for next, ok := r.cfg.Twin[item]; ok; next, ok = r.cfg.Twin[next] {
 		r.cfg.Table.Copy(item, next)
 		r.cfg.Copy(item, next)
@@ -109,15 +109,15 @@ func (r *Run) share(item int) {
 	}
 }
 
-// endShared tells of an item that has ended as another one.
+// endShared calls Final for an item that ended as another one, and counts it.
 func (r *Run) endShared(item int) {
-	state := r.cfg.Table.At(item).State // afterwards its slot may be another item's
+	state := r.cfg.Table.At(item).State // after Final its slot may be reused
 	r.final(item, item+1)
 	r.tally(state, 1)
 }
 
-// concludeAll concludes the items of a chunk, with those together that follow one another. No chunk is put together of a
-// part of those that may follow them.
+// concludeAll concludes the items of a chunk, in spans of consecutive ones. It holds assembling, so that their followers
+// are released together and can share a chunk.
 func (r *Run) concludeAll(items []int) {
 	inSpans(items, r.remember)
 	if r.cfg.Follower != nil {
@@ -128,7 +128,7 @@ func (r *Run) concludeAll(items []int) {
 	inSpans(items, r.leave)
 }
 
-// inSpans calls f for each span of items that follow one another.
+// inSpans calls f for each span of consecutive items.
 func inSpans(items []int, f func(lo, hi int)) {
 	for k := 0; k < len(items); {
 		lo, hi := items[k], items[k]+1
@@ -139,28 +139,28 @@ func inSpans(items []int, f func(lo, hi int)) {
 	}
 }
 
-// settled tells who remembers how items ended.
+// settled calls the Settled hook.
 func (r *Run) settled(lo, hi int) {
 	if r.cfg.Hooks.Settled != nil {
 		r.cfg.Hooks.Settled(lo, hi)
 	}
 }
 
-// final tells who gets the outcomes of items.
+// final calls the Final hook.
 func (r *Run) final(lo, hi int) {
 	if r.cfg.Hooks.Final != nil {
 		r.cfg.Hooks.Final(lo, hi)
 	}
 }
 
-// tally counts items that ended, and stops the run when too many failed.
+// tally counts items that ended in a state, and stops the run when too many failed.
 func (r *Run) tally(s State, n int) {
 	r.counts[s].Add(int64(n))
 	if s == Failed || s == Unknown {
 		r.checkFailures()
 	}
-	if s == Succeeded && r.purse.PerSuccess > 0 && r.poor.Load() {
-		r.earned()
+	if s == Succeeded && r.retryTokens.PerSuccess > 0 && r.tokensShort.Load() {
+		r.spendEarned()
 	}
 	if r.cfg.BatchDelay > 0 || r.canary.Load() {
 		r.batchEnded(n)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// OutageError stops a run whose server takes no calls for longer than the run waits.
+// OutageError stops a run when an outage is longer than the run waits.
 type OutageError struct {
-	Wait time.Duration // since the last call that it took
+	Wait time.Duration // since the last call that the server took
 	Max  time.Duration
-	Err  error // the last failure; nil when the run has seen none itself
+	Err  error // the last failure; nil when the run itself has seen none
 }
 
 // Error implements error.
@@ -38,7 +38,7 @@ func (e *BudgetError) Error() string {
 
 // ThrottledError stops a run that the server throttles for longer than the run waits.
 type ThrottledError struct {
-	Wait time.Duration // how long it would have to wait, or has waited
+	Wait time.Duration // how long the run has waited, or would have to wait
 	Max  time.Duration
 	Err  error // the last throttle
 }
@@ -54,7 +54,7 @@ func (e *ThrottledError) Unwrap() error { return e.Err }
 // FailuresError stops a run in which too many items failed.
 type FailuresError struct {
 	Failed, Ended int
-	Canary        int // not 0: one of so many failed, all of which were to succeed before the others are sent
+	Canary        int // not 0: one of so many canary items failed
 }
 
 // Error implements error.
@@ -65,7 +65,7 @@ func (e *FailuresError) Error() string {
 	return fmt.Sprintf("too many failures: %d of the first %d items", e.Failed, e.Ended)
 }
 
-// FatalError stops a run: every further call would meet the same error.
+// FatalError stops a run whose further calls would all fail with the same error.
 type FatalError struct{ Err error }
 
 // Error implements error.
@@ -77,25 +77,25 @@ func (e *FatalError) Error() string {
 func (e *FatalError) Unwrap() error { return e.Err }
 
 var (
-	// ErrOmitted is the error of an item that a short answer left out, where that means that it was not attempted.
-	ErrOmitted = errors.New("the server's answer ended before this item: it was not attempted")
-	// ErrNotApplied is the error of an item whose answer was lost and which a look-up did not find.
-	ErrNotApplied = errors.New("the answer was lost, and a look-up shows that the item was not applied")
+	// ErrOmitted is the error of an item that a short response left out, where that means that it was not attempted.
+	ErrOmitted = errors.New("the server's response ended before this item: it was not attempted")
+	// ErrNotApplied is the error of an item whose response was lost and which a look-up did not find.
+	ErrNotApplied = errors.New("the response was lost, and a look-up shows that the item was not applied")
 )
 
 var (
-	// ErrProtocol is matched by the error of a chunk whose answer cannot be matched to its items.
-	ErrProtocol = errors.New("windrow: the answer does not fit the request")
+	// ErrProtocol is matched by the error of a chunk whose response cannot be matched to its items.
+	ErrProtocol = errors.New("windrow: the response does not fit the request")
 	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request.
 	ErrRolledBack = errors.New("windrow: not applied because of another item of the same request")
 )
 
-// CountError is the error of a chunk whose answer has the wrong length. It matches [ErrProtocol].
+// CountError is the error of a chunk whose response has the wrong number of results. It matches [ErrProtocol].
 type CountError struct{ Want, Got int }
 
 // Error implements error.
 func (e *CountError) Error() string {
-	return fmt.Sprintf("the server answered %d results for %d items: no result can be told from another", e.Got, e.Want)
+	return fmt.Sprintf("the response has %d results for %d items, so results cannot be matched to items", e.Got, e.Want)
 }
 
 // Unwrap makes the error match [ErrProtocol].

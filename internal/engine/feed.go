@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// closedBit in openTo says that no more items are fed. It is part of openTo so that whether an item still got in is
-// decided in one step.
+// closedBit in openTo says that no more items are fed. It is part of openTo so that Feed adds an item and checks the bit
+// in one atomic step.
 const closedBit = math.MinInt64
 
-// patience is how often a scout lets others run without seeing a new item before it goes with what there is.
-const patience = 4
+// maxIdleYields is how often a scout yields without new input before it proceeds.
+const maxIdleYields = 4
 
-// maxPause is how often a scout lets others run between two looks at what the source has fed.
-const maxPause = 16
+// maxYields is how often a scout yields between two reads of openTo.
+const maxYields = 16
 
-// follower is an item of a stream that waits for the one with its key before it.
+// follower is an item of a stream that waits for the previous item with its key.
 type follower struct {
-	before   int
+	before   int // the item that it waits for
 	item     int
-	passed   bool // a worker has passed it among the fresh items
-	released bool // the one before it has ended
+	passed   bool // a worker has skipped it among the fresh items
+	released bool // before has ended
 
-	ended  bool // as the one before it
-	slot   Slot // of one that has ended and was not passed: its own may not be written yet
+	ended  bool // it ended, as before did, without being sent
+	slot   Slot // with ended and not passed: its outcome, since its own slot must not be written yet
 	detail Detail
 }
 
-// Feed adds the next item of a stream, number item, whose slot must be clear, or hold the outcome of an item that
-// is not to be sent. One goroutine feeds. It reports false when the run takes no more.
+// Feed adds the next item of a stream. Its slot must be zero, or hold the outcome of an item that is not to be sent. Only
+// one goroutine may feed. Feed reports false when the run takes no more items.
 func (r *Run) Feed(item int) bool {
 	if r.live != nil && !r.cfg.KeysOnce && r.cfg.Table.At(item).State == NotAttempted {
 		r.chain(item)
@@ -44,8 +44,7 @@ func (r *Run) Feed(item int) bool {
 	return true
 }
 
-// wakeOne wakes a worker for fresh items, unless one is on its way to them: that one wakes the next if it leaves
-// anything.
+// wakeOne wakes a worker for fresh items, unless one is about to take them: that worker wakes the next if it leaves any.
 func (r *Run) wakeOne() {
 	if r.sleepers.Load() == 0 || r.waking.Load() || r.scouting.Load() {
 		return
@@ -58,7 +57,7 @@ func (r *Run) wakeOne() {
 	r.mu.Unlock()
 }
 
-// scout makes the worker the one that takes the next fresh items of a stream. It reports false when another is.
+// scout makes the worker the one that takes the next fresh items of a stream. It reports false when another worker is.
 func (w *worker) scout() bool {
 	if w.run.cfg.Stream && !w.scouting {
 		w.scouting = w.run.scouting.CompareAndSwap(false, true)
@@ -67,15 +66,15 @@ func (w *worker) scout() bool {
 	return true
 }
 
-// gather lets the source run ahead while calls are fast, since what a worker does for a span costs more than a call. It
-// returns when there are so many items as the worker takes at once, or the source yields no more for the moment.
+// gather lets the source run ahead while calls are fast, since the overhead of a span is larger than a call. It returns
+// when there are as many items as the worker takes at once, or the source feeds no more for the moment.
 func (w *worker) gather() {
 	r := w.run
 	if !w.scouting || w.size == 1 {
 		return
 	}
 	fed, pause := int64(-1), 1
-	for range patience {
+	for range maxIdleYields {
 		for now := r.openTo.Load(); now != fed; now = r.openTo.Load() {
 			if fed = now; fed-r.front.Load() >= int64(w.size) {
 				return
@@ -83,7 +82,7 @@ func (w *worker) gather() {
 			for range pause {
 				runtime.Gosched()
 			}
-			pause = min(2*pause, maxPause) // each look costs the source, who has to get the cache line back
+			pause = min(2*pause, maxYields) // each read takes the cache line from the source
 		}
 		runtime.Gosched()
 	}
@@ -102,7 +101,7 @@ func (w *worker) scouted() {
 	}
 }
 
-// feedHeld is the end of [Run.Feed] where an item may have to wait for others before it may be taken.
+// feedHeld is [Run.Feed] for runs in which an item may have to wait for others before it is taken.
 func (r *Run) feedHeld() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,7 +122,7 @@ func (r *Run) feedHeld() bool {
 	return true
 }
 
-// lingered opens a chunk that did not fill up in time.
+// lingered opens the items of a chunk that did not fill up within Linger.
 func (r *Run) lingered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +130,7 @@ func (r *Run) lingered() {
 	r.idle.Signal()
 }
 
-// EndFeed says that n items were fed and no more will be. The run ends when they have.
+// EndFeed says that n items were fed and no more will be. The run ends when these items have ended.
 func (r *Run) EndFeed(n int) {
 	if r.cfg.Linger > 0 {
 		r.lingered()
@@ -142,7 +141,7 @@ func (r *Run) EndFeed(n int) {
 	}
 }
 
-// CloseFeed takes no more items, and returns how many were fed. It is for a run that was stopped.
+// CloseFeed makes Feed take no more items, and returns how many were fed. It is for a run that was stopped.
 func (r *Run) CloseFeed() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,10 +157,10 @@ func (r *Run) CloseFeed() int {
 	}
 }
 
-// chain makes an item wait for the one with its key before it, if that has not ended.
+// chain makes an item wait for the previous item with its key, if that has not ended.
 func (r *Run) chain(item int) {
 	key := r.cfg.KeyOf(item)
-	if key == "" { // it has none
+	if key == "" { // no key
 		return
 	}
 	r.mu.Lock()
@@ -174,9 +173,8 @@ func (r *Run) chain(item int) {
 	r.live[key] = item
 }
 
-// Claim says that an item of a stream is the one with its key, and returns it. It returns another one that is in the
-// stream already; then the item is fed all the same, with a slot that says so. It is for runs in which no key may be sent
-// twice (KeysOnce).
+// Claim registers an item of a stream as the only one with its key, and returns it. If another item has claimed the key,
+// Claim returns that one; the caller then feeds the item with the outcome in its slot. Claim is for runs with KeysOnce.
 func (r *Run) Claim(item int) int {
 	key := r.cfg.KeyOf(item)
 	r.mu.Lock()
@@ -188,14 +186,14 @@ func (r *Run) Claim(item int) int {
 	return item
 }
 
-// release lets those items go that wait for one of those from lo to hi-1, which have ended.
+// release releases the items that wait for one of the items from lo to hi-1, which have ended.
 func (r *Run) release(lo, hi int) {
 	for _, item := range r.releaseAll(lo, hi) {
 		r.endShared(item)
 	}
 }
 
-// releaseAll is the part of [Run.release] that needs the lock. It returns the items that have ended as those before them.
+// releaseAll is the part of [Run.release] that needs the lock. It returns the items that ended as their predecessors did.
 func (r *Run) releaseAll(lo, hi int) (ended []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,14 +219,14 @@ func (r *Run) releaseAll(lo, hi int) (ended []int) {
 		}
 		if f != nil {
 			f.released = true
-			r.letGo(f)
+			r.queueIfReleased(f)
 		}
 	}
 	return ended
 }
 
-// letGo sends a follower that was passed and released. The lock is held.
-func (r *Run) letGo(f *follower) {
+// queueIfReleased queues a follower if it was both passed and released. The lock is held.
+func (r *Run) queueIfReleased(f *follower) {
 	if f.passed && f.released {
 		delete(r.waitingFor, f.before)
 		delete(r.heldBack, f.item)
@@ -237,8 +235,8 @@ func (r *Run) letGo(f *follower) {
 	}
 }
 
-// passed reports whether a fresh item of a stream is not for the worker that came to it: it ended before it was sent,
-// or waits for another. Only now that a worker has passed it may its slot be used again.
+// passed reports whether a worker skips a fresh item of a stream, because it ended before it was sent or waits for another.
+// The slot of an item that has ended may be reused only after a worker has passed it.
 func (r *Run) passed(item int) bool {
 	switch s := r.cfg.Table.At(item).State; s {
 	case NotAttempted:
@@ -249,9 +247,9 @@ func (r *Run) passed(item int) bool {
 		r.cfg.Table.At(item).State = Unknown // until it is sent
 		j := r.jobFor(item)
 		if !j.lookUp && !r.singles() {
-			return false // it stays in its chunk
+			return false // it is sent in its chunk
 		}
-		r.soon(&unit{jobs: []*job{j}})
+		r.pushReady(&unit{jobs: []*job{j}})
 		return true
 	case held:
 		if r.cfg.InOrder && r.unhold(item) {
@@ -271,7 +269,7 @@ func (r *Run) passed(item int) bool {
 	}
 }
 
-// isHeld reports whether the one before an item has not ended.
+// isHeld reports whether the item that a held item waits for has not ended.
 func (r *Run) isHeld(item int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -279,7 +277,7 @@ func (r *Run) isHeld(item int) bool {
 	return !f.released && !f.ended
 }
 
-// unhold reports whether an item may be sent in its place, since the one before it has ended.
+// unhold ends the waiting of a held item if the item before it has ended, and reports whether it has.
 func (r *Run) unhold(item int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -293,7 +291,7 @@ func (r *Run) unhold(item int) bool {
 	return true
 }
 
-// passHeld notes that a worker has passed an item that waits for another, and reports whether it has ended as that one.
+// passHeld notes that a worker has passed a held item, and reports whether the item has ended as its predecessor did.
 func (r *Run) passHeld(item int) (ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -304,11 +302,11 @@ func (r *Run) passHeld(item int) (ended bool) {
 		r.cfg.Table.set(item, f.slot, f.detail)
 		return true
 	}
-	r.letGo(f)
+	r.queueIfReleased(f)
 	return false
 }
 
-// endHeld marks what still waits for another item when the run was stopped as not attempted.
+// endHeld marks the items that are still held when the run is stopped as not attempted.
 func (r *Run) endHeld() {
 	for item := range r.heldBack {
 		r.cfg.Table.At(item).State = NotAttempted

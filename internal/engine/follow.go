@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// Items with one key follow each other: an item is sent when the one before it has ended. Where the server carries out
-// the items of a request in their order ([Config.Together]) they may share a chunk. As soon as one of them has to be sent
-// again, those behind it are parked until it has ended.
+// Of the items with one key, each is sent when the item before it has ended. If the server applies the items of a request
+// in order ([Config.Together]), they may share a chunk. When one of them has to be sent again, its followers are parked
+// until it has ended.
 
-// ErrOvertaken is the error of an item that was not applied, and must not be sent again: a later one of its key was.
+// ErrOvertaken is the error of an item that was not applied, and must not be sent again because a later item with its key
+// was applied.
 var ErrOvertaken = errors.New("it was not applied, and a later one with its key was: sending it again would undo that")
 
-// after returns the item that follows one.
+// after returns the follower of an item.
 func (r *Run) after(item int) (next int, ok bool) {
 	if r.cfg.looked != nil {
 		r.cfg.looked()
@@ -21,7 +22,7 @@ func (r *Run) after(item int) (next int, ok bool) {
 	return next, ok
 }
 
-// takeFollowers puts the items that follow one into its chunk, as far as there is room.
+// takeFollowers adds the followers of an item to its chunk, as far as there is room.
 func (r *Run) takeFollowers(item int, c *chunk) {
 	r.chains.Lock()
 	defer r.chains.Unlock()
@@ -35,14 +36,14 @@ func (r *Run) takeFollowers(item int, c *chunk) {
 	}
 }
 
-// batchGrew counts items that belong to the batch of those that they follow.
+// batchGrew adds followers to the open batch.
 func (r *Run) batchGrew(n int) {
 	r.mu.Lock()
 	r.batchLeft += n
 	r.mu.Unlock()
 }
 
-// follow sends an item when the one before it has ended, unless both went together.
+// follow queues a follower whose preceding item has ended, unless both went in one chunk.
 func (r *Run) follow(item int) {
 	r.chains.Lock()
 	taken, j := r.taken[item], r.parked[item]
@@ -52,7 +53,7 @@ func (r *Run) follow(item int) {
 	case j != nil:
 		r.resend(&unit{jobs: []*job{j}})
 	case taken:
-	case r.cfg.Together: // it goes with those that follow it
+	case r.cfg.Together: // it goes with its own followers
 		c := chunk{run: r, keep: r.sizes.limits(), known: r.cfg.Size != nil}
 		c.add(item)
 		r.takeFollowers(item, &c)
@@ -68,7 +69,7 @@ func (r *Run) follow(item int) {
 	}
 }
 
-// free lets an item be sent for the first time, since the one before it has ended, in a chunk with others.
+// free queues an item to be sent for the first time, since the item before it has ended.
 func (r *Run) free(item int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +78,7 @@ func (r *Run) free(item int) {
 
 func (r *Run) freeLocked(item int) {
 	if j := r.jobFor(item); j.lookUp || r.cfg.InOrder || r.singles() {
-		r.soon(&unit{jobs: []*job{j}})
+		r.pushReady(&unit{jobs: []*job{j}})
 		return
 	}
 	r.followers = append(r.followers, item)
@@ -85,7 +86,7 @@ func (r *Run) freeLocked(item int) {
 	r.idle.Signal()
 }
 
-// park takes the jobs out of a unit that follow another of its jobs.
+// park takes jobs out of a unit that follow another of its jobs, until that one has ended.
 func (r *Run) park(u *unit) {
 	if !r.cfg.Together {
 		return
@@ -106,8 +107,8 @@ func (r *Run) park(u *unit) {
 	})
 }
 
-// overtaken returns the items of a unit that change something and must not be sent again, since one that follows them in
-// the same request has changed it already.
+// overtaken returns the items of a unit that must not be sent again, since a follower in the same request has already
+// changed the record.
 func (r *Run) overtaken(u *unit, succeeded map[int]bool) map[int]bool {
 	if len(succeeded) == 0 {
 		return nil

@@ -9,34 +9,33 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// lookTogether is how long a look-up waits for others that may go in one request, and for the server to have done what it
-// was asked.
+// lookTogether is how long a look-up waits, so that others may join its request and the server may finish the write.
 const lookTogether = 5 * time.Millisecond
 
-// looksUp reports whether the unit asks whether its items were applied.
+// looksUp reports whether the unit is a look-up.
 func (u *unit) looksUp() bool { return len(u.jobs) > 0 && u.jobs[0].lookUp }
 
-// mayLook reports whether there is a way to look up whether an item was applied.
+// mayLook reports whether the client can look up whether an item was applied.
 func (r *Run) mayLook() bool { return r.cfg.Reconcile != nil || r.cfg.ReconcileBatch != nil }
 
-// look asks whether an item was applied, at once. To look is not to send: a strategy that allows no further attempt
-// allows this.
-func (r *Run) look(j *job) {
+// queueLookUp queues the first look-up of an item. It does not count as sending, so it is made even if the backoff strategy
+// allows no further attempt.
+func (r *Run) queueLookUp(j *job) {
 	j.lookUp = true
 	if j.delays == nil {
 		j.delays = r.cfg.Policy.NewBackOff()
 	}
 	d := j.delays.NextBackOff()
 	if j.pause = max(0, d); d < 0 {
-		j.lastWord = true
+		j.noResend = true
 		if f, ok := j.delays.(interface{ Failure() error }); ok {
-			r.lost(j, f.Failure())
+			r.joinFailure(j, f.Failure())
 		}
 	}
 	r.delay(&unit{jobs: []*job{j}}, max(j.last.After, lookTogether), j.last)
 }
 
-// gatherLookUps puts the look-ups that may go now into one request, as many as it holds, and takes out what it does not.
+// gatherLookUps merges queued look-ups into a unit, up to the size of one request, and queues the jobs that exceed it.
 func (r *Run) gatherLookUps(u *unit) {
 	if r.cfg.ReconcileBatch == nil || r.cfg.Cost != nil {
 		return
@@ -44,11 +43,11 @@ func (r *Run) gatherLookUps(u *unit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	most := r.cfg.LookItems
-	if r.lookMost > 0 {
-		most = min(most, r.lookMost)
+	if r.maxLookUp > 0 {
+		most = min(most, r.maxLookUp)
 	}
 	if len(u.jobs) > most {
-		r.soon(&unit{jobs: slices.Clone(u.jobs[most:]), free: u.free, part: u.part})
+		r.pushReady(&unit{jobs: slices.Clone(u.jobs[most:]), noToken: u.noToken, part: u.part})
 		u.jobs = u.jobs[:most:most]
 	}
 	for len(r.ready) > 0 && !u.part && r.ready[0].looksUp() && !r.ready[0].part && len(u.jobs)+len(r.ready[0].jobs) <= most {
@@ -56,7 +55,7 @@ func (r *Run) gatherLookUps(u *unit) {
 	}
 }
 
-// lookUpAll makes the request of a unit that looks up.
+// lookUpAll makes the request of a look-up.
 func (r *Run) lookUpAll(a *Attempt, items []int, re *reply) error {
 	re.lookedUp = true
 	if r.cfg.ReconcileBatch == nil {
@@ -68,15 +67,15 @@ func (r *Run) lookUpAll(a *Attempt, items []int, re *reply) error {
 	a.write().items = items
 	re.answers = &Answers{items: len(items)}
 	return r.watched(a, func(ctx context.Context) (err error) {
-		re.got, err = r.cfg.ReconcileBatch(ctx, items, re.answers)
+		re.results, err = r.cfg.ReconcileBatch(ctx, items, re.answers)
 		return err
 	})
 }
 
-// settleLookUp deals with the answer to whether the items of a unit were applied.
+// settleLookUp handles the response to a look-up.
 func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
-	if re.err == nil && re.answers != nil && re.got != len(u.jobs) {
-		re.err = &CountError{Want: len(u.jobs), Got: re.got}
+	if re.err == nil && re.answers != nil && re.results != len(u.jobs) {
+		re.err = &CountError{Want: len(u.jobs), Got: re.results}
 	}
 	if re.err != nil {
 		by := r.judge(a, re.err)
@@ -93,9 +92,9 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 	}
 	r.report(re, gate.Signal{Answered: 1, Looked: true})
 	r.mu.Lock()
-	r.lookPassed = max(r.lookPassed, len(u.jobs))
+	r.passedLookUp = max(r.passedLookUp, len(u.jobs))
 	r.mu.Unlock()
-	later := &unit{free: true}
+	later := &unit{noToken: true}
 	for k, j := range u.jobs {
 		found := re.found
 		if re.answers != nil {
@@ -112,7 +111,7 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		switch due := j.doubted.Add(r.cfg.SettlingTime); {
 		case found:
 			r.finish(j, Succeeded, NoReason)
-		case re.sent.Before(due): // the write may be late, or what is searched lags behind
+		case re.sent.Before(due): // the write may still be under way, or the search index may lag behind
 			later.jobs = append(later.jobs, j)
 			if later.at.Before(due) {
 				later.at = due
@@ -123,50 +122,50 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 	}
 	if len(later.jobs) > 0 {
 		r.mu.Lock()
-		r.later(later)
+		r.pushDelayed(later)
 		r.mu.Unlock()
 	}
 }
 
-// notThere goes on with an item that is proved not to have been applied.
+// notThere continues with an item that was not applied, as a look-up has proved.
 func (r *Run) notThere(j *job) {
 	switch {
-	case j.last.Conflict && r.traits(j.item).Keyed && !j.bound: // unless the first request is still at work
-		if j.lookUp = false; j.spent || int(j.charged) >= r.cfg.Policy.MaxAttempts {
+	case j.last.Conflict && r.traits(j.item).Keyed && !j.bound: // the first request may still be under way
+		if j.lookUp = false; j.exhausted || int(j.charged) >= r.cfg.Policy.MaxAttempts {
 			r.finish(j, Unknown, NoReason)
 			return
 		}
 		r.retry(&unit{jobs: []*job{j}}, j.last)
-	case j.lastWord:
+	case j.noResend:
 		if !j.last.refused() || j.bound {
 			j.err = errors.Join(ErrNotApplied, j.err)
 			j.last.Class = Transient
 		}
 		r.finish(j, Failed, NoReason)
 	default:
-		j.lookUp, j.maybe, j.partly, j.bound, j.spent = false, false, false, false, false
+		j.lookUp, j.maybeApplied, j.maybeByRefusal, j.bound, j.exhausted = false, false, false, false, false
 		r.mu.Lock()
-		if u := (&unit{jobs: []*job{j}, free: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
-			r.later(u)
+		if u := (&unit{jobs: []*job{j}, noToken: true, at: j.doubted.Add(j.pause)}); u.at.After(time.Now()) {
+			r.pushDelayed(u)
 		} else {
-			r.soon(u)
+			r.pushReady(u)
 		}
 		r.mu.Unlock()
 	}
 }
 
-// lookUpFailed deals with an error of a look-up, which tells nothing of the items.
-func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
+// lookUpFailed handles an error of a look-up, which tells nothing about the items.
+func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, gateTold bool) {
 	if by.Class == TooLarge && len(u.jobs) > 1 {
 		r.lookInParts(u, by.MaxItems)
 		return
 	}
 	for _, j := range u.jobs {
-		j.looks++
+		j.failedLookUps++
 	}
 	switch {
 	case by.Class == Throttled:
-		r.throttle(u, by, re, probe, heard)
+		r.throttle(u, by, re, probe, gateTold)
 		return
 	case by.Class == Fatal && !(by.BeforeSuccess && r.forbidden.Load() < manyForbidden):
 		r.stop(&FatalError{Err: re.err})
@@ -177,9 +176,9 @@ func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 	again := &unit{}
 	for _, j := range u.jobs {
-		if by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.looks >= r.cfg.Policy.MaxAttempts {
+		if by.Class == Permanent || by.Class == TooLarge || by.Class == Fatal || by.Final || j.failedLookUps >= r.cfg.Policy.MaxAttempts {
 			j.err = errors.Join(j.err, re.err)
-			r.lost(j, by.Err)
+			r.joinFailure(j, by.Err)
 			r.finish(j, Unknown, NoReason)
 			continue
 		}
@@ -190,8 +189,8 @@ func (r *Run) lookUpFailed(u *unit, by Judgement, re reply, probe, heard bool) {
 	}
 }
 
-// lookInParts divides a look-up that was refused for its size. No later one is made larger than its parts, unless more has
-// passed: then it is one of its items that is too large.
+// lookInParts divides a look-up that was refused as too large. No later look-up is larger than its parts, or than the
+// largest that has passed: if more has passed, a single item was too large.
 func (r *Run) lookInParts(u *unit, named int) {
 	part := len(u.jobs) / 2
 	if named > 0 && named < len(u.jobs) {
@@ -199,16 +198,16 @@ func (r *Run) lookInParts(u *unit, named int) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if most := max(part, r.lookPassed); r.lookMost == 0 || most < r.lookMost {
-		r.lookMost = most
+	if most := max(part, r.passedLookUp); r.maxLookUp == 0 || most < r.maxLookUp {
+		r.maxLookUp = most
 	}
 	for jobs := range slices.Chunk(u.jobs, part) {
-		r.soon(&unit{jobs: slices.Clone(jobs), free: true, part: true})
+		r.pushReady(&unit{jobs: slices.Clone(jobs), noToken: true, part: true})
 	}
 }
 
-// takeUp makes units of the items that an earlier run may have applied: those that the journal knows and that may be sent
-// again together go together.
+// takeUp makes units of the items that an earlier run may have applied. Items of a journal that may be sent again together
+// share a unit.
 func (r *Run) takeUp(items []int) (units []*unit) {
 	together, bytes := &unit{}, 0
 	for _, i := range items {

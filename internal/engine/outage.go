@@ -9,35 +9,35 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// While the server takes no calls the gate is shut, and items wait for it. What was provably not sent is not charged, and
-// goes when the gate opens; what may have been carried out is charged once, and sent again or looked up then, if it may
-// be. The retry budget has no part in it: one probe at a time does not multiply the load.
+// In an outage the gate is shut and items wait. An item that was provably not sent is not charged, and is sent when the
+// gate opens. An item that may have been applied is charged once, and is then sent again or looked up, if it may be.
+// Probes cost no token of the retry budget, since one at a time does not multiply the load.
 
-// manyForbidden is how many distinct requests are refused with 403, and not one answered otherwise, when the caller is
-// what is refused, and not the items.
+// manyForbidden is how many requests must be refused with 403, before any other response, for the caller to be forbidden
+// rather than the items.
 const manyForbidden = 3
 
-// putOffFor is how long the halves of a chunk wait that was forbidden while there was no other response. It is longer than
-// what one request takes more than another.
-const putOffFor = time.Second
+// forbiddenDelay is how long the halves of a chunk wait that was refused with 403 before any other response. It
+// exceeds the usual difference between the durations of two requests.
+const forbiddenDelay = time.Second
 
 const (
-	// lastFew is how many requests a run has left at most when nobody can tell an outage from their own failures: others
-	// have passed, and no more than these can fail.
-	lastFew = 2
-	// lastPatience is how long these are waited for, and openPatience while more may come from the source of a stream: it
-	// may be held up by them.
+	// fewRequests is how many requests a run may have left for their failures to be ambiguous: an outage looks the same as
+	// requests that fail by themselves, since no others can succeed.
+	fewRequests = 2
+	// lastPatience is how long such requests are retried, and openPatience the same in a stream that is still fed, whose
+	// source may be waiting for them.
 	lastPatience, openPatience = 15 * time.Second, time.Minute
 )
 
-// troubleOf is what a request that failed without proof that the server takes calls teaches the gate.
+// troubleOf returns the signal of a request that failed without proof that the server takes calls.
 func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	s := gate.Signal{Trouble: by.Trouble, Detail: by.Detail, Host: by.Host, Between: re.between}
 	if s.Trouble == gate.NoTrouble {
 		return s
 	}
 	first := u.jobs[0]
-	if by.Class == Ambiguous && r.ownTrouble(first) && !re.permit.Probe() { // a connection that is refused is no item's fault
+	if by.Class == Ambiguous && r.ownTrouble(first) && !re.permit.Probe() { // a refused connection is no item's fault
 		return gate.Signal{Between: re.between}
 	}
 	t := r.traits(first.item)
@@ -47,32 +47,32 @@ func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
 	s.Unsent = by.Class == Transient
 	s.Left = r.chunksOf(r.unended())
 	if r.cfg.InOrder || r.canary.Load() {
-		s.Left = 1 // at a time
+		s.Left = 1 // one request at a time
 	}
 	s.Burns = by.Class == Ambiguous && !first.lookUp && !t.Read
 	return s
 }
 
-// ownTrouble reports whether the failure of an item is likely to be its own: it failed before, and others passed between
-// two of its failures. It stays so, since there may be no others in the end.
+// ownTrouble reports whether the item itself is likely to cause its failures: others succeeded between two of them. Once
+// true it stays true, since at the end of a run there may be no others.
 func (r *Run) ownTrouble(j *job) bool {
 	passed := r.counts[Succeeded].Load()
-	j.ownTrouble = j.ownTrouble || j.troubled && r.chunksOf(int(passed-j.passedTrouble)) >= othersPassed
+	j.ownTrouble = j.ownTrouble || j.troubled && r.chunksOf(int(passed-j.passedTrouble)) >= minOthersPassed
 	j.troubled, j.passedTrouble = true, passed
 	return j.ownTrouble
 }
 
-// overdue reports whether a unit is of the last few requests of a run whose others passed, and fails for so long that it
-// is given up. What was not sent costs nothing, and waits as long as the run does.
+// overdue reports whether a unit is one of the last few requests of a run whose others succeeded, and has failed for so
+// long that it is given up. It is not asked for units that were not sent, which wait as long as the run does.
 func (r *Run) overdue(u *unit, at time.Time) bool {
 	left, patience := r.chunksOf(r.unended()), lastPatience
 	if r.total.Load() == math.MaxInt64 {
 		patience = openPatience
 	}
-	return left <= lastFew && r.chunksOf(int(r.counts[Succeeded].Load())) > left && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
+	return left <= fewRequests && r.chunksOf(int(r.counts[Succeeded].Load())) > left && !u.jobs[0].lookUp && at.Sub(u.jobs[0].began) > patience
 }
 
-// unended is how many items have not ended, of those that are known.
+// unended returns how many items have not ended; of a stream, of the items fed so far.
 func (r *Run) unended() int {
 	total := r.total.Load()
 	if r.cfg.Stream {
@@ -81,15 +81,14 @@ func (r *Run) unended() int {
 	return int(total - r.ended.Load())
 }
 
-// chunksOf is how many requests it takes to send so many items.
+// chunksOf returns how many requests carry so many items.
 func (r *Run) chunksOf(items int) int {
 	size := max(1, r.cfg.ChunkItems)
 	return (items + size - 1) / size
 }
 
-// waitOut keeps a unit until the gate opens, if the server takes no calls and the unit may be sent then as if nothing had
-// happened. It reports false when the attempt counts. A server that takes no calls for longer than the run waits ends the
-// run.
+// waitOut queues a unit until an outage ends, if the attempt need not count, and reports false otherwise. An outage that is
+// longer than the run waits stops the run.
 func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	if !r.cfg.Gate.Down() {
 		return false
@@ -102,7 +101,7 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 		r.mu.Unlock()
 	}
 	for _, j := range u.jobs {
-		if r.refund(j); j.unsent > 0 { // it began before the outage
+		if r.refund(j); j.unsent > 0 { // its unsent attempts began before the outage
 			j.charged--
 			j.unsent--
 		}
@@ -113,7 +112,7 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	unsent := by.Class == Transient && !by.Undone && !by.Final
 	if !unsent && r.overdue(u, re.at) {
 		for _, j := range u.jobs {
-			j.spent = true
+			j.exhausted = true
 		}
 		return false
 	}
@@ -126,17 +125,16 @@ func (r *Run) waitOut(u *unit, by Judgement, re reply, probe bool) bool {
 	}
 	switch {
 	case r.cfg.InOrder:
-		r.first(u)
+		r.pushFront(u)
 	case probe:
 		r.tryAnother(u)
 	default:
-		r.soon(u)
+		r.pushReady(u)
 	}
 	return true
 }
 
-// noteTrouble remembers why the server takes no calls. That a probe was cut short as the run gave up says less than what
-// was known before.
+// noteTrouble records why the server takes no calls. errNoResponse does not replace an earlier error, which says more.
 func (r *Run) noteTrouble(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,9 +143,9 @@ func (r *Run) noteTrouble(err error) {
 	}
 }
 
-// chargedOnce reports whether the items of a unit may be sent again and were charged before: an outage charges them once, and
-// is waited for then. The attempt at hand is taken back. One that brought no response in time counts: it may be the item
-// that takes so long; and so does one of an item that failed by itself before.
+// chargedOnce reports whether the items of a unit may be sent again and were charged before, since an outage charges them
+// once; then it takes back the charge of this attempt. An attempt without a response in time counts, since the item itself
+// may take so long; so does one of an item that failed by itself before.
 func (r *Run) chargedOnce(u *unit, by Judgement) bool {
 	if u.jobs[0].ownTrouble || u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == gate.Silent || by.Trouble == gate.Erring {
 		return false
@@ -176,8 +174,8 @@ func (j *job) noteUnsent(by Judgement) {
 	j.unsent++
 }
 
-// refund takes back what attempts cost that failed before anything was sent, if that was in an outage: when it began, it
-// was not known to be one.
+// refund takes back the charges of attempts that failed before anything was sent, if they lie in an outage: its first
+// failures were not yet known to be one.
 func (r *Run) refund(j *job) {
 	if j.unsent == 0 {
 		return
@@ -189,12 +187,12 @@ func (r *Run) refund(j *job) {
 	}
 }
 
-// allowed reports whether there was a response that was no 403.
+// allowed reports whether a response other than 403 has come.
 func (r *Run) allowed() bool {
 	return r.counts[Succeeded].Load() > 0 || r.counts[Skipped].Load() > 0 || r.responded.Load()
 }
 
-// noteResponse notes what an error tells of what the server makes of the caller.
+// noteResponse notes whether an error shows that the server accepts or forbids the caller.
 func (r *Run) noteResponse(by Judgement, err error) {
 	switch {
 	case by.Class == Fatal && by.BeforeSuccess:
@@ -204,7 +202,7 @@ func (r *Run) noteResponse(by Judgement, err error) {
 	}
 }
 
-// forbid notes that a request was refused with 403 before there was any other response.
+// forbid counts a request that was refused with 403 before any other response.
 func (r *Run) forbid(err error) {
 	if r.forbidden.Add(1) == 1 {
 		r.mu.Lock()
@@ -213,23 +211,23 @@ func (r *Run) forbid(err error) {
 	}
 }
 
-// oneMayBeToBlame reports whether a chunk that was refused with 403 before any other response may have been refused for one
-// of its items, and can be divided.
+// oneMayBeToBlame reports whether a chunk that was refused with 403 before any other response can be divided, since one of
+// its items may be the cause.
 func (r *Run) oneMayBeToBlame(u *unit) bool {
 	return !r.allowed() && r.forbidden.Load() < manyForbidden && !r.cfg.InOrder && !r.whole(u)
 }
 
-// putOff divides such a chunk. Other requests come first, and the other half before a part of a half: they show whether all
-// are refused.
+// putOff divides such a chunk and delays its halves. Other requests go first, and each half before parts of the other: they
+// show whether every request is refused.
 func (r *Run) putOff(u *unit, by Judgement) {
 	r.uncharge(u)
 	r.park(u)
 	for half := range slices.Chunk(u.jobs, (len(u.jobs)+1)/2) {
-		r.delay(&unit{jobs: slices.Clone(half)}, putOffFor, by)
+		r.delay(&unit{jobs: slices.Clone(half)}, forbiddenDelay, by)
 	}
 }
 
-// allForbidden returns what stops a run all of whose requests were refused with 403, nil when there was another response.
+// allForbidden returns the error of a run all of whose requests were refused with 403, nil when another response came.
 func (r *Run) allForbidden() error {
 	if r.forbidden.Load() == 0 || r.allowed() {
 		return nil
@@ -237,7 +235,7 @@ func (r *Run) allForbidden() error {
 	return &FatalError{Err: r.forbiddenErr}
 }
 
-// outageFor makes the error of a wait for the gate that has been, or would be, too long.
+// outageFor makes the run's error from a wait for the gate that was, or would be, too long.
 func (r *Run) outageFor(pause *gate.PauseError) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,15 +246,15 @@ func (r *Run) outageFor(pause *gate.PauseError) error {
 	return &ThrottledError{Wait: pause.Wait, Max: r.cfg.Policy.MaxThrottleWait, Err: r.lastTrouble}
 }
 
-// noResponseError is the error of a probe that brings no response as long as the run waits for the server.
+// noResponseError is the error of a probe that has no response within the time that the run waits for the server.
 type noResponseError struct{}
 
 var errNoResponse error = noResponseError{}
 
 func (noResponseError) Error() string { return "no response as long as the run waits for the server" }
 
-// Timeout has it judged as any other time-out.
+// Timeout makes it be judged like any other time-out.
 func (noResponseError) Timeout() bool { return true }
 
-// giveUp is when the attempt is cut short, zero when it is not.
+// giveUp returns when the attempt is cut short, zero when it is not.
 func (a *Attempt) giveUp() time.Time { return a.read().giveUp }

@@ -9,7 +9,7 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// State is how an item ended. The zero State is the truth of an item nobody touched.
+// State is how an item ended. The zero State, NotAttempted, is right for an item that was never sent.
 type State uint8
 
 // The five states.
@@ -21,10 +21,10 @@ const (
 	Unknown
 	States // how many there are
 
-	// Doubtful is, in a stream, the state of an item to be sent that an earlier run may have applied.
+	// Doubtful marks, in a stream, an item to be sent that an earlier run may have applied.
 	Doubtful = States
 
-	held = States + 1 // in a stream: the item waits for one with its key
+	held = States + 1 // in a stream: the item waits for an earlier item with its key
 )
 
 // Reason says why an item was skipped.
@@ -65,42 +65,42 @@ const (
 	Fatal
 )
 
-// A Judgement is what is made of an error.
+// A Judgement is the classification of an error.
 type Judgement struct {
 	Class    Class
 	Kind     Kind
-	After    time.Duration // the server's hint; 0 when it gave none
-	MaxItems int           // the cap that a TooLarge names; 0 when it names none
-	BadItem  int           // position in the chunk, from 1, of the item to blame; 0 when none is named
+	After    time.Duration // the pause that the server asked for; 0: none
+	MaxItems int           // with TooLarge: the limit that the response names; 0: none
+	BadItem  int           // position in the chunk, from 1, of the item that the response blames; 0: none
 
-	Undone   bool   // with Transient: not applied because of another item of the request, which is no fault of this one
-	Skip     Reason // not a failure at all: there was nothing to do
-	NotFound bool   // the server does not know the item
-	Exists   bool   // the server has the item already
-	Conflict bool   // the server has the record in another state, or another request has hold of it
-	Invalid  bool   // something is wrong with what was sent, or it is there already: the status does not tell which
-	Plain    bool   // a refusal of which nobody knows what it says
-	Cut      bool   // a refusal whose body broke off
-	Whole    bool   // the request was refused as such: nothing of it was applied
+	Undone   bool   // with Transient: not applied because of another item of the request
+	Skip     Reason // no failure: there was nothing to do, for this reason
+	NotFound bool   // the server does not have the record
+	Exists   bool   // the server has the record already
+	Conflict bool   // the record is in another state, or locked by another request
+	Invalid  bool   // the status means either invalid content or a record that exists
+	Plain    bool   // a refusal that was not recognised
+	Cut      bool   // a refusal whose body was cut off
+	Whole    bool   // the whole request was refused, so none of its items was applied
 
 	BeforeSuccess bool // Fatal only until the run's first success, then Permanent
 	StopWhenSpent bool // when the attempts are used up the run stops, too
 	Final         bool // no further attempt, whatever the class
 
-	Responded bool // there was a response, of whatever kind
+	Responded bool // a response came, of any kind
 
-	Trouble gate.Trouble // with Transient or Ambiguous: what the error shows of the server
-	Host    string       // that it shows it of; "" when that is not known
-	Detail  string       // what happened, in words that hold nothing of the item; "" when Trouble says all
+	Trouble gate.Trouble // with Transient or Ambiguous: what the error shows about the server
+	Host    string       // the server's host; "" when unknown
+	Detail  string       // what happened, without data of the item; "" when Trouble says it all
 
-	Err error // nil, or why there is no better judgement: it goes beside the attempt's error
+	Err error // why judging failed, or nil; joined to the attempt's error
 }
 
-// refused reports whether it is a refusal that may mean that the record exists: once a look-up shows that it does not, it
-// was the item's fault.
+// refused reports whether the refusal may mean that the record exists. If a look-up shows that it does not, the item was
+// at fault.
 func (j Judgement) refused() bool { return j.Exists || j.Invalid || j.Plain }
 
-// Slot is the outcome of one item. A run has one for each, so it is small and holds no pointer.
+// Slot is the outcome of one item. A run has one for each item, so a Slot is small and holds no pointer.
 type Slot struct {
 	Elapsed  time.Duration
 	detail   uint32 // index in the table's details, from 1; 0 for the plain case
@@ -109,16 +109,16 @@ type Slot struct {
 	Reason   Reason
 }
 
-// HasDetail reports whether [Table.Detail] has something to tell.
+// HasDetail reports whether [Table.Detail] returns more than the zero Detail.
 func (s *Slot) HasDetail() bool { return s.detail != 0 }
 
-// Detail is what only some outcomes have.
+// Detail holds what only some outcomes have.
 type Detail struct {
 	Err      error
 	Kind     Kind
-	Resend   bool // failed without having been refused: the same item may succeed another time
+	Resend   bool // failed without having been refused, so the same item may succeed later
 	Warnings []string
-	Open     *Replay // the request that the attempt left for the next one, of an item that ended as Unknown
+	Open     *Replay // of an item that ended as Unknown: the request that a later run can continue; nil for none
 }
 
 // Table holds the outcomes of a run: one slot for each item, or a ring of slots for a stream.
@@ -129,7 +129,7 @@ type Table struct {
 	details []Detail
 }
 
-// NewTable returns a table for n items, none of which was touched.
+// NewTable returns a table for n items, all NotAttempted.
 func NewTable(n int) *Table { return &Table{Slots: make([]Slot, n), mask: -1} }
 
 // NewRing returns a table for a stream. slots must be a power of two.
@@ -149,7 +149,7 @@ func (t *Table) At(item int) *Slot { return &t.Slots[item&t.mask] }
 func (t *Table) Fill(lo, hi int, s Slot) {
 	for lo < hi {
 		at := lo & t.mask
-		part := t.Slots[at:min(at+hi-lo, len(t.Slots))] // a ring ends, and begins again
+		part := t.Slots[at:min(at+hi-lo, len(t.Slots))] // a ring wraps around
 		for k := range part {
 			part[k] = s
 		}
@@ -160,7 +160,7 @@ func (t *Table) Fill(lo, hi int, s Slot) {
 // Put sets the outcome of an item and its detail.
 func (t *Table) Put(item int, s Slot, d Detail) {
 	t.mu.Lock()
-	if t.mask >= 0 { // a ring keeps the detail of a slot in one place
+	if t.mask >= 0 { // a ring has one place for the detail of each slot
 		if t.details == nil {
 			t.details = make([]Detail, len(t.Slots))
 		}
@@ -197,25 +197,25 @@ func (t *Table) Detail(item int) Detail {
 	return t.details[k-1]
 }
 
-// Attempts returns a number of attempts as a slot holds it.
+// Attempts converts a number of attempts to the type of [Slot.Attempts], capped at its maximum.
 func Attempts[N int | uint16 | uint32](n N) uint16 {
 	return uint16(min(uint64(max(0, n)), math.MaxUint16))
 }
 
-// Answer is what a native batch says of one item.
+// Answer is the result of one item in the response to a native batch.
 type Answer struct {
 	Err      error
-	Reason   Reason // not NoReason: the server had nothing to do
+	Reason   Reason // other than NoReason: the server had nothing to do
 	Warnings []string
 }
 
-// Answers are what a native batch says of its items. An item of which nothing is said has succeeded.
+// Answers are the results in the response to a native batch. An item without one has succeeded.
 type Answers struct {
 	items int
-	said  []Answer // one for each item; nil as long as nothing is said of any
+	said  []Answer // one for each item; nil until the first Set
 }
 
-// Set says something of the k-th item.
+// Set sets the result of the k-th item.
 func (s *Answers) Set(k int, a Answer) {
 	if s.said == nil {
 		s.said = make([]Answer, s.items)
@@ -223,7 +223,7 @@ func (s *Answers) Set(k int, a Answer) {
 	s.said[k] = a
 }
 
-// of returns what is said of the k-th item.
+// of returns the result of the k-th item.
 func (s *Answers) of(k int) Answer {
 	if s.said == nil {
 		return Answer{}

@@ -8,53 +8,53 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// While the gate is shut one call at a time tries whether it may open. A probe that is refused, or fails, is followed by
-// another item: perhaps it is that one item that the server does not take, and the others need not wait for it.
+// While the gate is shut, one call at a time is let through as a probe. After a probe that failed, another item is the next
+// probe: perhaps the server refuses only the first item, and the others need not wait for it.
 
 const (
-	// harmlessTries is how often what costs nothing goes as a probe before an item does that may be lost with it.
+	// harmlessTries is how often a unit that costs no attempt is a probe before a unit that may lose an attempt is.
 	harmlessTries = 3
-	// farthest is how often the distance doubles at which a probe is taken among the fresh items.
-	farthest = 10
-	// minOwnWait and maxOwnWait bound the delays of an item that alone is throttled.
+	// maxProbeDoublings is how often the distance doubles at which fresh probes are taken.
+	maxProbeDoublings = 10
+	// minOwnWait and maxOwnWait bound the delays of an item that is throttled alone.
 	minOwnWait, maxOwnWait = 200 * time.Millisecond, time.Minute
-	// othersPassed is how many others succeed between two failures of an item for them to be its own matter.
-	othersPassed = 3
-	// manyOvertaken is how often in a row others have to pass an item between two throttles for those to be its own matter
-	// although others are throttled, too.
-	manyOvertaken = 3
-	// manyPassed is how many succeed after an item failed for that to have been bad luck.
-	manyPassed = 8
-	// mayHasten is how many of the delayed units are looked at for one that need not wait.
-	mayHasten = 64
+	// minOthersPassed is how many others must succeed between two failures of an item for the item to be the cause.
+	minOthersPassed = 3
+	// minTimesOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
+	// minOthersPassed others must succeed.
+	minTimesOvertaken = 3
+	// minPassedToHasten is how many items must succeed after a failure for the failed item's delay to be cut short.
+	minPassedToHasten = 8
+	// maxHastenScan is how many delayed units are searched for one whose delay may be cut short.
+	maxHastenScan = 64
 )
 
-// A rank orders what may be sent as a probe: the lowest goes.
+// A rank orders the candidates for a probe: the lowest goes first.
 type rank int
 
 const (
-	harmless      rank = iota // looks only, or was not sent so far
-	harmlessAgain             // the same, and has been a probe
+	harmless      rank = iota // a look-up, or a unit that has not used an attempt
+	harmlessAgain             // the same, after it has been a probe
 	freshItem
 	charged
 	triedBefore
 )
 
-// rank is where a unit stands among those that may be the probe of an outage, or of a throttle.
+// rank returns the rank of a unit as the probe of an outage (down) or of a throttle. The lock is held.
 func (r *Run) rank(u *unit, down, tried bool) rank {
 	if !down {
 		if tried || r.suspect(u) {
 			return triedBefore
 		}
-		return harmless // what was refused goes first
+		return harmless // throttled units go first
 	}
 	if len(u.jobs) == 0 {
 		return freshItem
 	}
 	j := u.jobs[0]
-	costsNothing := j.lookUp || j.sent && j.charged == 0 && !j.maybe
+	costsNothing := j.lookUp || j.sent && j.charged == 0 && !j.maybeApplied
 	switch t := r.traits(j.item); {
-	case tried && costsNothing && !t.Read && !t.Repeatable && u.tries < harmlessTries:
+	case tried && costsNothing && !t.Read && !t.Repeatable && u.failedProbes < harmlessTries:
 		return harmlessAgain
 	case tried:
 		return triedBefore
@@ -81,7 +81,7 @@ func (w *worker) takeProbe() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	best, list, at := freshItem, (*[]*unit)(nil), 0
-	if down && r.unsentLast && r.ahead%2 == 1 { // what is not sent costs nothing: perhaps those that failed are for another host
+	if down && r.unsentLast && r.ahead%2 == 1 { // the units that failed unsent may be for another host, so every other probe is a fresh one
 		best = harmless
 	}
 	if w.draft == nil && !(r.singles() && r.anyFresh()) {
@@ -98,11 +98,11 @@ func (w *worker) takeProbe() {
 	case list != nil:
 		w.unit = (*list)[at]
 		*list = slices.Delete(*list, at, at+1)
-		r.extra.Add(-1)
+		r.queued.Add(-1)
 	case w.draft == nil:
 		w.span = r.freshProbe()
 	case down && r.atRisk() && len(w.draft.fresh) > 1:
-		// No more may be lost than one item.
+		// A lost response must affect one item only.
 		w.unit = &unit{fresh: w.draft.fresh[:1:1], full: true}
 		w.draft.fresh, w.draft.full = w.draft.fresh[1:], true
 	default:
@@ -110,7 +110,7 @@ func (w *worker) takeProbe() {
 	}
 }
 
-// atRisk reports whether items whose response is lost must not be sent again, and each can be sent by itself.
+// atRisk reports whether items whose response is lost must not be sent again, and can be sent one by one.
 func (r *Run) atRisk() bool {
 	return !r.cfg.Traits.Read && !r.cfg.Traits.Repeatable && !r.cfg.Together && !r.cfg.Atomic
 }
@@ -118,39 +118,40 @@ func (r *Run) atRisk() bool {
 // anyFresh reports whether there are fresh items for single calls. The lock is held.
 func (r *Run) anyFresh() bool { return len(r.returned) > 0 || r.front.Load() < r.openTo.Load() }
 
-// freshProbe takes one fresh item. With each probe that failed it is taken from farther ahead, so that a stretch of items
-// that the server never takes is soon left behind. The lock is held.
+// freshProbe takes one fresh item, farther ahead with each probe that failed, so that a range of items that the server
+// never takes is soon skipped. The lock is held.
 func (r *Run) freshProbe() span {
-	s := r.fresh(1 << min(r.ahead, farthest))
+	s := r.fresh(1 << min(r.ahead, maxProbeDoublings))
 	if s.lo >= s.hi {
 		return r.nextReturned(1)
 	}
 	if last := s.hi - 1; s.lo < last {
 		r.returned = append(r.returned, span{s.lo, last})
-		r.extra.Add(1)
+		r.queued.Add(1)
 		s.lo = last
 	}
 	return s
 }
 
-// tryAnother keeps a unit that failed as a probe until the gate opens, or there is nothing else to try. The lock is held.
+// tryAnother keeps a unit that failed as a probe until the gate opens, or no other unit is left to be a probe. The lock is
+// held.
 func (r *Run) tryAnother(u *unit) {
-	u.tries++
+	u.failedProbes++
 	r.ahead++
 	r.tried = append(r.tried, u)
-	r.extra.Add(1)
+	r.queued.Add(1)
 	r.throttling.Store(true)
 	r.idle.Signal()
 }
 
-// suspect reports whether a unit may be the only one that the server throttles: it is a single item, it was told when to
-// come back or was refused as a probe, too, and nothing else was throttled since the gate was open. The lock is held.
+// suspect reports whether a unit may be the only one that the server throttles: it is a single item, the server named a
+// pause for it or it also failed as a probe, and nothing else was throttled since the gate was open. The lock is held.
 func (r *Run) suspect(u *unit) bool {
-	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.tries > 0)
+	return r.refusals == 1 && len(u.jobs) == 1 && u.jobs[0].last.Class == Throttled && (u.jobs[0].hint > 0 || u.failedProbes > 0)
 }
 
-// releaseTried lets go what failed as probes: the gate is open. A single item that alone was refused waits a little, so that
-// it shows whether others pass. The lock is held.
+// releaseTried queues the units that failed as probes, since the gate is open. If only one item was throttled, it waits a
+// little, so that it shows whether others pass. The lock is held.
 func (r *Run) releaseTried() {
 	if r.throttling.Swap(false) {
 		r.openings.Add(1)
@@ -161,9 +162,9 @@ func (r *Run) releaseTried() {
 			if k := slices.IndexFunc(*from, r.suspect); k >= 0 {
 				u := (*from)[k]
 				*from = slices.Delete(*from, k, k+1)
-				r.extra.Add(-1)
+				r.queued.Add(-1)
 				r.delayOwn(u, time.Now(), 0)
-				u.held = true
+				u.waitsForOthers = true
 			}
 		}
 	}
@@ -172,28 +173,28 @@ func (r *Run) releaseTried() {
 		return
 	}
 	for _, u := range r.tried {
-		u.tries = 0
+		u.failedProbes = 0
 	}
 	r.ready = append(r.tried, r.ready...)
 	r.tried = nil
 	r.idle.Broadcast()
 }
 
-// ownThrottle reports whether a throttle is about this unit alone: it was throttled before, and since then others passed
-// and none was throttled.
+// ownThrottle reports whether a throttle concerns this unit alone: it was throttled before, and since then others passed
+// and none was throttled, or others passed between minTimesOvertaken consecutive throttles.
 func (r *Run) ownThrottle(u *unit) bool {
 	j := u.jobs[0]
 	since := max(j.passedThen, r.passedAtOpening.Load())
-	if j.refusals == 0 || j.alone == 0 && r.openings.Load() == j.refusedIn || r.counts[Succeeded].Load()-since < othersPassed {
+	if j.refusals == 0 || j.aloneThrottles == 0 && r.openings.Load() == j.refusedIn || r.counts[Succeeded].Load()-since < minOthersPassed {
 		j.overtaken = 0
 		return false
 	}
-	j.overtaken++ // others passed it
-	return r.throttled.Load() == j.refusedAs || j.overtaken >= manyOvertaken
+	j.overtaken++
+	return r.throttled.Load() == j.refusedAs || j.overtaken >= minTimesOvertaken
 }
 
-// noteThrottle remembers when a job was throttled, among others, and reports whether that is the first time since the gate
-// was open. The throttle was counted already.
+// noteThrottle records a throttle of a job, and reports whether it is the job's first since the gate was open. The throttle
+// is already counted in r.throttled.
 func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
 	first = j.refusals == 0 || j.refusedIn != r.openings.Load()
 	if j.refusals++; j.refusals == 1 {
@@ -205,11 +206,12 @@ func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
 	return first
 }
 
-// subject is what the gate knows an item by.
+// subject returns the subject by which the gate knows an item.
 func (r *Run) subject(item int) gate.Subject { return gate.Subject{Of: r.name, Item: item} }
 
-// concerns tells the gate whom a throttle concerns. When it is the unit's own, what earlier ones have taught was wrong.
-func (r *Run) concerns(s *gate.Signal, u *unit) {
+// setSubject adds the subject of a throttle to its signal. If the throttle concerns the unit alone, the gate drops what it
+// learned from the unit's earlier throttles.
+func (r *Run) setSubject(s *gate.Signal, u *unit) {
 	of := r.subject(u.jobs[0].item)
 	if s.Throttled {
 		s.Subject = of
@@ -218,17 +220,17 @@ func (r *Run) concerns(s *gate.Signal, u *unit) {
 	}
 }
 
-// delayOwn has a unit wait by itself, longer each time. The lock is held.
+// delayOwn delays a unit that is throttled alone, longer each time. The lock is held.
 func (r *Run) delayOwn(u *unit, now time.Time, hint time.Duration) {
 	j := u.jobs[0]
 	j.ownWait = min(max(2*j.ownWait, hint, minOwnWait), maxOwnWait)
 	u.at = now.Add(j.ownWait)
-	u.free = true
-	r.later(u)
+	u.noToken = true
+	r.pushDelayed(u)
 }
 
-// gaveUp reports whether the server has throttled an item, and it alone, for as long as a run waits, while there is more to
-// come from the source of a stream: one item does not end that.
+// gaveUp reports whether the server has throttled this item alone for longer than MaxThrottleWait in a stream that is still
+// fed: then only the item ends, not the stream.
 func (r *Run) gaveUp(j *job, at time.Time) bool {
-	return j.alone >= 2 && at.Sub(j.refusedFrom) > r.cfg.Policy.MaxThrottleWait && r.cfg.Stream && r.total.Load() == math.MaxInt64
+	return j.aloneThrottles >= 2 && at.Sub(j.refusedFrom) > r.cfg.Policy.MaxThrottleWait && r.cfg.Stream && r.total.Load() == math.MaxInt64
 }

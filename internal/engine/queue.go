@@ -5,40 +5,40 @@ import (
 	"time"
 )
 
-// later puts the unit on the heap until its time has come. The lock is held.
-func (r *Run) later(u *unit) {
+// pushDelayed puts the unit on the heap until its time has come. The lock is held.
+func (r *Run) pushDelayed(u *unit) {
 	heap.Push(&r.delayed, u)
-	r.arm()
+	r.armTimer()
 }
 
-// due moves the units whose time has come to where workers find them, as far as the budget allows.
-func (r *Run) due() {
+// queueDue queues the delayed units whose time has come, as far as the retry budget allows.
+func (r *Run) queueDue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	for len(r.delayed) > 0 && !r.delayed[0].at.After(now) {
-		r.broke = append(r.broke, heap.Pop(&r.delayed).(*unit))
+		r.awaitingToken = append(r.awaitingToken, heap.Pop(&r.delayed).(*unit))
 	}
 	r.spend(now)
-	r.arm()
+	r.armTimer()
 	r.idle.Broadcast()
 }
 
-// soon puts the unit where workers find it before anything fresh. The lock is held.
-func (r *Run) soon(u *unit) {
+// pushReady queues the unit behind the ready ones, which go before fresh items. The lock is held.
+func (r *Run) pushReady(u *unit) {
 	r.ready = append(r.ready, u)
-	r.extra.Add(1)
+	r.queued.Add(1)
 	r.idle.Signal()
 }
 
-// next takes work: what was sent before first, then what is fresh. size is how many fresh items a worker wants
-// at once; a chunk takes as many as fit. It may be called with the gate's lock held.
+// next takes work: ready units first, then fresh items. size is how many fresh items a worker wants at once; a chunk takes
+// as many as fit. It may be called with the gate's lock held.
 func (r *Run) next(size int) (u *unit, s span) {
 	if r.stopped.Load() {
 		return nil, span{}
 	}
 	if r.singles() {
-		if r.extra.Load() == 0 {
+		if r.queued.Load() == 0 {
 			return nil, r.fresh(size)
 		}
 		r.mu.Lock()
@@ -54,37 +54,38 @@ func (r *Run) next(size int) (u *unit, s span) {
 	return u, span{}
 }
 
-// nextChunk takes a unit that was sent before, or was put together for a worker that found another one.
+// nextChunk takes a ready unit: one that was sent before, or a draft that its worker put away. It returns nil when there is
+// none.
 func (r *Run) nextChunk() *unit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.nextReady()
 }
 
-// waitsInOrder reports whether nothing fresh may be sent, since the item that waits comes first.
+// waitsInOrder reports whether, with InOrder, a retry waits that must be sent before any fresh item.
 func (r *Run) waitsInOrder() bool {
 	if !r.cfg.InOrder {
 		return false
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.delayed)+len(r.broke) > 0
+	return len(r.delayed)+len(r.awaitingToken) > 0
 }
 
-// first puts the unit where workers find it before anything else. The lock is held.
-func (r *Run) first(u *unit) {
+// pushFront queues the unit before all others. The lock is held.
+func (r *Run) pushFront(u *unit) {
 	r.ready = append([]*unit{u}, r.ready...)
-	r.extra.Add(1)
+	r.queued.Add(1)
 	r.idle.Signal()
 }
 
-// nextReady takes a unit that was sent before, nil when none may go. The lock is held.
+// nextReady takes the first ready unit, nil when there is none. The lock is held.
 func (r *Run) nextReady() *unit {
 	if len(r.ready) == 0 {
 		if len(r.tried) == 0 {
 			return nil
 		}
-		r.releaseTried() // another run has opened the gate, or there is nothing else to try
+		r.releaseTried() // another run has opened the gate, or no other unit is left to be a probe
 		if len(r.ready) == 0 {
 			return nil
 		}
@@ -92,12 +93,12 @@ func (r *Run) nextReady() *unit {
 	u := r.ready[0]
 	r.ready[0] = nil
 	r.ready = r.ready[1:]
-	r.extra.Add(-1)
+	r.queued.Add(-1)
 	return u
 }
 
-// nextReturned takes a fresh item that another worker gave back, since calls are slow or must not be made at once; and up
-// to size others when there is none. The lock is held.
+// nextReturned takes one fresh item that another worker gave back, or up to size fresh items when there is none. The lock
+// is held.
 func (r *Run) nextReturned(size int) span {
 	n := len(r.returned)
 	if n == 0 {
@@ -106,20 +107,19 @@ func (r *Run) nextReturned(size int) span {
 	s := r.returned[n-1]
 	if s.hi-s.lo > 1 {
 		r.returned[n-1].lo++
-		r.idle.Signal() // there is some for another
+		r.idle.Signal() // another worker may take the rest
 	} else {
 		r.returned = r.returned[:n-1]
-		r.extra.Add(-1)
+		r.queued.Add(-1)
 	}
 	return span{s.lo, s.lo + 1}
 }
 
-// singles reports whether fresh items are sent the short way, by single calls. Those that are to be sent in order are
-// not: one that fails must be sent again before anything else, and one that an earlier run may have applied comes in
-// its place among the others.
+// singles reports whether fresh items are sent as spans of single calls. With InOrder they are not, since an item that
+// fails must be sent again before any other, and an item that an earlier run may have applied keeps its place.
 func (r *Run) singles() bool { return r.cfg.ChunkItems <= 1 && r.cfg.Call != nil && !r.cfg.InOrder }
 
-// fresh takes up to size items that nobody has looked at.
+// fresh takes up to size fresh items.
 func (r *Run) fresh(size int) span {
 	for {
 		lo, open := r.front.Load(), r.openTo.Load()
@@ -133,25 +133,25 @@ func (r *Run) fresh(size int) span {
 	}
 }
 
-// giveBack returns fresh items that were taken and not sent.
+// giveBack queues fresh items that were taken and not sent.
 func (r *Run) giveBack(s span) {
 	if s.lo >= s.hi {
 		return
 	}
 	r.mu.Lock()
 	r.returned = append(r.returned, s)
-	r.extra.Add(1)
+	r.queued.Add(1)
 	r.idle.Signal()
 	r.mu.Unlock()
 }
 
-// await blocks until there is work; false means that there will be none.
+// await blocks until there is work. It reports false when there will be none.
 func (w *worker) await() bool {
 	r := w.run
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.stopped.Load() && !r.isOver() {
-		r.sleepers.Add(1) // before looking, so that whoever feeds an item in between sees it
+		r.sleepers.Add(1) // before w.finds, so that a Feed in between wakes this worker
 		if w.finds() {
 			r.sleepers.Add(-1)
 			return true
@@ -169,7 +169,7 @@ func (w *worker) finds() bool {
 	switch {
 	case len(r.ready)+len(r.tried) > 0:
 		return true
-	case r.cfg.InOrder && len(r.delayed)+len(r.broke) > 0:
+	case r.cfg.InOrder && len(r.delayed)+len(r.awaitingToken) > 0:
 		return false
 	case len(r.returned) > 0:
 		return true

@@ -34,7 +34,7 @@ func TestPurse(t *testing.T) {
 		{"no bound", Budget{Size: math.Inf(1)}, []step{{0, 0, 0}, {0, 0, 0}, {0, 0, 0}}},
 		{"hardly ever", Budget{Size: 1, PerSecond: 1e-30}, []step{{0, 0, 0}, {0, 0, forever}}},
 	} {
-		p := purse{Budget: test.budget}
+		p := retryTokens{Budget: test.budget}
 		for i, step := range test.steps {
 			if got := p.take(start.Add(step.at), step.successes); got != step.want {
 				t.Errorf("%s, step %d: %v, want %v", test.name, i, got, step.want)
@@ -94,13 +94,13 @@ func TestFreshItems(t *testing.T) {
 			t.Errorf("step %d: %v, want %v", i, got, step.want)
 		}
 	}
-	if r.extra.Load() != 0 {
-		t.Errorf("%d pieces of work are counted, and there are none", r.extra.Load())
+	if r.queued.Load() != 0 {
+		t.Errorf("%d pieces of work are counted, and there are none", r.queued.Load())
 	}
 	r.mu.Lock()
-	r.soon(&unit{jobs: []*job{{item: 4}}})
+	r.pushReady(&unit{jobs: []*job{{item: 4}}})
 	r.mu.Unlock()
-	if u, _ := r.next(5); u == nil || u.jobs[0].item != 4 || r.extra.Load() != 0 {
+	if u, _ := r.next(5); u == nil || u.jobs[0].item != 4 || r.queued.Load() != 0 {
 		t.Errorf("the unit was not found: %v", u)
 	}
 	r.giveBack(span{2, 3})
@@ -175,7 +175,7 @@ func TestNothingFreshWhileSomethingWaits(t *testing.T) {
 			}
 			r.mu.Lock()
 			for range 2 {
-				r.later(&unit{jobs: []*job{{}}, at: time.Now().Add(time.Second)})
+				r.pushDelayed(&unit{jobs: []*job{{}}, at: time.Now().Add(time.Second)})
 			}
 			r.mu.Unlock()
 			looks(!inOrder)
@@ -216,7 +216,7 @@ func TestJobFor(t *testing.T) {
 			cfg.Reconcile = nothingFound
 		}
 		j := New(t.Context(), cfg).jobFor(1)
-		if j.item != 1 || j.maybe != test.maybe || j.lookUp != test.lookUp || j.sent {
+		if j.item != 1 || j.maybeApplied != test.maybe || j.lookUp != test.lookUp || j.sent {
 			t.Errorf("%s: %+v", test.name, j)
 		}
 		if test.maybe && (j.err != context.Canceled || j.last.Kind != Timeout || j.last.Class != Ambiguous) {
@@ -256,7 +256,7 @@ func TestSpend(t *testing.T) {
 				start := time.Now()
 				r.mu.Lock()
 				for range test.retries {
-					r.later(&unit{jobs: []*job{{}}, at: start})
+					r.pushDelayed(&unit{jobs: []*job{{}}, at: start})
 				}
 				r.mu.Unlock()
 				stopped := time.Duration(0)
@@ -274,8 +274,8 @@ func TestSpend(t *testing.T) {
 				}
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				if len(r.ready) != test.want || len(r.ready)+len(r.broke)+len(r.delayed) != test.retries {
-					t.Errorf("%d went, %d and %d wait, want %d of %d", len(r.ready), len(r.broke), len(r.delayed), test.want, test.retries)
+				if len(r.ready) != test.want || len(r.ready)+len(r.awaitingToken)+len(r.delayed) != test.retries {
+					t.Errorf("%d went, %d and %d wait, want %d of %d", len(r.ready), len(r.awaitingToken), len(r.delayed), test.want, test.retries)
 				}
 				if stopped != test.stopped {
 					t.Errorf("stopped after %v, want %v", stopped, test.stopped)
@@ -283,8 +283,8 @@ func TestSpend(t *testing.T) {
 				if _, ok := r.cause.(*BudgetError); ok != (test.stopped > 0) {
 					t.Errorf("stopped by %v", r.cause)
 				}
-				if r.poor.Load() != (len(r.broke) > 0) {
-					t.Errorf("poor is %v, with %d that wait", r.poor.Load(), len(r.broke))
+				if r.tokensShort.Load() != (len(r.awaitingToken) > 0) {
+					t.Errorf("tokensShort is %v, with %d that wait", r.tokensShort.Load(), len(r.awaitingToken))
 				}
 			})
 		})

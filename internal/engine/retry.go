@@ -8,10 +8,10 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// throttle puts a unit that the server throttled where it goes first when the gate opens. A server that throttles for
-// longer than the run waits ends the run. A chunk that is throttled twice, each time as the first request of a fresh
-// window, can never pass: it goes on in halves. heard says that the gate was told: else the throttle is this unit's own.
-func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
+// throttle queues a throttled unit to go first when the gate opens. Throttling for longer than MaxThrottleWait stops the
+// run. A chunk that is throttled twice as the first request of a fresh window goes on in halves, since it may never pass.
+// gateTold says that the gate was told of the throttle; otherwise the throttle concerns the unit alone.
+func (r *Run) throttle(u *unit, by Judgement, re reply, probe, gateTold bool) {
 	r.throttled.Add(1)
 	for _, j := range u.jobs {
 		j.sent = true
@@ -25,8 +25,8 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	r.responded.Store(true)
 	limit := r.cfg.Policy.MaxThrottleWait
 	first := r.noteThrottle(u.jobs[0], by, re.at)
-	if !heard {
-		u.jobs[0].alone++
+	if !gateTold {
+		u.jobs[0].aloneThrottles++
 	}
 	if r.gaveUp(u.jobs[0], re.at) {
 		for _, j := range u.jobs {
@@ -49,7 +49,7 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	if wait := max(by.After, re.at.Sub(since)+min(by.After, limit)); wait > limit {
 		r.stopLocked(&ThrottledError{Wait: wait, Max: limit, Err: last})
 	}
-	if !heard {
+	if !gateTold {
 		r.delayOwn(u, re.at, by.After)
 		return
 	}
@@ -61,11 +61,11 @@ func (r *Run) throttle(u *unit, by Judgement, re reply, probe, heard bool) {
 	if probe && !r.cfg.InOrder && (len(u.jobs) == 1 || r.whole(u)) {
 		r.tryAnother(u)
 	} else {
-		r.first(u) // and in parts, if it is larger than what may pass by now
+		r.pushFront(u) // [Run.fit] divides it if it is too large
 	}
 }
 
-// notThrottled notes that the server took something.
+// notThrottled notes that the server took a call.
 func (r *Run) notThrottled() {
 	r.mu.Lock()
 	r.releaseTried()
@@ -83,13 +83,13 @@ func (r *Run) retry(u *unit, by Judgement) {
 		}
 		d := j.delays.NextBackOff()
 		if f, ok := j.delays.(interface{ Failure() error }); ok && d < 0 {
-			r.lost(j, f.Failure())
+			r.joinFailure(j, f.Failure())
 		}
 		switch {
 		case d >= 0:
-		case j.lookUp && j.looks == 0: // to look is not to send
-			j.lastWord = true
-		default: // the strategy has enough: [backoff.Stop]
+		case j.lookUp && j.failedLookUps == 0: // the first look-up is always allowed
+			j.noResend = true
+		default: // [backoff.Stop]
 			spent = append(spent, j)
 			continue
 		}
@@ -121,23 +121,23 @@ func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.at = time.Now().Add(delay)
-	u.hasty = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
-	// The server said when to come back: nothing is gained by waiting for what cannot come in time.
+	u.mayHasten = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
+	// The server said when to come back. A wait that cannot end in time is not begun.
 	if by.After > limit {
 		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})
 	} else if deadline, ok := r.ctx.Deadline(); ok && by.After > 0 && deadline.Before(u.at) {
 		r.stopLocked(fmt.Errorf("the server asks to wait %v, which would exceed the deadline: %w", by.After, context.DeadlineExceeded))
 	}
-	r.later(u)
+	r.pushDelayed(u)
 }
 
-// giveUp ends a job whose strategy allows no further attempt.
+// giveUp ends a job whose backoff strategy allows no further attempt, or looks it up.
 func (r *Run) giveUp(j *job) {
 	if j.lookUp {
 		r.finish(j, Unknown, NoReason)
 		return
 	}
-	j.spent = true
+	j.exhausted = true
 	do, state, reason := r.decide(j, j.last)
 	r.take(j, do, state, reason)
 }

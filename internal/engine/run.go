@@ -1,9 +1,9 @@
-// Package engine runs calls for many items: a fixed set of workers pulls work, a gate says when a call may leave,
-// and every item ends in exactly one state. It knows indexes and slots, never the items themselves.
+// Package engine runs calls for many items: a fixed set of workers pulls work, a gate decides when a call may leave,
+// and every item ends in exactly one state. The engine knows indexes and slots, never the items themselves.
 //
-// The engine is built on chunks: a chunk is what one request carries, and a single call is a chunk of one. Fresh
-// items of single calls take a short way (spans of indexes), since for fast calls the engine's own cost counts;
-// whatever does not succeed at once goes on as jobs.
+// A chunk is the set of items that one request carries; a single call is a chunk of one. Fresh items of single calls are
+// processed as spans of indexes, because for fast calls the engine's own overhead matters. An item that does not
+// succeed at its first attempt becomes a job.
 package engine
 
 import (
@@ -20,93 +20,93 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// Run is a run under way.
+// Run is the state of one run.
 type Run struct {
 	cfg     *Config
-	ctx     context.Context // of the calls
-	endable bool            // ctx may end
+	ctx     context.Context // parent of the contexts of the calls
+	endable bool            // ctx can be cancelled
 	group   errgroup.Group
 
-	waiting    context.Context // of the waits of our own: ends with ctx, and when the run stops
+	waiting    context.Context // for the engine's own waits: ends with ctx, and when the run stops
 	cancelWait context.CancelFunc
-	turn       chan struct{} // whoever has put something in may stand in the gate's queue
+	turn       chan struct{} // semaphore of 1: its holder may stand in the gate's queue
 
 	sizes   *Sizes
 	single  func(ctx context.Context, item int) error // makes a single call
 	maxSpan int                                       // fresh items that a worker takes at once while calls are fast
 
-	// What many goroutines change stands on cache lines of its own, which processors fetch in pairs.
+	// Fields that many goroutines change have cache lines of their own; processors fetch those in pairs.
 	_            [128]byte
 	front        atomic.Int64 // the next fresh item
 	_            [128]byte
-	openTo       atomic.Int64 // where fresh items end for now
+	openTo       atomic.Int64 // end of the fresh items that may be taken for now; closedBit when no more are fed
 	_            [128]byte
-	ended, total atomic.Int64 // items that have ended, and that are to end
+	ended, total atomic.Int64 // items that have ended, and items in the run
 	_            [128]byte
 	sleepers     atomic.Int32 // workers that wait for work
-	waking       atomic.Bool  // one of them was woken by Feed and does not run yet
-	scouting     atomic.Bool  // of a stream: a worker is on its way to take what is fed
-	extra        atomic.Int32 // len(ready) + len(returned) + len(tried)
-	freed        atomic.Int32 // followers that were not taken
-	narrow       atomic.Bool  // window is set
-	trying       atomic.Bool  // a chunk was made larger than is known to pass
+	waking       atomic.Bool  // Feed has woken a sleeper that does not run yet
+	scouting     atomic.Bool  // of a stream: a worker is about to take the items fed
+	queued       atomic.Int32 // len(ready) + len(returned) + len(tried)
+	freed        atomic.Int32 // followers that may be sent and were not taken
+	windowSet    atomic.Bool  // window is set
+	trying       atomic.Bool  // a chunk larger than the learned limits is under way
 	stopped      atomic.Bool
-	throttling   atomic.Bool   // something was refused, or failed as a probe, and nothing succeeded since
-	responded    atomic.Bool   // there was a response that was no 403
-	poor         atomic.Bool   // broke is not empty
-	canary       atomic.Bool   // the canary has not ended
-	looks        atomic.Uint32 // how often workers were to look at the clock
-	looking      atomic.Bool   // lookTimer runs
+	throttling   atomic.Bool   // a unit was throttled, or failed as a probe, and nothing has succeeded since
+	responded    atomic.Bool   // a response other than 403 has come
+	tokensShort  atomic.Bool   // awaitingToken is not empty
+	canary       atomic.Bool   // not all canary items have succeeded yet
+	clockChecks  atomic.Uint32 // how often workers were told to read the clock
+	clockArmed   atomic.Bool   // clockTimer runs
 	_            [128]byte
 
 	counts                       [States]atomic.Int64
 	requests, retries, throttled atomic.Int64
-	openings, passedAtOpening    atomic.Int64 // how often the gate was seen to open, and items that had succeeded when it last was
+	openings, passedAtOpening    atomic.Int64 // how often the gate was seen to open; items that had succeeded by the last time
 	forbidden                    atomic.Int64 // requests refused with 403 before any other response
 	interrupted                  atomic.Int64 // items whose call was cut short when the run stopped
 
-	began time.Time // when it was made
-	name  *byte     // stands for the run where it may be remembered for longer than it lasts
+	began time.Time // when the run was made
+	name  *byte     // identifies the run in the gate, which may outlive it: a pointer to the Run would keep it in memory
 
-	mu           sync.Mutex
-	idle         sync.Cond
-	workers      int
-	ready        []*unit
-	delayed      unitHeap
-	returned     []span
-	timer        *time.Timer
-	batchLeft    int
-	batchTimer   *time.Timer
-	window       window            // what became of the first requests of fresh windows
-	batchEnd     int64             // fresh items before it may be sent, with BatchDelay or Canary
-	fed          int64             // fresh items so far
-	live         map[string]int    // of a stream: the latest item with the key
-	waitingFor   map[int]*follower // by the item before
-	heldBack     map[int]*follower // by the item that waits
-	lingerTimer  *time.Timer
-	lookTimer    *time.Timer
-	followers    []int // items whose turn has come, as those before them have ended; a chunk takes them
-	followed     int   // so many of these were taken
-	purse        purse
-	broke        []*unit   // retries that wait for the purse
-	brokeSince   time.Time // since when the purse was found empty each time
-	tokenAt      time.Time // when it is looked at again
-	tried        []*unit   // those that failed as probes of a shut gate; part of extra
-	refusals     int       // units that were throttled since the gate was open
-	ahead        int       // fresh probes that failed one after the other
-	unsentLast   bool      // nothing was sent when the last call of an outage failed
-	lastTrouble  error     // the last throttle, or failure in an outage
-	forbiddenErr error     // the first 403
-	lookMost     int       // how many items a look-up may have, by what was refused as too large; 0: nothing was
-	lookPassed   int       // the most that one had which passed
-	cause        error
-	panicked     error
+	mu               sync.Mutex
+	idle             sync.Cond
+	workers          int
+	ready            []*unit
+	delayed          unitHeap
+	returned         []span
+	timer            *time.Timer
+	batchLeft        int
+	batchTimer       *time.Timer
+	window           window            // results of the first requests of fresh rate-limit windows
+	batchEnd         int64             // with BatchDelay or Canary: position at which the open batch ends
+	fed              int64             // fresh items so far
+	live             map[string]int    // of a stream: the latest item with the key
+	waitingFor       map[int]*follower // by the item that they wait for
+	heldBack         map[int]*follower // by their own item
+	lingerTimer      *time.Timer
+	clockTimer       *time.Timer
+	followers        []int // items to be sent, since the items that they follow have ended; a chunk takes them
+	followed         int   // how many of followers were taken
+	retryTokens      retryTokens
+	awaitingToken    []*unit   // retries that wait for a token of the retry budget
+	outOfTokensSince time.Time // since when no token was found; zero when one was
+	tokenAt          time.Time // when the retry budget is checked again
+	tried            []*unit   // units that failed as probes of a shut gate
+	refusals         int       // units throttled since the gate was last open
+	ahead            int       // probes that failed in a row
+	unsentLast       bool      // nothing was sent when the last call of an outage failed
+	lastTrouble      error     // the error of the last throttle, or of the last failure in an outage
+	forbiddenErr     error     // the first 403
+	maxLookUp        int       // items that a look-up may have, since a larger one was refused as too large; 0: none was refused
+	passedLookUp     int       // items of the largest look-up that passed
+	cause            error
+	panicked         error
 
-	assembling sync.Mutex   // held while a chunk is put together, never together with mu or by a claim
-	chains     sync.Mutex   // of the next three; mu may be locked inside
-	before     map[int]int  // with Together: item to the one that it follows
-	taken      map[int]bool // items that went with those that they follow
-	parked     map[int]*job // and were to be sent again after those
+	assembling sync.Mutex   // held while a chunk is put together; never held with mu, nor taken by a claim
+	chains     sync.Mutex   // guards before, taken and parked; mu may be locked while it is held
+	before     map[int]int  // with Together: item to the item that it follows
+	taken      map[int]bool // items that went in one chunk with the item that they follow
+	parked     map[int]*job // items of taken that are sent again once the item that they follow has ended
 }
 
 // New prepares a run.
@@ -116,11 +116,11 @@ func New(ctx context.Context, cfg *Config) *Run {
 	if r.sizes = cfg.Sizes; r.sizes == nil {
 		r.sizes = &Sizes{}
 	}
-	r.lookTimer = time.AfterFunc(forever, func() {
-		r.looking.Store(false)
-		r.looks.Add(1)
+	r.clockTimer = time.AfterFunc(forever, func() {
+		r.clockArmed.Store(false)
+		r.clockChecks.Add(1)
 	})
-	r.lookTimer.Stop() // until it is wanted
+	r.clockTimer.Stop() // until [Run.scheduleClockCheck]
 	if r.single = cfg.Call; cfg.AttemptTimeout > 0 || cfg.Hooks.Attempt != nil {
 		r.single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
@@ -128,11 +128,11 @@ func New(ctx context.Context, cfg *Config) *Run {
 	case cfg.Stream:
 		r.maxSpan = max(1, min(maxSpan, len(cfg.Table.Slots)/16))
 	case cfg.Hooks.Final != nil:
-		r.maxSpan = maxHeardSpan
+		r.maxSpan = maxSpanWithFinal
 	default:
 		r.maxSpan = maxSpan
 	}
-	r.purse.Budget = cfg.Policy.Budget
+	r.retryTokens.Budget = cfg.Policy.Budget
 	r.waiting, r.cancelWait = context.WithCancel(ctx)
 	r.total.Store(int64(cfg.Todo))
 	r.began = time.Now()
@@ -142,13 +142,13 @@ func New(ctx context.Context, cfg *Config) *Run {
 		for _, i := range replay.Items {
 			before := cfg.Table.Detail(i)
 			u.jobs = append(u.jobs, &job{
-				item: i, maybe: true, bound: len(replay.Items) > 1,
+				item: i, maybeApplied: true, bound: len(replay.Items) > 1,
 				last: Judgement{Class: Ambiguous, Kind: before.Kind}, err: before.Err, doubted: r.began,
 			})
 		}
 		r.ready = append(r.ready, u)
 	}
-	r.extra.Store(int32(len(r.ready)))
+	r.queued.Store(int32(len(r.ready)))
 	r.batchLeft = len(cfg.Doubtful)
 	for _, replay := range cfg.Replay {
 		r.batchLeft += len(replay.Items)
@@ -156,7 +156,7 @@ func New(ctx context.Context, cfg *Config) *Run {
 	r.batchEnd = r.batchFrom(0)
 	if cfg.Canary > 0 {
 		r.canary.Store(true)
-		r.batchEnd = 1 // they go one by one, so that a bad one is alone
+		r.batchEnd = 1 // canary items go one by one, so that the first failure stops the rest
 	}
 	if cfg.Together {
 		r.before, r.taken, r.parked = map[int]int{}, map[int]bool{}, map[int]*job{}
@@ -179,7 +179,7 @@ func New(ctx context.Context, cfg *Config) *Run {
 	return r
 }
 
-// batchFrom returns where the batch ends that begins at a position of the order in which fresh items are sent.
+// batchFrom returns the end of the batch that begins at a position in the sending order.
 func (r *Run) batchFrom(start int64) int64 {
 	if r.cfg.BatchDelay <= 0 {
 		return math.MaxInt64
@@ -187,7 +187,7 @@ func (r *Run) batchFrom(start int64) int64 {
 	return start + int64(r.cfg.BatchSize)
 }
 
-// openFresh lets the fresh items be taken that the batch has room for. Nobody else may be changing openTo.
+// openFresh opens the fresh items that belong to the batch. No other goroutine may change openTo meanwhile.
 func (r *Run) openFresh() {
 	open, end := r.openTo.Load(), min(r.fed, r.batchEnd)
 	if open < 0 {
@@ -197,7 +197,7 @@ func (r *Run) openFresh() {
 	r.openTo.Store(end)
 }
 
-// batchEnded counts items that ended. When a whole batch has, the next one opens, after the delay if there is one.
+// batchEnded counts items that ended. When all items of the batch have, the next batch opens, after BatchDelay.
 func (r *Run) batchEnded(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,15 +221,15 @@ func (r *Run) batchEnded(n int) {
 	})
 }
 
-// open lets the fresh items up to that position be taken. The lock is held.
+// open opens the fresh items up to a position. The lock is held.
 func (r *Run) open(end int64) {
 	r.batchEnd = end
 	r.openFresh()
 	r.idle.Broadcast()
 }
 
-// Wait runs until every item has ended or the run was stopped, and all calls have returned. The error is what
-// stopped the run.
+// Wait returns when every item has ended or the run was stopped, and all calls have returned. The error is the cause
+// of the stop.
 func (r *Run) Wait() error {
 	defer r.cancelWait()
 	if r.total.Load() == 0 {
@@ -249,21 +249,21 @@ func (r *Run) Wait() error {
 	stop()
 	unwatch()
 	if r.trying.Swap(false) {
-		r.sizes.endTrial(false) // it may not have been sent
+		r.sizes.endTrial(false) // the larger chunk may not have been sent
 	}
 	r.mu.Lock()
 	r.stopped.Store(true)
-	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer, r.lookTimer} {
+	for _, t := range []*time.Timer{r.timer, r.batchTimer, r.lingerTimer, r.clockTimer} {
 		if t != nil {
 			t.Stop()
 		}
 	}
 	r.endHeld()
-	left := slices.Concat(r.ready, r.tried, r.delayed, r.broke)
+	left := slices.Concat(r.ready, r.tried, r.delayed, r.awaitingToken)
 	for _, j := range r.parked {
 		left = append(left, &unit{jobs: []*job{j}})
 	}
-	r.ready, r.tried, r.delayed, r.broke, r.parked = nil, nil, nil, nil, nil
+	r.ready, r.tried, r.delayed, r.awaitingToken, r.parked = nil, nil, nil, nil, nil
 	cause, panicked := r.cause, r.panicked
 	r.mu.Unlock()
 	for _, u := range left {
@@ -275,7 +275,7 @@ func (r *Run) Wait() error {
 	case panicked != nil:
 		return panicked
 	case r.isOver() && r.interrupted.Load() == 0 && r.ctx.Err() != nil:
-		return nil // the context ended when every item already had
+		return nil // every item ended before the context did
 	case !r.isOver() && cause == nil:
 		return gate.Ended(r.ctx)
 	case cause == nil:
@@ -284,7 +284,7 @@ func (r *Run) Wait() error {
 	return cause
 }
 
-// hire makes as many workers as calls may be in flight, but for those that are there. More would stand in line for nothing.
+// hire starts workers until there are as many as calls may be in flight. More workers would only wait for slots.
 func (r *Run) hire(ceiling int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -298,7 +298,7 @@ func (r *Run) hire(ceiling int) {
 	}
 }
 
-// watch stops the run with an error that comes, until the function it returns is called.
+// watch stops the run when an error comes from broken. The function it returns ends the watch.
 func (r *Run) watch(broken <-chan error) (end func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -315,7 +315,7 @@ func (r *Run) watch(broken <-chan error) (end func()) {
 	}
 }
 
-// Count returns how many items ended in the state so far. Items that a stopped run left are not counted.
+// Count returns how many items have ended in the state. Items that a stopped run did not send are not counted.
 func (r *Run) Count(s State) int64 { return r.counts[s].Load() }
 
 // Stats returns the counts so far.
@@ -323,7 +323,7 @@ func (r *Run) Stats() Stats {
 	return Stats{Requests: r.requests.Load(), Retries: r.retries.Load(), Throttled: r.throttled.Load()}
 }
 
-// Stop ends the run early: nothing more is sent, calls in flight are waited for and count.
+// Stop ends the run early: nothing more is sent; calls in flight finish and their results count.
 func (r *Run) Stop(cause error) { r.stop(cause) }
 
 func (r *Run) stop(cause error) {
@@ -347,7 +347,7 @@ func (r *Run) stopLocked(cause error) {
 // isOver reports whether every item has ended.
 func (r *Run) isOver() bool { return r.ended.Load() == r.total.Load() }
 
-// over lets idle workers go: every item has ended.
+// over wakes idle workers so that they return, since every item has ended.
 func (r *Run) over() {
 	r.mu.Lock()
 	r.cancelWait()

@@ -73,7 +73,7 @@ func (w *worker) send(u *unit) {
 		a.write().items = items
 		answers := &Answers{items: len(items)}
 		re.err = r.watched(a, func(ctx context.Context) (err error) {
-			re.got, err = r.cfg.Batch(ctx, items, answers)
+			re.results, err = r.cfg.Batch(ctx, items, answers)
 			return err
 		})
 		re.answers = answers
@@ -87,7 +87,7 @@ func (r *Run) call(a *Attempt, item int) error {
 	return r.watched(a, func(ctx context.Context) error { return r.cfg.Call(ctx, item) })
 }
 
-// watched makes a call with its timeout and its hook.
+// watched makes a call with its timeout and the Attempt hook.
 func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) {
 	var ctx context.Context = a
 	err = r.cfg.Lost(nil, nil) // until the call returns
@@ -101,7 +101,7 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 				return
 			}
 			end(r.cfg.Lost(v, debug.Stack()))
-			panic(v) // whoever makes the item's error of it still finds the stack as it was
+			panic(v) // the stack is still intact for the recover that makes the item's error
 		}()
 	}
 	if r.cfg.AttemptTimeout > 0 {
@@ -118,7 +118,7 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 	if cause := context.Cause(ctx); err != nil && cause != nil && (errors.Is(cause, r.cfg.TimeoutCause) || cause == errNoResponse) {
 		a.write().expired.Store(true)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			err = cause // it must not pass for the caller's own deadline
+			err = cause // otherwise it looks like the caller's own deadline
 		}
 	}
 	return err
@@ -132,7 +132,7 @@ func (r *Run) cost(items int) int {
 	return max(1, r.cfg.Cost(items))
 }
 
-// signal tells the gate what was learned, and gives the permit back at once when it has to.
+// signal passes a signal to the gate, and gives the permit back unless it is leased.
 func (r *Run) signal(p *gate.Permit, s gate.Signal) {
 	if p.Held() && !p.Leased() {
 		r.cfg.Gate.Done(p, s)
@@ -144,17 +144,17 @@ func (r *Run) signal(p *gate.Permit, s gate.Signal) {
 	}
 }
 
-// remembered reports whether somebody is to remember that an item is about to be sent: one that must not be sent twice,
-// and one that makes a record, whose repetition after a kill may meet it.
-func (r *Run) remembered(item int) bool {
+// needsIntent reports whether an intent is stored before an item is sent: an item that must not be sent twice, or one that
+// makes a record, which its repetition after a crash may find.
+func (r *Run) needsIntent(item int) bool {
 	t := r.traits(item)
 	return !t.Read && (!t.Repeatable || t.WholeOnly || t.Create)
 }
 
-// intend has somebody remember that items are about to be sent, if any of them is to be remembered. It reports false when that
-// failed: then nothing may leave.
+// intend stores intents for items that are about to be sent, if any of them needs one. It reports false when that failed:
+// then nothing may be sent.
 func (r *Run) intend(a *Attempt, items []int) bool {
-	if !slices.ContainsFunc(items, r.remembered) {
+	if !slices.ContainsFunc(items, r.needsIntent) {
 		return true
 	}
 	if err := r.cfg.Hooks.Intend(a, items); err != nil {
@@ -168,7 +168,7 @@ func (r *Run) intend(a *Attempt, items []int) bool {
 	return true
 }
 
-// putBack puts a unit that was not sent where workers find it: what is left at the end is abandoned in one place.
+// putBack queues a unit that was not sent. What is still queued when the run ends is abandoned by [Run.Wait].
 func (r *Run) putBack(u *unit) {
 	r.makeJobs(u, time.Time{})
 	r.mu.Lock()

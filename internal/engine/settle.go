@@ -7,21 +7,21 @@ import (
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// reply is what came of sending a unit.
+// reply is the result of sending a unit.
 type reply struct {
 	attempt  *Attempt
 	err      error    // of the request
 	handle   string   // what the attempt left for the next one
 	answers  *Answers // nil for a single call
-	got      int      // how many answers the server gave
+	results  int      // for how many items the response has a result
 	lookedUp bool
 	found    bool
 	sent, at time.Time
 	permit   *gate.Permit
-	between  bool // calls have succeeded since the last failure that the gate is told of later
+	between  bool // calls have succeeded since the last failure; the gate is told of them later
 }
 
-// settle decides what becomes of the items of a unit that was sent.
+// settle decides what happens to the items of a unit that was sent.
 func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	re.attempt = a
 	if r.allWell(u, re) {
@@ -52,8 +52,8 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 		r.report(re, gate.Signal{Answered: 1})
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
-	case re.got != len(u.jobs) && !(r.cfg.OmitsTail && re.got < len(u.jobs)):
-		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.got}, ""
+	case re.results != len(u.jobs) && !(r.cfg.OmitsTail && re.results < len(u.jobs)):
+		re.err, u.handle = &CountError{Want: len(u.jobs), Got: re.results}, ""
 		r.settleRequest(u, Judgement{Class: Ambiguous, Kind: System, Final: true}, re)
 	case r.contradicts(u, a, re):
 		re.err, u.handle = ErrContradiction, ""
@@ -61,21 +61,21 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	default:
 		u.handle = ""
 		if r.cfg.Atomic {
-			r.settleAtomicAnswers(u, a, re)
+			r.settleAtomicResults(u, a, re)
 		} else {
-			r.settleAnswers(u, a, re)
+			r.settleResults(u, a, re)
 		}
 	}
 }
 
-// report tells the gate what the reply taught.
+// report passes the signal of a reply to the gate.
 func (r *Run) report(re reply, s gate.Signal) {
 	s.Sent, s.At, s.Latency = re.sent, re.at, re.at.Sub(re.sent)
 	r.signal(re.permit, s)
 	re.attempt.read().conclude(s)
 }
 
-// signalOf is what the error of a request teaches the gate: any response but a throttle shows that the server takes calls.
+// signalOf returns the signal for the error of a request. Any response but a throttle shows that the server takes calls.
 func (r *Run) signalOf(u *unit, by Judgement, re reply) gate.Signal {
 	switch by.Class {
 	case Throttled:
@@ -89,21 +89,21 @@ func (r *Run) signalOf(u *unit, by Judgement, re reply) gate.Signal {
 	}
 }
 
-// note remembers the error of an attempt, and charges it.
+// note records the error of an attempt in its job, and charges the attempt unless it was throttled.
 func (r *Run) note(j *job, by Judgement, err error) {
 	j.last, j.err = by, err
-	r.lost(j, by.Err)
+	r.joinFailure(j, by.Err)
 	if by.Class != Throttled {
 		j.charged++
 	}
 	j.noteUnsent(by)
 	if by.Class == Ambiguous {
-		j.maybe, j.partly = true, false
+		j.maybeApplied, j.maybeByRefusal = true, false
 	}
 }
 
-// lost puts beside the error of a job that a function of the caller's did not return, if it did not.
-func (r *Run) lost(j *job, failure error) {
+// joinFailure joins the failure of a function of the caller's, such as a panic, to the error of a job.
+func (r *Run) joinFailure(j *job, failure error) {
 	if failure == nil {
 		return
 	}
@@ -118,12 +118,12 @@ func (r *Run) lost(j *job, failure error) {
 	}
 }
 
-// settleRequest deals with an error of the whole request.
+// settleRequest handles an error of the whole request.
 func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	probe := re.permit.Probe()
 	s := r.signalOf(u, by, re)
 	if by.Class == Throttled {
-		r.concerns(&s, u)
+		r.setSubject(&s, u)
 	}
 	r.report(re, s)
 	if by.Class == Throttled {
@@ -161,10 +161,10 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	r.settleEach(u, by)
 }
 
-// settleEach decides for each item of a unit by itself.
+// settleEach decides for each item of a unit separately.
 func (r *Run) settleEach(u *unit, by Judgement) {
 	retry := &unit{}
-	for _, j := range u.jobs { // jobs of one unit may differ in what happened to them before
+	for _, j := range u.jobs { // jobs of one unit may have different histories
 		if do, state, reason := r.decide(j, by); do != again {
 			r.take(j, do, state, reason)
 		} else {
@@ -175,8 +175,8 @@ func (r *Run) settleEach(u *unit, by Judgement) {
 	r.retry(retry, by)
 }
 
-// settleHandle deals with the error of an attempt that left something for the next one, such as the handle of a job on
-// the server: the unit goes on as a whole, whether it may be sent twice or not, since nothing is.
+// settleHandle handles the error of an attempt that left a handle for the next one, such as a job's ID on the server. The
+// unit goes on as a whole even if it must not be sent twice, since the next attempt sends nothing twice.
 func (r *Run) settleHandle(u *unit, by Judgement) {
 	open := &Replay{Handle: u.handle}
 	for _, j := range u.jobs {
@@ -186,7 +186,7 @@ func (r *Run) settleHandle(u *unit, by Judgement) {
 	for _, j := range u.jobs {
 		if int(j.charged) >= r.cfg.Policy.MaxAttempts || by.Final {
 			for _, j := range u.jobs {
-				j.spent, j.maybe = true, !r.traits(j.item).Read
+				j.exhausted, j.maybeApplied = true, !r.traits(j.item).Read
 				do, state, reason := r.decide(j, by)
 				r.take(j, do, state, reason)
 			}
@@ -196,8 +196,8 @@ func (r *Run) settleHandle(u *unit, by Judgement) {
 	r.retry(u, by)
 }
 
-// settleBound deals with an error of a chunk that may have been applied, when only the very same chunk may be sent
-// again: it is, or its items are looked up one by one.
+// settleBound handles an error of a chunk that may have been applied and may be sent again only with the same items. The
+// chunk is sent again, or else its items are looked up one by one.
 func (r *Run) settleBound(u *unit, by Judgement) {
 	whole := true
 	for _, j := range u.jobs {
@@ -214,9 +214,9 @@ func (r *Run) settleBound(u *unit, by Judgement) {
 	}
 }
 
-// unbind goes on with one job of a chunk that may not be sent again.
+// unbind goes on with one job of a chunk that may not be sent again: it is looked up, or ends.
 func (r *Run) unbind(j *job, by Judgement) {
-	j.spent = true
+	j.exhausted = true
 	if do, state, reason := r.decide(j, by); do == lookUp || by.Skip != NoReason || by.Class == Fatal {
 		r.take(j, do, state, reason)
 	} else if r.mayLook() && !by.Final {
@@ -226,12 +226,12 @@ func (r *Run) unbind(j *job, by Judgement) {
 	}
 }
 
-// take carries out a step for one job alone.
+// take carries out a step for one job.
 func (r *Run) take(j *job, do step, state State, reason Reason) {
 	switch do {
 	case lookUp:
-		j.lastWord = j.last.refused() && !j.bound || j.spent && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
-		r.look(j)
+		j.noResend = j.last.refused() && !j.bound || j.exhausted && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
+		r.queueLookUp(j)
 	case stopRun:
 		r.stop(&FatalError{Err: j.err})
 		r.finish(j, state, reason)

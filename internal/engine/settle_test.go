@@ -66,9 +66,9 @@ func TestDecide(t *testing.T) {
 				}
 				r := New(t.Context(), cfg)
 				for _, spent := range []bool{false, true} {
-					j := &job{maybe: maybe, charged: 2}
+					j := &job{maybeApplied: maybe, charged: 2}
 					if !left {
-						if j.spent = spent; !spent {
+						if j.exhausted = spent; !spent {
 							j.charged = 3
 						}
 					}
@@ -128,7 +128,7 @@ func TestDecideSpecial(t *testing.T) {
 		if test.reconcile {
 			cfg.Reconcile = nothingFound
 		}
-		do, state, reason := New(t.Context(), cfg).decide(&job{maybe: test.maybe, charged: 1}, test.by)
+		do, state, reason := New(t.Context(), cfg).decide(&job{maybeApplied: test.maybe, charged: 1}, test.by)
 		if do != test.do || state != test.state || reason != test.reason {
 			t.Errorf("%s: step %d, state %d, reason %d, want %d, %d, %d", test.name, do, state, reason, test.do, test.state, test.reason)
 		}
@@ -179,7 +179,7 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		want string
 		is   error
 	}{
-		{&CountError{Want: 3, Got: 5}, "the server answered 5 results for 3 items: no result can be told from another", nil},
+		{&CountError{Want: 3, Got: 5}, "the response has 5 results for 3 items, so results cannot be matched to items", nil},
 		{&BudgetError{Wait: forever}, "the retry budget is used up and refills by successes only", nil},
 		{&BudgetError{Wait: 90 * time.Second}, "the retry budget is used up for 1m30s", nil},
 		{&ThrottledError{Wait: time.Hour, Max: time.Minute, Err: no}, "the server throttles for 1h0m0s, longer than MaxThrottleWait (1m0s)", no},

@@ -5,50 +5,51 @@ import (
 	"sync/atomic"
 )
 
-// What a refusal teaches concerns its chunk, which is divided. Others are made smaller when there is evidence that they
-// would be refused, too: chunks are larger than the server takes in the number of their items or in their bytes, and it
-// is found out in which. What was learned grows back with successes.
+// A chunk that is refused as too large is divided. Later chunks are made smaller when there is evidence that they would be
+// refused too. The limit of the server is one of items or one of bytes; it is learned which. Learned limits grow back with
+// successes.
 
 const (
-	// growAfter is after how many chunks that were cut short a larger one is tried. It doubles with each that is refused.
+	// growAfter is how many chunks that the limit kept smaller must pass before a larger one is tried. It doubles with each
+	// larger one that is refused, up to growAtMost.
 	growAfter, growAtMost = 16, 1024
-	// enoughEvidence is how often a whole chunk has to be throttled and a part of it has to pass in the next window.
-	enoughEvidence = 3
+	// minPartsPassed is how often a whole chunk must be throttled, and a part of it pass in the next window, to lower the limit.
+	minPartsPassed = 3
 )
 
-// Sizes is what requests have taught about how large they may be. Runs with the same client and the same limits may
-// share one, also at the same time. The zero value knows nothing.
+// Sizes are the limits on the size of a request, learned from requests. Runs with the same client and the same configured
+// limits may share one, also concurrently. The zero value knows nothing.
 type Sizes struct {
-	measuring atomic.Bool // a chunk was too large: from now on its bytes matter
+	measuring atomic.Bool // a chunk was too large, so from now on bytes are measured
 
 	mu    sync.Mutex
 	items bound
 	bytes bound
-	named int     // the number of items that the server names; 0 when it names none
-	doubt measure // the smallest chunk that was refused and of which it is not known whether it had too many items or bytes
-	trial bool    // a larger chunk is on its way
+	named int     // the lowest number of items that the server named as its limit; 0: none
+	doubt measure // the smallest refused chunk that had either too many items or too many bytes; zero: none
+	trial bool    // a larger chunk is under way
 
-	passes int // how often a part passed in the window after the whole was throttled
-	whole  int // items of the smallest of these wholes
-	part   int // items of the smallest of these parts
+	passes int // how often a whole chunk was throttled and a part of it passed in the next window
+	whole  int // items of the smallest such whole
+	part   int // items of the smallest such part
 }
 
-// measure is how large a chunk is. The bytes are 0 when they are not known.
+// measure is the size of a chunk. bytes is 0 when unknown.
 type measure struct{ items, bytes int }
 
-// bound is what is known of one of the two measures. The zero value knows nothing.
+// bound is what is known about the limit of items, or of bytes. The zero value knows nothing.
 type bound struct {
-	limit int // what chunks are kept to; 0: nothing is known
-	good  int // the largest that passed
-	wins  int // chunks that were kept to the limit and passed, since it was changed or a larger one was tried
-	need  int // how many of them let a larger one be tried
+	limit int // upper limit for chunks; 0: unknown
+	good  int // the largest value that passed
+	wins  int // chunks kept smaller by the limit that passed, since the limit was changed or a larger one was tried
+	need  int // wins after which a larger limit is tried; at least growAfter
 }
 
-// lower sets the limit below what was refused: between that and the largest that passed, or else at half of it.
+// lower sets the limit below a refused value: midway between it and the largest that passed, or else to half of it.
 func (b *bound) lower(refused int) {
 	limit := refused / 2
 	if b.good >= refused {
-		b.good = 0 // the server takes less than it did
+		b.good = 0 // the server takes less than before
 	}
 	if b.good > 0 {
 		limit = b.good + (refused-b.good)/2
@@ -58,7 +59,7 @@ func (b *bound) lower(refused int) {
 	}
 }
 
-// raise has the limit grow to what has passed.
+// raise raises the limit to a value that passed.
 func (b *bound) raise(passed int) {
 	b.good = max(b.good, passed)
 	if b.limit > 0 && passed > b.limit {
@@ -66,7 +67,7 @@ func (b *bound) raise(passed int) {
 	}
 }
 
-// next is the next larger limit to be tried, 0 when it is not time for it.
+// next returns the larger limit to try next, 0 when it is too early.
 func (b *bound) next() int {
 	if b.limit == 0 || b.wins < max(b.need, growAfter) {
 		return 0
@@ -74,18 +75,18 @@ func (b *bound) next() int {
 	return b.limit + max(1, b.limit/4)
 }
 
-// failed notes that the larger limit was not taken.
+// failed notes that a chunk of the larger limit was refused.
 func (b *bound) failed() {
 	b.wins, b.need = 0, min(growAtMost, 2*max(b.need, growAfter))
 }
 
-// limits are what a chunk is to be kept to. The zero value is no limit.
+// limits are the upper limits for a chunk. The zero value is no limit.
 type limits struct {
 	items, bytes int  // 0: no limit
-	either       bool // it is enough to keep to one of the two, since it is not known which one the server has
+	either       bool // keeping to one of the two is enough, since it is unknown which one the server has
 }
 
-// allow reports whether a chunk of that size keeps to the limits. One of a single item always does.
+// allow reports whether a chunk of that size keeps to the limits. A chunk of one item always does.
 func (l limits) allow(m measure) bool {
 	few, small := l.items == 0 || m.items <= l.items, l.bytes == 0 || m.bytes <= l.bytes
 	if l.either {
@@ -94,7 +95,7 @@ func (l limits) allow(m measure) bool {
 	return m.items <= 1 || few && small
 }
 
-// limits returns what chunks are to be kept to.
+// limits returns the limits for chunks.
 func (s *Sizes) limits() limits {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,8 +116,8 @@ func (s *Sizes) limitsLocked() limits {
 	return l
 }
 
-// larger returns limits that are a little larger, if it is time to try whether such a chunk passes. Whoever gets them tells
-// [Sizes.passed], [Sizes.tooLarge] or [Sizes.endTrial] what came of it.
+// larger returns slightly larger limits, if it is time to try whether such a chunk passes. The caller then calls
+// [Sizes.passed], [Sizes.tooLarge] or [Sizes.endTrial] with the result.
 func (s *Sizes) larger() (l limits, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,8 +135,8 @@ func (s *Sizes) larger() (l limits, ok bool) {
 	return l, true
 }
 
-// passed says that the server took a chunk, one of at most that many items, and whether it was kept to the limits or was
-// to try larger ones.
+// passed notes that the server took a chunk. most is the configured limit of items; tight says that the learned limits kept
+// the chunk smaller, trial that it was to try larger limits.
 func (s *Sizes) passed(m measure, most int, tight, trial bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,7 +167,8 @@ func (s *Sizes) passed(m measure, most int, tight, trial bool) {
 	}
 }
 
-// tooLarge says that the server refused a chunk for its size, and how many items it named as the most, 0 for none.
+// tooLarge notes that the server refused a chunk as too large. named is the limit of items that the response named, 0 for
+// none.
 func (s *Sizes) tooLarge(m measure, named int, trial bool) {
 	s.measuring.Store(true)
 	s.mu.Lock()
@@ -179,7 +181,7 @@ func (s *Sizes) tooLarge(m measure, named int, trial bool) {
 		s.endTrialLocked(trial, false)
 	case trial:
 		s.endTrialLocked(true, true)
-	case byItems && byBytes: // it takes less than it did
+	case byItems && byBytes: // the server takes less than before
 		s.items.good, s.bytes.good, s.doubt = 0, 0, m
 	case byItems:
 		s.items.lower(m.items)
@@ -187,14 +189,14 @@ func (s *Sizes) tooLarge(m measure, named int, trial bool) {
 		s.bytes.lower(m.bytes)
 	case s.doubt.items == 0:
 		s.doubt = m
-	case m.items < s.doubt.items || m.bytes < s.doubt.bytes: // it was the part of another, or might have been
+	case m.items < s.doubt.items || m.bytes < s.doubt.bytes: // smaller than the doubtful chunk, of which it may be a part
 		s.doubt = m
 		s.items.lower(m.items)
 		s.bytes.lower(m.bytes)
 	}
 }
 
-// endTrial says that nothing is known of a larger chunk, or that the server did not take it.
+// endTrial ends the trial of a larger chunk, which the server refused if failed is true, and which proves nothing otherwise.
 func (s *Sizes) endTrial(failed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,8 +214,8 @@ func (s *Sizes) endTrialLocked(trial, failed bool) {
 	}
 }
 
-// passedInstead is how many items passed in the window after a chunk of no more than so many was throttled, 0 when that was
-// not seen of late.
+// passedInstead returns how many items passed in the window after a chunk of at most so many items was throttled, 0 when
+// that was not seen lately.
 func (s *Sizes) passedInstead(items int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,7 +225,7 @@ func (s *Sizes) passedInstead(items int) int {
 	return s.part
 }
 
-// partPassed says that a whole chunk was throttled as the first request of a window, and a part of one passed in the next.
+// partPassed notes that a whole chunk was throttled as the first request of a window, and a part of it passed in the next.
 func (s *Sizes) partPassed(whole, part int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +235,7 @@ func (s *Sizes) partPassed(whole, part int) {
 	if s.passes == 0 || part < s.part {
 		s.part = part
 	}
-	if s.passes++; s.passes < enoughEvidence {
+	if s.passes++; s.passes < minPartsPassed {
 		return
 	}
 	if s.items.limit == 0 || s.part < s.items.limit {

@@ -9,25 +9,25 @@ import (
 )
 
 const (
-	// fastCall is how long a call takes at most for its time to be measured together with its neighbours'.
+	// fastCall is the longest mean time of calls at which a worker takes several items at once.
 	fastCall = 10 * time.Microsecond
-	// maxSpan is how many fresh items a worker takes at once while calls are fast, and maxHeardSpan the same where
-	// somebody waits to hear how items end.
-	maxSpan, maxHeardSpan = 256, 64
-	// lookEvery is after which time a worker that has several items in hand looks, after the call at hand, whether calls
-	// became slow. To read the clock after each call would cost more than a fast call.
-	lookEvery = time.Millisecond
+	// maxSpan is how many fresh items a worker takes at once while calls are fast, and maxSpanWithFinal the same with a
+	// Final hook, which should hear soon how items end.
+	maxSpan, maxSpanWithFinal = 256, 64
+	// clockCheckInterval is how often a worker with several items checks, after a call, whether calls became slow. Reading
+	// the clock after each call would cost more than a fast call.
+	clockCheckInterval = time.Millisecond
 )
 
 // span is a range of fresh items.
 type span struct{ lo, hi int } // positions in the order of sending
 
-// callSpan makes the calls of the span, one after the other. It returns true at the end of the span, when the permit
-// has to come back, when the run was stopped, or when the calls turn out to be slow; false after a panic.
+// callSpan makes the calls of the span, one after the other. It returns false after a panic, and true at the end of the
+// span, when the permit is no longer leased, when the run was stopped, or when the calls are slow.
 func (w *worker) callSpan() (end bool) {
 	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
-	single, tries := r.single, w.tries
+	single, tries := r.single, w.attempts
 	if w.permit.Probe() {
 		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
@@ -41,7 +41,7 @@ func (w *worker) callSpan() (end bool) {
 			continue
 		}
 		attempt := tries.at(pos - w.first)
-		if intend && r.remembered(item) && !r.intend(attempt, []int{item}) {
+		if intend && r.needsIntent(item) && !r.intend(attempt, []int{item}) {
 			w.span.lo = pos // it is not sent
 			return true
 		}
@@ -52,24 +52,24 @@ func (w *worker) callSpan() (end bool) {
 		if err != nil {
 			w.miss(err)
 		}
-		if r.looks.Load() != w.looks && w.slow() {
+		if r.clockChecks.Load() != w.clockChecks && w.slow() {
 			break
 		}
 	}
 	return true
 }
 
-// slow reads the clock, and reports whether the calls of the span turn out to be slow.
+// slow reads the clock, and reports whether the calls of the span are slow.
 func (w *worker) slow() bool {
-	w.looks = w.run.looks.Load()
-	w.run.lookSoon()
+	w.clockChecks = w.run.clockChecks.Load()
+	w.run.scheduleClockCheck()
 	return time.Since(w.began) > time.Duration(w.calls)*fastCall
 }
 
-// lookSoon has the workers that have several items in hand look at the clock in a moment.
-func (r *Run) lookSoon() {
-	if !r.looking.Load() && r.looking.CompareAndSwap(false, true) {
-		r.lookTimer.Reset(lookEvery)
+// scheduleClockCheck makes workers with several items read the clock after clockCheckInterval.
+func (r *Run) scheduleClockCheck() {
+	if !r.clockArmed.Load() && r.clockArmed.CompareAndSwap(false, true) {
+		r.clockTimer.Reset(clockCheckInterval)
 	}
 }
 
@@ -88,7 +88,7 @@ func (w *worker) recoverCall() {
 	w.settleSpan() // this goroutine ends here
 }
 
-// panicError keeps a panic with its stack.
+// panicError makes an error of a panic and its stack.
 func (r *Run) panicError(v any) error {
 	e := r.cfg.Lost(v, debug.Stack())
 	if r.cfg.KeepPanics {
@@ -106,7 +106,7 @@ func (r *Run) panicError(v any) error {
 func (w *worker) miss(err error) {
 	now := time.Now()
 	w.missed = append(w.missed, w.span.lo-1)
-	calling := &w.tries[w.span.lo-1-w.first]
+	calling := &w.attempts[w.span.lo-1-w.first]
 	j := &job{item: calling.Item(), began: now.Add(-now.Sub(w.began) / time.Duration(w.calls))}
 	between := w.calls-w.lastMissed > 1
 	w.lastMissed = w.calls
@@ -135,7 +135,7 @@ func (w *worker) settleSpan() {
 	if succeeded > 0 {
 		s := gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
 		r.signal(&w.permit, s)
-		w.tries.conclude(s) // of those that did not succeed nothing is left
+		w.attempts.conclude(s) // calls that failed were concluded by miss
 		w.concludeSpan()
 		r.tally(Succeeded, succeeded)
 	}
@@ -148,10 +148,10 @@ func (w *worker) settleSpan() {
 	w.span = span{}
 }
 
-// concludeSpan tells those who wait for the items that succeeded.
+// concludeSpan concludes the items of the span that succeeded.
 func (w *worker) concludeSpan() {
 	r := w.run
-	if !r.anybodyWaits() {
+	if !r.mustConclude() {
 		return
 	}
 	for from, to := range w.succeeded {

@@ -9,26 +9,26 @@ import (
 
 // worker is one of the goroutines that make calls.
 type worker struct {
-	_        [128]byte // workers change this with each call, and share no cache line
+	_        [128]byte // workers change their struct with each call, so they share no cache line
 	run      *Run
 	permit   gate.Permit
-	ask      gate.Claim // what the gate asks for work: [worker.claim]
-	unit     *unit      // the work at hand: a unit, or a span of fresh items
-	draft    *unit      // put together before the gate is asked
+	ask      gate.Claim // [worker.claim], which the gate calls for work
+	unit     *unit      // the current work, unless it is a span of fresh items
+	draft    *unit      // a chunk put together before the gate is asked
 	span     span
-	size     int  // fresh items to take at once
-	leased   bool // the last permit was
-	scouting bool // it is the one that takes the next fresh items of a stream
+	size     int  // how many fresh items to take at once
+	leased   bool // the last permit was leased
+	scouting bool // this worker takes the next fresh items of a stream
 
-	// Of the span at hand:
-	began      time.Time
-	first      int      // position of its first item
-	calls      int      // made so far
-	missed     []int    // positions of the items that did not succeed at once
-	lastMissed int      // the call that was the last of them
-	tries      attempts // for its calls
-	inCall     bool     // a call of it is being made
-	looks      uint32   // the clock was read since
+	// The current span:
+	began       time.Time
+	first       int      // position of its first item
+	calls       int      // made so far
+	missed      []int    // positions of the items that did not succeed at once
+	lastMissed  int      // number of the last call that did not succeed
+	attempts    attempts // attempts of its calls
+	inCall      bool     // one of its calls is being made
+	clockChecks uint32   // [Run.clockChecks] when the clock was last read
 }
 
 // work is the body of a worker.
@@ -38,14 +38,14 @@ func (r *Run) work() error {
 	ended := false
 	defer func() {
 		r.cfg.Gate.Release(&w.permit)
-		if !ended { // a call ended this goroutine with Goexit: another takes its place
+		if !ended { // a call ended this goroutine with Goexit: another goroutine replaces it
 			r.group.Go(r.work)
 		}
 	}()
 	for w.await() {
 		w.gather()
 		err := w.acquire()
-		w.putAway()
+		w.queueDraft()
 		w.scouted()
 		if err != nil {
 			w.refused(err)
@@ -53,7 +53,7 @@ func (r *Run) work() error {
 		}
 		for w.permit.Held() && w.busy() {
 			w.serve()
-			w.goOn()
+			w.takeMore()
 		}
 		r.cfg.Gate.Release(&w.permit)
 	}
@@ -61,9 +61,9 @@ func (r *Run) work() error {
 	return nil
 }
 
-// goOn takes more work after a call, if there is some and it may be done at once. While calls are slow, one item is not
-// worth a scout: those who come back from their calls together would go to sleep, and wait to be woken one by one.
-func (w *worker) goOn() {
+// takeMore takes more work after a call, if the next call may be made at once. While calls are slow a worker does not become
+// the scout first: workers whose calls return together would sleep until they are woken one by one.
+func (w *worker) takeMore() {
 	switch {
 	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), w.size > 1 && !w.scout():
 		return
@@ -71,18 +71,18 @@ func (w *worker) goOn() {
 		w.gather()
 		w.prepare()
 		w.take(w.size)
-		w.putAway()
+		w.queueDraft()
 	default:
 		w.prepare()
 		w.permit = w.run.cfg.Gate.TryAcquire(w.ask)
 		w.leased = w.permit.Leased()
-		w.putAway()
+		w.queueDraft()
 	}
 	w.scouted()
 }
 
-// acquire gets a permit and work for it. Of all the workers of a run only one stands in the gate's queue at a time, so
-// that the run has one place there among others who use the gate.
+// acquire gets a permit and work for it. Only one worker of a run waits in the gate's queue at a time, so that each
+// user of a shared gate has one place in it.
 func (w *worker) acquire() (err error) {
 	r := w.run
 	select {
@@ -97,9 +97,9 @@ func (w *worker) acquire() (err error) {
 	}
 }
 
-// claim is the worker's [gate.Claim]: the first call on a permit serves one item, or one chunk. What is taken beside it
-// is given back if the permit turns out not to be leased. It is asked again when the server throttles meanwhile: what
-// was refused goes first then.
+// claim is the worker's [gate.Claim]. The first call on a permit serves one item or one chunk; other items that were
+// taken are given back if the permit is not leased. When the server throttles before the call leaves, the gate calls
+// claim again, and throttled units go first.
 func (w *worker) claim(probe bool) int {
 	if w.unit == nil && w.busy() && (probe || w.run.throttling.Load()) {
 		w.run.giveBack(w.span)
@@ -127,7 +127,7 @@ func (w *worker) claim(probe bool) int {
 	}
 }
 
-// take takes work. It does nothing for each item: that was done before, or is when the unit is sent.
+// take takes work. It does no work per item, since the gate's lock may be held: see [worker.prepare].
 func (w *worker) take(size int) {
 	r := w.run
 	if r.singles() {
@@ -142,20 +142,20 @@ func (w *worker) take(size int) {
 	}
 }
 
-// prepare puts a chunk of fresh items together before the gate is asked, since there is no time for that while the gate
-// asks for work. There is no need when something waits that was sent before.
+// prepare puts a chunk of fresh items together before the gate is asked, since the gate holds its lock while it asks for
+// work. It does nothing when a unit that was sent before waits to go first.
 func (w *worker) prepare() {
 	r := w.run
 	if r.singles() || w.busy() || w.draft != nil || r.waitsInOrder() {
 		return
 	}
-	if r.extra.Load() == 0 || r.throttling.Load() && !r.cfg.InOrder { // of those, one may not be the right one to try
+	if r.queued.Load() == 0 || r.throttling.Load() && !r.cfg.InOrder { // while throttled, a fresh chunk may be the better probe
 		w.draft = r.freshUnit()
 	}
 }
 
-// putAway leaves the chunk that was put together for others, when there was something that comes before it.
-func (w *worker) putAway() {
+// queueDraft queues a draft that was not taken, so that any worker may send it.
+func (w *worker) queueDraft() {
 	if w.draft != nil {
 		w.run.resend(w.draft)
 		w.draft = nil
@@ -164,14 +164,14 @@ func (w *worker) putAway() {
 
 func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
 
-// refused puts work back that the gate did not let through. A wait that is too long ends the run.
+// refused puts back the work that got no permit. A wait that would be too long stops the run.
 func (w *worker) refused(err error) {
 	r := w.run
 	if w.unit != nil {
 		r.makeJobs(w.unit, time.Time{})
 		r.mu.Lock()
 		r.ready = append([]*unit{w.unit}, r.ready...)
-		r.extra.Add(1)
+		r.queued.Add(1)
 		r.mu.Unlock()
 	}
 	r.giveBack(w.span)
@@ -187,7 +187,7 @@ func (w *worker) refused(err error) {
 	r.stop(err)
 }
 
-// serve makes the calls for the work at hand.
+// serve makes the calls of the current work.
 func (w *worker) serve() {
 	if u := w.unit; u != nil {
 		w.unit = nil
@@ -195,25 +195,25 @@ func (w *worker) serve() {
 		return
 	}
 	w.began, w.first, w.calls, w.missed = time.Now(), w.span.lo, 0, w.missed[:0]
-	w.tries = w.run.newAttempts(w.first, w.span.hi-w.span.lo)
+	w.attempts = w.run.newAttempts(w.first, w.span.hi-w.span.lo)
 	if w.span.hi-w.span.lo > 1 {
-		w.run.lookSoon()
+		w.run.scheduleClockCheck()
 	}
 	if w.lastMissed = 0; w.permit.Probe() {
-		w.probing(w.tries.at(0))
+		w.probing(w.attempts.at(0))
 	}
 	for !w.callSpan() {
 	}
 	w.settleSpan()
 }
 
-// probing notes that an attempt tries whether the gate may open. It is cut short when the run's patience ends.
+// probing marks an attempt as a probe, which is cut short at the permit's GiveUp.
 func (w *worker) probing(a *Attempt) {
 	rec := a.write()
 	rec.probe.Store(true)
 	rec.giveUp = w.permit.GiveUp
 }
 
-// ending reports whether no call may begin any more. The run's own flag follows the end of its context only a moment
-// later.
+// ending reports whether no call may begin any more. It reads the context too, since stopped is set a moment after the
+// context ends.
 func (r *Run) ending() bool { return r.stopped.Load() || r.endable && r.ctx.Err() != nil }

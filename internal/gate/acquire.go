@@ -9,14 +9,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ErrTooLong is matched by the error of a wait that would outlast the caller's patience.
+// ErrTooLong is matched by the error of a wait that would be longer than the caller's patience.
 var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
 
 // A PauseError says how long a shut gate has made the caller wait, or would have.
 type PauseError struct {
-	Wait     time.Duration // since the server took its last call, until the gate may open
+	Wait     time.Duration // from the last call that the server took until the gate may open
 	Patience time.Duration // how long the caller would have waited
-	Trouble  Trouble       // of an outage; NoTrouble when the server throttles
+	Trouble  Trouble       // the trouble of an outage; NoTrouble when the server throttles
 }
 
 // Error implements error.
@@ -27,17 +27,17 @@ func (e *PauseError) Error() string {
 // Unwrap makes the error match [ErrTooLong].
 func (e *PauseError) Unwrap() error { return ErrTooLong }
 
-// A Claim is asked for work at the moment in which its caller is first in the queue and a slot is free. It
-// answers what the call costs in quota units, 0 when there is nothing to do after all. The gate's lock is held:
-// a Claim must not call the gate and must not block. With probe it should take no more than one call's work. It is asked
-// again if the server throttles before the call has left, and may put back then what it has taken, for older work.
+// A Claim takes work when its caller is first in the queue and a slot is free. It returns the cost of the call in quota
+// units, 0 when there is no work. It must not call the gate and must not block, since the gate's lock is held. With probe
+// it should take one call's work at most. If the server throttles before the call has left, the gate calls it again, and it
+// may then exchange the work that it took for older work.
 type Claim func(probe bool) (cost int)
 
 // A Permit is the right to make one call. The zero Permit holds nothing.
 type Permit struct {
 	gate    *Gate
-	Sent    time.Time // when it was granted
-	GiveUp  time.Time // of a probe: when its caller's patience ends; zero when it has no end
+	Sent    time.Time // when the permit was granted
+	GiveUp  time.Time // of a probe: when its caller's patience ends; zero: never
 	version uint64
 	slot    bool
 	probe   bool
@@ -48,14 +48,14 @@ type Permit struct {
 // Held reports whether the permit was granted and not yet released.
 func (p *Permit) Held() bool { return p.gate != nil }
 
-// Alone reports, of a permit that [Gate.Done] has taken back, whether nobody waited for its slot.
+// Alone reports, for a permit that [Gate.Done] has taken back, whether no caller waited for its slot.
 func (p *Permit) Alone() bool { return p.alone }
 
-// Probe reports whether the permit is for the one call that tries whether a shut gate may open.
+// Probe reports whether the permit is for the probe of a shut gate.
 func (p *Permit) Probe() bool { return p.probe }
 
-// Leased reports whether the permit may be used for one more call without asking the gate: there is no rate
-// limit, nobody else uses the gate, and nothing has changed since the permit was granted. It costs one atomic load.
+// Leased reports whether the permit may be used for one more call without asking the gate: there is no rate limit, the gate
+// has no other user, and it has not changed since the permit was granted. Leased costs one atomic load.
 func (p *Permit) Leased() bool {
 	return p.gate != nil && !p.probe && p.version == p.gate.version.Load()
 }
@@ -65,34 +65,33 @@ type waiter struct {
 	number   uint64 // in the order of arrival
 	claim    Claim
 	slot     bool
-	inProbe  bool // part of the call that is the probe
-	outside  bool // of no run: an outage does not hold it
+	inProbe  bool // a request of the call that is the probe
+	outside  bool // not of a run: an outage does not hold it
 	patience time.Duration
-	deadline time.Time // zero when the caller has none
-	cost     int       // 0 until the claim was asked
+	deadline time.Time // zero: none
+	cost     int       // 0 until the claim was called
 	ready    chan struct{}
 	permit   Permit
 	err      error
-	dropped  bool // left the queue, granted or not
+	dropped  bool // no longer in the queue, granted or not
 	paced    bool // it had to wait for its tokens
 }
 
-// Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when
-// the claim had nothing to do. The error is the context's, a [PauseError] when the server has taken no call, or would
-// not, for longer than patience (0: no bound), or, at once, one that matches [context.DeadlineExceeded] when the wait
-// would outlast the context's deadline.
+// Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when the claim
+// had no work. The error is that of the context; a [PauseError] when the server takes no call for longer than patience (0:
+// no limit); or, at once, one that matches [context.DeadlineExceeded] when the wait would exceed the context's deadline.
 func (g *Gate) Acquire(ctx context.Context, patience time.Duration, claim Claim) (Permit, error) {
 	return g.acquire(ctx, patience, &waiter{claim: claim, slot: true})
 }
 
-// AcquireOutside is [Gate.Acquire] for a call of no run: an outage does not hold it.
+// AcquireOutside is [Gate.Acquire] for a call outside of a run, which an outage does not hold.
 func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) {
 	return g.acquire(ctx, 0, &waiter{claim: claim, slot: true, outside: true})
 }
 
-// TryAcquire is [Gate.Acquire] for a caller who gets a permit at once or none: there is none while anybody else uses the
-// gate or waits, while it is not fully open, and under a rate. It is for those whose last permit was [Permit.Alone]:
-// others would overtake whom their slot was given to, and the laws take those for sent before.
+// TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter, is not
+// fully open, or has a rate limit. It is for callers whose last permit was [Permit.Alone]: any other caller would overtake
+// the waiter that got its slot, which the laws take for a call that was sent earlier.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,9 +109,9 @@ func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	return p
 }
 
-// Wait waits for the gate and for tokens, but for no slot: it is for requests whose end the gate is not told of by a
-// permit. probing says that the request is part of a call that is the gate's probe already, and may pass while it is
-// half-open. Errors are as with [Gate.Acquire].
+// Wait waits for the gate and for tokens, but not for a slot: it is for requests that hold no permit whose release would
+// tell the gate of their end. probing says that the request belongs to the call that is the gate's probe, so it may leave
+// while the gate is half-open. Errors are those of [Gate.Acquire].
 func (g *Gate) Wait(ctx context.Context, patience time.Duration, cost int, probing bool) error {
 	_, err := g.acquire(ctx, patience, &waiter{claim: func(bool) int { return cost }, inProbe: probing})
 	return err
@@ -158,8 +157,8 @@ func (g *Gate) acquire(ctx context.Context, patience time.Duration, w *waiter) (
 	return w.permit, w.err
 }
 
-// refuseLate ends the wait of a newcomer whom the rate cannot serve before its deadline: the head waits for its
-// tokens, and those in between need theirs. Whoever lacks a slot may yet be overtaken by one who needs none.
+// refuseLate ends the wait of a new waiter that cannot get its tokens before its deadline, after the head and the waiters
+// in between got theirs. Waiters that have no free slot are not counted for one that needs none, which may overtake them.
 func (g *Gate) refuseLate(w *waiter) {
 	if w.deadline.IsZero() || g.holder == nil || w == g.holder {
 		return
@@ -183,7 +182,7 @@ func (g *Gate) refuseLate(w *waiter) {
 	}
 }
 
-// Ended returns why a context that has ended did: the error matches the context's error and its cause.
+// Ended returns the error of a context that has ended. It matches the context's error and its cause.
 func Ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

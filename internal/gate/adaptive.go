@@ -7,44 +7,45 @@ import (
 )
 
 const (
-	// burstTime is how much of a learned rate may leave at one instant: timers wake about a millisecond late.
+	// burstTime is how much of a learned rate may leave at one instant, since timers wake about a millisecond late.
 	burstTime = 10 * time.Millisecond
-	// mistaken is after how many throttles of calls with more in flight than any answered the rate is no longer blamed.
-	mistaken = 4
+	// maxRateBlames is after how many cuts in a row, each with more calls in flight than any that was accepted, the rate is no
+	// longer blamed.
+	maxRateBlames = 4
 	// noLimit is the rate of a law that knows of no limit.
 	noLimit = rate.Inf
 )
 
-// A law turns one kind of evidence into bounds on the knobs that it moves.
+// A law turns one kind of evidence into limits on the settings that it controls.
 type law interface {
 	learn(e evidence)
-	// bound narrows a setting down to what the law allows by now. (It takes no pointer, which would allocate.)
+	// bound narrows a setting to what the law allows now. (A pointer parameter would allocate.)
 	bound(next Setting, s Signal) Setting
-	// reason returns why the law has changed its mind, once, and "" if it has not.
+	// reason returns, once, why the law's limits have changed; "" if they have not.
 	reason() string
 }
 
-// evidence is a signal and what is made of it.
+// evidence is a signal with what was concluded from it.
 type evidence struct {
 	Signal
-	blamed  blame   // for a throttle
-	outage  *outage // under way, or the one that the signal ends
+	blamed  blame   // the cause of a throttle
+	outage  *outage // the outage under way, or the one that the signal ends
 	full    bool    // all slots were in use when the call was sent
-	ceiling int     // calls that may ever be in flight
+	ceiling int     // upper limit of the concurrency
 	paced   bool    // a law knows a rate
-	windows bool    // the law of windows knows of some
+	windows bool    // the law of windows is in effect
 }
 
-// Adaptive is the controller that learns a server's limit from its answers. It is made of four laws, none of which
-// moves anything before there is evidence for it:
+// Adaptive is the controller that learns a server's limits from its responses. It consists of four laws, none of which
+// changes a setting without evidence:
 //
-//   - budget: the headers tell what remains. Moves Rate and Hold.
-//   - windows: the server refuses everything for long times. Moves Rate, Hold and Reopen.
-//   - pace: the server throttled, and told nothing. Moves Rate and Pause.
-//   - slots: answers and their latency. Moves Concurrency, and Rate while it tries a refused one again.
+//   - budget: headers tell what remains. Sets Rate and Hold.
+//   - windows: the server throttles all calls for long times. Sets Rate, Hold and Reopen.
+//   - pace: the server throttled without headers. Sets Rate and Pause.
+//   - slots: responses and their latency. Sets Concurrency, and Rate while it tries a refused concurrency again.
 //
-// A throttle is blamed on the quota if the headers or the windows say that it is used up; else on the rate, if the call
-// had to wait for the rate, or if as many calls in flight were answered before; else on the number of calls in flight.
+// A throttle is blamed on the quota if the headers or the windows say that it is used up; else on the rate, if the call had
+// to wait for the rate or as many calls in flight were accepted before; else on the number of calls in flight.
 type Adaptive struct {
 	budget  budget
 	windows windows
@@ -53,12 +54,12 @@ type Adaptive struct {
 
 	outage   outage
 	closures closures
-	blamed   blame // for the last cut
-	top      int   // most calls in flight of which one was answered since that cut
-	above    int   // cuts in a row by a call with more in flight than that
+	blamed   blame // cause of the last cut
+	top      int   // highest number of calls in flight at which one was accepted since that cut
+	above    int   // cuts in a row by a call with more in flight than top
 }
 
-// blame is what a throttle is put down to.
+// blame is the cause of a throttle.
 type blame uint8
 
 const (
@@ -80,7 +81,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	}
 	c.outage.observe(s)
 	e := evidence{Signal: s, outage: &c.outage, full: s.Level >= current.Concurrency, ceiling: ceiling.Concurrency}
-	c.budget.learn(e) // these two say whether a throttle is no surprise
+	c.budget.learn(e) // these two tell whether a throttle was expected
 	c.windows.learn(e)
 	e.blamed = c.blame(s)
 	if s.Opened {
@@ -92,7 +93,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	c.slots.learn(e)
 
 	next := Setting{Concurrency: current.Concurrency, Rate: noLimit, Why: current.Why}
-	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} { // the later knows better
+	for _, l := range [...]law{&c.pace, &c.windows, &c.budget, &c.slots} { // a later law overrides an earlier one
 		next = l.bound(next, s)
 		if why := l.reason(); why != "" {
 			next.Why = why
@@ -105,7 +106,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	return next
 }
 
-// blame blames a throttle. Those of an old epoch only tell more about the last cut, when that was blamed on the calls in
+// blame returns the cause of a throttle. A throttle of an old epoch only refines a last cut that was blamed on the calls in
 // flight.
 func (c *Adaptive) blame(s Signal) blame {
 	if !s.Throttled {
@@ -118,7 +119,7 @@ func (c *Adaptive) blame(s Signal) blame {
 	switch {
 	case c.budget.explains(s) || c.windows.on():
 		blamed = blameQuota
-	case s.Paced && !c.pace.off() || s.Level <= c.slots.good:
+	case s.Paced && !c.pace.off() || s.Level <= c.slots.proven:
 		blamed = blameRate
 	}
 	if !s.NewEpoch && (c.blamed != blameSlots || s.Level == 0 || !s.Shut) {
@@ -128,9 +129,9 @@ func (c *Adaptive) blame(s Signal) blame {
 		if c.above++; s.Level <= c.top {
 			c.above = 0
 		}
-		// A rate is exceeded with few calls in flight, too. What always has more of them is no matter of the rate.
-		if blamed == blameRate && c.above >= mistaken {
-			c.above, c.slots.good, blamed = 0, c.top, blameSlots
+		// A rate is also exceeded with few calls in flight. If the throttled calls always have more, the rate is not the cause.
+		if blamed == blameRate && c.above >= maxRateBlames {
+			c.above, c.slots.proven, blamed = 0, c.top, blameSlots
 		}
 		c.top = 0
 	}

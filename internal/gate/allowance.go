@@ -8,58 +8,57 @@ import (
 )
 
 const (
-	// disorder is by how much more than the calls in flight what the server counts may differ from the order in which calls
-	// were sent.
-	disorder = 2
-	// anchorAge is over how long the refill of a bucket is measured.
+	// reorderSlack is by how many units, beyond the calls in flight, the server's count may differ from the sending order.
+	reorderSlack = 2
+	// anchorAge is the minimum time over which the refill of a bucket is measured.
 	anchorAge = 5 * time.Second
-	// fewCalls is the limit below which what remains tells little: it is nothing whenever a call is answered.
+	// fewCalls is the limit up to which the remaining units tell little, since they are 0 after almost every call.
 	fewCalls = 3
-	// fuller is by which part of it the refill is thought to be more in each second in which the bucket is full.
-	fuller = 0.3
-	// overdrawn is what is thought to be true of a refill at which a call was refused.
-	overdrawn = 0.9
-	// freshProof is how many first calls of a window show that a limit of few calls is one.
+	// fullGrowth is the part by which the estimated refill grows in each second in which the bucket is full.
+	fullGrowth = 0.3
+	// refillCut is the factor of the estimated refill after a call was throttled.
+	refillCut = 0.9
+	// freshProof is how many first calls of a window prove that a limit of few calls is a window.
 	freshProof = 2
-	// othersPart is the part of a renewed window that somebody else may have used before its first answer.
-	othersPart = 8
-	// contradictions is how many make an end of a limit's model.
-	contradictions = 2
-	// constant is after how many calls that were answered what remains has to have changed, from the first answer on, and
-	// constantZero the same where nothing is left: of several calls that are answered only one can be the last. It is
-	// believed again once it does.
-	constant     = 4
-	constantZero = 3
-	// emptyBucket is of how many calls in a row that were answered one has to have left something in a bucket of as many.
-	emptyBucket = 16
-	// pastReset is for how long a reset may be told that is due already.
-	pastReset = 3 * time.Second
+	// othersDivisor says that other clients may have used 1/othersDivisor of a renewed window before its first response.
+	othersDivisor = 8
+	// maxContradictions is after how many contradictions a limit is no longer used.
+	maxContradictions = 2
+	// constantAfter is after how many accepted calls, from the first on, the remaining units must have changed, and
+	// constantZeroAfter the same if 0 remain, since only one accepted call can be the last. Otherwise they are ignored
+	// until they change.
+	constantAfter     = 4
+	constantZeroAfter = 3
+	// emptyBucketAfter is how many accepted calls in a row may leave 0 in a bucket of at least that size before it is ignored.
+	emptyBucketAfter = 16
+	// maxPastReset is for how long responses may tell a reset that is already due before resets are ignored.
+	maxPastReset = 3 * time.Second
 )
 
-// allowance is what is known of one limit of the server. It is a window, at whose end all units come back at once, or a
-// bucket, to which they come back one by one.
+// allowance is what is known about one limit of the server. The limit is a window, at whose end all units return at once,
+// or a bucket, to which units return one by one.
 type allowance struct {
 	name     string
 	limit    int64
-	first    int64     // what remained after the first call that was answered
-	sent     time.Time // of the latest call, in the order of sending, whose answer told of it
-	index    int64     // its index
-	left     int64     // what remained then
-	lost     bool      // it was refused: what others were counted is not known
-	silent   int       // answers since, that did not tell of it
-	fresh    int       // answers to the first call of a window, that told of a reset some time away
-	told     bool      // an answer that was not throttled told of the reset
-	refusals int       // calls that were refused, one an outage
-	wrong    int       // how often the server did what it could not have done
-	same     int       // calls that were answered, after each of which as much remained as after the first; -1: not so
-	zeros    int       // calls in a row that were answered and left nothing
-	due      time.Time // since when all resets were due when they were told; zero: the last was not
-	late     bool      // that is too long for them to be true
+	first    int64     // units that remained after the first accepted call
+	sent     time.Time // when the latest call was sent whose response told of the limit
+	index    int64     // index of that call
+	left     int64     // units that remained after it
+	lost     bool      // it was throttled, so it is unknown which other calls were counted
+	silent   int       // responses since then that did not tell of the limit
+	fresh    int       // responses to the first call of a window that told a reset more than shortestPeriod ahead
+	told     bool      // a response that was no throttle told a reset
+	refusals int       // times in which calls were throttled
+	wrong    int       // how often the server contradicted the model
+	same     int       // accepted calls, after all of which as many units remained as after the first; -1: the units changed
+	zeros    int       // accepted calls in a row that left 0 units
+	due      time.Time // since when all resets were due when they were told; zero: the last one was not
+	late     bool      // resets were due for longer than maxPastReset, so they are ignored
 
-	// The sum of a call's index and of what remained after it stays the same in a window and grows in a bucket.
-	top      int64 // the greatest
-	before   int64 // the greatest in the window before
-	returned int64 // by how much it grew since the last renewal
+	// The sum of a call's index and the units that remained after it is constant in a window and grows in a bucket.
+	top      int64 // greatest sum
+	before   int64 // greatest sum in the previous window
+	returned int64 // growth of the sum since the last renewal
 
 	cycle  cycle
 	bucket bool
@@ -67,13 +66,13 @@ type allowance struct {
 	anchor anchor
 }
 
-// anchor is a past answer that a bucket's refill is measured from.
+// anchor is a past response from which a bucket's refill is measured.
 type anchor struct {
 	sent time.Time
 	sum  int64
 }
 
-// observe learns from one answer.
+// observe learns from one response.
 func (a *allowance) observe(q Quota, s Signal) {
 	a.silent = 0
 	if !s.Throttled {
@@ -91,7 +90,7 @@ func (a *allowance) observe(q Quota, s Signal) {
 	}
 	sum := s.Index + q.Remaining
 	switch {
-	case s.Sent.Before(a.sent): // answers overtake each other
+	case s.Sent.Before(a.sent): // responses overtake each other
 		if current := a.straggler(sum, s); current {
 			a.reset(q, s)
 		}
@@ -103,16 +102,16 @@ func (a *allowance) observe(q Quota, s Signal) {
 		a.anchor = anchor{s.Sent, sum}
 	case s.Sent.Equal(a.sent):
 		if q.Remaining > a.left {
-			return // one of several that were sent at the same instant: the last to be counted says most
+			return // of several calls sent at one instant, the one counted last says most
 		}
 	default:
 		gain, most := sum-a.top, q.Remaining+s.Index-a.index+int64(s.InFlight)
-		if a.lost { // those that were refused are no part of the sum
+		if a.lost { // throttled calls are not part of the sum
 			gain, most = q.Remaining+1, q.Remaining+int64(s.InFlight)+1
 			a.anchor = anchor{s.Sent, sum}
 		}
 		if gain > 0 {
-			a.gained(gain, most >= a.limit-a.limit/othersPart, s)
+			a.gained(gain, most >= a.limit-a.limit/othersDivisor, s)
 		}
 		if gain > 0 || a.lost {
 			a.top = sum
@@ -126,7 +125,7 @@ func (a *allowance) observe(q Quota, s Signal) {
 	a.reset(q, s)
 }
 
-// compare notes whether what remains ever changes.
+// compare notes whether the remaining units ever change.
 func (a *allowance) compare(q Quota) {
 	if a.zeros++; q.Remaining > 0 {
 		a.zeros = 0
@@ -142,14 +141,13 @@ func (a *allowance) compare(q Quota) {
 	}
 }
 
-// isConstant reports whether what remains is told and never changes, whatever is used: it says nothing. A limit of few
-// calls has nothing left whenever one is answered; a bucket that is not small and is spared, as this law does, would have
-// some again.
+// isConstant reports whether the remaining units never change, so that they say nothing. It ignores limits of few calls,
+// which have 0 left after almost every call. A larger bucket would have units again, since this law does not drain it.
 func (a *allowance) isConstant() bool {
-	return a.limit > fewCalls && (a.bucket && a.limit >= emptyBucket && a.zeros >= emptyBucket || int64(a.same) >= min(constant, a.first+constantZero))
+	return a.limit > fewCalls && (a.bucket && a.limit >= emptyBucketAfter && a.zeros >= emptyBucketAfter || int64(a.same) >= min(constantAfter, a.first+constantZeroAfter))
 }
 
-// isDue reports whether the resets that are told say nothing, since they are over all the time.
+// isDue reports whether resets are ignored because they are always due already.
 func (a *allowance) isDue(q Quota, s Signal) bool {
 	switch {
 	case q.ResetUnit == 0:
@@ -157,14 +155,14 @@ func (a *allowance) isDue(q Quota, s Signal) bool {
 		a.due, a.late = time.Time{}, false
 	case a.due.IsZero():
 		a.due = s.At
-	case s.At.Sub(a.due) > pastReset:
+	case s.At.Sub(a.due) > maxPastReset:
 		a.late = true
 	}
 	return a.late
 }
 
-// straggler learns from an answer that was overtaken by those of later calls, and reports whether it is about the current
-// window.
+// straggler learns from a response that was overtaken by responses to later calls, and reports whether it is about the
+// current window.
 func (a *allowance) straggler(sum int64, s Signal) (current bool) {
 	if begun := a.cycle.begun; s.Throttled || a.bucket || !s.Sent.After(begun[0]) || !s.Sent.Before(begun[1]) {
 		return s.Sent.After(begun[1])
@@ -177,13 +175,13 @@ func (a *allowance) straggler(sum int64, s Signal) (current bool) {
 	return true
 }
 
-// counted is when the server has counted a call at the latest. All calls take their way there before they are counted, so
-// that only the difference matters.
+// counted returns when the server has counted a call at the latest. Every call travels to the server before it is counted,
+// so only the difference between calls matters.
 func counted(s Signal) time.Time {
-	return s.Sent.Add(time.Duration(way * float64(s.At.Sub(s.Sent))))
+	return s.Sent.Add(time.Duration(countDelay * float64(s.At.Sub(s.Sent))))
 }
 
-// gained learns that more is left than there can be if nothing came back. full says that all may have come back.
+// gained learns that more units are left than there can be unless some returned. full says that all may have returned.
 func (a *allowance) gained(gain int64, full bool, s Signal) {
 	slack := int64(s.InFlight) + 1
 	fresh := a.cycle.begun[0].IsZero() || s.At.Sub(a.cycle.begun[0]) >= shortestPeriod
@@ -194,7 +192,7 @@ func (a *allowance) gained(gain int64, full bool, s Signal) {
 		a.cycle.begins(a.sent, counted(s))
 		a.returned, a.before = a.returned*2/3, a.top
 	default:
-		if a.returned += gain; a.returned > slack+disorder {
+		if a.returned += gain; a.returned > slack+reorderSlack {
 			a.bucket = true
 			if since := a.cycle.begun[0]; a.refusals > 0 && !since.IsZero() {
 				a.refill = float64(a.returned) / max(shortestPeriod, s.Sent.Sub(since)).Seconds()
@@ -203,22 +201,22 @@ func (a *allowance) gained(gain int64, full bool, s Signal) {
 	}
 }
 
-// refused learns from a throttle.
+// refused learns from a throttled call.
 func (a *allowance) refused(s Signal) {
 	if end := a.cycle.until; !a.lost && a.cycle.period > 0 && !end.IsZero() && s.Sent.After(end) && s.Index-a.index < max(2, a.limit) {
-		a.wrong++ // what was spent should have been renewed
+		a.wrong++ // the window should have been renewed
 		a.cycle = cycle{}
 	}
 	if !a.lost {
-		a.lost, a.refill = true, a.refill*overdrawn
+		a.lost, a.refill = true, a.refill*refillCut
 		a.refusals++
 	}
 }
 
-// reset takes in what an answer says of the end of the window. The truth lies in all intervals that were told.
+// reset learns the end of the window from a response. The end lies in every interval that was told.
 func (a *allowance) reset(q Quota, s Signal) {
 	if !s.Throttled && q.Remaining == a.limit-1 && q.Reset > shortestPeriod {
-		a.fresh++ // a bucket would be full in no time
+		a.fresh++ // a bucket would be full within a second
 	}
 	if q.ResetUnit > 0 {
 		a.cycle.ends(s.Sent.Add(q.Reset-q.ResetUnit), s.At.Add(q.Reset), s.Sent)
@@ -227,9 +225,9 @@ func (a *allowance) reset(q Quota, s Signal) {
 
 // measure measures how fast a bucket fills up.
 func (a *allowance) measure(remaining, sum int64, s Signal) {
-	if a.limit > 0 && remaining >= a.limit-1 { // it may have been full for a while: it fills up faster than it is used
+	if a.limit > 0 && remaining >= a.limit-1 { // the bucket may have been full for a while: it refills faster than it is used
 		a.anchor = anchor{s.Sent, sum}
-		a.refill *= 1 + fuller/float64(1+a.refusals)*max(0, s.Sent.Sub(a.sent).Seconds())
+		a.refill *= 1 + fullGrowth/float64(1+a.refusals)*max(0, s.Sent.Sub(a.sent).Seconds())
 		return
 	}
 	took, back := s.Sent.Sub(a.anchor.sent), sum-a.anchor.sum
@@ -241,10 +239,10 @@ func (a *allowance) measure(remaining, sum int64, s Signal) {
 	}
 }
 
-// steers reports whether enough is known to steer by.
+// steers reports whether enough is known about the limit to set the rate by it.
 func (a *allowance) steers() bool {
 	switch {
-	case a.wrong >= contradictions, a.isConstant():
+	case a.wrong >= maxContradictions, a.isConstant():
 		return false
 	case a.bucket:
 		return a.limit >= fewCalls && a.refill > 0
@@ -252,7 +250,7 @@ func (a *allowance) steers() bool {
 	return (a.limit > fewCalls || a.fresh >= freshProof) && !a.cycle.until.IsZero()
 }
 
-// limits returns the rate at which what is left lasts, and when it is used up.
+// limits returns the rate at which the remaining units last, and the hold for when they are used up.
 func (a *allowance) limits(s Signal) (rate.Limit, Hold) {
 	left := a.left - (s.Granted - a.index)
 	if a.bucket {
@@ -262,7 +260,7 @@ func (a *allowance) limits(s Signal) (rate.Limit, Hold) {
 	if a.cycle.period > 0 {
 		even = rate.Limit(float64(max(1, a.limit)) / a.cycle.period.Seconds())
 	}
-	if !a.cycle.until.After(s.At) { // a new window, of which nothing is known yet
+	if !a.cycle.until.After(s.At) { // a new window, about which nothing is known yet
 		return even, Hold{}
 	}
 	if left > 0 {
@@ -272,8 +270,8 @@ func (a *allowance) limits(s Signal) (rate.Limit, Hold) {
 	return even, Hold{After: a.index + a.left, Until: a.cycle.until.Add(resetSlack)}
 }
 
-// last returns until when what remains has to last. Where only the renewals tell of the window, it is spread over all
-// the time in which the window may end, so that one of the calls meets the renewal: no call is refused for that.
+// last returns until when the remaining units must last. If the window is known only
+// roughly, from its renewals, that is the latest time at which it may end, so that a call meets the renewal unthrottled.
 func (a *allowance) last() time.Time {
 	if !a.told && a.cycle.blurred() {
 		return a.cycle.until
@@ -281,7 +279,7 @@ func (a *allowance) last() time.Time {
 	return a.cycle.from
 }
 
-// drain returns the rate for a bucket: its refill, and what it holds above a reserve within a second or two.
+// drain returns the rate for a bucket: its refill, plus half of the units above a reserve each second.
 func (a *allowance) drain(left int64, now time.Time) rate.Limit {
 	level := math.Min(float64(left)+a.refill*now.Sub(a.sent).Seconds(), float64(a.limit))
 	reserve := math.Min(float64(a.limit)/4, 2+a.refill/5)

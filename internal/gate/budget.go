@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// spread is over how long a quota is spread at most: a small job need not take the hour of an hourly quota.
+	// spread is the longest time over which a quota is spread, so that a small job does not take the hour of an hourly quota.
 	spread = 10 * time.Second
 	// minSpread keeps the rate finite just before a reset.
 	minSpread = 20 * time.Millisecond
-	// maxQuotas bounds the memory for limits of different names.
+	// maxQuotas is how many limits of different names are kept.
 	maxQuotas = 16
-	// forgetQuota is after how many answers without a word about it a limit is forgotten.
+	// forgetQuota is after how many responses that do not mention it a limit is forgotten.
 	forgetQuota = 256
 	// resetSlack is added to the latest time at which a window can end.
 	resetSlack = time.Millisecond
 )
 
-// budget is the law of the headers: what is left is spread over the time for which it has to last, and when it is
-// spent the gate holds until it is renewed for certain. The tightest of several limits counts.
+// budget is the law of the headers. It spreads the remaining units over the time for which they must last; when they are
+// used up, the gate holds until they are certainly renewed. Of several limits the tightest counts.
 type budget struct {
 	limits []*allowance
 	why    string
 }
 
-// learn implements law: it reads the headers of an answer.
+// learn implements law: it reads the headers of a response.
 func (b *budget) learn(e evidence) {
 	s := e.Signal
 	for _, q := range s.Quotas {
@@ -85,7 +85,7 @@ func named(name string) string {
 	return fmt.Sprintf(" of %q", name)
 }
 
-// explains reports whether a throttle is no surprise: a limit that is steered by is used up.
+// explains reports whether a throttle was expected, since a limit that the law follows is used up.
 func (b *budget) explains(s Signal) bool {
 	for _, a := range b.limits {
 		if a.steers() && (a.left == 0 || a.left-(s.Index-a.index) <= 1) {
@@ -95,7 +95,7 @@ func (b *budget) explains(s Signal) bool {
 	return false
 }
 
-// bound implements law: the rate at which the tightest quota lasts, and when it is used up.
+// bound implements law: the rate at which the tightest quota lasts, and the hold for when it is used up.
 func (b *budget) bound(next Setting, s Signal) Setting {
 	hold := Hold{}
 	for _, a := range b.limits {
@@ -117,7 +117,7 @@ func (b *budget) bound(next Setting, s Signal) Setting {
 // reason implements law.
 func (b *budget) reason() string { return once(&b.why) }
 
-// once returns a text and forgets it.
+// once returns a text and clears it.
 func once(text *string) string {
 	t := *text
 	*text = ""

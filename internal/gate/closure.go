@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// maxClosures bounds how many closures are remembered, and maxRefused how many were refused in one of them.
+// maxClosures is how many closures are kept, and maxRefused how many subjects in each.
 const maxClosures, maxRefused = 16, 64
 
-// A closure is a time in which the gate was shut by throttles. What the laws have learned from them is taken back when all
-// that were refused in it turn out to be throttled alone.
+// A closure is a time in which throttles shut the gate. If all items that were throttled in it turn out to be throttled
+// alone, what the laws learned from it is taken back.
 type closure struct {
-	before  learned   // what was known
-	refused []Subject // in it, that may yet have been refused for what the server takes
-	unknown bool      // so was somebody whom nobody can tell of
+	before  learned   // state of the laws before the closure
+	refused []Subject // throttled in it, and not known to be throttled alone
+	unknown bool      // a call with an unknown subject was throttled too
 }
 
-// learned is what the laws that a throttle teaches know.
+// learned is the state of the laws that learn from throttles.
 type learned struct {
 	pace    pace
 	windows windows
@@ -26,10 +26,10 @@ type learned struct {
 	above   int
 }
 
-// void reports whether the closure says nothing of what the server takes.
+// void reports whether the closure says nothing about the server's limits.
 func (c *closure) void() bool { return !c.unknown && len(c.refused) == 0 }
 
-// add notes who was refused.
+// add notes the subject of a throttled call.
 func (c *closure) add(s Subject) {
 	switch {
 	case s == Subject{} || len(c.refused) == maxRefused:
@@ -39,15 +39,15 @@ func (c *closure) add(s Subject) {
 	}
 }
 
-// closures are the last ones, the oldest first.
+// closures are the last closures, the oldest first.
 type closures struct {
-	all      []closure
-	cut      time.Time // when the last one began
-	answered time.Time // when the last answer was seen before that
-	passed   int       // calls that were in flight then, or just before, with the first that was refused, and were answered
+	all          []closure
+	cut          time.Time // when the last one began
+	lastAccepted time.Time // when the last accepted call before that was seen
+	passed       int       // calls that were in flight together with the first throttled one, and were accepted
 }
 
-// last is the closure that began last, nil when there was none.
+// last returns the closure that began last, nil when there was none.
 func (c *closures) last() *closure {
 	if len(c.all) == 0 {
 		return nil
@@ -55,7 +55,7 @@ func (c *closures) last() *closure {
 	return &c.all[len(c.all)-1]
 }
 
-// note notes what was refused, and what was answered nevertheless. It is asked before the laws learn.
+// note records which calls were throttled in a closure, and how many were accepted. It is called before the laws learn.
 func (c *Adaptive) note(s Signal) {
 	l := &c.closures
 	switch {
@@ -68,20 +68,20 @@ func (c *Adaptive) note(s Signal) {
 		l.all = append(l.all, closure{before: before})
 		l.last().add(s.Subject)
 		l.cut, l.passed = s.At, 0
-		if l.answered.After(s.Sent) {
+		if l.lastAccepted.After(s.Sent) {
 			l.passed = 1
 		}
 	case s.Throttled && s.Shut && len(l.all) > 0:
 		l.last().add(s.Subject)
 	case s.Throttled || s.Answered == 0 || s.Outside:
 	case !s.Shut:
-		l.answered = s.At
+		l.lastAccepted = s.At
 	case !s.Sent.After(l.cut):
 		l.passed += s.Answered
 	}
 }
 
-// takeBack takes back what was learned from closures in which only those were refused that are throttled alone.
+// takeBack takes back what was learned from closures in which only items that are throttled alone were throttled.
 func (c *Adaptive) takeBack(s Signal) {
 	l := &c.closures
 	for k := range l.all {
@@ -101,18 +101,18 @@ func (c *Adaptive) takeBack(s Signal) {
 	c.pace, c.windows, c.blamed, c.top, c.above = was.pace, was.windows, was.blamed, was.top, was.above
 	c.pace.last = last
 	c.slots.takeBack(was.slots, s.At)
-	c.slots.why = "what was throttled is throttled alone: it says nothing of the others"
+	c.slots.why = "the throttled items are throttled alone, which says nothing about the others"
 }
 
-// reopened corrects what was learned of the calls in flight when the gate opens: as many as were answered are allowed, and
-// when none was, although so many were refused, it is not their number that the server minds.
+// reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none was,
+// their number is not the cause.
 func (c *Adaptive) reopened(s Signal) {
 	switch l := &c.closures; {
 	case c.blamed != blameSlots || l.last() == nil:
 	case l.passed == 0:
 		c.slots.takeBack(l.last().before.slots, s.At)
-		c.slots.why = "all calls were throttled: their number in flight is not what the server minds"
+		c.slots.why = "all calls were throttled, so the number in flight is not the cause"
 	default:
-		c.slots.leave(l.passed)
+		c.slots.allowAccepted(l.passed)
 	}
 }

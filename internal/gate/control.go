@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Set changes what the user allows. What is changed comes into force at once; what was learned of the rest stays.
+// Set changes the ceiling. Changed values apply at once; what was learned about the others stays.
 func (g *Gate) Set(change func(ceiling *Setting)) {
 	g.mu.Lock()
 	before, next := g.ceiling, g.now
@@ -33,7 +33,7 @@ func (g *Gate) Set(change func(ceiling *Setting)) {
 	}
 }
 
-// Pause shuts the gate by hand until [Gate.Resume].
+// Pause shuts the gate until [Gate.Resume].
 func (g *Gate) Pause() {
 	g.mu.Lock()
 	g.paused = true
@@ -41,7 +41,7 @@ func (g *Gate) Pause() {
 	g.mu.Unlock()
 }
 
-// Resume ends [Gate.Pause] and [Gate.PauseUntil]. It does not open what a throttle has shut.
+// Resume ends [Gate.Pause] and [Gate.PauseUntil]. It does not end a closure by a throttle or an outage.
 func (g *Gate) Resume() {
 	g.mu.Lock()
 	g.paused, g.resumeAt = false, time.Time{}
@@ -49,7 +49,7 @@ func (g *Gate) Resume() {
 	g.mu.Unlock()
 }
 
-// PauseUntil shuts the gate until that time. It never shortens a closure.
+// PauseUntil shuts the gate until a time. It never shortens a closure.
 func (g *Gate) PauseUntil(t time.Time) {
 	g.mu.Lock()
 	now := time.Now()
@@ -63,7 +63,7 @@ func (g *Gate) PauseUntil(t time.Time) {
 	g.mu.Unlock()
 }
 
-// Drain waits until nothing is in flight. What is queued goes on meanwhile.
+// Drain waits until no call is in flight or queued. Queued calls proceed meanwhile.
 func (g *Gate) Drain(ctx context.Context) error {
 	for {
 		g.mu.Lock()
@@ -90,14 +90,14 @@ type Stats struct {
 	Ceiling   Setting
 	InFlight  int
 	Waiting   int
-	Paused    bool          // by hand
+	Paused    bool          // by [Gate.Pause]
 	Until     time.Time     // zero when the gate is not shut by time
 	Probing   bool          // half-open
-	Throttles int64         // how often it was shut by a throttle
+	Throttles int64         // how often a throttle shut the gate
 	ShutFor   time.Duration // time shut because the server throttled, until now
-	Down      bool          // shut because the server takes no calls
-	Outages   int64         // how often it was
-	DownFor   time.Duration // time shut because of that, until now
+	Down      bool          // shut by an outage
+	Outages   int64         // how often an outage shut the gate
+	DownFor   time.Duration // time shut by outages, until now
 }
 
 // Stats returns a snapshot.

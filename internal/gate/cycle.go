@@ -2,29 +2,29 @@ package gate
 
 import "time"
 
-// shortestPeriod is the length of the shortest window there is: periods are whole seconds.
+// shortestPeriod is the shortest possible window, since periods are whole seconds.
 const shortestPeriod = time.Second
 
-// way is the part of a call's time that may pass, more than with other calls, until the server counts it.
-const way = 0.25
+// countDelay is the part of a call's latency by which the server may count it later than other calls.
+const countDelay = 0.25
 
-// cycle is when the windows of a limit begin and end, as far as it is known: each bound of each moment is the tightest of
-// all that was seen.
+// cycle is what is known about when the windows of a limit begin and end. Each time is known as an interval, the tightest
+// that was observed.
 type cycle struct {
-	from, until time.Time     // between which the current window ends; zero: unknown
-	begun       [2]time.Time  // between which it began; zero: unknown
+	from, until time.Time     // interval in which the current window ends; zero: unknown
+	begun       [2]time.Time  // interval in which it began; zero: unknown
 	period      time.Duration // 0: unknown
-	shortest    time.Duration // the bounds of the period
-	longest     time.Duration // 0: unknown
+	shortest    time.Duration // lower bound of the period
+	longest     time.Duration // upper bound of the period; 0: unknown
 
-	origin [2]time.Time // between which a window began long ago
-	count  int          // windows since
+	origin [2]time.Time // interval in which the first window that was seen began
+	count  int          // windows since origin
 }
 
-// fix takes over a period that somebody was told.
+// fix sets the period, which is known exactly.
 func (c *cycle) fix(period time.Duration) { c.period, c.shortest, c.longest = period, period, period }
 
-// ends learns between which times the current window ends.
+// ends learns that the current window ends between two times. seen is when that was known.
 func (c *cycle) ends(from, until, seen time.Time) {
 	if !c.until.IsZero() && c.until.After(seen) {
 		if lo, hi := latest(from, c.from), earliest(until, c.until); !lo.After(hi) {
@@ -43,12 +43,12 @@ func (c *cycle) begins(from, until time.Time) {
 	}
 	now := [2]time.Time{from, until}
 	switch {
-	case !until.After(c.begun[1]): // the one that is known already
+	case !until.After(c.begun[1]): // the current window, whose begin is known already
 		c.narrow(from, until)
 		return
 	case c.begun[0].IsZero():
 		c.origin, c.count = now, 0
-	case c.longest > 0 && until.Sub(c.begun[0]) < c.shortest/4: // that one too, which began at another time then
+	case c.longest > 0 && until.Sub(c.begun[0]) < c.shortest/4: // the current window too, which began at another time than assumed
 	default:
 		c.measure(now)
 	}
@@ -56,7 +56,7 @@ func (c *cycle) begins(from, until time.Time) {
 	c.foresee()
 }
 
-// narrow learns more about when the current window has begun.
+// narrow narrows the interval in which the current window began.
 func (c *cycle) narrow(from, until time.Time) {
 	if lo, hi := latest(from, c.begun[0]), earliest(until, c.begun[1]); !lo.After(hi) {
 		c.begun = [2]time.Time{lo, hi}
@@ -64,7 +64,7 @@ func (c *cycle) narrow(from, until time.Time) {
 	}
 }
 
-// foresee says when the window ends that has begun.
+// foresee computes when the current window ends.
 func (c *cycle) foresee() {
 	c.from, c.until = time.Time{}, time.Time{}
 	if c.longest > 0 {
@@ -72,11 +72,11 @@ func (c *cycle) foresee() {
 	}
 }
 
-// measure narrows the period down by the time since the last window began, and since one long ago. When only one whole
-// second is left it is that one.
+// measure narrows the period by the times since the last window and since the first one began. When only one whole number
+// of seconds is possible, that is the period.
 func (c *cycle) measure(now [2]time.Time) {
 	n := 1
-	if c.longest > 0 { // some may have gone by unseen
+	if c.longest > 0 { // some windows may have passed unseen
 		took := now[0].Add(now[1].Sub(now[0]) / 2).Sub(c.begun[0].Add(c.begun[1].Sub(c.begun[0]) / 2))
 		n = max(1, int(2*took.Seconds()/(c.shortest+c.longest).Seconds()+0.5))
 	}
@@ -91,7 +91,7 @@ func (c *cycle) measure(now [2]time.Time) {
 	}
 }
 
-// fits narrows the period down by two windows that are n apart, and reports whether that is possible.
+// fits narrows the period by the begins of two windows that are n apart, and reports whether they fit the period.
 func (c *cycle) fits(before, now [2]time.Time, n int) bool {
 	shortest, longest := now[0].Sub(before[1])/time.Duration(n), now[1].Sub(before[0])/time.Duration(n)
 	if shortest > c.longest && c.longest > 0 || longest < c.shortest {
@@ -104,12 +104,12 @@ func (c *cycle) fits(before, now [2]time.Time, n int) bool {
 	return true
 }
 
-// blurred reports whether the end of the current window is not known well enough to count on.
+// blurred reports whether the end of the current window is not known well enough.
 func (c *cycle) blurred() bool {
 	return c.until.Sub(c.from) > time.Duration(blurred*float64(c.longest))
 }
 
-// blurred is the part of a period within which the end of a window is known well enough.
+// blurred is the largest part of the period by which the end of a window may be uncertain.
 const blurred = 0.02
 
 func earliest(a, b time.Time) time.Time {

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// Trouble is what a failed call shows of the server. The zero Trouble is none.
+// Trouble is what a failed call shows about the server. The zero Trouble is none.
 type Trouble uint8
 
-// The troubles, by how much they say.
+// The troubles, from the weakest evidence of an outage to the strongest.
 const (
 	NoTrouble   Trouble = iota
-	Erring              // it responds with errors of its own, such as 500, or with what cannot be read
-	Unavailable         // it, or a proxy before it, says that it takes no calls: 502, 503, 504
+	Erring              // the server responds with errors such as 500, or with responses that cannot be read
+	Unavailable         // the server, or a proxy in front of it, takes no calls: 502, 503, 504
 	Unreachable         // connections cannot be made, or break
-	Silent              // there is no response in time
+	Silent              // no response comes in time
 )
 
-// String says what happens, as the end of "the server takes no calls: ".
+// String describes the trouble, as the end of "the server takes no calls: ".
 func (t Trouble) String() string {
 	switch t {
 	case Erring:
@@ -35,79 +35,79 @@ func (t Trouble) String() string {
 }
 
 const (
-	// leastRow and leastErring are how many calls in a row have to fail at least for an outage: with trouble that says
-	// that the server takes no calls, and with errors of its own, which may be about the items.
+	// leastRow is how many calls in a row must fail at least for an outage, and leastErring the same for failures of the kind
+	// Erring, which the items may cause.
 	leastRow, leastErring = 3, 20
-	// longestRow bounds what bad luck asks for.
+	// longestRow caps the row that the recent share of failures asks for.
 	longestRow = 32
-	// byChance is how improbable a row of failures has to be, given the share of calls that failed of late.
-	byChance = 1e-4
-	// realTries is how many probes have to fail for an outage to have been one, and not a few bad items.
-	realTries = 2
-	// unlucky is the share of calls that failed of late from which on a row of failures that cost nothing may be luck, since
-	// they are quicker than what succeeds.
-	unlucky = 0.1
-	// luckMemory is how many calls that share remembers.
-	luckMemory = 50
-	// maxProbePause and maxBurningPause cap the pauses between two probes of an outage: of those that do no harm, and of
-	// those that cost an item its attempt.
+	// maxChance is the probability below which a row of failures is no chance, given the recent share of failures.
+	maxChance = 1e-4
+	// minOutageProbes is how many probes must fail for an outage to be real, and not caused by a few bad items.
+	minOutageProbes = 2
+	// highFailureShare is the recent share of failures above which a row of unsent calls may be chance, since such calls fail
+	// faster than others succeed.
+	highFailureShare = 0.1
+	// failureMemory is over how many calls the share of failures is averaged.
+	failureMemory = 50
+	// maxProbePause caps the pause between two probes of an outage, and maxBurningPause the same for probes that cost an item
+	// its attempt.
 	maxProbePause, maxBurningPause = 2 * time.Second, 10 * time.Second
-	// firstPatience bounds an outage before the first success ever: most likely the address is wrong. A server that
-	// throttles, or only takes its time, is there.
+	// firstPatience caps the wait in an outage before the first success ever: most likely the address is wrong. It does not
+	// apply to a server that has throttled, or has taken a request and not responded in time.
 	firstPatience = 30 * time.Second
 )
 
-// A Subject is what a call was made for, so that an item that fails again and again counts once.
+// A Subject identifies the item that a call was made for, so that an item that fails repeatedly counts once.
 type Subject struct {
-	Of   any // what the item belongs to; must be comparable
+	Of   any // the run that the item belongs to; must be comparable
 	Item int
 }
 
-// row is calls to one host that failed one after the other.
+// row is a row of calls to one host that failed one after the other.
 type row struct {
-	first    time.Time
-	unsent   bool // nothing was sent in any of them
-	written  bool // one of them was sent, and is no look-up
-	distinct int  // subjects
-	strong   int  // calls with more trouble than Erring, of other subjects where there are enough
-	before   float64
-	counted  map[Subject]struct{}
+	first       time.Time
+	unsent      bool    // nothing was sent in any of the calls
+	written     bool    // one of the calls was sent, and is no look-up
+	distinct    int     // number of subjects
+	severe      int     // calls with more trouble than Erring; repeated subjects count only if few are left
+	shareBefore float64 // downtime.failureShare before the row
+	counted     map[Subject]struct{}
 }
 
-// downtime finds outages: times in which the server takes no calls, though it does not say how long. While there is one
-// the gate is shut for runs, but for one probe at a time; calls of others pass, and tell. The laws hear nothing of it.
+// downtime detects outages: times in which the server takes no calls and does not say for how long. In an outage the gate
+// lets through one probe of a run at a time; calls outside of runs may leave. The laws learn nothing from outages.
 type downtime struct {
-	rows  map[string]*row // by host
-	luck  float64         // the share of calls that failed of late
-	takes time.Duration   // the mean time of a call that succeeds
-	share float64         // the same, before the outage under way
-	host  string          // that does not answer
-	kind  Trouble
-	pause time.Duration
-	tries int // probes that failed
+	rows         map[string]*row // by host
+	failureShare float64         // recent share of calls that failed
+	meanLatency  time.Duration   // recent mean time of calls that succeed
+	shareBefore  float64         // failureShare before the outage
+	host         string          // the host that does not respond; "" when unknown
+	kind         Trouble         // of the failure that began the outage
+	pause        time.Duration   // between two probes
+	tries        int             // probes that failed
 
-	written bool // a call was sent, no look-up, and failed
+	written bool // in the outage, a call that was sent and is no look-up failed
 
-	since time.Time // of the first failure since which no call was sent that succeeded; zero when there is none
+	since time.Time // first failure after which no call was sent that succeeded; zero: none
 
-	from, to time.Time // of the last outage, from the first failure to the first success; to is zero as long as it lasts
-	total    time.Duration
-	count    int64
+	from, to time.Time     // the last outage, from its first failure to the first success; to is zero while it lasts
+	total    time.Duration // of all outages that have ended
+	count    int64         // of outages
 }
 
-// need is how many calls in a row have to fail for an outage.
+// need returns how many calls in a row must fail for an outage.
 func (d *downtime) need(concurrency int) int {
 	n := max(leastRow, concurrency/4)
-	if d.luck > 0 {
-		n = max(n, min(longestRow, int(math.Ceil(math.Log(byChance)/math.Log(min(d.luck, 0.99))))))
+	if d.failureShare > 0 {
+		n = max(n, min(longestRow, int(math.Ceil(math.Log(maxChance)/math.Log(min(d.failureShare, 0.99))))))
 	}
 	return n
 }
 
-// written reports whether the call was sent and does more than to look.
+// written reports whether the call was sent and is no look-up.
 func (s Signal) written() bool { return !s.Unsent && !s.Looked }
 
-// writesFail reports whether the server is known to fail calls that do more than to look.
+// writesFail reports whether calls other than look-ups are known to fail.
 func (d *downtime) writesFail(byOutage bool) bool {
 	if byOutage {
 		return d.written
@@ -120,81 +120,81 @@ func (d *downtime) writesFail(byOutage bool) bool {
 	return false
 }
 
-// succeeded notes n calls to a host that succeeded, the first of which was sent at that time; "" stands for every host.
+// succeeded notes n calls to a host that succeeded, the first of them sent at that time; "" stands for every host.
 func (d *downtime) succeeded(host string, n int, sent time.Time, took time.Duration) {
-	d.takes += (took - d.takes) / 8
+	d.meanLatency += (took - d.meanLatency) / 8
 	if sent.After(d.since) {
 		d.since = time.Time{}
 	}
 	for of, r := range d.rows {
-		// A call that was sent before says nothing of connections that were refused later.
+		// A call that was sent earlier says nothing about connections that were refused later.
 		if (host == "" || of == "" || of == host) && !(r.unsent && sent.Before(r.first)) {
 			delete(d.rows, of)
 		}
 	}
-	if d.luck > 0 {
-		if d.luck *= math.Pow(1-1.0/luckMemory, float64(n)); d.luck < 1e-3 {
-			d.luck = 0
+	if d.failureShare > 0 {
+		if d.failureShare *= math.Pow(1-1.0/failureMemory, float64(n)); d.failureShare < 1e-3 {
+			d.failureShare = 0
 		}
 	}
 }
 
-// failed notes a call that failed, and reports whether that makes an outage.
+// failed notes a call that failed, and reports whether an outage begins.
 func (d *downtime) failed(s Signal, concurrency int) bool {
 	r := d.rows[s.Host]
 	if r == nil || s.Between {
 		if d.rows == nil {
 			d.rows = map[string]*row{}
 		}
-		r = &row{first: s.At, unsent: true, before: d.luck, counted: map[Subject]struct{}{}}
+		r = &row{first: s.At, unsent: true, shareBefore: d.failureShare, counted: map[Subject]struct{}{}}
 		d.rows[s.Host] = r
 	}
 	r.unsent = r.unsent && s.Unsent
 	r.written = r.written || s.written()
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
 	few := s.Left > 0 && s.Left < need
-	if few { // more cannot fail
+	if few { // no more than Left can fail
 		need = max(leastRow, s.Left)
 	}
-	d.luck += (1 - d.luck) / luckMemory
+	d.failureShare += (1 - d.failureShare) / failureMemory
 	_, again := r.counted[s.Subject]
 	if !again {
 		r.counted[s.Subject] = struct{}{}
 		r.distinct++
 	}
 	if s.Trouble > Erring && (!again || s.Each || few) {
-		r.strong++
+		r.severe++
 	}
-	if r.unsent && d.luck > unlucky && s.At.Sub(r.first) < 2*d.takes { // a call that was sent as late may yet succeed
+	if r.unsent && d.failureShare > highFailureShare && s.At.Sub(r.first) < 2*d.meanLatency { // a call sent since r.first may still succeed
 		return false
 	}
-	return r.strong >= need || r.distinct >= erring
+	return r.severe >= need || r.distinct >= erring
 }
 
-// Down reports whether the gate is shut because the server takes no calls. It takes no lock. A nil gate never is.
+// Down reports whether an outage has shut the gate. It takes no lock. A nil gate is never down.
 func (g *Gate) Down() bool { return g != nil && g.isDown.Load() }
 
-// Shut reports whether the gate is shut, but for a probe, because of a throttle or an outage. It takes no lock. A nil gate
-// never is.
+// Shut reports whether a throttle or an outage has shut the gate for all calls except a probe. It takes no lock. A nil gate
+// is never shut.
 func (g *Gate) Shut() bool { return g != nil && g.isShut.Load() }
 
-// Outage returns from when to when the last outage lasted: from the first call that failed on; until is zero while it
-// lasts, and both are without one.
+// Outage returns when the last outage began, with its first failed call, and ended. until is zero while it lasts; both are
+// zero when there was none.
 func (g *Gate) Outage() (from, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.down.from, g.down.to
 }
 
-// Troubled returns since when every call was throttled or failed, zero when the last one was not; and how long a run that
-// has that much patience waits for the server from then on.
+// Troubled returns since when every call has been throttled or has failed, zero when the last one succeeded; and how long a
+// run with that patience waits for the server from then on.
 func (g *Gate) Troubled(patience time.Duration) (since time.Time, limit time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.troubled, g.limit(patience)
 }
 
-// limit is how long a caller with that much patience waits for a server that takes nothing.
+// limit returns how long a caller with that patience waits for a server that takes no calls.
 func (g *Gate) limit(patience time.Duration) time.Duration {
 	if g.halfOpen && g.byOutage && !g.took && !g.reached {
 		return min(patience, firstPatience)
@@ -202,20 +202,20 @@ func (g *Gate) limit(patience time.Duration) time.Duration {
 	return patience
 }
 
-// giveUp is when a waiter's patience ends if nothing changes, zero when it has no end.
+// giveUp returns when a waiter's patience ends if no call succeeds, zero when it has no end.
 func (g *Gate) giveUp(w *waiter) time.Time {
 	if w.patience == forever || !g.halfOpen || g.troubled.IsZero() || !g.holds(w) {
 		return time.Time{}
 	}
 	limit := g.limit(w.patience)
 	if !g.byOutage {
-		limit += limit / 10 // which the gate adds to pauses itself
+		limit += limit / 10 // the jitter that the gate adds to pauses
 	}
 	return g.troubled.Add(limit)
 }
 
-// holds reports whether a closure is one for the waiter: an outage is none for calls outside of runs, nor for the
-// requests of calls under way.
+// holds reports whether a closure applies to the waiter. An outage does not apply to calls outside of runs, nor to further
+// requests of calls that are in flight.
 func (g *Gate) holds(w *waiter) bool { return !g.byOutage || w.slot && !w.outside }
 
 // trouble learns from a call that failed.
@@ -242,13 +242,13 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 		g.until = s.At.Add(g.down.pause + random(g.down.pause/10))
 		g.version.Add(1)
 	case g.byOutage:
-	case g.halfOpen && s.Probe && s.Trouble > Erring: // after a throttle; a probe that fails is not followed by another at once
+	case g.halfOpen && s.Probe && s.Trouble > Erring: // shut by a throttle: a probe that fails this way begins an outage, so the next one waits
 		g.down.from, g.down.written = s.At, s.written()
 		g.beginOutage(s, next)
 	case g.halfOpen:
 	case g.down.failed(s, g.now.Concurrency):
 		r := g.down.rows[s.Host]
-		g.down.from, g.down.share, g.down.written = g.down.since, r.before, r.written
+		g.down.from, g.down.shareBefore, g.down.written = g.down.since, r.shareBefore, r.written
 		g.beginOutage(s, next)
 	}
 }
@@ -271,11 +271,11 @@ func (g *Gate) beginOutage(s Signal, next *Setting) {
 	g.tellOutage(next.Why)
 }
 
-// endOutage opens what an outage has shut. recovered says that a call has succeeded: else the server has refused one, and
-// the gate is shut for that.
+// endOutage ends an outage. recovered says that a call has succeeded; otherwise a call was throttled, and the gate stays
+// shut for that.
 func (g *Gate) endOutage(at time.Time, recovered bool, next *Setting) {
-	if g.down.tries >= realTries && g.down.share < g.down.luck { // it was no bad luck
-		g.down.luck = g.down.share
+	if g.down.tries >= minOutageProbes && g.down.shareBefore < g.down.failureShare { // the outage was real, so its failures do not count in the share
+		g.down.failureShare = g.down.shareBefore
 	}
 	g.account(at)
 	g.byOutage, g.down.to = false, at
@@ -292,13 +292,13 @@ func (g *Gate) endOutage(at time.Time, recovered bool, next *Setting) {
 	g.tellOutage(next.Why)
 }
 
-// tellOutage has the users of the gate hear of the begin or end of an outage.
+// tellOutage makes [Gate.news] report the beginning or end of an outage.
 func (g *Gate) tellOutage(why string) {
 	g.adjusted = true
 	g.outageNews = &why
 }
 
-// account adds the time since the gate was shut to what shut it.
+// account adds the duration of the closure to the total of its cause, an outage or throttles.
 func (g *Gate) account(at time.Time) {
 	if g.shutSince.IsZero() {
 		return

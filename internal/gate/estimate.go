@@ -3,41 +3,40 @@ package gate
 import "time"
 
 const (
-	// goodEstimate is how many quota units an estimate should be based on.
+	// goodEstimate is how many quota units a good estimate is based on.
 	goodEstimate = 16
-	// openings is how many are remembered.
+	// openings is how many openings are kept.
 	openings = 8
 )
 
-// An opening is a moment at which the server, having refused everything, took a call again: a bucket has one token at
-// such a moment, and a window has just begun. What was accepted between two of them is therefore what the server grants
-// in that time, whichever it is.
+// An opening is a moment at which the server took a call again after it throttled all calls. At that moment a bucket has one
+// token, or a window has just begun. So the units accepted between two openings are what the server grants in that time.
 type opening struct {
 	at       time.Time
 	accepted int64
-	shut     time.Duration // for how long the gate has been shut in all
-	blur     time.Duration // how far off the moment may be
+	shut     time.Duration // total time shut
+	blur     time.Duration // how far at may be off
 }
 
-// history is what is known of past openings.
+// history is what is known about past openings.
 type history struct {
 	openings []opening
-	shut     time.Duration // for how long the gate has been shut in all, up to the last of them
+	shut     time.Duration // total time shut up to the last opening
 }
 
-// forget drops all openings: what was accepted since says nothing of what is granted.
+// forget drops all openings, since the units accepted since then say nothing about what the server grants.
 func (h *history) forget() { h.openings = h.openings[:0] }
 
-// An estimate is what the server grants.
+// An estimate is an estimate of what the server grants.
 type estimate struct {
-	perSecond float64 // quota units, since an earlier opening
-	most      float64 // the same, counting only time in which the gate was open
-	units     int64   // it is based on
-	blur      float64 // by which part it may be wrong
+	perSecond float64 // quota units a second since an earlier opening
+	most      float64 // the same, without the time in which the gate was shut
+	units     int64   // units that the estimate is based on
+	blur      float64 // relative error of the time
 }
 
-// add notes the opening that a signal shows, the end of an outage, and estimates what was granted since the last opening
-// with enough in between, or since the first.
+// add notes the opening that a signal shows, at the end of an outage. It estimates what was granted since the latest
+// opening with goodEstimate units in between, or else since the first.
 func (h *history) add(s Signal, o *outage) (e estimate) {
 	h.shut += max(0, s.Sent.Sub(o.cut))
 	now := opening{at: s.Sent, accepted: s.Accepted, shut: h.shut}

@@ -1,8 +1,8 @@
-// Package gate decides when a call may leave: how many at once, how fast, and not at all while the server
-// throttles. It is the mechanics behind windrow's Limiter.
+// Package gate decides when a call may leave: how many at once, how fast, and none while the server throttles or is down.
+// It implements windrow's Limiter.
 //
-// Callers queue first in, first out. Only the head of the queue holds a reservation of the rate limiter, since
-// cancelling many reservations leaves x/time/rate in debt. Nobody waits with the lock held.
+// Callers queue first in, first out. Only the head of the queue holds a reservation of the rate limiter, since cancelling
+// many reservations leaves x/time/rate in debt. No caller waits with the lock held.
 package gate
 
 import (
@@ -17,27 +17,28 @@ import (
 const (
 	// MinPause is the shortest time the gate stays shut after a throttle, whatever the server asked for.
 	MinPause = 100 * time.Millisecond
-	// MaxPause caps the pauses that the gate chooses itself, when nobody knows how long they should be.
+	// MaxPause caps the pauses that the gate chooses itself, when neither the server nor the controller names one.
 	MaxPause = 10 * time.Second
 
-	// longOutage is after which time shut it no longer helps to wait ever longer.
+	// longOutage is how long the gate must be shut for pauses to stop growing and be random instead.
 	longOutage = time.Minute
-	// maxJitter is the longest time by which a pause that is known is lengthened at random.
+	// maxJitter caps the random part that is added to a pause chosen by the controller.
 	maxJitter = 250 * time.Millisecond
 
-	// minLooseWait is how long the answer to a probe is waited for of which nobody may tell the gate.
-	minLooseWait = 10 * time.Second
+	// minWaitProbeTimeout is how long the gate waits at least for the response to a probe let through by [Gate.Wait], whose
+	// end it may never hear of.
+	minWaitProbeTimeout = 10 * time.Second
 
 	forever = time.Duration(1<<63 - 1)
-	longest = 100 * 365 * 24 * time.Hour // a longer hint is taken for this one, so that no sum overflows
+	longest = 100 * 365 * 24 * time.Hour // caps hints, so that no sum overflows
 )
 
 // A Gate lets calls through. Make one with [New].
 type Gate struct {
-	version atomic.Uint64 // changes whenever a leased permit has to come back
-	easy    atomic.Bool   // an answer that somebody else counts teaches nothing: it is open, and keeps no rate
-	isDown  atomic.Bool   // byOutage
-	isShut  atomic.Bool   // halfOpen
+	version     atomic.Uint64 // changes whenever leases end
+	skipOutside atomic.Bool   // open and unlimited, so accepted signals with Outside are dropped
+	isDown      atomic.Bool   // copy of byOutage
+	isShut      atomic.Bool   // copy of halfOpen
 
 	mu         sync.Mutex
 	ceiling    Setting
@@ -48,39 +49,39 @@ type Gate struct {
 	listeners  []*Listener
 	arrivals   uint64
 
-	ledger   ledger // of what was let through
-	slow     bool   // calls take long enough for each to come to the gate
-	onAdjust func() // called without the lock after a change that has a reason
-	adjusted bool   // and is due
+	ledger   ledger // calls that were let through
+	slow     bool   // calls are so slow that leases are not worth while
+	onAdjust func() // called without the lock when the setting's reason has changed
+	adjusted bool   // onAdjust is due
 
-	outageNews *string // what the listeners are to hear; nil when that is nothing
+	outageNews *string // the reason to pass to the listeners; nil for none
 
 	inFlight int
-	urgent   []*waiter // requests that need no slot
+	urgent   []*waiter // waiters that need no slot
 	queue    []*waiter
-	held     *rate.Reservation // of the head of the queue
+	held     *rate.Reservation // the reservation of holder
 	holder   *waiter
 	timer    *time.Timer
 	wakeAt   time.Time
 	drained  chan struct{}
 
-	paused    bool      // by hand
-	resumeAt  time.Time // shut by hand until then
-	until     time.Time // shut by a throttle or an outage until then
-	cut       time.Time // when the gate was last shut by one
-	halfOpen  bool      // shut, but for one probe, until a call sent after the cut is answered
-	byOutage  bool      // and that is because the server takes no calls: see downtime
-	down      downtime
-	troubled  time.Time // since when all calls failed or were throttled; zero when the last one was not
-	reached   bool      // one of them reached the server
-	took      bool      // a call has succeeded, ever
-	probing   bool
-	loose     time.Time     // when a probe without a permit to give back was let through; zero when there is none
-	looseWait time.Duration // how long its answer is waited for
-	interval  time.Duration // the mean of the next pause that nobody knows the length of
-	throttles int64         // how often it was shut by one
-	shutFor   time.Duration // total time shut, but for a closure under way
-	shutSince time.Time
+	paused           bool      // by [Gate.Pause]
+	resumeAt         time.Time // shut until then by [Gate.PauseUntil]
+	until            time.Time // shut until then by a throttle or an outage
+	cut              time.Time // when a throttle or an outage last shut the gate
+	halfOpen         bool      // only one probe at a time may leave, until a call sent after cut succeeds
+	byOutage         bool      // halfOpen because of an outage: see downtime
+	down             downtime
+	troubled         time.Time // since when all calls have failed or were throttled; zero when the last one succeeded
+	reached          bool      // one of these calls reached the server
+	took             bool      // a call has ever succeeded
+	probing          bool
+	waitProbeAt      time.Time     // when [Gate.Wait] let a probe through that is under way; zero: none
+	waitProbeTimeout time.Duration // how long the gate waits for the response to it
+	interval         time.Duration // mean of the next pause that the gate chooses itself
+	throttles        int64         // how often a throttle shut the gate
+	shutFor          time.Duration // total time shut by throttles, without the closure under way
+	shutSince        time.Time     // when the closure under way began; zero: none
 }
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.
@@ -89,7 +90,7 @@ func New(start, ceiling Setting, c Controller) *Gate {
 	return g
 }
 
-// Listener is a user of a gate who wants to know what the gate allows.
+// Listener receives changes of a gate.
 type Listener struct {
 	// Raised is called, without the gate's lock, when more calls may be in flight than before.
 	Raised func(ceiling int)
@@ -97,12 +98,12 @@ type Listener struct {
 	Outage func(down bool, why string)
 }
 
-// Attach registers a user of the gate, so that permits are leased only while there is one. l is nil for a user who does
-// not listen. It returns how many calls may be in flight at most.
+// Attach registers a user of the gate. Permits are leased only while there is exactly one user. l may be nil. Attach
+// returns how many calls may be in flight at most.
 func (g *Gate) Attach(l *Listener) (ceiling int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.users++; g.users == 1 { // what happened before it came does not count against its patience
+	if g.users++; g.users == 1 { // failures before the user came do not count against its patience
 		if g.reached = false; g.halfOpen {
 			g.troubled = time.Now()
 		} else {

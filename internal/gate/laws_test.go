@@ -38,7 +38,7 @@ func TestLaws(t *testing.T) {
 		{"small window", &windowModel{limit: 7, period: 3 * time.Second}, 670, 40, "699, 22, 4, 2.142/s", "7 in each", ""},
 		{"long window", &windowModel{limit: 100, period: 30 * time.Second, offset: 13 * time.Second}, 1000, 40, "1071, 35, 18, 2.9/s", "100 in each", ""},
 		{"window that grows", &windowModel{limit: 30, period: 3 * time.Second, fewer: func(now time.Time) int { return 30 + 30*int(now.Sub(start0)/(100*time.Second)) }}, 4800, 120, "5739, 36, 8, 25.94/s", "the server took as many", ""},
-		{"window that shrinks", &windowModel{limit: 60, period: 3 * time.Second, fewer: func(now time.Time) int { return 60 - 20*int(now.Sub(start0)/(100*time.Second)) }}, 3600, 200, "3987, 44, 8, 6.667/s", "somebody else uses the rest", ""},
+		{"window that shrinks", &windowModel{limit: 60, period: 3 * time.Second, fewer: func(now time.Time) int { return 60 - 20*int(now.Sub(start0)/(100*time.Second)) }}, 3600, 200, "3987, 44, 8, 6.667/s", "another client uses the rest", ""},
 		{"window that is shared", &windowModel{limit: 60, period: 3 * time.Second, others: 7}, 3400, 200, "4023, 110, 6, 50/s", "", ""},
 		{"window that turns into a bucket", &turningModel{&windowModel{limit: 60, period: 3 * time.Second}, &bucketModel{perSecond: 10, burst: 10}, 150 * time.Second}, 4200, 150, "4506, 59, 8, 10.18/s", "no windows after all", ""},
 		{"bucket that turns into a window", &turningModel{&bucketModel{perSecond: 10, burst: 10}, &windowModel{limit: 60, period: 6 * time.Second}, 150 * time.Second}, 2700, 120, "3006, 61, 4, 10.56/s", "", ""},

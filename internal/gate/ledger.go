@@ -6,41 +6,40 @@ import (
 )
 
 const (
-	// slowCall is how long a call takes at least for its own way to the gate not to matter: leases are for faster ones.
+	// slowCall is the latency from which on the cost of asking the gate does not matter: leases are for faster calls.
 	slowCall = time.Millisecond
-	// remembered is how many grants the ledger knows by their time.
-	remembered = 256
+	// keptEntries is how many entries the ledger keeps at least.
+	keptEntries = 256
 )
 
-// An entry is what was let through at one instant.
+// An entry is a call that was let through.
 type entry struct {
 	time  time.Time
-	total int64 // quota units until then, itself included
+	total int64 // quota units let through until then, itself included
 	units int
 	level int  // calls in flight, itself included
-	paced bool // it had waited for its tokens
+	paced bool // the call had to wait for its tokens
 }
 
-// A ledger counts what was let through, so that an answer can be set against what had been sent when it was.
+// A ledger counts the calls that were let through, so that a response can be compared with the state when its call was sent.
 type ledger struct {
 	granted int64 // quota units let through in all
-	refused int64 // of them, those that the server throttled
+	refused int64 // units of granted that the server throttled
 	recent  []entry
 }
 
-// grant notes a call.
+// grant records a call that is let through.
 func (l *ledger) grant(now time.Time, units, level int, paced bool) entry {
 	l.granted += int64(units)
 	e := entry{now, l.granted, units, level, paced}
-	if len(l.recent) >= 2*remembered {
-		l.recent = append(l.recent[:0], l.recent[remembered:]...)
+	if len(l.recent) >= 2*keptEntries {
+		l.recent = append(l.recent[:0], l.recent[keptEntries:]...)
 	}
 	l.recent = append(l.recent, e)
 	return e
 }
 
-// at returns the last entry of what was let through until then. Of a call that is not remembered, and of one under a
-// lease, little is known: it is taken for the oldest.
+// at returns the last entry until a time, or the oldest entry if all that are kept are later.
 func (l *ledger) at(sent time.Time) entry {
 	k := sort.Search(len(l.recent), func(i int) bool { return l.recent[i].time.After(sent) })
 	switch {

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Observe tells the gate what a call taught. A throttle shuts the gate at once.
+// Observe passes a signal to the gate. A throttle shuts the gate at once.
 func (g *Gate) Observe(s Signal) {
-	if s.Outside && s.Answered > 0 && !s.Throttled && len(s.Quotas) == 0 && g.easy.Load() {
+	if s.Outside && s.Answered > 0 && !s.Throttled && len(s.Quotas) == 0 && g.skipOutside.Load() {
 		return
 	}
 	g.mu.Lock()
@@ -52,10 +52,10 @@ func (g *Gate) observe(s Signal, e entry) {
 	} else if s.Latency > 0 && !s.Throttled && !s.Outside && !slow {
 		g.slow = false
 	}
-	if !g.loose.IsZero() && !s.Sent.Before(g.loose) {
-		g.endLoose()
+	if !g.waitProbeAt.IsZero() && !s.Sent.Before(g.waitProbeAt) {
+		g.endWaitProbe()
 	}
-	// A call that was sent before the gate was cut says nothing about what came after.
+	// A call that was sent before the last cut says nothing about the time after it.
 	fresh := g.cut.IsZero() || s.Sent.After(g.cut)
 	success := !s.Throttled && s.Answered > 0
 	s.NewEpoch = s.Throttled && fresh
@@ -88,7 +88,7 @@ func (g *Gate) observe(s Signal, e entry) {
 // succeeded notes that the server took a call.
 func (g *Gate) succeeded(s Signal) {
 	if g.took = true; s.Outside {
-		return // the attempt that it is part of counts
+		return // the attempt that the request is part of counts
 	}
 	if s.Looked && g.down.writesFail(g.byOutage) {
 		return
@@ -103,10 +103,10 @@ func (g *Gate) succeeded(s Signal) {
 	}
 }
 
-// endLoose ends a probe that has no permit to give back.
-func (g *Gate) endLoose() { g.loose, g.probing = time.Time{}, false }
+// endWaitProbe ends a probe let through by [Gate.Wait].
+func (g *Gate) endWaitProbe() { g.waitProbeAt, g.probing = time.Time{}, false }
 
-// apply puts a setting into force, within the ceiling.
+// apply makes a setting the current one, capped by the ceiling.
 func (g *Gate) apply(s Setting) {
 	s.Concurrency = max(1, min(s.Concurrency, g.ceiling.Concurrency))
 	if s.Rate > g.ceiling.Rate {
@@ -114,7 +114,7 @@ func (g *Gate) apply(s Setting) {
 	}
 	s.Burst = max(1, s.Burst)
 	if s.Rate != g.now.Rate || s.Burst != g.now.Burst {
-		g.unreserve() // whoever waits is given a new place under the new rate
+		g.unreserve() // the head makes a new reservation at the new rate
 		g.rate.SetLimit(s.Rate)
 		g.rate.SetBurst(s.Burst)
 		g.version.Add(1)
@@ -125,10 +125,10 @@ func (g *Gate) apply(s Setting) {
 	g.now = s
 	_, adaptive := g.controller.(*Adaptive)
 	g.isShut.Store(g.halfOpen)
-	g.easy.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.loose.IsZero())
+	g.skipOutside.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.waitProbeAt.IsZero())
 }
 
-// spent returns how long the head of the queue has to wait because the quota of the server is used up.
+// spent returns how long the head of the queue must wait because the server's quota is used up.
 func (g *Gate) spent(w *waiter, now time.Time) time.Duration {
 	if h := g.now.Hold; h.Until.After(now) && g.ledger.granted+int64(w.cost) > h.After {
 		return h.Until.Sub(now)
@@ -136,7 +136,7 @@ func (g *Gate) spent(w *waiter, now time.Time) time.Duration {
 	return 0
 }
 
-// news returns what tells the users of a change that has a reason.
+// news returns the function that reports changes to OnAdjust and the listeners. It must be called without the lock.
 func (g *Gate) news() func() {
 	adjusted := g.adjusted && g.onAdjust != nil
 	g.adjusted = false
@@ -160,6 +160,6 @@ func (g *Gate) news() func() {
 	}
 }
 
-// OnAdjust makes the gate call f, without holding its lock, after each change that the controller gives a reason for.
-// It must be called before the gate is used.
+// OnAdjust makes the gate call f, without holding its lock, after each change for which the controller gives a reason.
+// OnAdjust must be called before the gate is used.
 func (g *Gate) OnAdjust(f func()) { g.onAdjust = f }

@@ -2,15 +2,15 @@ package gate
 
 import "time"
 
-// outage is a time in which the server refuses all calls: from the first that it refused until it takes one again.
+// outage is a time in which the server throttles all calls: from the first throttled call until it takes one again.
 type outage struct {
-	first, last time.Time // of the refused calls, when they were sent
-	cut         time.Time // when the first refusal was seen
-	refusals    int       // calls that were refused
-	probes      int       // of them, those that tried whether it is over
+	first, last time.Time // when the first and the last throttled call were sent
+	cut         time.Time // when the first throttle was seen
+	refusals    int       // calls that were throttled
+	probes      int       // probes among them
 }
 
-// observe notes a refusal.
+// observe notes a throttle.
 func (o *outage) observe(s Signal) {
 	switch {
 	case !s.Throttled:
@@ -27,8 +27,8 @@ func (o *outage) observe(s Signal) {
 	}
 }
 
-// lasted is how long the server refused everything for certain.
+// lasted returns for how long the server certainly throttled all calls.
 func (o *outage) lasted() time.Duration { return o.last.Sub(o.first) }
 
-// end returns between which times it ended, given the answer that shows it.
+// end returns the interval in which the outage ended, given the signal that shows the end.
 func (o *outage) end(s Signal) (from, until time.Time) { return o.last, counted(s) }

@@ -8,94 +8,95 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How the rate moves around what is known.
+// How the rate moves around the estimated granted rate.
 const (
-	// wobble is how far the rate starts below what the server is known to take, and how far it is above it after twice the
-	// plateau: for a good estimate, for one from few calls, and for a rate that was refused at the same pace again.
+	// wobble is the part by which the rate starts below the estimate, and by which it is above it after twice the plateau;
+	// roughWobble the same for an estimate from few calls, sameWobble for a rate that was throttled again at the same value.
 	wobble      = 0.05
 	roughWobble = 0.25
 	sameWobble  = 0.015
-	// The plateau is how long it takes the rate to come back to what the server is known to take: no less than minPlateau,
-	// than plateauUnits last, and than so many outages, which each trial of more costs.
+	// The plateau is how long the rate takes to return to the estimate: at least minPlateau, the time of plateauUnits, and
+	// plateauOutages times the length of an outage, which each trial of a higher rate costs.
 	minPlateau     = 5 * time.Second
 	maxPlateau     = 40 * time.Second
 	plateauUnits   = 20
 	plateauOutages = 12
-	sameOutages    = 20 // for a rate that was refused at the same pace again
-	// After twice the plateau the rate doubles each time that so many units have left, or a savedPart of those since the
-	// last outage if that is more: what was not used while the rate was too low may have been saved up.
+	sameOutages    = 20 // for a rate that was throttled again at the same value
+	// After twice the plateau the rate doubles each time that doubleUnits have left, or savedPart of the units since the last
+	// outage if that is more: the server may have saved up units that were not used while the rate was too low.
 	doubleUnits = 8
 	roughUnits  = 3
 	savedPart   = 0.25
 	minDouble   = 2 * time.Second
 	roughDouble = time.Second
 	maxDouble   = 10 * time.Second
-	// A rate that does not bind for longer than slackAfter, since all slots are in use all the time, grows by slackGrowth a
-	// second, and is let go of after slackEnd.
+	// A rate that does not limit calls for longer than slackAfter, since all slots are always in use, grows by the factor
+	// slackGrowth a second, and is dropped after slackEnd.
 	slackAfter  = 2 * time.Second
 	slackEnd    = 10 * time.Second
 	slackGrowth = 1.5
 )
 
-// What follows from a refusal.
+// What follows from a throttle.
 const (
-	// What was accepted is less than what is granted if the server does not let it be saved up, so that the truth may lie
-	// up to trust above it, but at sharper of the refused rate.
-	trust   = 1.06
-	sharper = 0.98
-	// stale is how far an estimate may lie below the refused rate for the way to that rate not to count.
-	stale = 0.9
-	// agreement is within which part of each other two estimates in a row confirm each other. Without that, leastCut is
-	// what remains at least of a rate that was refused.
+	// If the server does not save up units, it grants more than was accepted. The true rate is assumed to be at most
+	// maxOverAccepted times the accepted rate, and about belowThrottled times the throttled rate.
+	maxOverAccepted = 1.06
+	belowThrottled  = 0.98
+	// unreliableBelow is the part of the throttled rate below which an estimate is unreliable, since the rate rose from
+	// far below.
+	unreliableBelow = 0.9
+	// agreement is the relative difference within which two consecutive estimates confirm each other. Otherwise the rate is
+	// at least leastCut times the throttled rate.
 	agreement = 0.1
 	leastCut  = 0.5
-	// quickCut is what remains of a rate that was refused before there was a good estimate, and firstCut the same for the
-	// first of several in a row.
+	// quickCut is the factor for a rate that was throttled before there was a good estimate, and firstCut the same for the
+	// first such throttle in a row.
 	quickCut = 0.7
 	firstCut = 0.9
-	// sameRate is within which part of each other two refused rates are the same. wasted is below which part of it the
-	// accepted rate has to be at first.
-	sameRate = 0.02
-	wasted   = 0.97
-	// leastRate is the lowest rate there is.
+	// sameRate is the relative difference within which two throttled rates are the same. acceptedBelow is the part of that
+	// rate below which the accepted rate must be the first time.
+	sameRate      = 0.02
+	acceptedBelow = 0.97
+	// leastRate is the lowest rate.
 	leastRate = 0.02
-	// maxGrant is the longest time that a call is thought to take to be granted.
+	// maxGrant is the longest time that the server is assumed to need to grant one more call.
 	maxGrant = 5 * time.Second
-	// idleAfter is how long nothing has to be heard for the past not to count for estimates.
+	// idleAfter is how long no response must have come for past openings to be dropped.
 	idleAfter = 2 * time.Second
 )
 
-// pace is the law of the rate, for throttles that come without a word. It estimates the server's rate from what was
-// accepted between two outages, and grows around it as CUBIC does (RFC 9438 section 4.2): back to the known rate, a plateau,
-// a little more, and then, since nothing is refused, it doubles and doubles. Only time in which the rate is used counts.
+// pace is the law of the rate, for throttles without headers. It estimates the server's rate from what was accepted between
+// two outages. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
+// and then it doubles while no call is throttled. Only time in which the rate is used counts.
 type pace struct {
-	known   float64       // quota units a second that the server grants; 0: there is no limit
-	rough   bool          // known is based on little
-	vague   bool          // known is half a guess
-	depth   float64       // how far the rate starts below what is known
-	plateau time.Duration // until it is back
+	granted    float64       // estimate: quota units a second that the server grants; 0: no limit is known
+	rough      bool          // granted is based on few units
+	vague      bool          // granted is the mean of an unreliable estimate and the throttled rate
+	startBelow float64       // part by which the rate starts below granted
+	plateau    time.Duration // time until the rate is back at granted
 
-	rate  float64       // in force
-	used  time.Duration // with the rate in use, since the last outage
-	ahead float64       // how far it has doubled beyond the curve, 1 at first
-	base  int64         // units accepted until the last outage's end
-	slack time.Duration // how long the rate has not bound while all slots were in use
-	last  time.Time     // when an answer was seen
+	rate   float64       // current rate
+	used   time.Duration // time with the rate in use, since the last outage
+	factor float64       // factor by which the rate has doubled beyond the curve, 1 at first
+	base   int64         // units accepted until the end of the last outage
+	slack  time.Duration // how long the rate has not limited calls while all slots were in use
+	last   time.Time     // when the last response was seen
 
 	history history
-	outages time.Duration // how long they last, the longest of late
-	blamed  bool          // the outage under way is the rate's fault
-	refusal float64       // the rate when it began; 0: none
+	outages time.Duration // length of the longest recent outage
+	blamed  bool          // the outage under way is blamed on the rate
+	refusal float64       // the rate when the last such outage began; 0: there was none in force
 
-	before   float64 // the refusal before
-	same     int     // refusals in a row at the same rate
+	before   float64 // the previous refusal
+	same     int     // throttles in a row at the same rate
 	accepted float64 // the last good estimate
-	quick    int     // outages in a row that came too soon for a good one
+	quick    int     // outages in a row that came too soon for a good estimate
 	why      string
 }
 
 // off reports whether the law knows of no limit.
-func (l *pace) off() bool { return l.known == 0 }
+func (l *pace) off() bool { return l.granted == 0 }
 
 // learn implements law.
 func (l *pace) learn(e evidence) {
@@ -108,7 +109,7 @@ func (l *pace) learn(e evidence) {
 		l.opened(e.Signal, e.outage)
 		l.last = e.At
 	default:
-		l.answered(e)
+		l.noteAccepted(e)
 	}
 }
 
@@ -116,7 +117,7 @@ func (l *pace) learn(e evidence) {
 func (l *pace) bound(next Setting, _ Signal) Setting {
 	if !l.off() {
 		next.Rate = min(next.Rate, rate.Limit(l.rate))
-		next.Pause = min(seconds(1/l.known), maxGrant) // it takes as long until one more call is granted
+		next.Pause = min(seconds(1/l.granted), maxGrant) // after that time one more call is granted
 	}
 	return next
 }
@@ -124,32 +125,32 @@ func (l *pace) bound(next Setting, _ Signal) Setting {
 // reason implements law.
 func (l *pace) reason() string { return once(&l.why) }
 
-// notice keeps time.
+// notice drops past openings after a time without responses.
 func (l *pace) notice(s Signal) {
 	idle := idleAfter
 	if !l.off() {
-		idle += seconds(2 / min(l.known, l.rate))
+		idle += seconds(2 / min(l.granted, l.rate))
 	}
 	if !l.last.IsZero() && !l.blamed && s.At.Sub(l.last) > idle {
 		l.history.forget()
 	}
 }
 
-// refused learns that the server refuses, because of the rate.
+// refused learns from a throttle that is blamed on the rate.
 func (l *pace) refused(s Signal) {
 	l.last = s.At
 	if l.blamed {
-		return // and still does
+		return // the outage is known already
 	}
 	l.blamed, l.refusal = true, l.rate
-	l.why = "throttled: so many calls at once were answered before, so it must be the rate"
+	l.why = "throttled: as many calls at once were accepted before, so the rate is the cause"
 	if s.Paced && !l.off() {
 		l.why = fmt.Sprintf("throttled at a rate of %.3g/s", l.rate)
 	}
 }
 
-// answered learns that the server accepts.
-func (l *pace) answered(e evidence) {
+// noteAccepted learns from an accepted call.
+func (l *pace) noteAccepted(e evidence) {
 	longest := time.Second
 	if !l.off() {
 		longest = max(longest, seconds(2/l.rate))
@@ -184,33 +185,33 @@ func (l *pace) opened(s Signal, o *outage) {
 	}
 	l.know(e, o.probes > 0)
 	l.steady(e)
-	l.used, l.ahead, l.base = 0, 1, s.Accepted
+	l.used, l.factor, l.base = 0, 1, s.Accepted
 	l.grow()
-	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, e.units)
+	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.granted, e.units)
 }
 
-// know takes over an estimate. sharp says that a probe was refused, so that it is known when the server opened.
+// know takes over an estimate. sharp says that a probe was throttled, so that the moment of the opening is known.
 func (l *pace) know(e estimate, sharp bool) {
-	// What was accepted while nobody had looked for the limit says little either, unless it is known when that ended.
+	// An estimate is also rough if no rate was in force when the outage began, unless sharp.
 	l.rough = e.units < goodEstimate || l.refusal == 0 && !sharp
-	l.known = max(leastRate, l.truth(e, sharp))
+	l.granted = max(leastRate, l.truth(e, sharp))
 	outages := plateauOutages
 	switch {
 	case l.rough:
-		l.depth = roughWobble
-		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.known)))
+		l.startBelow = roughWobble
+		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.granted)))
 		return
-	case e.blur > wobble: // the next outage will tell more
-		l.depth, outages = min(e.blur, roughWobble), plateauOutages/4
+	case e.blur > wobble: // the next outage will give a better estimate
+		l.startBelow, outages = min(e.blur, roughWobble), plateauOutages/4
 	case l.vague:
-		l.depth, outages = wobble, plateauOutages/4
+		l.startBelow, outages = wobble, plateauOutages/4
 	default:
-		l.depth = wobble
+		l.startBelow = wobble
 	}
-	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.known)))
+	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.granted)))
 }
 
-// truth is what the server grants: more than was accepted, and less than was refused.
+// truth returns the rate that the server is assumed to grant: above the accepted rate, and below the throttled one.
 func (l *pace) truth(e estimate, sharp bool) float64 {
 	l.vague = false
 	confirmed := !l.rough && math.Abs(e.perSecond/l.accepted-1) < agreement
@@ -224,12 +225,12 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 	if !confirmed {
 		least = max(least, leastCut*l.refusal)
 	}
-	if !sharp { // the server may have opened long before
-		least = max(least, min(e.most, sharper*l.refusal))
+	if !sharp { // the server may have opened much earlier
+		least = max(least, min(e.most, belowThrottled*l.refusal))
 	}
 	switch {
 	case confirmed:
-		return min(max(least, sharper*l.refusal), trust*least)
+		return min(max(least, belowThrottled*l.refusal), maxOverAccepted*least)
 	case l.rough:
 		cut := quickCut
 		if l.quick == 1 {
@@ -239,39 +240,38 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 			return cut * l.refusal
 		}
 		return min(least, cut*l.refusal)
-	case !sharp && least < stale*l.refusal:
-		// What the server granted on the way from a low rate to this one says little, unless it can be saved up.
+	case !sharp && least < unreliableBelow*l.refusal:
+		// The rate has risen from far below, so the accepted units say little unless the server saves units up.
 		l.vague = true
-		return math.Sqrt(least * sharper * l.refusal)
+		return math.Sqrt(least * belowThrottled * l.refusal)
 	}
-	return min(max(least, (least+2*sharper*l.refusal)/3), trust*least)
+	return min(max(least, (least+2*belowThrottled*l.refusal)/3), maxOverAccepted*least)
 }
 
-// steady learns from refusals at the same rate in a row, as they come from a server that lets nothing be saved up: that
-// rate is sharper than what was accepted, which outages have made less.
+// steady learns from throttles in a row at the same rate, which show that the server does not save up units. That rate is a
+// better estimate than the accepted one, which outages have reduced.
 func (l *pace) steady(e estimate) {
 	if l.refusal == 0 {
 		return
 	}
-	same := math.Abs(l.refusal/l.before-1) < sameRate && (l.same > 0 || e.perSecond < wasted*l.refusal)
+	same := math.Abs(l.refusal/l.before-1) < sameRate && (l.same > 0 || e.perSecond < acceptedBelow*l.refusal)
 	if l.before = l.refusal; !same {
 		l.same = 0
 		return
 	}
 	l.same++
-	l.rough, l.depth = false, sameWobble
-	l.known = l.refusal * (1 - sameWobble)
+	l.rough, l.startBelow = false, sameWobble
+	l.granted = l.refusal * (1 - sameWobble)
 	l.plateau = max(l.plateau, min(sameOutages*l.outages, maxPlateau))
 }
 
-// grow sets the rate for the time it has been in use.
+// grow sets the rate by the time for which it has been in use.
 func (l *pace) grow() {
 	x := min(1, l.used.Seconds()/l.plateau.Seconds()-1)
-	l.rate = l.known * (1 + l.depth*x*x*x) * l.ahead
+	l.rate = l.granted * (1 + l.startBelow*x*x*x) * l.factor
 }
 
-// double makes the rate grow by itself once it has been above what is known for a while: the estimate was wrong, or is no
-// longer right.
+// double doubles the rate repeatedly after twice the plateau, since no throttle came and the estimate was therefore too low.
 func (l *pace) double(since time.Duration, accepted int64) {
 	if l.used < 2*l.plateau {
 		return
@@ -281,19 +281,19 @@ func (l *pace) double(since time.Duration, accepted int64) {
 		units, least = roughUnits, roughDouble
 	}
 	took := max(least, min(maxDouble, seconds(units/l.rate)))
-	l.ahead *= math.Exp2(since.Seconds() / took.Seconds())
+	l.factor *= math.Exp2(since.Seconds() / took.Seconds())
 }
 
-// release lets go of a rate that does not bind.
+// release raises, and then drops, a rate that does not limit calls.
 func (l *pace) release(since time.Duration) {
 	if l.slack += since; l.slack < slackAfter {
 		return
 	}
-	l.known *= math.Pow(slackGrowth, since.Seconds())
+	l.granted *= math.Pow(slackGrowth, since.Seconds())
 	l.used = max(l.used, l.plateau)
 	l.grow()
 	if l.slack > slackEnd {
-		*l = pace{last: l.last, history: l.history, why: "no rate: the calls in flight are what binds"}
+		*l = pace{last: l.last, history: l.history, why: "no rate: the number of calls in flight is the limit"}
 	}
 }
 

@@ -57,14 +57,14 @@ func TestTheSameRateIsRefusedAgain(t *testing.T) {
 		{"another", 10, 10.3, 9, 3, 0, 5},
 		{"none", 10, 0, 9, 3, 3, 5},
 	} {
-		l := pace{before: tt.before, refusal: tt.refusal, same: tt.same, known: 5}
+		l := pace{before: tt.before, refusal: tt.refusal, same: tt.same, granted: 5}
 		l.steady(estimate{perSecond: tt.granted})
 		before := tt.refusal
 		if tt.refusal == 0 {
 			before = tt.before
 		}
-		if l.same != tt.want || !near(l.known, tt.known) || l.before != before {
-			t.Errorf("%s: known %v/s, %d in a row, before %v; want %v/s, %d, %v", tt.name, l.known, l.same, l.before, tt.known, tt.want, before)
+		if l.same != tt.want || !near(l.granted, tt.known) || l.before != before {
+			t.Errorf("%s: known %v/s, %d in a row, before %v; want %v/s, %d, %v", tt.name, l.granted, l.same, l.before, tt.known, tt.want, before)
 		}
 	}
 }
@@ -88,14 +88,14 @@ func TestTheRateDoubles(t *testing.T) {
 		{"in the time of three units", 1, true, 10 * time.Second, 80, 3 * time.Second},
 		{"in a second at least", 100, true, 10 * time.Second, 80, time.Second},
 	} {
-		l := pace{rate: tt.rate, rough: tt.rough, used: tt.used, plateau: 5 * time.Second, ahead: 1, base: 20}
+		l := pace{rate: tt.rate, rough: tt.rough, used: tt.used, plateau: 5 * time.Second, factor: 1, base: 20}
 		since, want := tt.doubles, 2.0
 		if tt.doubles == 0 {
 			since, want = time.Second, 1
 		}
 		l.double(since, 20+tt.accepted)
-		if !near(l.ahead, want) {
-			t.Errorf("%s: %v times the rate after %v, want %v", tt.name, l.ahead, since, want)
+		if !near(l.factor, want) {
+			t.Errorf("%s: %v times the rate after %v, want %v", tt.name, l.factor, since, want)
 		}
 	}
 }
@@ -113,10 +113,10 @@ func TestTheRateIsReleased(t *testing.T) {
 		{9 * time.Second, time.Second, 12},
 		{9500 * time.Millisecond, time.Second, 0},
 	} {
-		l := pace{known: 8, rate: 8, ahead: 1, plateau: 5 * time.Second, slack: tt.slack}
+		l := pace{granted: 8, rate: 8, factor: 1, plateau: 5 * time.Second, slack: tt.slack}
 		l.release(tt.since)
-		if !near(l.known, tt.known) || l.off() != (tt.known == 0) {
-			t.Errorf("%v/s after %v and %v more, want %v/s", l.known, tt.slack, tt.since, tt.known)
+		if !near(l.granted, tt.known) || l.off() != (tt.known == 0) {
+			t.Errorf("%v/s after %v and %v more, want %v/s", l.granted, tt.slack, tt.since, tt.known)
 		}
 		if told := l.reason() != ""; told != l.off() {
 			t.Errorf("a reason is told: %v, want %v", told, l.off())
@@ -135,10 +135,10 @@ func TestThePastIsForgotten(t *testing.T) {
 	}{
 		{"no rate", pace{}, 2, false},
 		{"no rate", pace{}, 2.1, true},
-		{"a slow rate", pace{known: 0.1, rate: 0.2}, 22, false},
-		{"a slow rate", pace{known: 0.1, rate: 0.2}, 22.1, true},
-		{"a low rate", pace{known: 4, rate: 0.5}, 6, false},
-		{"a low rate", pace{known: 4, rate: 0.5}, 6.1, true},
+		{"a slow rate", pace{granted: 0.1, rate: 0.2}, 22, false},
+		{"a slow rate", pace{granted: 0.1, rate: 0.2}, 22.1, true},
+		{"a low rate", pace{granted: 4, rate: 0.5}, 6, false},
+		{"a low rate", pace{granted: 4, rate: 0.5}, 6.1, true},
 		{"in an outage", pace{blamed: true}, 100, false},
 	} {
 		l := tt.law

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// advance lets through whoever may go, in order, and sets the timer for whoever may go next.
+// advance lets the waiters through that may leave, in order, and sets the timer for the next one.
 func (g *Gate) advance() {
-	if g.drained == nil && g.loose.IsZero() && len(g.queue)+len(g.urgent) == 0 {
-		return // as most often
+	if g.drained == nil && g.waitProbeAt.IsZero() && len(g.queue)+len(g.urgent) == 0 {
+		return // the most frequent case
 	}
-	now := time.Now() // not an earlier time: x/time/rate would credit what lies between twice
-	if !g.loose.IsZero() && now.Sub(g.loose) >= g.looseWait {
-		g.endLoose()
+	now := time.Now() // not an earlier time: x/time/rate would credit the time in between twice
+	if !g.waitProbeAt.IsZero() && now.Sub(g.waitProbeAt) >= g.waitProbeTimeout {
+		g.endWaitProbe()
 	}
 	giveUp := g.endPatience(now)
 	for {
@@ -29,12 +29,12 @@ func (g *Gate) advance() {
 			return
 		}
 		if g.halfOpen && g.probing && g.holds(w) && !w.inProbe {
-			if at := giveUp; !g.loose.IsZero() {
-				g.wake(earlier(g.loose.Add(g.looseWait), at))
+			if at := giveUp; !g.waitProbeAt.IsZero() {
+				g.wake(earlier(g.waitProbeAt.Add(g.waitProbeTimeout), at))
 			} else if !at.IsZero() {
 				g.wake(at)
 			}
-			return // the probe's answer advances
+			return // the probe's response advances
 		}
 		if w.slot && g.inFlight >= g.now.Concurrency {
 			return // a release advances
@@ -74,7 +74,7 @@ func (g *Gate) advance() {
 	}
 }
 
-// heldUntil is the time before which the waiter may not leave.
+// heldUntil returns the time before which the waiter may not leave.
 func (g *Gate) heldUntil(w *waiter) time.Time {
 	if !g.holds(w) {
 		return g.resumeAt
@@ -82,7 +82,7 @@ func (g *Gate) heldUntil(w *waiter) time.Time {
 	return g.shutUntil()
 }
 
-// earlier returns the earlier of two times, of which the second may be zero: then it does not count.
+// earlier returns the earlier of two times. A zero b is ignored.
 func earlier(a, b time.Time) time.Time {
 	if b.IsZero() || a.Before(b) {
 		return a
@@ -90,8 +90,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// head is whoever has waited longest of those who could go; whoever needs no slot never waits for one, and whoever is of
-// no run does not wait for the end of an outage.
+// head returns the waiter to let through next: the one that has waited longest, except that waiters without need of a slot
+// do not wait for one, and waiters outside of runs do not wait for the end of an outage.
 func (g *Gate) head(now time.Time) *waiter {
 	if g.byOutage && (g.probing || g.until.After(now)) {
 		for _, w := range g.urgent {
@@ -121,7 +121,7 @@ func (g *Gate) head(now time.Time) *waiter {
 	return g.queue[0]
 }
 
-// reserve takes the head's tokens and returns how long it has to wait for them.
+// reserve reserves the head's tokens and returns how long the head must wait for them.
 func (g *Gate) reserve(w *waiter, now time.Time) time.Duration {
 	if g.now.Rate == rate.Inf {
 		return 0
@@ -134,7 +134,7 @@ func (g *Gate) reserve(w *waiter, now time.Time) time.Duration {
 	return g.held.DelayFrom(now)
 }
 
-// unreserve gives the head's tokens back.
+// unreserve cancels the head's reservation.
 func (g *Gate) unreserve() {
 	if g.held != nil {
 		g.held.Cancel()
@@ -149,14 +149,14 @@ func (g *Gate) grant(w *waiter, now time.Time) {
 		g.probing = true
 		w.permit.GiveUp = g.giveUp(w)
 		if !w.slot {
-			g.loose = now
+			g.waitProbeAt = now
 		}
 	}
 	g.enter(&w.permit, w.cost, w.paced)
 	g.finish(w, nil)
 }
 
-// enter notes the call that a permit is for.
+// enter counts the call that a permit is for.
 func (g *Gate) enter(p *Permit, cost int, paced bool) {
 	if p.slot {
 		g.inFlight++
@@ -193,7 +193,7 @@ func (g *Gate) drop(w *waiter) {
 	}
 }
 
-// wake makes the gate look at its queue again at that time.
+// wake sets the timer that calls advance.
 func (g *Gate) wake(at time.Time) {
 	if g.timer != nil && g.wakeAt.Equal(at) {
 		return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cutFor shuts the gate after a throttle, for as long as the server asks, else as the controller knows, else for a random
-// time that grows. A throttle of an old epoch can only lengthen the pause under way.
+// cutFor shuts the gate after a throttle: for the pause that the server named, or else the controller, or else for a random
+// pause that grows. A throttle of a call sent before the last cut can only lengthen the pause under way.
 func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	if !fresh && !g.halfOpen {
 		return
@@ -16,7 +16,7 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	var pause time.Duration
 	switch {
 	case s.Hint > 0:
-		// Jitter comes after the hint and only upwards, so that not all clients return in the same instant.
+		// Jitter is only added, so that no client returns before the hint and not all at one instant.
 		pause = min(max(s.Hint, MinPause), longest)
 		pause += random(pause / 10)
 	case fresh && next.Reopen.After(s.At):
@@ -35,7 +35,7 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 		if g.shutSince.IsZero() {
 			g.shutSince = s.At
 		}
-		g.cut, g.looseWait = s.At, max(pause, minLooseWait)
+		g.cut, g.waitProbeTimeout = s.At, max(pause, minWaitProbeTimeout)
 		g.halfOpen = true
 	}
 	if until := s.At.Add(pause); until.After(g.until) {
@@ -46,7 +46,7 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	g.refuseImpatient(s.At)
 }
 
-// recall takes back what those who wait were promised: what was refused should leave before what they have taken.
+// recall makes the claims of all waiters be called again, so that throttled work leaves before newer work.
 func (g *Gate) recall() {
 	g.unreserve()
 	for _, queue := range [][]*waiter{g.urgent, g.queue} {
@@ -56,8 +56,8 @@ func (g *Gate) recall() {
 	}
 }
 
-// growing returns the next pause that nobody knows the length of. In a long outage it is mostly short and sometimes long:
-// where a quicker client takes each unit at once, it takes many tries to get one.
+// growing returns the next pause when neither the server nor the controller names one. After longOutage it is mostly short
+// and sometimes long: if a faster client takes each free unit at once, it takes many tries to get one.
 func (g *Gate) growing(now time.Time) time.Duration {
 	pause := max(MinPause, g.interval/2+random(g.interval))
 	g.interval = min(g.interval*3/2, MaxPause)
@@ -68,22 +68,22 @@ func (g *Gate) growing(now time.Time) time.Duration {
 	return pause
 }
 
-// random returns a time up to d.
+// random returns a random duration up to d.
 func random(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
 
 // open ends a closure.
 func (g *Gate) open(at time.Time) {
 	g.halfOpen, g.reached = false, false
 	g.troubled = time.Time{}
-	g.endLoose()
+	g.endWaitProbe()
 	g.interval = 2 * MinPause
 	g.account(at)
 }
 
-// shut reports whether nothing at all may leave.
+// shut reports whether no call may leave, not even a probe.
 func (g *Gate) shut(now time.Time) bool { return g.paused || g.shutUntil().After(now) }
 
-// shutUntil is the time before which nothing may leave.
+// shutUntil returns the time before which no call may leave.
 func (g *Gate) shutUntil() time.Time {
 	if g.resumeAt.After(g.until) {
 		return g.resumeAt
@@ -91,7 +91,7 @@ func (g *Gate) shutUntil() time.Time {
 	return g.until
 }
 
-// refuseImpatient ends the waits that a closure outlasts: "would exceed the deadline" is known now, not later.
+// refuseImpatient ends at once the waits that would exceed the waiter's deadline or patience before the closure ends.
 func (g *Gate) refuseImpatient(now time.Time) {
 	until := g.shutUntil()
 	if !until.After(now) {
@@ -115,14 +115,14 @@ func (g *Gate) refuseImpatient(now time.Time) {
 	}
 }
 
-// exceeds reports whether a wait is too long for a caller. What the gate itself adds to the pauses that a server asks for,
-// up to a tenth, is not counted.
+// exceeds reports whether a wait is longer than a caller's patience and the jitter that the gate adds to a server's pauses,
+// which is up to a tenth.
 func exceeds(wait, patience time.Duration) bool {
 	return patience < forever && wait > patience+patience/10
 }
 
-// endPatience ends the waits of those for whom the server has taken nothing for too long, and returns when the next of
-// them gives up; zero when none does.
+// endPatience ends the waits of waiters whose patience has run out, and returns when the next waiter's patience ends; zero
+// when none ends.
 func (g *Gate) endPatience(now time.Time) (next time.Time) {
 	if !g.halfOpen || g.troubled.IsZero() {
 		return next

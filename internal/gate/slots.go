@@ -8,62 +8,62 @@ import (
 )
 
 const (
-	// climbGain is the part of a greater concurrency that has to come back as throughput while it doubles. It lets
-	// a server pass that is slowed down by the calls in flight, but not one that only queues them.
+	// climbGain is the part of an increase in concurrency that must show as throughput while doubling. A server that gets
+	// slower with more calls in flight meets it; a server that only queues calls does not.
 	climbGain = 0.2
-	// climbError is the error of the throughput that is put up with while doubling.
+	// climbError is the relative error of the throughput that is tolerated while doubling.
 	climbError = 0.05
-	// climbLeast is how many answers it takes at least to tell how much they differ.
-	climbLeast = 24
-	// trialGain is the same for the small steps later, of which there are many.
+	// minClimbResponses is how many responses are needed at least to estimate the spread of their latencies.
+	minClimbResponses = 24
+	// trialGain is the same as climbGain for the later trials, and trialStep the factor of the concurrency in each.
 	trialGain = 0.35
 	trialStep = 1.25
 	// minHold and maxHold bound the time between two trials of more concurrency.
 	minHold = 10 * time.Second
 	maxHold = 2 * time.Minute
-	// firstRetry is how long a concurrency that was refused is not tried again, the first time, and retryGrowth how
-	// much longer each next time.
+	// firstRetry is how long a concurrency is not tried again after its first refusal, and retryGrowth the factor for each
+	// further refusal.
 	firstRetry  = 2 * time.Second
 	retryGrowth = 3
-	// evenly is how much faster than they are answered the calls leave when a refused concurrency is tried again: it
-	// must not be their leaving at one instant that is refused.
-	evenly = 1.1
-	// refuted is how many answers it takes to know that a concurrency is allowed that was refused before.
-	refuted = 3
+	// retryPace is the rate of calls, relative to the throughput, while a refused concurrency is tried again. It spaces the
+	// calls, so that a refusal is not due to a burst.
+	retryPace = 1.1
+	// concurrencyProof is how many responses prove that a concurrency is allowed, even if it was refused before.
+	concurrencyProof = 3
 )
 
-// slots is the law of the concurrency. It starts gently and doubles for as long as that brings throughput, goes back
-// below what was refused, and tries a little more from time to time. Throughput is the number of calls in flight
-// divided by their mean latency (Little's law), so that latency alone never counts against the server.
+// slots is the law of the concurrency. It doubles while that increases throughput, goes back below a concurrency that was
+// refused, and tries a little more from time to time. Throughput is the number of calls in flight divided by their mean
+// latency (Little's law), so a high latency alone never lowers the concurrency.
 type slots struct {
-	allowed int // calls in flight
-	target  int // to which allowed grows by one for each answer
-	good    int // calls in flight at which several were answered
-	higher  int // answers with more than that
-	lowest  int // calls in flight of which they were at least
-	refused int // calls in flight at which one was refused; 0: none
-	passed  int // answers with that many in flight since
+	allowed     int // calls in flight
+	target      int // up to which allowed grows by one for each response
+	proven      int // highest number of calls in flight at which several were accepted
+	higherCount int // responses with more calls in flight than proven
+	higherLeast int // the lowest number in flight among those responses
+	refused     int // number of calls in flight at which one was throttled; 0: none
+	passed      int // responses since then with that many in flight
 
-	stage     time.Time // since when all calls were sent at this concurrency
-	calls     int       // answered of them
-	busy      float64   // the sum of their latencies in seconds
-	squares   float64   // and of the squares of those
-	climbing  bool
-	trial     bool
-	best      int // the concurrency to go back to
-	bestFlow  float64
-	hold      time.Duration
-	holdUntil time.Time
-	paced     float64 // calls a second while a refused concurrency is tried; 0: no limit
-	why       string
+	measuredSince  time.Time     // since when all calls were sent at the current concurrency
+	calls          int           // responses to these calls
+	latencySum     float64       // sum of their latencies in seconds
+	latencySquares float64       // sum of the squared latencies
+	climbing       bool          // doubling
+	trial          bool          // a higher concurrency is tried
+	best           int           // the concurrency to go back to
+	bestFlow       float64       // throughput at best; 0: unknown
+	hold           time.Duration // until the next trial
+	holdUntil      time.Time
+	paced          float64 // calls a second while a refused concurrency is tried; 0: no limit
+	why            string
 }
 
-// adopt takes over what somebody else has set.
+// adopt takes over a concurrency that was set from outside.
 func (l *slots) adopt(concurrency int) {
 	if concurrency == l.allowed {
 		return
 	}
-	*l = slots{allowed: concurrency, target: concurrency, good: min(l.good, concurrency), climbing: true, hold: minHold}
+	*l = slots{allowed: concurrency, target: concurrency, proven: min(l.proven, concurrency), climbing: true, hold: minHold}
 }
 
 // learn implements law.
@@ -75,7 +75,7 @@ func (l *slots) learn(e evidence) {
 		l.cleared()
 	case e.Throttled || e.Answered == 0:
 	default:
-		l.answered(e.Signal, e.ceiling)
+		l.noteAccepted(e.Signal, e.ceiling)
 		if e.Opened && !e.paced || e.Recovered {
 			l.restart()
 		}
@@ -94,21 +94,21 @@ func (l *slots) bound(next Setting, _ Signal) Setting {
 // reason implements law.
 func (l *slots) reason() string { return once(&l.why) }
 
-// answered learns from an answer.
-func (l *slots) answered(s Signal, ceiling int) {
+// noteAccepted learns from a response that was no throttle.
+func (l *slots) noteAccepted(s Signal, ceiling int) {
 	if s.Outside {
 		return
 	}
 	l.allow(s.Level)
 	if l.refused > 0 && s.Level >= l.refused {
-		if l.passed++; l.passed >= refuted {
+		if l.passed++; l.passed >= concurrencyProof {
 			l.why = fmt.Sprintf("concurrency %d: the server takes it by now", l.allowed)
 			l.cleared()
 			l.measure(s.At)
 		}
 	}
 	if s.InFlight < l.allowed {
-		return // what is allowed is not even used, because of the rate or for lack of work: no evidence for more
+		return // not all slots are in use, because of the rate or for lack of work: no evidence for more
 	}
 	if l.allowed < l.target {
 		if l.allowed = min(l.allowed+s.Answered, l.target); l.allowed == l.target {
@@ -116,42 +116,42 @@ func (l *slots) answered(s Signal, ceiling int) {
 		}
 		return
 	}
-	if s.Sent.Before(l.stage) {
+	if s.Sent.Before(l.measuredSince) {
 		return
 	}
 	l.calls += s.Answered
 	latency := s.Latency.Seconds()
-	l.busy += latency * float64(s.Answered)
-	l.squares += latency * latency * float64(s.Answered)
+	l.latencySum += latency * float64(s.Answered)
+	l.latencySquares += latency * latency * float64(s.Answered)
 	if l.calls >= l.need() {
-		flow := float64(l.allowed) * float64(l.calls) / max(l.busy, 1e-9)
+		flow := float64(l.allowed) * float64(l.calls) / max(l.latencySum, 1e-9)
 		l.judge(flow, s.At, ceiling)
 		l.measure(s.At)
 	}
 }
 
-// allow notes that a call with so many in flight was answered. One alone proves little: calls that leave at one instant
-// arrive in any order.
+// allow notes that a call with so many in flight was accepted. One such call proves little, since calls that leave at one
+// instant arrive in any order.
 func (l *slots) allow(level int) {
-	if level <= l.good {
+	if level <= l.proven {
 		return
 	}
-	if l.higher++; l.higher == 1 || level < l.lowest {
-		l.lowest = level
+	if l.higherCount++; l.higherCount == 1 || level < l.higherLeast {
+		l.higherLeast = level
 	}
-	if l.higher >= refuted {
-		l.good, l.higher = l.lowest, 0
+	if l.higherCount >= concurrencyProof {
+		l.proven, l.higherCount = l.higherLeast, 0
 	}
 }
 
-// need returns how many answers tell the throughput well enough: a round at least, and while doubling as many as the
-// spread of the latencies asks for.
+// need returns how many responses are enough to measure the throughput: at least one for each slot, and while doubling as
+// many as the spread of the latencies requires.
 func (l *slots) need() int {
 	switch {
 	case l.climbing:
-		mean := l.busy / float64(l.calls)
-		spread := max(0, l.squares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
-		return max(l.allowed, climbLeast, min(12*l.allowed, int(spread/(climbError*climbError))))
+		mean := l.latencySum / float64(l.calls)
+		spread := max(0, l.latencySquares/float64(l.calls)/max(mean*mean, 1e-18)-1) // the variance relative to the mean
+		return max(l.allowed, minClimbResponses, min(12*l.allowed, int(spread/(climbError*climbError))))
 	case l.refused > 0:
 		return max(16, 2*l.allowed)
 	default:
@@ -159,7 +159,7 @@ func (l *slots) need() int {
 	}
 }
 
-// judge decides what follows from the throughput at this concurrency.
+// judge sets the concurrency by the throughput that was measured at the current one.
 func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 	gain := trialGain
 	if l.climbing {
@@ -189,16 +189,16 @@ func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 		}
 		step := l.within(max(l.allowed+1, int(float64(l.allowed)*trialStep)), ceiling)
 		if step == l.allowed && l.refused > l.allowed {
-			step = min(l.refused, ceiling) // perhaps the server allows more by now
+			step = min(l.refused, ceiling) // the server may allow more by now
 		}
 		l.target, l.trial = step, step > l.allowed
 		if l.trial && l.refused > 0 {
-			l.paced = evenly * flow * float64(step) / float64(l.allowed)
+			l.paced = retryPace * flow * float64(step) / float64(l.allowed)
 		}
 	}
 }
 
-// within keeps clear of what was refused.
+// within caps a concurrency below the refused one.
 func (l *slots) within(n, ceiling int) int {
 	if l.refused > 0 {
 		ceiling = min(ceiling, l.refused-1)
@@ -206,7 +206,7 @@ func (l *slots) within(n, ceiling int) int {
 	return max(l.allowed, min(n, ceiling))
 }
 
-// rest holds this concurrency for a while, longer if a trial has failed.
+// rest holds the concurrency for a while, longer after a failed trial.
 func (l *slots) rest(now time.Time, failed bool) {
 	l.climbing, l.trial = false, false
 	l.holdUntil = now.Add(l.hold)
@@ -216,9 +216,11 @@ func (l *slots) rest(now time.Time, failed bool) {
 	l.paced = 0
 }
 
-func (l *slots) measure(from time.Time) { l.stage, l.calls, l.busy, l.squares = from, 0, 0, 0 }
+func (l *slots) measure(from time.Time) {
+	l.measuredSince, l.calls, l.latencySum, l.latencySquares = from, 0, 0, 0
+}
 
-// refusedAt learns from a throttle for which nothing but the calls in flight can be blamed.
+// refusedAt learns from a throttle that is blamed on the calls in flight.
 func (l *slots) refusedAt(s Signal) {
 	if l.refused == 0 {
 		l.hold = firstRetry
@@ -234,34 +236,34 @@ func (l *slots) refusedAt(s Signal) {
 	l.why = fmt.Sprintf("concurrency %d: the server throttled with %d in flight", l.target, s.Level)
 }
 
-// cleared takes back what was learned from throttles that turn out to have had another reason.
+// cleared forgets what was learned from throttles that had another cause.
 func (l *slots) cleared() {
 	if l.refused == 0 {
 		return
 	}
 	l.refused, l.climbing, l.trial, l.bestFlow, l.paced, l.hold = 0, true, false, 0, 0, minHold
-	l.target = max(l.target, l.good)
+	l.target = max(l.target, l.proven)
 }
 
-// takeBack goes back to what was known before some throttles, but for what was learned of how many are answered.
+// takeBack restores the state from before some throttles, but keeps what was learned about accepted concurrency.
 func (l *slots) takeBack(was slots, now time.Time) {
-	was.good = max(was.good, l.good)
+	was.proven = max(was.proven, l.proven)
 	was.allowed = max(was.allowed, l.allowed)
 	was.target = max(was.target, l.target, was.allowed)
 	*l = was
 	l.measure(now)
 }
 
-// leave allows as many calls in flight as were answered while others were refused.
-func (l *slots) leave(answered int) {
-	if l.refused > 0 && l.refused <= answered {
-		l.refused = answered + 1
-		l.target = max(l.target, answered)
+// allowAccepted allows as many calls in flight as were accepted while others were throttled.
+func (l *slots) allowAccepted(accepted int) {
+	if l.refused > 0 && l.refused <= accepted {
+		l.refused = accepted + 1
+		l.target = max(l.target, accepted)
 		l.best = l.target
 	}
 }
 
-// restart grows from little again, after the gate was shut: many calls at once could find but few tokens.
+// restart grows the concurrency from 2 again after the gate was shut, since the server may have few tokens by then.
 func (l *slots) restart() {
 	l.target = max(l.target, l.allowed)
 	if l.allowed = min(l.allowed, 2); l.allowed == l.target {

@@ -81,10 +81,10 @@ func TestHowManyAnswersItTakes(t *testing.T) {
 		law  slots
 		want int
 	}{
-		{"while it doubles, all alike", slots{allowed: 4, climbing: true, calls: 4, busy: 4, squares: 4}, 24},
-		{"while it doubles, a round", slots{allowed: 50, climbing: true, calls: 4, busy: 4, squares: 4}, 50},
-		{"while it doubles, all different", slots{allowed: 4, climbing: true, calls: 4, busy: 4, squares: 8}, 48},
-		{"while it doubles, a little different", slots{allowed: 20, climbing: true, calls: 4, busy: 4, squares: 4.5}, 50},
+		{"while it doubles, all alike", slots{allowed: 4, climbing: true, calls: 4, latencySum: 4, latencySquares: 4}, 24},
+		{"while it doubles, a round", slots{allowed: 50, climbing: true, calls: 4, latencySum: 4, latencySquares: 4}, 50},
+		{"while it doubles, all different", slots{allowed: 4, climbing: true, calls: 4, latencySum: 4, latencySquares: 8}, 48},
+		{"while it doubles, a little different", slots{allowed: 20, climbing: true, calls: 4, latencySum: 4, latencySquares: 4.5}, 50},
 		{"clear of a refusal", slots{allowed: 4, refused: 5}, 16},
 		{"clear of a refusal, two rounds", slots{allowed: 10, refused: 11}, 20},
 		{"small steps", slots{allowed: 4}, 100},
@@ -100,11 +100,11 @@ func TestHowManyAnswersItTakes(t *testing.T) {
 func TestBlocksOfCalls(t *testing.T) {
 	t.Parallel()
 	l := slots{allowed: 4, target: 4, climbing: true}
-	l.answered(Signal{Sent: moment(1), At: moment(2), InFlight: 4, Level: 4, Answered: 10, Latency: time.Second / 2}, 64)
-	if l.calls != 10 || !near(l.busy, 5) || !near(l.squares, 2.5) {
-		t.Errorf("%d calls, %v s, squares %v; want 10, 5 and 2.5", l.calls, l.busy, l.squares)
+	l.noteAccepted(Signal{Sent: moment(1), At: moment(2), InFlight: 4, Level: 4, Answered: 10, Latency: time.Second / 2}, 64)
+	if l.calls != 10 || !near(l.latencySum, 5) || !near(l.latencySquares, 2.5) {
+		t.Errorf("%d calls, %v s, squares %v; want 10, 5 and 2.5", l.calls, l.latencySum, l.latencySquares)
 	}
-	l.answered(Signal{Sent: moment(1), At: moment(2), InFlight: 4, Level: 4, Answered: 14, Latency: time.Second / 2}, 64)
+	l.noteAccepted(Signal{Sent: moment(1), At: moment(2), InFlight: 4, Level: 4, Answered: 14, Latency: time.Second / 2}, 64)
 	if l.target != 8 || !near(l.bestFlow, 8) || l.calls != 0 {
 		t.Errorf("target %d after %v/s, want 8 after 8/s", l.target, l.bestFlow)
 	}
@@ -122,7 +122,7 @@ func TestARefusalIsRefuted(t *testing.T) {
 		if l.refused == 0 {
 			t.Errorf("refuted after %d answers", k)
 		}
-		l.answered(Signal{Sent: moment(2), At: moment(3), Level: level, InFlight: 1, Answered: 1}, 64)
+		l.noteAccepted(Signal{Sent: moment(2), At: moment(3), Level: level, InFlight: 1, Answered: 1}, 64)
 	}
 	if l.refused != 0 || !l.climbing {
 		t.Errorf("%+v, want no refusal any more", l)

@@ -8,53 +8,52 @@ import (
 )
 
 const (
-	// bucketCalls is after how many calls' time a bucket of the same rate takes one again, refused calls that it counts too
-	// apart. A server that refuses everything for longer has windows.
+	// bucketCalls is after how many call intervals at most a bucket of the same rate takes a call again, if it does not count
+	// throttled calls. A server that throttles all calls for longer has windows.
 	bucketCalls = 3
-	// smallestWindow is how many units a window has to have to be told from a bucket.
+	// smallestWindow is how many units a window must have to be distinguishable from a bucket.
 	smallestWindow = 3
-	// windowProof is how many such outages in a row it takes. One between which as much was taken as the last time counts
-	// as so many.
+	// windowProof is how many such outages in a row prove windows. An outage after as many accepted units as the last time
+	// counts as windowProof.
 	windowProof = 2
-	// trialUnits is how many units are used at most before more than the limit is tried again.
+	// trialUnits is how many units are used at most before a unit more than the limit is tried again.
 	trialUnits = 200
-	// trialWindows is after how many windows more is tried, of a limit that is shared, even if it is not known well when the
-	// window ends.
+	// trialWindows is after how many windows a unit more is tried of a shared limit, even if the end of the window is not
+	// known well.
 	trialWindows = 8
-	// sharpness is how well the end of a window has to be known, if a fiftieth of the period is less.
+	// sharpness is by how much the end of a window may be uncertain at least, however short the period is.
 	sharpness = 50 * time.Millisecond
 )
 
-// windows is the law of fixed windows that nobody tells of. It learns from outages when windows begin and how many units
-// the server takes in each, and then does as if headers had told so: it spreads what is left over the rest of the
-// window, and holds when it is used up. From time to time it tries one unit more. A call that is refused against all
-// expectation means that somebody else uses the limit too, or ends the law.
+// windows is the law of fixed windows without headers. It learns from outages when windows begin and how many units the
+// server takes in each. It spreads the remaining units over the rest of the window, holds when they are used up, and
+// sometimes tries one unit more. An unexpected throttle means that another client uses the limit too, or ends the law.
 type windows struct {
-	limit    int64 // units in each window; 0: nothing speaks for windows
+	limit    int64 // units in each window; 0: no windows are known
 	cycle    cycle
 	base     int64 // units accepted until the current window began
-	units    int64 // accepted between the last two outages
-	mistakes int   // how often the law was ended
-	evidence int   // outages in a row that speak for windows
+	units    int64 // units accepted between the last two outages
+	mistakes int   // how often windows turned out to be wrong
+	evidence int   // evidence for windows from outages in a row
 
-	opened   time.Time // the last outage's end
+	opened   time.Time // end of the last outage
 	accepted int64     // units accepted until then, itself included
 
-	extra    int64 // units that are tried beyond the limit
-	step     int64 // how many more the next time
+	extra    int64 // units beyond the limit that are tried
+	step     int64 // extra of the next trial
 	interval int64 // units between two trials
-	used     int64 // units since the last one
-	shared   bool  // somebody else uses the limit too
-	surprise bool  // in this outage a call was refused although there should be some left
+	used     int64 // units since the last trial
+	shared   bool  // another client uses the limit too
+	surprise bool  // in this outage a call was throttled although units should have been left
 	why      string
 }
 
 func (w *windows) on() bool { return w.limit > 0 }
 
-// ordinal is the number of a call among those that were accepted, as far as is known.
+// ordinal returns the number of a call among the accepted ones, as far as is known.
 func ordinal(s Signal) int64 { return s.Index - (s.Granted - s.Accepted) }
 
-// left is what the current window has left.
+// left returns the units that the current window has left.
 func (w *windows) left(s Signal) int64 { return w.limit + w.extra - (s.Accepted - w.base) }
 
 // learn implements law.
@@ -71,12 +70,12 @@ func (w *windows) learn(e evidence) {
 		w.why = "throttled: the window is used up"
 		w.refused(s)
 	case s.Answered > 0 && !s.Outside && !s.Shut:
-		w.answered(s)
+		w.noteAccepted(s)
 	}
 }
 
-// answered notes that a window has begun.
-func (w *windows) answered(s Signal) {
+// noteAccepted learns from an accepted call, which may show that a window has begun.
+func (w *windows) noteAccepted(s Signal) {
 	n := ordinal(s)
 	switch {
 	case s.Sent.After(w.cycle.until):
@@ -84,11 +83,11 @@ func (w *windows) answered(s Signal) {
 	case s.Sent.After(w.cycle.from) && n-w.base > w.limit+w.extra:
 		w.begin(w.cycle.from, counted(s), n-1)
 	case s.Sent.After(w.cycle.begun[1]) && n <= w.base:
-		w.base = n - 1 // answers overtake each other
+		w.base = n - 1 // responses overtake each other
 	}
 }
 
-// begin begins a window. If the last one was used up and nothing refused, the limit is at least that.
+// begin begins a window. If the last one was used up, with its extra units, without a throttle, the limit is raised.
 func (w *windows) begin(from, until time.Time, base int64) {
 	spent := base - w.base
 	w.used += spent
@@ -108,7 +107,7 @@ func (w *windows) begin(from, until time.Time, base int64) {
 	}
 }
 
-// refused learns from the first refusal of an outage, or from that of a probe.
+// refused learns from the first throttle of an outage, or from the throttle of a probe.
 func (w *windows) refused(s Signal) {
 	switch {
 	case s.Sent.After(w.cycle.until):
@@ -147,18 +146,18 @@ func (w *windows) ended(s Signal, o *outage) {
 		if w.units = units; w.evidence >= windowProof+min(w.mistakes, 2) && w.cycle.longest > 0 && units >= smallestWindow {
 			w.limit, w.base = units, s.Accepted-1
 			w.extra, w.step, w.interval, w.used = 0, 1, units, 0
-			w.why = fmt.Sprintf("%d in each %v: so many were taken between two long times in which all were refused", w.limit, w.about())
+			w.why = fmt.Sprintf("%d in each %v: so many were taken between two long times in which all were throttled", w.limit, w.about())
 		}
 	}
 	w.opened, w.accepted, w.surprise = s.Sent, s.Accepted, false
 }
 
-// confirm compares the end of an outage with what was expected.
+// confirm compares the end of an outage with the expected one.
 func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	if until.Before(w.cycle.from) || w.surprise && from.After(w.cycle.until) {
 		*w = windows{
 			opened: s.Sent, accepted: s.Accepted, mistakes: w.mistakes + 1,
-			why: "no windows after all: the server took a call out of turn",
+			why: "no windows after all: the server took or throttled a call unexpectedly",
 		}
 		return
 	}
@@ -166,7 +165,7 @@ func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	if w.surprise {
 		w.limit, w.step, w.interval = max(1, units, w.limit/2), 1, max(1, units)
 		w.shared = true
-		w.why = fmt.Sprintf("%d in each %v: somebody else uses the rest", w.limit, w.about())
+		w.why = fmt.Sprintf("%d in each %v: another client uses the rest", w.limit, w.about())
 	} else if w.extra > 0 {
 		w.step, w.interval = 1, min(max(w.limit, 2*w.interval), max(trialUnits, w.limit))
 	}
@@ -175,7 +174,7 @@ func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	w.cycle.begins(from, until)
 }
 
-// about is the period as far as it is known.
+// about returns the period, as far as it is known.
 func (w *windows) about() time.Duration {
 	if w.cycle.period > 0 {
 		return w.cycle.period
@@ -183,8 +182,8 @@ func (w *windows) about() time.Duration {
 	return ((w.cycle.shortest + w.cycle.longest) / 2).Round(10 * time.Millisecond)
 }
 
-// bound implements law: the rate at which what is left lasts, and when it is used up. Where this law holds, that of the
-// rate does not.
+// bound implements law: the rate at which the remaining units last, and the hold for when they are used up. It overrides the
+// law of the rate.
 func (w *windows) bound(next Setting, s Signal) Setting {
 	if !w.on() {
 		return next
@@ -194,7 +193,7 @@ func (w *windows) bound(next Setting, s Signal) Setting {
 		next.Reopen = w.reopens()
 	}
 	next.Rate = rate.Limit(float64(w.limit) / max(w.about(), time.Millisecond).Seconds())
-	if !w.cycle.until.After(s.At) { // a new window, of which nothing is known yet
+	if !w.cycle.until.After(s.At) { // a new window, about which nothing is known yet
 		return next
 	}
 	left := w.left(s)
@@ -202,7 +201,7 @@ func (w *windows) bound(next Setting, s Signal) Setting {
 	case left > 0:
 		over := max(minSpread, min(spread, w.cycle.from.Sub(s.At)))
 		next.Rate = rate.Limit(float64(left) / over.Seconds())
-	case w.blurred(): // one call tries whether the next window has begun
+	case w.blurred(): // one call tests whether the next window has begun
 		next.Rate = rate.Limit(2 / w.cycle.until.Sub(w.cycle.from).Seconds())
 	}
 	next.Hold = Hold{After: s.Granted + max(0, left), Until: w.reopens()}
@@ -217,8 +216,8 @@ func (w *windows) blurred() bool {
 	return w.cycle.until.Sub(w.cycle.from) > max(sharpness, time.Duration(blurred*float64(w.cycle.longest)))
 }
 
-// reopens is when the next call should be let through once the window is used up: when it has ended for certain, or, as
-// long as that is not known well, when it is as likely that it has as that it has not.
+// reopens returns when to let the next call through once the window is used up: when it has certainly ended, or, if its end
+// is not known well, in the middle of the interval in which it ends.
 func (w *windows) reopens() time.Time {
 	if w.blurred() {
 		return w.cycle.from.Add(w.cycle.until.Sub(w.cycle.from) / 2)

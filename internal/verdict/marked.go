@@ -2,7 +2,7 @@ package verdict
 
 import "github.com/windrow-go/windrow/internal/engine"
 
-// Marked is an error whose maker says what it is.
+// Marked is an error whose verdict was set by the code that made it.
 type Marked struct {
 	Err error
 	As  Verdict
@@ -11,7 +11,7 @@ type Marked struct {
 // Error implements error.
 func (e *Marked) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error that was marked.
+// Unwrap returns the marked error.
 func (e *Marked) Unwrap() error { return e.Err }
 
 // Skip is the error of an item for which there was nothing to do.

@@ -1,5 +1,5 @@
-// Package verdict judges errors: by the HTTP status that they tell, by what the network says, and by what a transport
-// recorded of the attempt.
+// Package verdict judges errors by their HTTP status, by the fault of the network, and by what a transport recorded about
+// the attempt.
 package verdict
 
 import (
@@ -13,17 +13,17 @@ import (
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
-// Verdict is what is made of an error, and how sure that is.
+// Verdict is the judgement of an error, and what it is based on.
 type Verdict struct {
 	engine.Judgement
 
-	Unrecognised bool // nothing is known: the record of the transport decides
-	Answered     bool // the error tells the status of an answer
-	Marked       bool // said in so many words: the record of the transport does not overrule it
+	Unrecognised bool // the error says nothing, so the transport's record decides
+	Answered     bool // the error has the status of a response
+	Marked       bool // set explicitly, so the transport's record does not override it
 }
 
-// Throttles reports whether a response says that the server takes no more for now: by its status alone, or by one that can
-// mean that and the time after which the request is to be made again (RFC 9110 section 10.2.3).
+// Throttles reports whether a response is a throttle: by its status alone, or by a status that may mean a throttle together
+// with a Retry-After (RFC 9110 section 10.2.3).
 func Throttles(status int, after time.Duration) bool {
 	switch status {
 	case http.StatusTooManyRequests:
@@ -34,11 +34,11 @@ func Throttles(status int, after time.Duration) bool {
 	return false
 }
 
-// WithStatus judges an answer by its HTTP status.
+// WithStatus judges a response by its HTTP status.
 func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 	v.After, v.Answered, v.Trouble = max(0, after), true, troubleOf(status, after)
 	switch {
-	case Throttles(status, after) && !v.Exists: // unless the client says so itself
+	case Throttles(status, after) && !v.Exists: // Exists set by the client overrides the status
 		v.Class, v.Kind = engine.Throttled, engine.System
 	case status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired:
 		v.Class, v.Kind = engine.Fatal, engine.Resource
@@ -49,13 +49,13 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 	case status == http.StatusConflict:
 		v.Kind, v.Exists = engine.Resource, true
 	case status == http.StatusPreconditionFailed:
-		v.Kind, v.Exists = engine.Validation, true // what If-None-Match: * makes of a record that is there
+		v.Kind, v.Exists = engine.Validation, true // the response to If-None-Match: * when the record exists
 	case status == http.StatusRequestEntityTooLarge, status == http.StatusRequestURITooLong, status == http.StatusRequestHeaderFieldsTooLarge:
 		v.Class, v.Kind = engine.TooLarge, engine.Validation
-	case status == http.StatusUnprocessableEntity: // some answer 422 where others answer 409
+	case status == http.StatusUnprocessableEntity: // some servers respond with 422 where others respond with 409
 		v.Invalid = !v.Exists
 		v.Kind, v.Exists = engine.Validation, true
-	case status == http.StatusBadRequest: // and some answer 400, PocketBase, Parse and Strapi among them
+	case status == http.StatusBadRequest: // others respond with 400, such as PocketBase, Parse and Strapi
 		v.Kind, v.Invalid = engine.Validation, !v.Exists
 	case status == http.StatusTooEarly: // RFC 8470 section 5.2: the server did not process it
 		v.Class, v.Kind = engine.Transient, engine.System
@@ -63,7 +63,7 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
 	case status >= 500:
 		v.Class, v.Kind = engine.Ambiguous, engine.System
-	case status < 300: // an error beside a success: the answer could not be read
+	case status < 300: // an error with a success status: the response could not be read
 		v.Class, v.Kind = engine.Ambiguous, engine.System
 	case status == http.StatusLocked || status == http.StatusMethodNotAllowed:
 		v.Kind = engine.Resource
@@ -73,8 +73,8 @@ func (v Verdict) WithStatus(status int, after time.Duration) Verdict {
 	return v
 }
 
-// OfAnswer judges an answer by its HTTP status, and says what the status proves. cut is what the network says of its
-// body.
+// OfAnswer judges a response by its HTTP status, and sets what the status proves. cut is the network's fault while its body
+// was read.
 func (v Verdict) OfAnswer(status int, after time.Duration, cut neterr.Fault) Verdict {
 	v = v.WithStatus(status, after)
 	v.Conflict = status == http.StatusConflict || status == http.StatusPreconditionFailed
@@ -84,13 +84,13 @@ func (v Verdict) OfAnswer(status int, after time.Duration, cut neterr.Fault) Ver
 		http.StatusProxyAuthRequired, http.StatusGone, http.StatusLengthRequired, http.StatusRequestURITooLong,
 		http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusMisdirectedRequest, http.StatusUpgradeRequired,
 		http.StatusPreconditionRequired, http.StatusRequestHeaderFieldsTooLarge, http.StatusUnavailableForLegalReasons:
-		v.Whole = true // it is about the request, not about what is in it
+		v.Whole = true // the status refuses the request as a whole, not its items
 	}
 	return v
 }
 
-// troubleOf is what an HTTP status shows of the server. 520 to 530 are what Cloudflare says of a server that does not answer
-// it (developers.cloudflare.com/support, "Cloudflare 5XX errors"), and 598 and 599 what other proxies say.
+// troubleOf returns what an HTTP status shows about the server. Cloudflare sends 520 to 530 when the server behind it does
+// not respond (developers.cloudflare.com/support, "Cloudflare 5XX errors"); other proxies send 598 and 599.
 func troubleOf(status int, after time.Duration) gate.Trouble {
 	switch {
 	case status == http.StatusServiceUnavailable && after > 0: // a throttle
@@ -105,9 +105,9 @@ func troubleOf(status int, after time.Duration) gate.Trouble {
 	}
 }
 
-// Trouble is what an error shows of the server, whatever class somebody has given it: its type or its status tells. An
-// error that only says that nothing was sent, such as of a header that cannot be sent, shows nothing. detail says it in
-// words that hold nothing of the item.
+// Trouble returns what the type or the status of an error shows about the server, regardless of the error's class. An error
+// that only says that nothing was sent, such as for an invalid header, shows nothing. detail describes the trouble without
+// data of the item.
 func Trouble(err error) (trouble gate.Trouble, detail string) {
 	if e, ok := errors.AsType[interface {
 		error
@@ -129,7 +129,7 @@ func faultTrouble(f neterr.Fault) gate.Trouble {
 	}
 }
 
-// WithFault judges an error of the network.
+// WithFault judges an error by the fault of the network.
 func (v Verdict) WithFault(f neterr.Fault) Verdict {
 	v.Trouble = faultTrouble(f)
 	switch f {
@@ -144,13 +144,13 @@ func (v Verdict) WithFault(f neterr.Fault) Verdict {
 	case neterr.Certificate, neterr.BadURL:
 		v.Class = engine.Fatal
 	default:
-		v.Unrecognised = !v.NotFound && !v.Exists // which the client says
+		v.Unrecognised = !v.NotFound && !v.Exists // unless the client has set one of these
 	}
 	return v
 }
 
-// OfItem is WithRecord for the error of one item in the answer to a request for many: the record tells of the request,
-// and says nothing of its items. What nobody recognises is the server's refusal of the item.
+// OfItem is WithRecord for the error of one item in the response to a request for many, since the record says nothing about
+// single items. An unrecognised error is taken for the server's refusal of the item.
 func (v Verdict) OfItem(a *engine.Attempt) Verdict {
 	cut := a.Expired() || a.Err() != nil || a.Delivery() == engine.Sent
 	switch {
@@ -163,7 +163,7 @@ func (v Verdict) OfItem(a *engine.Attempt) Verdict {
 	return v.WithRecord(a)
 }
 
-// mayThrottle reports whether the status that was judged is one that throttles when a header says how long.
+// mayThrottle reports whether the judged status is one that throttles together with a Retry-After.
 func (v Verdict) mayThrottle() bool {
 	switch v.Class {
 	case engine.Fatal:
@@ -175,19 +175,19 @@ func (v Verdict) mayThrottle() bool {
 	}
 }
 
-// WithRecord applies what the transport knows of the attempt.
+// WithRecord applies what the transport recorded about the attempt.
 func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	if v.Marked {
 		return v
 	}
-	if told, ok := a.Told().(Verdict); ok { // by one that has seen the response itself
+	if told, ok := a.Told().(Verdict); ok { // set by code that has seen the response itself
 		v = told
 		v.Marked, v.Unrecognised, v.Answered = false, false, true
 	}
 	cut := a.Expired() || a.Err() != nil
 	if status := a.Status(); v.Unrecognised && status != 0 && !cut {
 		unrecognised := v
-		v = v.OfAnswer(status, 0, neterr.None) // the error of an SDK that does not tell its status
+		v = v.OfAnswer(status, 0, neterr.None) // the error of an SDK that does not include the status
 		v.Unrecognised = false
 		if status < 300 {
 			v = unrecognised
@@ -196,11 +196,11 @@ func (v Verdict) WithRecord(a *engine.Attempt) Verdict {
 	}
 	if v.Answered && a.Status() == http.StatusTooManyRequests && !cut && v.mayThrottle() {
 		v.BeforeSuccess, v.Exists = false, false
-		v = v.WithStatus(a.Status(), v.After) // the error of an SDK that tells the status and not the headers
+		v = v.WithStatus(a.Status(), v.After) // the error of an SDK that includes the status but not the headers
 	}
 	switch a.Delivery() {
 	case engine.NotSent:
-		v.Whole = v.Whole || v.Unrecognised && a.Status() == 0 // nothing has left
+		v.Whole = v.Whole || v.Unrecognised && a.Status() == 0 // nothing was sent
 		if v.Class == engine.Ambiguous && !v.Answered {
 			v.Class = engine.Transient
 		}
