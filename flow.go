@@ -111,7 +111,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
 		cfg.Broken = f.listeners.Broken()
-		f.stopTicker = p.watch(f.run, g, f.listeners, -1, 0, 0)
+		f.stopTicker = p.watch(f.run, g, f.listeners, -1, [engine.States]int{})
 	}
 	return f, nil
 }

@@ -186,13 +186,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	}
 	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
-		failed := len(plan.Invalid)
-		for i, pending := range past.Pending {
-			if s := res.table.Slots[i].State; !pending && (s == engine.Failed || s == engine.Unknown) {
-				failed++ // in an earlier run
-			}
-		}
-		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
+		defer p.watch(r, g, l, res.Len(), res.ended(past.Pending, plan))()
 	}
 	before := g.Stats()
 	err = r.Wait()
