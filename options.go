@@ -276,7 +276,10 @@ func Linger(d time.Duration) Option {
 }
 
 // WithLogger makes runs log their start and end, with what stopped them, that the server throttles, and when it takes no
-// calls. Nothing of the items is logged but their number. Without it nothing is logged.
+// calls. A logger that takes [slog.LevelDebug] when a run starts is also told of each attempt when it ends: its operation,
+// index, items, number and key as [Attempt] has them, the class of its error, the HTTP status where it is known, and the
+// latency; the [Classifier] is asked once more for that. Nothing of the items is logged but their number, and at that level
+// their index and key. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }

@@ -94,7 +94,7 @@ func TestTextsNeverShowContent(t *testing.T) {
 				t.Errorf("%s shows the content of an item:\n%s", name, text)
 			}
 		}
-		for _, want := range []string{"run started", "run ended", "operation=do", "items=9", "the server throttles", "retry_after=1s"} {
+		for _, want := range []string{"run started", "run ended", "attempt ended", "class=throttled", "operation=do", "items=9", "the server throttles", "retry_after=1s"} {
 			if !strings.Contains(logs.String(), want) {
 				t.Errorf("the log lacks %q:\n%s", want, &logs)
 			}
@@ -133,6 +133,107 @@ level=WARN msg="windrow: run ended" operation=delete succeeded=0 failed=2 skippe
 `
 		if diff := cmp.Diff(want, logs.String()); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// levels is a handler that takes a level and what is above it, and counts how often it is asked for the debug level.
+type levels struct {
+	slog.Handler
+	least slog.Level
+	asked atomic.Int64
+}
+
+func (h *levels) Enabled(_ context.Context, level slog.Level) bool {
+	if level == slog.LevelDebug {
+		h.asked.Add(1)
+	}
+	return level >= h.least
+}
+
+// At the debug level each attempt is logged when it ends, with the context that the observer made. At others it costs
+// nothing: the handler is asked once for each run.
+func TestLoggerTellsOfAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		text := slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+				return slog.Attr{}
+			}
+			return a
+		}})
+		f := newFake(t, func(c *call) error {
+			time.Sleep(time.Second)
+			switch {
+			case len(c.ids) > 1:
+				return nil
+			case c.id() == "i0" && c.nth == 1:
+				return &statusError{status: 503, after: time.Second}
+			case c.id() == "i1" && c.nth == 1:
+				return windrow.Transient(errReset)
+			case c.id() == "i1":
+				return windrow.Permanent(errors.New(secret))
+			case c.id() == "i2":
+				return clients.Skip(windrow.ReasonUnchanged)
+			case c.id() == "i3":
+				panic(secret)
+			}
+			return nil
+		})
+		attempts := func(level slog.Level, observed bool, p func(opts ...windrow.Option)) (lines string, asked int64) {
+			logs.Reset()
+			h := &levels{Handler: text, least: level}
+			opts := []windrow.Option{windrow.WithLogger(slog.New(h)), windrow.PreserveOrder(), fastRetries}
+			if observed {
+				opts = append(opts, windrow.WithObserver(&watcher{}))
+			}
+			p(opts...)
+			var kept []string
+			for line := range strings.Lines(logs.String()) {
+				if rest, ok := strings.CutPrefix(line, `msg="windrow: attempt ended" `); ok {
+					kept = append(kept, rest)
+				}
+			}
+			return strings.Join(kept, ""), h.asked.Load()
+		}
+		single := func(opts ...windrow.Option) {
+			p := windrow.NewCreateProcessor[string, string](client{fake: f}, opts...)
+			p.Key = func(in string) string { return "key " + in[1:] }
+			_, _ = p.Run(t.Context(), ids(5))
+			if logs.Len() == 0 || strings.Contains(logs.String(), secret) {
+				t.Errorf("the log is empty, or shows the content of an item:\n%s", &logs)
+			}
+		}
+		want := `operation=create index=0 items=1 number=1 key="key 0" class=throttled status=503 latency=1s
+operation=create index=0 items=1 number=1 key="key 0" latency=1s
+operation=create index=1 items=1 number=1 key="key 1" class=transient latency=1s
+operation=create index=1 items=1 number=2 key="key 1" class=permanent latency=1s
+operation=create index=2 items=1 number=1 key="key 2" skipped=unchanged latency=1s
+operation=create index=3 items=1 number=1 key="key 3" class=ambiguous latency=1s
+operation=create index=4 items=1 number=1 key="key 4" latency=1s
+`
+		for _, observed := range []bool{false, true} {
+			f.calls = nil
+			lines, _ := attempts(slog.LevelDebug, observed, single)
+			if diff := cmp.Diff(want, lines); diff != "" {
+				t.Errorf("observed %t: attempts (-want +got):\n%s", observed, diff)
+			}
+		}
+		f.calls = nil
+		if lines, asked := attempts(slog.LevelInfo, false, single); lines != "" || asked != 1 {
+			t.Errorf("the handler was asked %d times for the debug level that it does not take, and got\n%s", asked, lines)
+		}
+
+		lines, _ := attempts(slog.LevelDebug, false, func(opts ...windrow.Option) {
+			p := windrow.NewCreateProcessor[string, string](bulkClient{client{fake: f}}, append(opts, windrow.BatchSize(2))...)
+			_, _ = results(t, p, true, ids(4))
+		})
+		want = `operation=create index=0 items=2 number=1 latency=0s
+operation=create index=2 items=2 number=1 latency=0s
+`
+		if diff := cmp.Diff(want, lines); diff != "" {
+			t.Errorf("attempts of chunks (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -178,7 +178,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	if p.OnResult != nil {
 		cfg.Hooks.Final = l.Tell
 	}
-	cfg.Hooks.Outage = p.logOutages(ctx)
+	cfg.Hooks.Outage, cfg.Hooks.Attempt = p.logOutages(ctx), p.watchAttempts(ctx)
 	l.TellEach(plan.settled)
 	var r *engine.Run
 	if journal != nil {
@@ -279,19 +279,6 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	p.lookUps(cfg, res)
 	if o.scope != "" {
 		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*identity.Run).OwnKey(i) != "" }
-	}
-	if o.observer != nil {
-		cfg.Hooks.Attempt = func(ctx context.Context, _ *engine.Attempt) (context.Context, func(error)) {
-			a, _ := AttemptFrom(ctx)
-			watched, end := o.observer.StartAttempt(ctx, a)
-			if watched == nil {
-				watched = ctx
-			}
-			if end == nil {
-				end = func(error) {}
-			}
-			return watched, end
-		}
 	}
 	return cfg
 }
