@@ -56,6 +56,7 @@ type options struct {
 	onProgress     func(Progress)
 	limiter        *Limiter
 	onAdjust       func(LimiterStats)
+	learned        Learned
 	logger         *slog.Logger
 	observer       Observer
 	journal        Journal
@@ -284,7 +285,7 @@ func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }
 
-var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
+var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust", "StartFrom"}
 
 // foreignTo returns the names of options that were given and are not in the list.
 func (o *options) foreignTo(list []string) []string {
@@ -303,7 +304,7 @@ func (o *options) checkLimiter() (errs []error) {
 	if o.limiter == nil {
 		return nil
 	}
-	for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+	for _, name := range []string{"Rate", "Burst", "OnAdjust", "StartFrom"} {
 		if o.given[name] {
 			errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
 		}

@@ -61,7 +61,7 @@ func (p *BatchProcessor[In, Out]) prime() {
 	}
 	if p.limiter = p.opts.limiter; p.limiter == nil {
 		o := p.opts
-		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust, learned: o.learned}
 	}
 }
 

@@ -87,10 +87,12 @@ type pace struct {
 	blamed  bool          // the outage under way is the rate's fault
 	refusal float64       // the rate when it began; 0: none
 
-	before   float64 // the refusal before
-	same     int     // refusals in a row at the same rate
-	accepted float64 // the last good estimate
-	quick    int     // outages in a row that came too soon for a good one
+	before   float64   // the refusal before
+	same     int       // refusals in a row at the same rate
+	accepted float64   // the last good estimate
+	quick    int       // outages in a row that came too soon for a good one
+	given    bool      // what is known was learned before, and not proven yet
+	first    time.Time // when the first call left since
 	why      string
 }
 
@@ -126,6 +128,9 @@ func (l *pace) reason() string { return once(&l.why) }
 
 // notice keeps time.
 func (l *pace) notice(s Signal) {
+	if l.given && l.first.IsZero() {
+		l.first = s.Sent
+	}
 	idle := idleAfter
 	if !l.off() {
 		idle += seconds(2 / min(l.known, l.rate))
@@ -140,6 +145,9 @@ func (l *pace) refused(s Signal) {
 	l.last = s.At
 	if l.blamed {
 		return // and still does
+	}
+	if l.given && !l.proven(s) {
+		*l = pace{last: l.last, history: l.history}
 	}
 	l.blamed, l.refusal = true, l.rate
 	l.why = "throttled: so many calls at once were answered before, so it must be the rate"
@@ -182,11 +190,16 @@ func (l *pace) opened(s Signal, o *outage) {
 	if e.units == 0 && l.refusal == 0 {
 		return
 	}
-	l.know(e, o.probes > 0)
-	l.steady(e)
-	l.used, l.ahead, l.base = 0, 1, s.Accepted
+	if l.given && e.units == 0 {
+		l.prove()
+		l.why = fmt.Sprintf("rate %.3g/s: about what was learned before", l.known)
+	} else {
+		l.know(e, o.probes > 0)
+		l.steady(e)
+		l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, e.units)
+	}
+	l.given, l.used, l.ahead, l.base = false, 0, 1, s.Accepted
 	l.grow()
-	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.known, e.units)
 }
 
 // know takes over an estimate. sharp says that a probe was refused, so that it is known when the server opened.
