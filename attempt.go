@@ -60,7 +60,7 @@ type Observer interface {
 	StartAttempt(ctx context.Context, a Attempt) (_ context.Context, end func(error))
 }
 
-// watchAttempts returns what tells the observer of the attempts of a run, and logs them; nil when there is nobody to tell.
+// watchAttempts returns what tells the observer of the attempts of a run, and logs them; nil when neither is there.
 func (p *BatchProcessor[In, Out]) watchAttempts(ctx context.Context) func(context.Context, *engine.Attempt) (context.Context, func(error)) {
 	observer, log := p.opts.observer, p.logAttempts(ctx)
 	if observer == nil && log == nil {
