@@ -1,11 +1,16 @@
 package windrow
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"log/slog"
+	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Attempt is one call of a client's method by a run, as an [Observer] sees it. A client finds out more with AttemptFrom of
@@ -41,4 +46,73 @@ type Observer interface {
 	// StartAttempt is called before each call of the client. The context that it returns, unless it is nil, is what the
 	// client gets. end is called with the client's error, or what came of its panic, and may be nil.
 	StartAttempt(ctx context.Context, a Attempt) (_ context.Context, end func(error))
+}
+
+// watchAttempts returns what tells the observer of the attempts of a run, and logs them; nil when neither is there.
+func (p *BatchProcessor[In, Out]) watchAttempts(ctx context.Context) func(context.Context, *engine.Attempt) (context.Context, func(error)) {
+	observer, log := p.opts.observer, p.logAttempts(ctx)
+	if observer == nil && log == nil {
+		return nil
+	}
+	return func(ctx context.Context, e *engine.Attempt) (context.Context, func(error)) {
+		a := seen(e)
+		var end func(error)
+		if observer != nil {
+			var watched context.Context
+			watched, end = observer.StartAttempt(ctx, a)
+			ctx = cmp.Or(watched, ctx)
+		}
+		began := time.Now()
+		return ctx, func(err error) {
+			if log != nil {
+				log(ctx, a, e, time.Since(began), err)
+			}
+			if end != nil {
+				end(err)
+			}
+		}
+	}
+}
+
+// logAttempts returns what logs the end of an attempt; nil when the logger does not take that level. A panic of the logger
+// loses the line, and nothing else.
+func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx context.Context, a Attempt, e *engine.Attempt, took time.Duration, err error) {
+	logger, debug := p.opts.logger, false
+	if logger == nil {
+		return nil
+	}
+	_ = guarded(func() error { debug = logger.Enabled(ctx, slog.LevelDebug); return nil })
+	if !debug {
+		return nil
+	}
+	judged := judge(p.op, p.opts.retry.Classify, nil, verdict.Verdict.WithRecord)
+	return func(ctx context.Context, a Attempt, e *engine.Attempt, took time.Duration, err error) {
+		_ = guarded(func() error {
+			attrs := make([]slog.Attr, 0, 8)
+			attrs = append(attrs, slog.String("operation", p.op.String()), slog.Int("index", a.Index), slog.Int("items", a.Items), slog.Int("number", a.Number))
+			if a.Key != "" {
+				attrs = append(attrs, slog.String("key", a.Key))
+			}
+			status := e.Status()
+			if err != nil {
+				j := judged(e, err)
+				class := slog.String("class", Class(j.Class).String())
+				if j.Skip != engine.NoReason {
+					class = slog.String("skipped", Reason(j.Skip).String())
+				}
+				attrs = append(attrs, class)
+				if e, ok := errors.AsType[interface {
+					error
+					StatusCode() int
+				}](err); ok && status == 0 {
+					status = e.StatusCode()
+				}
+			}
+			if status != 0 {
+				attrs = append(attrs, slog.Int("status", status))
+			}
+			logger.LogAttrs(ctx, slog.LevelDebug, "windrow: attempt ended", append(attrs, slog.Duration("latency", took))...)
+			return nil
+		})
+	}
 }

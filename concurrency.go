@@ -58,18 +58,19 @@ type Limiter struct {
 	limited     bool // limit was given
 	burst       int  // given by the caller; 0 means not given
 	onAdjust    func(LimiterStats)
+	learned     Learned
 
 	dearest atomic.Int64 // what the most expensive request so far has cost
 }
 
-// NewLimiter returns a limiter with the bounds that the options [Concurrency], [Rate] and [Burst] set, and [OnAdjust]. Any other
+// NewLimiter returns a limiter with the bounds that the options [Concurrency], [Rate] and [Burst] set, [OnAdjust] and [StartFrom]. Any other
 // option, and any bad value, is an error that the first use of the limiter returns, before anything is sent.
 func NewLimiter(opts ...Option) *Limiter {
 	o := newOptions(opts)
-	l := &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+	l := &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust, learned: o.learned}
 	errs := o.errs
 	for _, foreign := range o.foreignTo(limiterOptions) {
-		errs = append(errs, &OptionError{Option: foreign, Problem: "is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust"})
+		errs = append(errs, &OptionError{Option: foreign, Problem: "is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"})
 	}
 	l.err = errors.Join(errs...)
 	return l
@@ -100,7 +101,9 @@ func (l *Limiter) start() *gate.Gate {
 		if l.concurrency == 0 {
 			start.Concurrency = defaultStart
 		}
-		l.gate = gate.New(start, ceiling, gate.NewAdaptive())
+		controller := gate.NewAdaptive()
+		start = controller.StartFrom(gate.Learned(l.learned), start, ceiling, time.Now())
+		l.gate = gate.New(start, ceiling, controller)
 		if l.onAdjust != nil {
 			l.gate.OnAdjust(func() {
 				_ = guarded(func() error { l.onAdjust(l.Stats()); return nil }) // it stands in the way of nobody's work
@@ -334,7 +337,62 @@ type LimiterStats struct {
 	Outage       bool          `json:"outage"`       // shut for runs, since the server takes no calls; one call at a time tries
 	Outages      int           `json:"outages"`      // how often it was
 	OutageFor    time.Duration `json:"outage_ns"`    // how long it was
+	Learned      Learned       `json:"learned"`      // what outlasts the limiter: what to give [StartFrom]
 	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, for the last throttle, or of an outage
+}
+
+// Learned is what a [Limiter] has learned about the server, to be kept in a file and given to the next one with [StartFrom].
+// Zero fields are not known, and the zero Learned says nothing. What headers tell is not part of it: the first answer tells
+// it again.
+type Learned struct {
+	Concurrency int           `json:"concurrency,omitzero"` // calls in flight that the server takes
+	Refused     int           `json:"refused,omitzero"`     // calls in flight that were too many for it; 0 when none were
+	Rate        float64       `json:"rate,omitzero"`        // quota units a second that it grants; 0 when it has windows
+	Quota       int64         `json:"quota,omitzero"`       // quota units in each window
+	Window      time.Duration `json:"window_ns,omitzero"`   // how long a window lasts
+	Ends        time.Time     `json:"ends,omitzero"`        // when the window under way ends at the latest
+	Left        int64         `json:"left,omitzero"`        // quota units that are left of it
+}
+
+// check returns what is wrong with it.
+func (l Learned) check() error {
+	const longest = 366 * 24 * time.Hour
+	refused := func(field string, value any, problem string) error {
+		return &OptionError{Option: "StartFrom", Field: field, Value: value, Problem: problem}
+	}
+	switch {
+	case l.Concurrency < 0:
+		return refused("Concurrency", l.Concurrency, "must not be negative")
+	case l.Refused < 0:
+		return refused("Refused", l.Refused, "must not be negative")
+	case !(l.Rate >= 0) || math.IsInf(l.Rate, 0): // also NaN
+		return refused("Rate", l.Rate, "must be a number of quota units a second, or 0 when it is not known")
+	case l.Quota < 0:
+		return refused("Quota", l.Quota, "must not be negative")
+	case l.Window < 0 || l.Window > longest:
+		return refused("Window", l.Window, "must be from 0 to 366 days")
+	case (l.Quota == 0) != (l.Window == 0):
+		return refused("Quota", l.Quota, "goes with a Window: give both or none")
+	case l.Left < 0 || l.Left > l.Quota:
+		return refused("Left", l.Left, "must be from 0 to the Quota")
+	}
+	return nil
+}
+
+// StartFrom makes a limiter begin with what another one has learned ([LimiterStats] has it), so that a program that is
+// started again need not learn it anew from throttles. It is a starting point and no truth: [Concurrency] and [Rate] bound it,
+// the limiter goes on learning, and a first throttle against all expectation ends what it contradicts. Concurrency
+// still begins with 4 and grows to what was learned by one with each answer. Without it a limiter knows nothing. Numbers that
+// make no sense are refused before anything is sent. It is refused beside [WithLimiter]: give it to that limiter.
+func StartFrom(learned Learned) Option {
+	return optionFunc(func(o *options) {
+		o.given["StartFrom"] = true
+		if err := learned.check(); err != nil {
+			o.errs = append(o.errs, err)
+			return
+		}
+		o.learned = learned
+	})
 }
 
 // MarshalJSON implements [json.Marshaler]. The rate of a limiter that has none is null, and so is the end of a pause that
@@ -385,7 +443,7 @@ func (l *Limiter) Stats() LimiterStats {
 	stats := LimiterStats{
 		Concurrency: s.Concurrency, InFlight: s.InFlight, Waiting: s.Waiting, Rate: float64(s.Rate), Burst: s.Burst,
 		Paused: s.Paused, PausedUntil: s.Until, Probing: s.Probing, Throttled: int(s.Throttles), ThrottledFor: s.ShutFor,
-		Outage: s.Down, Outages: int(s.Outages), OutageFor: s.DownFor, Why: s.Why,
+		Outage: s.Down, Outages: int(s.Outages), OutageFor: s.DownFor, Learned: Learned(s.Learned), Why: s.Why,
 	}
 	if s.Rate == rate.Inf {
 		stats.Rate = math.Inf(1)

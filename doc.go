@@ -1,14 +1,30 @@
-// Package windrow does bulk work against somebody else's API: it creates, updates, upserts, deletes and reads many
-// records through a client that takes them one at a time or some at a time, and says of every record how it ended.
+// Package windrow does bulk work against a rate-limited API: it creates, updates, upserts, deletes and reads many records
+// through a client that takes them one at a time or some at a time, and says of every record how it ended.
+//
+//	articles := windrow.CreateFunc(sdk.Articles.Create) // func(context.Context, Draft) (Article, error)
+//
+//	res, err := windrow.CreateMany(ctx, articles, drafts)
+//	for r := range res.Succeeded() {
+//		fmt.Println(r.Index, r.Value.ID)
+//	}
+//	for r := range res.Failed() {
+//		fmt.Println(r.Index, r.Err)
+//	}
+//	if err != nil {
+//		res, err = windrow.NewCreateProcessor(articles).Rerun(ctx, res) // sends what may be sent again
+//	}
+//
+// No limit has to be told: the run finds out how much the server takes, waits while it throttles or is away, and sends again
+// what may be sent again. It never repeats a write that may have been applied, unless that is harmless.
 //
 // # Vocabulary
 //
 // An item is one input. A verb ([CreateMany], [UpdateMany], [UpsertMany], [DeleteMany], [GetMany]) runs one operation
 // for many items. A client is any value with the verb's method ([Creator] and its siblings); [CreateFunc] and its
 // siblings make one of a function. Package [github.com/windrow-go/windrow/mixed] runs operations of several kinds. A
-// [BatchProcessor] is what is behind the verbs, for those who want hooks: a Key, a
-// Validate, a Reconcile, an OnResult. An attempt is one call of the client for an item, or for a chunk of items where
-// the client has a native batch request (package [github.com/windrow-go/windrow/clients] tells how to write one).
+// [BatchProcessor] is what is behind the verbs, for those who want hooks: a Key, a Validate, a Reconcile, an OnResult. An
+// [Option] is a policy of a run. An attempt is one call of the client for an item, or for a chunk of items where the client
+// has a native batch request. A [Limiter] bounds how many calls are in flight and how fast they start, for all who share it.
 //
 // # Outcomes
 //
@@ -30,21 +46,33 @@
 //
 // # Limits
 //
-// A [Limiter] bounds how many calls are in flight and how fast they start. Without options a run has one of its own.
-// It is told nothing and learns from the answers. It starts with 4 calls at once and doubles that while it brings
-// throughput, up to 64. When the server throttles (429, or 503 with Retry-After) it shuts for everybody until the time
-// the server names, or for a growing random pause; then one call tries, and its success opens it again. Next time it
-// does better. Quotas told in headers are spread over their window and never overdrawn. Without headers the server's
-// rate is what it accepted between two times at which it refused; if it refuses everything for long, it has windows,
-// whose quota and length are learned and kept to as if they were told. Where neither explains the refusal, fewer calls are in
-// flight. [LimiterStats] and [OnAdjust] tell what it believes and why. What it learned lasts as long as the limiter.
-// [Concurrency] and [Rate] are ceilings to all that: Concurrency(8) starts at 8, Rate(60, 3*time.Second) is
-// kept from the first call. To share one account's limit among several runs, give them one limiter ([WithLimiter]);
-// to let it see every request's headers, put adapters/rest.Transport into the SDK's http.Client.
+// Without options a run has a [Limiter] of its own, which learns from the answers: it starts with 4 calls at once, doubles
+// that while it brings throughput, up to 64, and shuts for all runs when the server throttles. Quotas told in headers are
+// never overdrawn; without headers it learns a rate, a window's quota, or how many calls in flight are too many. Its comment
+// has the details. [Concurrency] and [Rate] are ceilings to all that, [WithLimiter] shares one among the runs of an account,
+// [OnAdjust] and [LimiterStats] tell what it believes and why, and [StartFrom] gives it what an earlier program has learned.
+//
+// # More
+//
+//   - More items than fit into memory: [BatchProcessor.Stream], from [FromSlice], [FromSeq] or any [iter.Seq2].
+//   - Lists in pages, as input or to be read: [Pages].
+//   - A program that is killed and started again: [WithJournal] and [github.com/windrow-go/windrow/journal].
+//   - Changes to be looked at first, confirmed and backed up: [github.com/windrow-go/windrow/plan].
+//   - Files: [github.com/windrow-go/windrow/upload].
+//   - Clients of one's own, with batches, look-ups and jobs: [github.com/windrow-go/windrow/clients], and
+//     [github.com/windrow-go/windrow/windrowtest] to test them.
+//   - JSON APIs, and the http.Client of any SDK: [github.com/windrow-go/windrow/adapters/rest]. Beside it are the clients of ready-made systems: [datocms],
+//     [objectstack], [appery] and [bloomy].
+//   - Watching: [OnProgress], [WithLogger] and [WithObserver].
 //
 // # Concurrency
 //
 // Processors and limiters may be used from many goroutines. Client methods and hooks are called from many goroutines
 // at once, but for OnProgress and OnResult, which are called from one. A run has ended all its goroutines when it
 // returns.
+//
+// [datocms]: https://pkg.go.dev/github.com/windrow-go/windrow/adapters/datocms
+// [objectstack]: https://pkg.go.dev/github.com/windrow-go/windrow/adapters/objectstack
+// [appery]: https://pkg.go.dev/github.com/windrow-go/windrow/adapters/appery
+// [bloomy]: https://pkg.go.dev/github.com/windrow-go/windrow/adapters/bloomy
 package windrow

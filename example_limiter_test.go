@@ -2,8 +2,11 @@ package windrow_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -66,6 +69,37 @@ func ExampleLimiter_SetRate() {
 	// Output:
 	// 10 a second
 	// 1 a second
+}
+
+// What a limiter has learned outlasts the program: the next one is not throttled to learn it again.
+func ExampleStartFrom() {
+	file := filepath.Join(os.TempDir(), "account.limits.json")
+	defer os.Remove(file)
+	save := func(account *windrow.Limiter) error { // at the end of a program
+		text, err := json.Marshal(account.Stats().Learned)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, text, 0o600)
+	}
+	load := func() (learned windrow.Learned) { // at the start: without a file nothing is known
+		text, err := os.ReadFile(file)
+		if err == nil && json.Unmarshal(text, &learned) != nil {
+			return windrow.Learned{}
+		}
+		return learned
+	}
+
+	learned := windrow.Learned{Concurrency: 12, Rate: 20} // as a run leaves it
+	if err := save(windrow.NewLimiter(windrow.StartFrom(learned))); err != nil {
+		fmt.Println(err)
+	}
+	account := windrow.NewLimiter(windrow.StartFrom(load()))
+	fmt.Println(account.Stats().Rate < 20) // it begins a little below
+	fmt.Println(account.Stats().Learned == learned)
+	// Output:
+	// true
+	// true
 }
 
 // A wait that cannot end in time is not begun.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/windrow-go/windrow"
@@ -208,6 +210,28 @@ func ExampleBatchProcessor_Stream() {
 	// rice item 1 failed: 422: the title is missing
 	// salt id-salt
 	// 2 created, 1 failed
+}
+
+// Any sequence of items is a source.
+func ExampleFromSeq() {
+	ctx := context.Background()
+	titles := map[string]string{"tea": "On tea", "rice": "On rice", "salt": "On salt"}
+	drafts := func(yield func(Draft) bool) {
+		for _, slug := range slices.Sorted(maps.Keys(titles)) {
+			if !yield(Draft{slug, titles[slug]}) {
+				return
+			}
+		}
+	}
+
+	p := windrow.NewCreateProcessor(NewArticles())
+	for r, err := range p.Stream(ctx, windrow.FromSeq(drafts)).All() {
+		fmt.Println(r.Value.ID, err)
+	}
+	// Output:
+	// id-rice <nil>
+	// id-salt <nil>
+	// id-tea <nil>
 }
 
 // With a journal the same program, started again, goes on where it was killed.

@@ -94,22 +94,32 @@ func (a *Articles) Get(_ context.Context, id string) (Article, error) {
 	return stored, nil
 }
 
+// The code of the package's comment.
 func Example() {
 	ctx := context.Background()
-	articles := NewArticles()
+	var sdk struct{ Articles *Articles } // a client that windrow knows nothing of
+	sdk.Articles = NewArticles()
 	drafts := []Draft{{"tea", "On tea"}, {"rice", ""}, {"salt", "On salt"}}
 
-	res, err := windrow.CreateMany(ctx, articles, drafts, windrow.Concurrency(16))
-	if err != nil {
-		fmt.Println(err)
-	}
+	articles := windrow.CreateFunc(sdk.Articles.Create) // func(context.Context, Draft) (Article, error)
+
+	res, err := windrow.CreateMany(ctx, articles, drafts)
 	for r := range res.Succeeded() {
 		fmt.Println(r.Index, r.Value.ID)
 	}
+	for r := range res.Failed() {
+		fmt.Println(r.Index, r.Err)
+	}
+	if err != nil {
+		res, err = windrow.NewCreateProcessor(articles).Rerun(ctx, res) // sends what may be sent again
+	}
+
+	fmt.Println(len(res.Values()), "of", res.Len(), "created:", err)
 	// Output:
-	// windrow: of 3 items 1 failed; first: item 1 failed: 422: the title is missing
 	// 0 id-tea
 	// 2 id-salt
+	// 1 422: the title is missing
+	// 2 of 3 created: windrow: of 3 items 1 failed; first: item 1 failed: 422: the title is missing
 }
 
 func ExampleCreateMany() {

@@ -285,11 +285,11 @@ func TestF77_JSONOfLimiterStatsAndProgress(t *testing.T) {
 	t.Parallel()
 	until := time.Date(2031, 5, 6, 7, 8, 9, 10, time.UTC)
 	for text, v := range map[string]any{
-		`{"concurrency":4,"in_flight":0,"waiting":0,"burst":1,"paused":false,"probing":false,"throttled":0,"throttled_ns":0,"why":"","rate":null,"paused_until":null}`:                                new(windrow.Limiter).Stats(),
-		`{"concurrency":1,"in_flight":2,"waiting":3,"burst":4,"paused":true,"probing":true,"throttled":5,"throttled_ns":6,"why":"because","rate":0.5,"paused_until":"2031-05-06T07:08:09.00000001Z"}`: windrow.LimiterStats{Concurrency: 1, InFlight: 2, Waiting: 3, Rate: 0.5, Burst: 4, Paused: true, PausedUntil: until, Probing: true, Throttled: 5, ThrottledFor: 6, Why: "because"},
-		`{"done":1,"failed":2,"rate":2.5,"paused_ns":3,"total":4,"eta_ns":5}`:     windrow.Progress{Done: 1, Failed: 2, Rate: 2.5, Paused: 3, Total: 4, ETA: 5},
-		`{"done":1,"failed":0,"rate":0,"paused_ns":0,"total":null,"eta_ns":null}`: windrow.Progress{Done: 1, Total: -1, ETA: -1},
-		`{"done":0,"failed":0,"rate":0,"paused_ns":0,"total":0,"eta_ns":0}`:       windrow.Progress{},
+		`{"concurrency":4,"in_flight":0,"waiting":0,"burst":1,"paused":false,"probing":false,"throttled":0,"throttled_ns":0,"learned":{},"why":"","rate":null,"paused_until":null}`:                                                                                                                                                new(windrow.Limiter).Stats(),
+		`{"concurrency":1,"in_flight":2,"waiting":3,"burst":4,"paused":true,"probing":true,"throttled":5,"throttled_ns":6,"learned":{"concurrency":7,"refused":8,"rate":9.5,"quota":10,"window_ns":11,"ends":"2031-05-06T07:08:09.00000001Z","left":3},"why":"because","rate":0.5,"paused_until":"2031-05-06T07:08:09.00000001Z"}`: windrow.LimiterStats{Concurrency: 1, InFlight: 2, Waiting: 3, Rate: 0.5, Burst: 4, Paused: true, PausedUntil: until, Probing: true, Throttled: 5, ThrottledFor: 6, Why: "because", Learned: windrow.Learned{Concurrency: 7, Refused: 8, Rate: 9.5, Quota: 10, Window: 11, Ends: until, Left: 3}},
+		`{"done":9,"succeeded":4,"skipped":3,"failed":2,"unknown":1,"rate":2.5,"paused_ns":3,"total":4,"eta_ns":5}`:                                                                                                                                                                                                                windrow.Progress{Done: 9, Succeeded: 4, Skipped: 3, Failed: 2, Unknown: 1, Rate: 2.5, Paused: 3, Total: 4, ETA: 5},
+		`{"done":1,"failed":0,"rate":0,"paused_ns":0,"total":null,"eta_ns":null}`:                                                                                                                                                                                                                                                  windrow.Progress{Done: 1, Total: -1, ETA: -1},
+		`{"done":0,"failed":0,"rate":0,"paused_ns":0,"total":0,"eta_ns":0}`:                                                                                                                                                                                                                                                        windrow.Progress{},
 	} {
 		if got := textOf(t, v); !sameFields(t, text, got) {
 			t.Errorf("%s\nwant %s", got, text)
@@ -326,7 +326,7 @@ func sameFields(t testing.TB, want, got string) bool {
 		t.Fatal(err)
 	}
 	for name, value := range w {
-		if v, there := g[name]; !there || v != value {
+		if v, there := g[name]; !there || !reflect.DeepEqual(v, value) {
 			return false
 		}
 	}

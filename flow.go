@@ -88,7 +88,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	}
 	cfg := p.engineConfig(f.ring, plan, g)
 	cfg.Stream, cfg.Linger = true, p.opts.linger
-	cfg.Hooks.Final, cfg.Hooks.Outage = win.Ended, p.logOutages(ctx)
+	cfg.Hooks.Final, cfg.Hooks.Outage, cfg.Hooks.Attempt = win.Ended, p.logOutages(ctx), p.watchAttempts(ctx)
 	if p.keyOf() != nil {
 		f.ring.keys = make([]string, n)
 		cfg.KeyOf = f.ring.key
@@ -111,7 +111,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	f.stopTicker = func() {}
 	if p.opts.onProgress != nil {
 		cfg.Broken = f.listeners.Broken()
-		f.stopTicker = p.watch(f.run, g, f.listeners, -1, 0, 0)
+		f.stopTicker = p.watch(f.run, g, f.listeners, -1, [engine.States]int{})
 	}
 	return f, nil
 }

@@ -762,7 +762,7 @@ func (c *kase) find(_ context.Context, x thing) (made, bool, error) {
 
 // onProgress checks that progress only grows.
 func (c *kase) onProgress(p windrow.Progress) {
-	if p.Done < c.progress.Done || p.Failed < c.progress.Failed || p.Failed > p.Done || p.Done > p.Total || p.Total != c.items {
+	if p.Done < c.progress.Done || p.Failed < c.progress.Failed || p.Done != p.Succeeded+p.Skipped+p.Failed || p.Unknown > p.Failed || p.Done > p.Total || p.Total != c.items {
 		c.t.Errorf("progress %+v after %+v", p, c.progress)
 	}
 	c.progress = p
@@ -869,8 +869,9 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		if c.flying > 0 {
 			t.Errorf("round %d: %d calls are still in flight", round, c.flying)
 		}
-		if round == 1 && c.progress.Total == len(in) && c.progress.Done != len(in)-res.Stats().NotAttempted && len(in) > 0 {
-			t.Errorf("round %d: the last progress is %+v, the result %+v", round, c.progress, res.Stats())
+		if p, s := c.progress, res.Stats(); round == 1 && p.Total == len(in) && len(in) > 0 &&
+			(p.Succeeded != s.Succeeded || p.Skipped != s.Skipped || p.Failed != s.Failed+s.Unknown || p.Unknown != s.Unknown) {
+			t.Errorf("round %d: the last progress is %+v, the result %+v", round, p, s)
 		}
 		return states
 	}

@@ -322,7 +322,7 @@ func TestLimiterRefuses(t *testing.T) {
 			"windrow: SetRate (-1, 1s) must be positive, or 0 for no rate"},
 		{"no period", new(windrow.Limiter).SetRate(5, 0), "windrow: SetRate (5, 0s) must be positive, or 0 for no rate"},
 		{"an option that is not for it", windrow.NewLimiter(windrow.StopOnError()).Wait(ctx, 1),
-			"windrow: StopOnError is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust"},
+			"windrow: StopOnError is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"},
 		{"a bad option", windrow.NewLimiter(windrow.Concurrency(-1)).SetRate(1, time.Second),
 			"windrow: Concurrency (-1) must be at least 1"},
 	} {
@@ -341,7 +341,7 @@ func TestLimiterWithBadOptionsSendsNothing(t *testing.T) {
 	l := windrow.NewLimiter(windrow.Rate(0, time.Second), windrow.BatchSize(5))
 	sent := func(context.Context) error { t.Error("a call was made"); return nil }
 	want := "windrow: Rate (0, 1s) must be at least 1 in a positive period\n" +
-		"windrow: BatchSize is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust"
+		"windrow: BatchSize is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"
 	for name, err := range map[string]error{
 		"Do": l.Do(t.Context(), 1, sent), "Wait": l.Wait(t.Context(), 1), "Drain": l.Drain(t.Context()),
 		"SetConcurrency": l.SetConcurrency(1), "SetRate": l.SetRate(1, time.Second),
@@ -599,7 +599,7 @@ func TestLimiterStats(t *testing.T) {
 		until := time.Now().Add(time.Minute)
 		l.Pause()
 		l.PauseUntil(until)
-		want = windrow.LimiterStats{Concurrency: 2, Rate: 100, Burst: 5, Paused: true, PausedUntil: until}
+		want = windrow.LimiterStats{Concurrency: 2, Rate: 100, Burst: 5, Paused: true, PausedUntil: until, Learned: windrow.Learned{Concurrency: 2}}
 		if diff := cmp.Diff(want, l.Stats()); diff != "" {
 			t.Errorf("paused (-want +got):\n%s", diff)
 		}

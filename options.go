@@ -56,6 +56,7 @@ type options struct {
 	onProgress     func(Progress)
 	limiter        *Limiter
 	onAdjust       func(LimiterStats)
+	learned        Learned
 	logger         *slog.Logger
 	observer       Observer
 	journal        Journal
@@ -276,12 +277,15 @@ func Linger(d time.Duration) Option {
 }
 
 // WithLogger makes runs log their start and end, with what stopped them, that the server throttles, and when it takes no
-// calls. Nothing of the items is logged but their number. Without it nothing is logged.
+// calls. A logger that takes [slog.LevelDebug] when a run starts is also told of each attempt when it ends: its operation,
+// index, items, number and key as [Attempt] has them, the class of its error, the HTTP status where it is known, and the
+// latency; the [Classifier] is asked once more for that. Nothing of the items is logged but their number, and at that level
+// their index and key. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }
 
-var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust"}
+var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust", "StartFrom"}
 
 // foreignTo returns the names of options that were given and are not in the list.
 func (o *options) foreignTo(list []string) []string {
@@ -300,7 +304,7 @@ func (o *options) checkLimiter() (errs []error) {
 	if o.limiter == nil {
 		return nil
 	}
-	for _, name := range []string{"Rate", "Burst", "OnAdjust"} {
+	for _, name := range []string{"Rate", "Burst", "OnAdjust", "StartFrom"} {
 		if o.given[name] {
 			errs = append(errs, &OptionError{Option: name, Problem: "is refused beside WithLimiter: set it on the limiter, for all who share it"})
 		}

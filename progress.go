@@ -10,14 +10,18 @@ import (
 	"github.com/windrow-go/windrow/internal/sink"
 )
 
-// Progress is how far a run has come.
+// Progress is how far a run or a stream has come. Counts include the items that ended before anything was sent: those that
+// Validate refuses, duplicates, and what an earlier run or a journal knows. The zero Progress is that of an empty run.
 type Progress struct {
-	Done   int           `json:"done"`      // items that have ended
-	Total  int           `json:"total"`     // -1 when it is not known
-	Failed int           `json:"failed"`    // of Done: Failed or Unknown
-	Rate   float64       `json:"rate"`      // items a second so far; a pause under way does not count
-	ETA    time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told, as in an outage
-	Paused time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open, or a single call tries
+	Done      int           `json:"done"`      // items that have ended: Succeeded, Skipped and Failed together
+	Total     int           `json:"total"`     // -1 when it is not known
+	Succeeded int           `json:"succeeded"` // of Done
+	Skipped   int           `json:"skipped"`   // of Done
+	Failed    int           `json:"failed"`    // of Done: in state Failed or Unknown
+	Unknown   int           `json:"unknown"`   // of Failed: in state Unknown
+	Rate      float64       `json:"rate"`      // items a second so far; a pause under way does not count
+	ETA       time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told, as in an outage
+	Paused    time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open, or a single call tries
 	// Waiting is why nothing but a single call now and then is sent: that the server throttles, that it takes no calls, or
 	// that the limiter is paused. "" when the run does not wait.
 	Waiting string `json:"waiting"`
@@ -95,12 +99,36 @@ func waitOf(s gate.Stats) progress.Wait {
 	return w
 }
 
+// ended counts by state the items that end without being sent: those that are not pending, nil when all are, and those that
+// the plan has settled.
+func (r *BulkResult[In, Out]) ended(pending []bool, plan *prepared) (counts [engine.States]int) {
+	add := func(i, n int) { counts[r.table.Slots[i].State] += n }
+	for i, still := range pending {
+		if !still {
+			add(i, 1)
+		}
+	}
+	for _, replay := range plan.replay {
+		for _, i := range replay.Items {
+			if pending != nil && !pending[i] {
+				add(i, -1) // it is sent again as it was
+			}
+		}
+	}
+	for _, i := range plan.settled {
+		if pending == nil || pending[i] {
+			add(i, 1)
+		}
+	}
+	return counts
+}
+
 // watch tells OnProgress how far a run has come, until the function it returns is called. before is how many items had
-// ended before anything was sent, and failed how many of those had failed.
-func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total, before, failed int) (stop func()) {
+// ended in each state before anything was sent.
+func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total int, before [engine.States]int) (stop func()) {
 	gauge := &progress.Gauge{
 		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return waitOf(g.Stats()) },
-		Total: total, Before: before, Failed: failed,
+		Total: total, Before: before,
 	}
 	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, func(value any, stack []byte) {
 		l.Fail(lostIn("OnProgress")(value, stack))

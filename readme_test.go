@@ -246,3 +246,25 @@ func TestReadmeTellsWhatFollowsFromAResponse(t *testing.T) {
 		})
 	}
 }
+
+// The code of the package's comment is that of the Example, which is compiled and run.
+func TestTheCodeOfThePackageCommentRuns(t *testing.T) {
+	t.Parallel()
+	comment, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(comment), "\n"); n > 100 {
+		t.Errorf("doc.go has %d lines, want 100 at most", n)
+	}
+	_, code, _ := strings.Cut(string(comment), "//\n//\t")
+	code, _, _ = strings.Cut("//\t"+code, "//\n// ")
+	code = strings.ReplaceAll(strings.ReplaceAll(code, "//\t", "\t"), "//\n", "\n")
+	if n := strings.Count(code, "\n"); n < 12 || !strings.Contains(string(example), code) {
+		t.Errorf("example_test.go does not have the %d lines of doc.go:\n%s", n, code)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
@@ -93,7 +94,7 @@ func TestTextsNeverShowContent(t *testing.T) {
 				t.Errorf("%s shows the content of an item:\n%s", name, text)
 			}
 		}
-		for _, want := range []string{"run started", "run ended", "operation=do", "items=9", "the server throttles", "retry_after=1s"} {
+		for _, want := range []string{"run started", "run ended", "attempt ended", "class=throttled", "operation=do", "items=9", "the server throttles", "retry_after=1s"} {
 			if !strings.Contains(logs.String(), want) {
 				t.Errorf("the log lacks %q:\n%s", want, &logs)
 			}
@@ -132,6 +133,107 @@ level=WARN msg="windrow: run ended" operation=delete succeeded=0 failed=2 skippe
 `
 		if diff := cmp.Diff(want, logs.String()); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// levels is a handler that takes a level and what is above it, and counts how often it is asked for the debug level.
+type levels struct {
+	slog.Handler
+	least slog.Level
+	asked atomic.Int64
+}
+
+func (h *levels) Enabled(_ context.Context, level slog.Level) bool {
+	if level == slog.LevelDebug {
+		h.asked.Add(1)
+	}
+	return level >= h.least
+}
+
+// At the debug level each attempt is logged when it ends, with the context that the observer made. At others it costs
+// nothing: the handler is asked once for each run.
+func TestLoggerTellsOfAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var logs bytes.Buffer
+		text := slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+				return slog.Attr{}
+			}
+			return a
+		}})
+		f := newFake(t, func(c *call) error {
+			time.Sleep(time.Second)
+			switch {
+			case len(c.ids) > 1:
+				return nil
+			case c.id() == "i0" && c.nth == 1:
+				return &statusError{status: 503, after: time.Second}
+			case c.id() == "i1" && c.nth == 1:
+				return windrow.Transient(errReset)
+			case c.id() == "i1":
+				return windrow.Permanent(errors.New(secret))
+			case c.id() == "i2":
+				return clients.Skip(windrow.ReasonUnchanged)
+			case c.id() == "i3":
+				panic(secret)
+			}
+			return nil
+		})
+		attempts := func(level slog.Level, observed bool, p func(opts ...windrow.Option)) (lines string, asked int64) {
+			logs.Reset()
+			h := &levels{Handler: text, least: level}
+			opts := []windrow.Option{windrow.WithLogger(slog.New(h)), windrow.PreserveOrder(), fastRetries}
+			if observed {
+				opts = append(opts, windrow.WithObserver(&watcher{}))
+			}
+			p(opts...)
+			var kept []string
+			for line := range strings.Lines(logs.String()) {
+				if rest, ok := strings.CutPrefix(line, `msg="windrow: attempt ended" `); ok {
+					kept = append(kept, rest)
+				}
+			}
+			return strings.Join(kept, ""), h.asked.Load()
+		}
+		single := func(opts ...windrow.Option) {
+			p := windrow.NewCreateProcessor[string, string](client{fake: f}, opts...)
+			p.Key = func(in string) string { return "key " + in[1:] }
+			_, _ = p.Run(t.Context(), ids(5))
+			if logs.Len() == 0 || strings.Contains(logs.String(), secret) {
+				t.Errorf("the log is empty, or shows the content of an item:\n%s", &logs)
+			}
+		}
+		want := `operation=create index=0 items=1 number=1 key="key 0" class=throttled status=503 latency=1s
+operation=create index=0 items=1 number=1 key="key 0" latency=1s
+operation=create index=1 items=1 number=1 key="key 1" class=transient latency=1s
+operation=create index=1 items=1 number=2 key="key 1" class=permanent latency=1s
+operation=create index=2 items=1 number=1 key="key 2" skipped=unchanged latency=1s
+operation=create index=3 items=1 number=1 key="key 3" class=ambiguous latency=1s
+operation=create index=4 items=1 number=1 key="key 4" latency=1s
+`
+		for _, observed := range []bool{false, true} {
+			f.calls = nil
+			lines, _ := attempts(slog.LevelDebug, observed, single)
+			if diff := cmp.Diff(want, lines); diff != "" {
+				t.Errorf("observed %t: attempts (-want +got):\n%s", observed, diff)
+			}
+		}
+		f.calls = nil
+		if lines, asked := attempts(slog.LevelInfo, false, single); lines != "" || asked != 1 {
+			t.Errorf("the handler was asked %d times for the debug level that it does not take, and got\n%s", asked, lines)
+		}
+
+		lines, _ := attempts(slog.LevelDebug, false, func(opts ...windrow.Option) {
+			p := windrow.NewCreateProcessor[string, string](bulkClient{client{fake: f}}, append(opts, windrow.BatchSize(2))...)
+			_, _ = results(t, p, true, ids(4))
+		})
+		want = `operation=create index=0 items=2 number=1 latency=0s
+operation=create index=2 items=2 number=1 latency=0s
+`
+		if diff := cmp.Diff(want, lines); diff != "" {
+			t.Errorf("attempts of chunks (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -356,7 +458,7 @@ func TestOnProgressKnowsOfPauses(t *testing.T) {
 	})
 }
 
-// Failed counts what failed, from validation to unknown, and in a Rerun also what had failed before and is not sent.
+// Each state is counted, from validation on, and in a Rerun also what had ended before and is not sent. Failed has the Unknown.
 func TestOnProgressCountsFailures(t *testing.T) {
 	t.Parallel()
 	var last windrow.Progress
@@ -379,14 +481,21 @@ func TestOnProgressCountsFailures(t *testing.T) {
 		return nil
 	}
 	res, _ := p.Run(t.Context(), ids(6))
-	if last.Done != 6 || last.Total != 6 || last.Failed != 3 {
-		t.Errorf("%+v, want 6 done, 3 of them failed", last)
+	check := func(want windrow.Progress) {
+		t.Helper()
+		if diff := cmp.Diff(want, last, cmpopts.IgnoreFields(windrow.Progress{}, "Rate")); diff != "" {
+			t.Errorf("progress (-want +got):\n%s", diff)
+		}
 	}
+	check(windrow.Progress{Done: 6, Total: 6, Succeeded: 2, Skipped: 1, Failed: 3, Unknown: 1})
 	res.Correct(1, "corrected")
 	_, _ = p.Rerun(t.Context(), res)
-	if last.Done != 6 || last.Total != 6 || last.Failed != 2 {
-		t.Errorf("in the second run %+v, want 6 done, 2 of them failed", last)
+	check(windrow.Progress{Done: 6, Total: 6, Succeeded: 3, Skipped: 1, Failed: 2, Unknown: 1})
+
+	for _, err := range p.Stream(t.Context(), windrow.FromSeq(slices.Values(ids(6)))).All() {
+		_ = err
 	}
+	check(windrow.Progress{Done: 6, Total: -1, Succeeded: 2, Skipped: 1, Failed: 3, Unknown: 1, ETA: -1})
 }
 
 // A progress function that panics must not take the program with it. It stops the run, as other hooks do.

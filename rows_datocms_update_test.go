@@ -433,7 +433,7 @@ func TestA71_ProgressOfALongRun(t *testing.T) {
 		if half.Rate < 79 || half.Rate > 81 || half.ETA < 6*time.Second || half.ETA > 6500*time.Millisecond {
 			t.Errorf("half-way: %+v, want 80 a second and 6.25s to go", half)
 		}
-		want := windrow.Progress{Done: 1000, Total: 1000, Rate: 80}
+		want := windrow.Progress{Done: 1000, Total: 1000, Succeeded: 1000, Rate: 80}
 		if diff := cmp.Diff(want, last, cmpopts.EquateApprox(0.01, 0)); diff != "" {
 			t.Errorf("at the end (-want +got):\n%s", diff)
 		}

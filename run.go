@@ -61,7 +61,7 @@ func (p *BatchProcessor[In, Out]) prime() {
 	}
 	if p.limiter = p.opts.limiter; p.limiter == nil {
 		o := p.opts
-		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust}
+		p.limiter = &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust, learned: o.learned}
 	}
 }
 
@@ -178,7 +178,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	if p.OnResult != nil {
 		cfg.Hooks.Final = l.Tell
 	}
-	cfg.Hooks.Outage = p.logOutages(ctx)
+	cfg.Hooks.Outage, cfg.Hooks.Attempt = p.logOutages(ctx), p.watchAttempts(ctx)
 	l.TellEach(plan.settled)
 	var r *engine.Run
 	if journal != nil {
@@ -186,13 +186,7 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	}
 	r = engine.New(ctx, cfg)
 	if o.onProgress != nil {
-		failed := len(plan.Invalid)
-		for i, pending := range past.Pending {
-			if s := res.table.Slots[i].State; !pending && (s == engine.Failed || s == engine.Unknown) {
-				failed++ // in an earlier run
-			}
-		}
-		defer p.watch(r, g, l, res.Len(), res.Len()-plan.Todo, failed)()
+		defer p.watch(r, g, l, res.Len(), res.ended(past.Pending, plan))()
 	}
 	before := g.Stats()
 	err = r.Wait()
@@ -285,18 +279,6 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	p.lookUps(cfg, res)
 	if o.scope != "" {
 		cfg.KeptKey = func(i int) bool { return cfg.Owner.(*identity.Run).OwnKey(i) != "" }
-	}
-	if o.observer != nil {
-		cfg.Hooks.Attempt = func(ctx context.Context, a *engine.Attempt) (context.Context, func(error)) {
-			watched, end := o.observer.StartAttempt(ctx, seen(a))
-			if watched == nil {
-				watched = ctx
-			}
-			if end == nil {
-				end = func(error) {}
-			}
-			return watched, end
-		}
 	}
 	return cfg
 }

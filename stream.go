@@ -27,6 +27,23 @@ func FromSlice[In any](items []In) iter.Seq2[In, error] {
 	}
 }
 
+// FromSeq makes the input of a stream of any sequence of items that cannot fail, such as [maps.Keys], [slices.Values] or
+// a channel's. For a sequence that can, give [BatchProcessor.Stream] an [iter.Seq2] of items and errors. The sequence is
+// pulled as the stream goes, from one goroutine, and need not end: a break out of the stream ends it at its next item. nil
+// is refused as no source is.
+func FromSeq[In any](items iter.Seq[In]) iter.Seq2[In, error] {
+	if items == nil {
+		return nil
+	}
+	return func(yield func(In, error) bool) {
+		for item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
 // StopError is the last error of a stream that ended early.
 type StopError struct {
 	// Cause is what ended it: the error of the source, the end of the context, or what stops a run.

@@ -534,6 +534,7 @@ func TestStreamRefusesBadInput(t *testing.T) {
 	}{
 		{"nil context", p.Stream(noContext, count(1, nil)), "context is nil"},
 		{"nil source", p.Stream(t.Context(), nil), "needs a source"},
+		{"nil sequence", p.Stream(t.Context(), windrow.FromSeq[int](nil)), "needs a source"},
 		{"used twice", used, "ranged over once"},
 		{"nil function", windrow.NewBatchProcessor[int, int](nil).Stream(t.Context(), count(1, nil)), "client is nil"},
 		{"window", windrow.NewBatchProcessor(double(0), windrow.Window(0)).Stream(t.Context(), count(1, nil)), "Window (0)"},
@@ -852,6 +853,33 @@ func TestRunsLetGoOfTheirContext(t *testing.T) {
 					t.Error(err)
 				}
 			}
+		}
+	})
+}
+
+// A sequence is pulled as the stream goes, need not end, and ends when the stream is left.
+func TestFromSeq(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pulled, ended := 0, false
+		endless := func(yield func(int) bool) {
+			defer func() { ended = true }()
+			for ; yield(pulled); pulled++ {
+			}
+		}
+		p := windrow.NewBatchProcessor(double(time.Millisecond), windrow.Window(8))
+		next := 0
+		for r, err := range p.Stream(t.Context(), windrow.FromSeq(endless)).All() {
+			if err != nil || r.Index != next || r.Input != next {
+				t.Fatalf("%+v, %v, want item %d", r, err, next)
+			}
+			if next++; next == 100 {
+				break
+			}
+		}
+		synctest.Wait()
+		if !ended || pulled > 120 {
+			t.Errorf("the sequence has ended: %t, after %d items for a hundred", ended, pulled)
 		}
 	})
 }

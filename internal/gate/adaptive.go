@@ -101,7 +101,7 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	}
 	next.Burst = ceiling.Burst
 	if next.Rate < ceiling.Rate {
-		next.Burst = max(ceiling.Burst, int(float64(next.Rate)*burstTime.Seconds()))
+		next.Burst = burstAt(next.Rate, ceiling)
 	}
 	return next
 }

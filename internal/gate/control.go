@@ -98,6 +98,7 @@ type Stats struct {
 	Down      bool          // shut by an outage
 	Outages   int64         // how often an outage shut the gate
 	DownFor   time.Duration // time shut by outages, until now
+	Learned   Learned       // by its controller
 }
 
 // Stats returns a snapshot.
@@ -109,6 +110,9 @@ func (g *Gate) Stats() Stats {
 		Setting: g.now, Ceiling: g.ceiling, InFlight: g.inFlight, Waiting: len(g.queue) + len(g.urgent),
 		Paused: g.paused, Probing: g.halfOpen, Throttles: g.throttles, ShutFor: g.shutFor,
 		Down: g.byOutage, Outages: g.down.count, DownFor: g.down.total,
+	}
+	if c, ok := g.controller.(*Adaptive); ok {
+		s.Learned = c.Learned(g.ledger.granted - g.ledger.refused)
 	}
 	if until := g.shutUntil(); until.After(now) {
 		s.Until = until

@@ -88,10 +88,12 @@ type pace struct {
 	blamed  bool          // the outage under way is blamed on the rate
 	refusal float64       // the rate when the last such outage began; 0: there was none in force
 
-	before   float64 // the previous refusal
-	same     int     // throttles in a row at the same rate
-	accepted float64 // the last good estimate
-	quick    int     // outages in a row that came too soon for a good estimate
+	before   float64   // the previous refusal
+	same     int       // throttles in a row at the same rate
+	accepted float64   // the last good estimate
+	quick    int       // outages in a row that came too soon for a good estimate
+	given    bool      // granted was learned before, and is not proven yet
+	first    time.Time // when the first call left since
 	why      string
 }
 
@@ -127,6 +129,9 @@ func (l *pace) reason() string { return once(&l.why) }
 
 // notice drops past openings after a time without responses.
 func (l *pace) notice(s Signal) {
+	if l.given && l.first.IsZero() {
+		l.first = s.Sent
+	}
 	idle := idleAfter
 	if !l.off() {
 		idle += seconds(2 / min(l.granted, l.rate))
@@ -141,6 +146,9 @@ func (l *pace) refused(s Signal) {
 	l.last = s.At
 	if l.blamed {
 		return // the outage is known already
+	}
+	if l.given && !l.proven(s) {
+		*l = pace{last: l.last, history: l.history}
 	}
 	l.blamed, l.refusal = true, l.rate
 	l.why = "throttled: as many calls at once were accepted before, so the rate is the cause"
@@ -183,11 +191,16 @@ func (l *pace) opened(s Signal, o *outage) {
 	if e.units == 0 && l.refusal == 0 {
 		return
 	}
-	l.know(e, o.probes > 0)
-	l.steady(e)
-	l.used, l.factor, l.base = 0, 1, s.Accepted
+	if l.given && e.units == 0 {
+		l.prove()
+		l.why = fmt.Sprintf("rate %.3g/s: about what was learned before", l.granted)
+	} else {
+		l.know(e, o.probes > 0)
+		l.steady(e)
+		l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.granted, e.units)
+	}
+	l.given, l.used, l.factor, l.base = false, 0, 1, s.Accepted
 	l.grow()
-	l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.granted, e.units)
 }
 
 // know takes over an estimate. sharp says that a probe was throttled, so that the moment of the opening is known.

@@ -35,6 +35,7 @@ type windows struct {
 	units    int64 // units accepted between the last two outages
 	mistakes int   // how often windows turned out to be wrong
 	evidence int   // evidence for windows from outages in a row
+	given    uint8 // the windows were learned before, and so many outages may show where they were wrong
 
 	opened   time.Time // end of the last outage
 	accepted int64     // units accepted until then, itself included
@@ -90,7 +91,9 @@ func (w *windows) noteAccepted(s Signal) {
 // begin begins a window. If the last one was used up, with its extra units, without a throttle, the limit is raised.
 func (w *windows) begin(from, until time.Time, base int64) {
 	spent := base - w.base
-	w.used += spent
+	if w.used += spent; spent >= w.limit/2 {
+		w.given = 0
+	}
 	if w.extra > 0 && spent >= w.limit+w.extra {
 		w.why = fmt.Sprintf("%d in each %v: the server took as many", w.limit+w.extra, w.cycle.period)
 		w.limit += w.extra
@@ -127,7 +130,9 @@ func (w *windows) refused(s Signal) {
 func (w *windows) ended(s Signal, o *outage) {
 	from, until := o.end(s)
 	units, took := s.Accepted-w.accepted, s.Sent.Sub(w.opened)
-	if w.on() {
+	if w.given > 0 {
+		w.prove(s, from, until, units)
+	} else if w.on() {
 		w.confirm(s, from, until, units)
 	} else {
 		calls := o.lasted().Seconds() * float64(units) / max(took, time.Millisecond).Seconds()

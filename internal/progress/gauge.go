@@ -8,13 +8,16 @@ import (
 
 // State is how far a run has come.
 type State struct {
-	Done    int
-	Total   int // -1 when it is not known
-	Failed  int
-	Rate    float64 // items a second
-	ETA     time.Duration
-	Paused  time.Duration
-	Waiting string
+	Done      int
+	Total     int // -1 when it is not known
+	Succeeded int
+	Skipped   int
+	Failed    int     // or unknown
+	Unknown   int     // of those
+	Rate      float64 // items a second
+	ETA       time.Duration
+	Paused    time.Duration
+	Waiting   string
 }
 
 // Wait is what a run waits for. The zero Wait is nothing.
@@ -30,22 +33,27 @@ type Gauge struct {
 	Count  func(engine.State) int64 // items of the run that have ended so
 	Wait   func() Wait              // what the run waits for
 	Total  int                      // -1 when it is not known
-	Before int                      // items that had ended before anything was sent
-	Failed int                      // and those of them that had failed
+	Before [engine.States]int       // items that had ended before anything was sent
 }
 
 // Read returns how far the run has come.
 func (g *Gauge) Read() State {
 	now := time.Now()
-	lost := int(g.Count(engine.Failed) + g.Count(engine.Unknown))
-	sent := lost + int(g.Count(engine.Succeeded)+g.Count(engine.Skipped))
-	s := State{Done: g.Before + sent, Total: g.Total, Failed: g.Failed + lost}
+	before, sent := 0, 0
+	count := func(state engine.State) int {
+		n := int(g.Count(state))
+		before, sent = before+g.Before[state], sent+n
+		return g.Before[state] + n
+	}
+	s := State{Total: g.Total, Succeeded: count(engine.Succeeded), Skipped: count(engine.Skipped), Unknown: count(engine.Unknown)}
+	s.Failed = count(engine.Failed) + s.Unknown
+	s.Done = before + sent
 	wait := g.Wait()
 	s.Waiting = wait.Why
 	if wait.Until.After(now) {
 		s.Paused = wait.Until.Sub(now)
 	}
-	s.Rate, s.ETA = g.Meter.Read(now, sent, g.Total-g.Before, s.Paused, wait.Why != "")
+	s.Rate, s.ETA = g.Meter.Read(now, sent, g.Total-before, s.Paused, wait.Why != "")
 	if wait.Endless && s.ETA > 0 {
 		s.ETA = -1
 	}
