@@ -7,6 +7,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/resume"
 )
 
@@ -96,7 +97,7 @@ type JournalEntry struct {
 // When the journal fails the run stops
 // with its error, and returns all it knows. A dry run takes no notice of it.
 func WithJournal(j Journal) Option {
-	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
+	return option("WithJournal", !inspect.IsNil(j), "nil", "must be a journal", func(o *options) { o.journal = j })
 }
 
 // book is a journal as the mechanics see it.

@@ -585,3 +585,132 @@ func TestIDsThatPrintAlike(t *testing.T) {
 		t.Errorf("deleted (-want +got):\n%s", diff)
 	}
 }
+
+// Options that a call would ignore are refused by it, by name, before anything is sent.
+func TestOptionsThatACallIgnores(t *testing.T) {
+	t.Parallel()
+	const (
+		noStream = " is for a stream, and this call makes none: leave it out, or use Stream of a processor"
+		single   = "windrow: BatchSize (9) has no effect on single calls without BatchDelay: leave it out, or use a client with batches"
+	)
+	f := newFake(t, func(*call) error { t.Error("the client was called"); return nil })
+	one, many := client{fake: f}, bulkClient{client{fake: f}}
+	verbs := map[string]func(opts ...windrow.Option) error{
+		"CreateMany": func(opts ...windrow.Option) error {
+			_, err := windrow.CreateMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"UpdateMany": func(opts ...windrow.Option) error {
+			_, err := windrow.UpdateMany[string, string, string](t.Context(), one, updates(ids(2)), opts...)
+			return err
+		},
+		"UpsertMany": func(opts ...windrow.Option) error {
+			_, err := windrow.UpsertMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"DeleteMany": func(opts ...windrow.Option) error {
+			_, err := windrow.DeleteMany[string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"GetMany": func(opts ...windrow.Option) error {
+			_, err := windrow.GetMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"PageRun": func(opts ...windrow.Option) (err error) {
+			fetch := func(context.Context, string) (windrow.Page[int], error) {
+				t.Error("a page was fetched")
+				return windrow.Page[int]{}, nil
+			}
+			for _, err = range windrow.Pages(t.Context(), windrow.CursorPager(fetch), windrow.PageRun(opts...)) {
+			}
+			return err
+		},
+		"Run of a processor": func(opts ...windrow.Option) error {
+			_, err := windrow.NewBatchProcessor(never(t), opts...).Run(t.Context(), ids(2))
+			return err
+		},
+		"Stream": func(opts ...windrow.Option) (err error) {
+			for _, err = range windrow.NewBatchProcessor(never(t), opts...).Stream(t.Context(), windrow.FromSlice(ids(2))).All() {
+			}
+			return err
+		},
+	}
+	refused := func(t *testing.T, err error, text string) {
+		t.Helper()
+		if _, ok := errors.AsType[*windrow.OptionError](err); !ok || !strings.Contains("windrow: "+strings.ReplaceAll(err.Error(), "windrow: ", ""), strings.TrimPrefix(text, "windrow: ")) {
+			t.Errorf("error %v\nwant  %s", err, text)
+		}
+	}
+	for name, run := range verbs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name != "Run of a processor" && name != "Stream" {
+				refused(t, run(windrow.Unordered()), "windrow: Unordered"+noStream)
+				refused(t, run(windrow.Window(10)), "windrow: Window"+noStream)
+				refused(t, run(windrow.Options(windrow.Linger(time.Second))), "windrow: Linger"+noStream)
+			}
+			refused(t, run(windrow.BatchSize(9)), single)
+			refused(t, run(windrow.BatchSize(9), windrow.BatchDelay(0)), single)
+		})
+	}
+	refused(t, verbs["Stream"](windrow.Linger(time.Second)), "windrow: Linger has no effect on single calls: leave it out, or use a client with batches")
+	_, err := windrow.CreateMany[string, string](t.Context(), many, ids(2), windrow.Linger(time.Second), windrow.Window(3))
+	refused(t, err, "Linger"+noStream+"; ")
+	for name, o := range map[string]windrow.Option{
+		"Rate": windrow.Rate(1, time.Second), "Burst": windrow.Burst(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
+	} {
+		refused(t, verbs["CreateMany"](windrow.WithLimiter(new(windrow.Limiter)), o), "windrow: "+name+" is refused beside WithLimiter")
+	}
+	for name, o := range optionsByName() {
+		if !slices.Contains([]string{"Concurrency", "Rate", "Burst", "OnAdjust"}, name) {
+			refused(t, windrow.NewLimiter(o).Wait(t.Context(), 1), "windrow: "+name+" is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust")
+		}
+	}
+}
+
+// optionsByName returns each option with a good value.
+func optionsByName() map[string]windrow.Option {
+	return map[string]windrow.Option{
+		"Atomic": windrow.Atomic(), "AttemptTimeout": windrow.AttemptTimeout(1), "BatchDelay": windrow.BatchDelay(1), "BatchSize": windrow.BatchSize(1),
+		"Burst": windrow.Burst(1), "Canary": windrow.Canary(1), "Concurrency": windrow.Concurrency(1), "DryRun": windrow.DryRun(),
+		"Duplicates": windrow.Duplicates(windrow.KeepFirst), "IdempotencyScope": windrow.IdempotencyScope("a"), "Linger": windrow.Linger(1),
+		"MaxFailureRate": windrow.MaxFailureRate(0.5, 1), "MaxFailures": windrow.MaxFailures(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
+		"OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
+		"Rate": windrow.Rate(1, 1), "Repeatable": windrow.Repeatable(), "Retry": windrow.Retry(windrow.RetryPolicy{}), "SettlingTime": windrow.SettlingTime(1),
+		"StopOnError": windrow.StopOnError(), "Unordered": windrow.Unordered(), "Window": windrow.Window(1),
+		"WithJournal": windrow.WithJournal(newMemory()), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),
+		"WithLogger": windrow.WithLogger(slog.New(slog.DiscardHandler)), "WithObserver": windrow.WithObserver(observer{}),
+		"WithResultID": windrow.WithResultID(byItself),
+	}
+}
+
+// What has an effect is taken: the options of a stream by a processor that may serve both, a size of batches beside a delay,
+// and a Burst without a Rate, which holds for the rate that comes.
+func TestOptionsThatACallHeeds(t *testing.T) {
+	t.Parallel()
+	upper := func(_ context.Context, in string) (string, error) { return strings.ToUpper(in), nil }
+	p := windrow.NewBatchProcessor(upper, windrow.Unordered(), windrow.Window(3))
+	if res, err := p.Run(t.Context(), ids(5)); err != nil {
+		t.Errorf("Run: %v", err)
+	} else if _, err := p.Rerun(t.Context(), res); err != nil {
+		t.Errorf("Rerun: %v", err)
+	}
+	for _, err := range p.Stream(t.Context(), windrow.FromSlice(ids(5))).All() {
+		if err != nil {
+			t.Errorf("Stream: %v", err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if _, err := windrow.CreateMany(t.Context(), windrow.CreateFunc(upper), ids(6), windrow.BatchSize(2), windrow.BatchDelay(time.Second)); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("3 batches with a second between them took %v", took)
+		}
+	})
+	l := windrow.NewLimiter(windrow.Burst(7))
+	if err := l.SetRate(10, time.Second); err != nil || l.Stats().Burst != 7 {
+		t.Errorf("error %v, and a burst of %d", err, l.Stats().Burst)
+	}
+}

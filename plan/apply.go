@@ -9,6 +9,8 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 var (
@@ -67,8 +69,8 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	processor := windrow.NewUpdateProcessor(client, opts...)
-	if client == nil {
+	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
+	if inspect.IsNil(client) {
 		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
 	}
 	return apply(ctx, p, processor, items)
@@ -77,9 +79,9 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
 // Otherwise it is as [Apply].
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
-	processor := windrow.NewUpdateProcessor(client, opts...)
+	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
 	items := make([]windrow.Update[ID, Patch], p.Len())
-	if client == nil {
+	if inspect.IsNil(client) {
 		return run(ctx, processor, items)
 	}
 	for i, c := range p.Changes {
@@ -94,7 +96,7 @@ func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[
 
 // apply takes the steps of Apply.
 func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*Result[windrow.Update[ID, In], Out], error) {
-	if ctx == nil || len(items) == 0 {
+	if inspect.IsNil(ctx) || len(items) == 0 {
 		return run(ctx, processor, items)
 	}
 	p.step(Found, len(items))
