@@ -172,7 +172,8 @@ func Atomic() Option {
 }
 
 // Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
-// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
+// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates. A policy other than
+// KeepAllInOrder is refused where items have neither a Key nor an id, and by a stream.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= FailDuplicates, policy,
 		"must be RejectDuplicates, KeepFirst, KeepLast, KeepAllInOrder or FailDuplicates", func(o *options) { o.duplicates = policy })

@@ -21,6 +21,8 @@ var (
 	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
 )
 
+var errNoPlan = &windrow.OptionError{Option: "Apply", Value: "nil", Problem: "needs a plan: make one with Updates or Deletes"}
+
 // ChangedError says that a plan was refused since some of its records are not as they were. It matches [ErrChanged].
 type ChangedError struct {
 	// IDs are those of the records, as text, in the order of the plan.
@@ -65,11 +67,14 @@ type Result[In, Out any] struct {
 // The error is nil when all records were updated, or needed no update, or when Confirm said no. Otherwise it is a
 // [*windrow.BulkError], whose Cause is the error of the step that refused the plan, if one did.
 func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, T], Out], error) {
+	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[windrow.Update[ID, T]](ctx, processor, nil, errNoPlan)
+	}
 	items := make([]windrow.Update[ID, T], p.Len())
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
 	if inspect.IsNil(client) {
 		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
 	}
@@ -80,6 +85,9 @@ func Apply[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T],
 // Otherwise it is as [Apply].
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*Result[windrow.Update[ID, Patch], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[windrow.Update[ID, Patch]](ctx, processor, nil, errNoPlan)
+	}
 	items := make([]windrow.Update[ID, Patch], p.Len())
 	if inspect.IsNil(client) {
 		return run(ctx, processor, items)

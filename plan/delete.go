@@ -87,6 +87,9 @@ func (p *DeletePlan[ID, T]) Records() []T {
 // error of the step that failed, if one did.
 func (p *DeletePlan[ID, T]) Apply(ctx context.Context, client windrow.Deleter[ID], opts ...windrow.Option) (*Result[ID, struct{}], error) {
 	processor := windrow.NewDeleteProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[ID](ctx, processor, nil, errNoPlan)
+	}
 	ids := make([]ID, len(p.Items))
 	for i := range p.Items {
 		ids[i] = p.Items[i].ID
