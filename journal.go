@@ -83,8 +83,8 @@ type JournalEntry struct {
 // WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
 // where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
 // begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
-// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
-// a result is named by [BatchProcessor.ResultID].
+// The input may have grown or be in another order. Items need keys, and no two of them the same: [WithKey] names them, and
+// [WithResultID] what is to be stored of a result.
 //
 // A key stands for one item with one content: an item whose key is done is Skipped. Of two items with one key a run is
 // refused, also with [KeepAllInOrder]; with [KeepFirst] and [KeepLast] one of them is sent and the other Skipped, and with

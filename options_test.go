@@ -714,3 +714,49 @@ func TestOptionsThatACallHeeds(t *testing.T) {
 		t.Errorf("error %v, and a burst of %d", err, l.Stats().Burst)
 	}
 }
+
+// A verb with a journal is one call: the key of an item and the id of its result are named where it is made, and a function
+// of other types is refused by name.
+func TestKeyAndResultIDOfAVerb(t *testing.T) {
+	t.Parallel()
+	type draft struct{ Slug string }
+	type article struct{ ID int }
+	sent := 0
+	create := windrow.CreateFunc(func(_ context.Context, d draft) (article, error) { sent++; return article{len(d.Slug)}, nil })
+	slug := windrow.WithKey(func(d draft) string { return d.Slug })
+	id := windrow.WithResultID(func(a article) string { return fmt.Sprint("article ", a.ID) })
+	j, in := newMemory(), []draft{{"one"}, {"three"}}
+	for n, want := range []string{"one succeeded article 3, three succeeded article 5", "one skipped article 3, three skipped article 5"} {
+		res, err := windrow.CreateMany(t.Context(), create, in, windrow.WithJournal(j), slug, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for r := range res.All() {
+			got = append(got, fmt.Sprint(r.Key, " ", r.State, " ", r.ID))
+		}
+		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" || sent != 2 {
+			t.Errorf("run %d: %d sent (-want +got):\n%s", n, sent, diff)
+		}
+	}
+	for want, opts := range map[string][]windrow.Option{
+		"windrow: WithKey (func(int) string) must be a func(windrow_test.draft) string here":                   {windrow.WithKey(func(int) string { return "" })},
+		"windrow: WithResultID (func(string) string) must be a func(windrow_test.article) string here":         {windrow.WithResultID(byItself)},
+		"windrow: WithJournal needs a Key, by which the items are known again: give WithKey, or set the field": {windrow.WithJournal(j)},
+	} {
+		res, err := windrow.CreateMany(t.Context(), create, in, opts...)
+		if diff := cmp.Diff(want, refused(t, 2, res, err)); diff != "" {
+			t.Errorf("cause (-want +got):\n%s", diff)
+		}
+	}
+	update := windrow.UpdateFunc(func(_ context.Context, id, data string) (string, error) { return data, nil })
+	res, err := windrow.UpdateMany(t.Context(), update, updates(ids(1)), windrow.WithKey(func(u windrow.Update[string, string]) string { return "update of " + u.ID }))
+	if err != nil || res.At(0).Key != "update of i0" {
+		t.Errorf("an update: key %q, error %v", res.At(0).Key, err)
+	}
+	p := windrow.NewCreateProcessor(create, slug)
+	p.Key = func(draft) string { return "the field" } // it is set later, and counts
+	if res, err := p.Run(t.Context(), in[:1]); err != nil || res.At(0).Key != "the field" {
+		t.Errorf("key %q, error %v", res.At(0).Key, err)
+	}
+}
