@@ -264,14 +264,14 @@ func limiterError(err error) error {
 	return fmt.Errorf("windrow: waiting for the limiter: %w", err)
 }
 
-// SetConcurrency changes how many calls may be in flight, at least 1. Calls that wait are let through at once; those
+// SetConcurrency changes how many calls may be in flight, from 1 to 100,000. Calls that wait are let through at once; those
 // in flight go on.
 func (l *Limiter) SetConcurrency(n int) error {
 	if err := l.bad(); err != nil {
 		return err
 	}
-	if n < 1 {
-		return &OptionError{Option: "SetConcurrency", Value: n, Problem: "must be at least 1"}
+	if n < 1 || n > maxConcurrency {
+		return &OptionError{Option: "SetConcurrency", Value: n, Problem: concurrencyProblem}
 	}
 	l.start().Set(func(c *gate.Setting) { c.Concurrency = n })
 	return nil

@@ -108,11 +108,16 @@ func (e *OptionError) Error() string {
 	return b.String() + " " + e.Problem
 }
 
-// Concurrency is how many calls may be in flight at once, at least 1. It is a ceiling: when the server throttles because
+// maxConcurrency bounds the goroutines of a stream.
+const maxConcurrency = 100_000
+
+const concurrencyProblem = "must be from 1 to 100,000"
+
+// Concurrency is how many calls may be in flight at once, from 1 to 100,000. It is a ceiling: when the server throttles because
 // of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
 // processor alone.
 func Concurrency(n int) Option {
-	return option("Concurrency", n >= 1, n, "must be at least 1", func(o *options) { o.concurrency = n })
+	return option("Concurrency", n >= 1 && n <= maxConcurrency, n, concurrencyProblem, func(o *options) { o.concurrency = n })
 }
 
 // Rate is how many quota units may be used in each period: a unit is a request, unless the client's Cost says

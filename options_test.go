@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,8 +55,27 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		can    windrow.Capabilities
 		want   string
 	}{
-		{"Concurrency", []windrow.Option{windrow.Concurrency(0)}, windrow.Capabilities{}, "windrow: Concurrency (0) must be at least 1"},
-		{"Concurrency", []windrow.Option{windrow.Concurrency(-8)}, windrow.Capabilities{}, "windrow: Concurrency (-8) must be at least 1"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(0)}, windrow.Capabilities{}, "windrow: Concurrency (0) must be from 1 to 100,000"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(-8)}, windrow.Capabilities{}, "windrow: Concurrency (-8) must be from 1 to 100,000"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(math.MaxInt)}, windrow.Capabilities{}, "windrow: Concurrency (9223372036854775807) must be from 1 to 100,000"},
+		{"Burst", []windrow.Option{windrow.Burst(-1)}, windrow.Capabilities{}, "windrow: Burst (-1) must be at least 1"},
+		{"BatchSize", []windrow.Option{windrow.BatchSize(-1)}, windrow.Capabilities{}, "windrow: BatchSize (-1) must be at least 1"},
+		{"Canary", []windrow.Option{windrow.Canary(0)}, windrow.Capabilities{}, "windrow: Canary (0) must be at least 1"},
+		{"Canary", []windrow.Option{windrow.Canary(-1)}, windrow.Capabilities{}, "windrow: Canary (-1) must be at least 1"},
+		{"SettlingTime", []windrow.Option{windrow.SettlingTime(-1)}, windrow.Capabilities{}, "windrow: SettlingTime (-1ns) must not be negative"},
+		{"Window", []windrow.Option{windrow.Window(0)}, windrow.Capabilities{}, "windrow: Window (0) must be from 1 to 1,073,741,824"},
+		{"Window", []windrow.Option{windrow.Window(-1)}, windrow.Capabilities{}, "windrow: Window (-1) must be from 1 to 1,073,741,824"},
+		{"Window", []windrow.Option{windrow.Window(math.MaxInt)}, windrow.Capabilities{}, "windrow: Window (9223372036854775807) must be from 1 to 1,073,741,824"},
+		{"Linger", []windrow.Option{windrow.Linger(-1)}, windrow.Capabilities{}, "windrow: Linger (-1ns) must not be negative"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(math.Inf(1), 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (+Inf, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.Size (NaN) must be at least 1"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSecond: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSecond (NaN) must be 0 or more, and finite"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSuccess: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSuccess (NaN) must be 0 or more, and finite"},
+		{"Rate", []windrow.Option{windrow.Rate(-1, time.Second)}, windrow.Capabilities{}, "windrow: Rate (-1, 1s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(0, time.Second)}, windrow.Capabilities{}, "windrow: Rate (0, 1s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(10, 0)}, windrow.Capabilities{}, "windrow: Rate (10, 0s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(10, -time.Minute)}, windrow.Capabilities{}, "windrow: Rate (10, -1m0s) must be at least 1 in a positive period"},
@@ -89,7 +110,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		{"Burst", []windrow.Option{windrow.Burst(3), windrow.WithLimiter(new(windrow.Limiter))}, windrow.Capabilities{},
 			"windrow: Burst is refused beside WithLimiter: set it on the limiter, for all who share it"},
 		{"Concurrency", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Concurrency(0)))}, windrow.Capabilities{},
-			"windrow: Concurrency (0) must be at least 1"},
+			"windrow: Concurrency (0) must be from 1 to 100,000"},
 		{"Burst", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Burst(2)))}, cost5,
 			"windrow: Burst (2) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
 		{"Capabilities", nil, windrow.Capabilities{MaxItems: -1}, "windrow: Capabilities: MaxItems (-1) must not be negative"},
@@ -127,7 +148,7 @@ func TestAllBadOptionsAreNamed(t *testing.T) {
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(never(t)), windrow.Concurrency(0), windrow.Options(windrow.BatchSize(-1), windrow.AttemptTimeout(0)))
 	var none context.Context
 	_, err := p.Run(none, ids(2))
-	want := "windrow: nothing was sent: Concurrency (0) must be at least 1; BatchSize (-1) must be at least 1; " +
+	want := "windrow: nothing was sent: Concurrency (0) must be from 1 to 100,000; BatchSize (-1) must be at least 1; " +
 		"AttemptTimeout (0s) must be positive; the context is nil: pass context.Background() if there is no other; " +
 		"of 2 items 2 not attempted"
 	if err == nil || err.Error() != want {
@@ -661,6 +682,17 @@ func TestOptionsThatACallIgnores(t *testing.T) {
 	} {
 		refused(t, verbs["CreateMany"](windrow.WithLimiter(new(windrow.Limiter)), o), "windrow: "+name+" is refused beside WithLimiter")
 	}
+	api, err := os.ReadFile("docs/api.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, root, _ := strings.Cut(string(api), "\npackage windrow\n")
+	root, _, _ = strings.Cut(root, "\npackage ")
+	for _, match := range regexp.MustCompile(`(?m)^func (\w+)[(\[].* Option$`).FindAllStringSubmatch(root, -1) {
+		if name := match[1]; optionsByName()[name] == nil && name != "Options" {
+			t.Errorf("the option %s is not tried here", name)
+		}
+	}
 	for name, o := range optionsByName() {
 		if !slices.Contains([]string{"Concurrency", "Rate", "Burst", "OnAdjust"}, name) {
 			refused(t, windrow.NewLimiter(o).Wait(t.Context(), 1), "windrow: "+name+" is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust")
@@ -758,5 +790,67 @@ func TestKeyAndResultIDOfAVerb(t *testing.T) {
 	p.Key = func(draft) string { return "the field" } // it is set later, and counts
 	if res, err := p.Run(t.Context(), in[:1]); err != nil || res.At(0).Key != "the field" {
 		t.Errorf("key %q, error %v", res.At(0).Key, err)
+	}
+}
+
+// A huge value is no bound, or a wait without an end, where it is not refused: nothing overflows.
+func TestHugeValuesAreTaken(t *testing.T) {
+	t.Parallel()
+	const most, ever = math.MaxInt, time.Duration(math.MaxInt64)
+	retry := func(p windrow.RetryPolicy) windrow.Option { return windrow.Retry(p) }
+	for name, tt := range map[string]struct {
+		opt  windrow.Option
+		once bool // the item that fails waits for its second attempt without an end
+	}{
+		"Concurrency": {windrow.Concurrency(100_000), false}, "Rate": {windrow.Rate(most, 1), false}, "slow Rate": {windrow.Rate(most, ever), false},
+		"Burst": {windrow.Options(windrow.Burst(most), windrow.Rate(10, time.Second)), false}, "BatchSize": {windrow.Options(windrow.BatchSize(most), windrow.BatchDelay(1)), false},
+		"AttemptTimeout": {windrow.AttemptTimeout(ever), false}, "MaxFailures": {windrow.MaxFailures(most), false}, "Canary": {windrow.Canary(most), false},
+		"MaxFailureRate": {windrow.MaxFailureRate(1, most), false}, "MaxAttempts": {retry(windrow.RetryPolicy{MaxAttempts: most}), false},
+		"MaxThrottleWait": {retry(windrow.RetryPolicy{MaxThrottleWait: ever}), false},
+		"Budget":          {retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: math.MaxFloat64, PerSecond: math.MaxFloat64, PerSuccess: math.MaxFloat64}}), false},
+		"Exponential":     {retry(windrow.RetryPolicy{Strategy: windrow.Exponential(ever, ever)}), true}, "Constant": {retry(windrow.RetryPolicy{Strategy: windrow.Constant(ever)}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, stream := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+					defer cancel()
+					f := newFake(t, func(c *call) error {
+						if c.nth == 1 && c.id() == "i3" {
+							return windrow.Transient(errServer)
+						}
+						return nil
+					})
+					op := createVerb.start(createVerb, f, false, []windrow.Option{tt.opt})
+					var states []windrow.State
+					if stream {
+						states, _ = op.stream(ctx, ids(30))
+					} else {
+						states = op.run(ctx, ids(30)).states
+					}
+					want := repeat(30, windrow.Succeeded)
+					if tt.once {
+						want[3] = windrow.NotAttempted
+					}
+					if diff := cmp.Diff(want, states); diff != "" {
+						t.Errorf("stream %t (-want +got):\n%s", stream, diff)
+					}
+				})
+			}
+		})
+	}
+	p := windrow.NewBatchProcessor(never(t))
+	p.Batch = func(context.Context, []string) ([]windrow.Outcome[string], error) {
+		t.Error("a batch was sent")
+		return nil, nil
+	}
+	p.Capabilities = windrow.Capabilities{MaxItems: most, Cost: func(n int) int { return n }}
+	res, err := p.Run(t.Context(), ids(2))
+	if text := refused(t, 2, res, err); !strings.HasPrefix(text, "windrow: Capabilities: MaxItems (9223372036854775807) must be at most 1,048,576 beside a Cost") {
+		t.Error(text)
+	}
+	if err := new(windrow.Limiter).SetConcurrency(most); err == nil || err.Error() != "windrow: SetConcurrency (9223372036854775807) must be from 1 to 100,000" {
+		t.Error(err)
 	}
 }
