@@ -38,29 +38,29 @@ type Update[ID comparable, In any] struct {
 
 // CreateMany creates a record for each item. See [BatchProcessor.Run] for what it returns.
 func CreateMany[In, Out any](ctx context.Context, client Creator[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {
-	return NewCreateProcessor(client, opts...).Run(ctx, items)
+	return NewCreateProcessor(client, forRun(opts)...).Run(ctx, items)
 }
 
 // UpdateMany updates a record for each item. Updates of one record are made one after the other, in their order. See
 // [BatchProcessor.Run] for what it returns.
 func UpdateMany[ID comparable, In, Out any](ctx context.Context, client Updater[ID, In, Out], items []Update[ID, In], opts ...Option) (*BulkResult[Update[ID, In], Out], error) {
-	return NewUpdateProcessor(client, opts...).Run(ctx, items)
+	return NewUpdateProcessor(client, forRun(opts)...).Run(ctx, items)
 }
 
 // UpsertMany creates or updates a record for each item. See [BatchProcessor.Run] for what it returns.
 func UpsertMany[In, Out any](ctx context.Context, client Upserter[In, Out], items []In, opts ...Option) (*BulkResult[In, Out], error) {
-	return NewUpsertProcessor(client, opts...).Run(ctx, items)
+	return NewUpsertProcessor(client, forRun(opts)...).Run(ctx, items)
 }
 
 // DeleteMany deletes the records with those ids. One that is not there ends as Skipped. See [BatchProcessor.Run] for
 // what it returns.
 func DeleteMany[ID comparable](ctx context.Context, client Deleter[ID], ids []ID, opts ...Option) (*BulkResult[ID, struct{}], error) {
-	return NewDeleteProcessor(client, opts...).Run(ctx, ids)
+	return NewDeleteProcessor(client, forRun(opts)...).Run(ctx, ids)
 }
 
 // GetMany reads the records with those ids. See [BatchProcessor.Run] for what it returns.
 func GetMany[ID comparable, Out any](ctx context.Context, client Getter[ID, Out], ids []ID, opts ...Option) (*BulkResult[ID, Out], error) {
-	return NewGetProcessor(client, opts...).Run(ctx, ids)
+	return NewGetProcessor(client, forRun(opts)...).Run(ctx, ids)
 }
 
 type (

@@ -11,6 +11,9 @@ import (
 
 const defaultMaxItems = 100
 
+// maxPriced bounds the requests whose cost is asked for.
+const maxPriced = 1 << 20
+
 // chunkItems is how many items one request holds at most; 1 for single calls.
 func (p *BatchProcessor[In, Out]) chunkItems() int {
 	if p.Batch == nil && !p.asksServer() {
@@ -67,6 +70,9 @@ func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
 	const source = "Capabilities.Cost"
 	if p.Capabilities.Cost == nil {
 		return nil, p.limiter.admits(1, source)
+	}
+	if n := p.chunkItems(); n > maxPriced {
+		return nil, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: n, Problem: "must be at most 1,048,576 beside a Cost, which is asked for each number of items"}
 	}
 	costs := make([]int, p.chunkItems())
 	if value, stack, ok := parallel.Call(func() {

@@ -15,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/seam"
 	"github.com/windrow-go/windrow/internal/verdict"
@@ -78,11 +79,20 @@ func NewLimiter(opts ...Option) *Limiter {
 
 func init() {
 	seam.Gate = func(limiter any) *gate.Gate {
-		if l, ok := limiter.(*Limiter); ok && l != nil && l.err == nil {
+		if l, ok := limiter.(*Limiter); ok && l.bad() == nil {
 			return l.start()
 		}
 		return nil
 	}
+	seam.RunOnly = runOnly
+}
+
+// bad returns what is wrong with the limiter: that there is none, or its options.
+func (l *Limiter) bad() error {
+	if l == nil {
+		return &OptionError{Option: "Limiter", Value: "nil", Problem: "must be a limiter: make one with NewLimiter"}
+	}
+	return l.err
 }
 
 // start makes the gate at first use.
@@ -127,8 +137,8 @@ func (l *Limiter) burstFor(limit rate.Limit) int {
 
 // admits makes room for requests of that cost, or says why there is none.
 func (l *Limiter) admits(cost int, source string) error {
-	if l.err != nil {
-		return l.err
+	if err := l.bad(); err != nil {
+		return err
 	}
 	if l.burst > 0 && cost > l.burst {
 		return &OptionError{Option: "Burst", Value: l.burst, Problem: fmt.Sprintf(
@@ -240,7 +250,7 @@ func (l *Limiter) wait(ctx context.Context, cost int, a *engine.Attempt) error {
 
 // check refuses what could never pass.
 func (l *Limiter) check(ctx context.Context, cost int) error {
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		return ErrNilContext
 	}
 	if cost < 1 {
@@ -257,14 +267,14 @@ func limiterError(err error) error {
 	return fmt.Errorf("windrow: waiting for the limiter: %w", err)
 }
 
-// SetConcurrency changes how many calls may be in flight, at least 1. Calls that wait are let through at once; those
+// SetConcurrency changes how many calls may be in flight, from 1 to 100,000. Calls that wait are let through at once; those
 // in flight go on.
 func (l *Limiter) SetConcurrency(n int) error {
-	if l.err != nil {
-		return l.err
+	if err := l.bad(); err != nil {
+		return err
 	}
-	if n < 1 {
-		return &OptionError{Option: "SetConcurrency", Value: n, Problem: "must be at least 1"}
+	if n < 1 || n > maxConcurrency {
+		return &OptionError{Option: "SetConcurrency", Value: n, Problem: concurrencyProblem}
 	}
 	l.start().Set(func(c *gate.Setting) { c.Concurrency = n })
 	return nil
@@ -273,8 +283,8 @@ func (l *Limiter) SetConcurrency(n int) error {
 // SetRate changes the rate to n quota units each per; n = 0 ends the rate limit. Whoever waits for its turn is given
 // a new one under the new rate.
 func (l *Limiter) SetRate(n int, per time.Duration) error {
-	if l.err != nil {
-		return l.err
+	if err := l.bad(); err != nil {
+		return err
 	}
 	limit := rate.Inf
 	if n != 0 {
@@ -291,21 +301,21 @@ func rateOf(n int, per time.Duration) rate.Limit { return rate.Limit(float64(n) 
 
 // PauseUntil lets nothing through before t. It never shortens a pause.
 func (l *Limiter) PauseUntil(t time.Time) {
-	if l.err == nil {
+	if l.bad() == nil {
 		l.start().PauseUntil(t)
 	}
 }
 
 // Pause lets nothing through until [Limiter.Resume]. Calls in flight go on.
 func (l *Limiter) Pause() {
-	if l.err == nil {
+	if l.bad() == nil {
 		l.start().Pause()
 	}
 }
 
 // Resume ends what [Limiter.Pause] and [Limiter.PauseUntil] began.
 func (l *Limiter) Resume() {
-	if l.err == nil {
+	if l.bad() == nil {
 		l.start().Resume()
 	}
 }
@@ -313,10 +323,10 @@ func (l *Limiter) Resume() {
 // Drain waits until nothing is in flight and nothing waits, or until ctx ends, and returns ctx's error then. Nothing
 // is refused meanwhile.
 func (l *Limiter) Drain(ctx context.Context) error {
-	if l.err != nil {
-		return l.err
+	if err := l.bad(); err != nil {
+		return err
 	}
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		return ErrNilContext
 	}
 	return limiterError(l.start().Drain(ctx))
@@ -436,7 +446,7 @@ func (s *LimiterStats) UnmarshalJSON(data []byte) error {
 
 // Stats returns a snapshot. That of a limiter with bad options is zero.
 func (l *Limiter) Stats() LimiterStats {
-	if l.err != nil {
+	if l.bad() != nil {
 		return LimiterStats{}
 	}
 	s := l.start().Stats()

@@ -12,22 +12,28 @@ import (
 // DuplicatePolicy says what is done with items whose keys are equal.
 type DuplicatePolicy uint8
 
-// The policies.
+// The policies. A stream cannot know what comes later: of these it has KeepAllInOrder, and refuses the others by name.
 const (
 	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
-	// KeepAllInOrder by their id.
+	// KeepAllInOrder by their id. In a stream it is KeepAllInOrder for all of them.
 	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent.
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent. A stream refuses it:
+	// what it has sent by then it cannot take back.
 	RejectDuplicates
-	// KeepFirst sends the first item with a key; the others end as Skipped.
+	// KeepFirst sends the first item with a key; the others end as Skipped. A stream refuses it: it would have to remember
+	// every key.
 	KeepFirst
-	// KeepLast sends the last item with a key; the others end as Skipped.
+	// KeepLast sends the last item with a key; the others end as Skipped. A stream refuses it: the last is not known before
+	// its end.
 	KeepLast
 	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once: what
-	// comes of the first one goes for the others.
+	// comes of the first one goes for the others. A stream does so with items that are in its [Window] together; of others
+	// the first has ended before the next is pulled, so that their order is the same. Beside [WithJournal] it is
+	// RejectDuplicates in a run, and in a stream the later item is Failed, or Skipped when the first is done.
 	KeepAllInOrder
 	// FailDuplicates sends none of the items that share a key: each ends as Failed, with a [*DuplicateKeyError] that names
 	// it and the first other one. The other items are sent. A [BatchProcessor.Rerun] sends one that shares its key no more.
+	// A stream refuses it: the first has been sent when the second comes.
 	FailDuplicates
 )
 

@@ -141,3 +141,47 @@ func TestOtherItemsOfARunWithDuplicatesAreSent(t *testing.T) {
 		}
 	}
 }
+
+// Each policy means in a stream what it means in a run, or is refused there by name; and where items have nothing to be
+// compared by it is refused, too.
+func TestDuplicatesMeanOneThing(t *testing.T) {
+	t.Parallel()
+	in := strings.Fields("a b a")
+	for policy, want := range map[windrow.DuplicatePolicy]string{
+		windrow.DuplicatesDefault: "in a run refused, in a stream sent", windrow.RejectDuplicates: "refused", windrow.KeepFirst: "refused", windrow.KeepLast: "refused",
+		windrow.FailDuplicates: "refused", windrow.KeepAllInOrder: "sent",
+	} {
+		processor := func(keyed bool) (*fake, *windrow.BatchProcessor[string, string]) {
+			f := newFake(t, nil)
+			p := windrow.NewCreateProcessor[string, string](client{fake: f}, windrow.Duplicates(policy))
+			if keyed {
+				p.Key = byItself
+			}
+			return f, p
+		}
+		stream := func(p *windrow.BatchProcessor[string, string]) (last error) {
+			for _, err := range p.Stream(t.Context(), windrow.FromSlice(in)).All() {
+				last = err
+			}
+			return last
+		}
+		f, p := processor(true)
+		err := stream(p)
+		if e, ok := errors.AsType[*windrow.OptionError](err); ok != (want == "refused") || ok && (e.Option != "Duplicates" || e.Value != policy || len(f.calls) > 0) {
+			t.Errorf("%v in a stream: %v", policy, err)
+		} else if !ok && len(f.calls) != 3 {
+			t.Errorf("%v in a stream: %d calls", policy, len(f.calls))
+		}
+		f, p = processor(false)
+		_, err = p.Run(t.Context(), in)
+		if e, ok := errors.AsType[*windrow.OptionError](err); ok != (want == "refused") || ok && (e.Option != "Duplicates" || !strings.Contains(e.Problem, "needs a Key") || len(f.calls) > 0) {
+			t.Errorf("%v without a Key: %v", policy, err)
+		}
+		f, p = processor(true)
+		if _, err = p.Run(t.Context(), in); policy == windrow.DuplicatesDefault && (!errors.Is(err, windrow.ErrDuplicateKey) || len(f.calls) > 0) {
+			t.Errorf("%v in a run: %v", policy, err)
+		} else if policy == windrow.KeepAllInOrder && (err != nil || len(f.calls) != 3) {
+			t.Errorf("%v in a run: %v, %d calls", policy, err, len(f.calls))
+		}
+	}
+}

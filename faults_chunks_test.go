@@ -364,6 +364,8 @@ func TestF66LookUpsOfManyItems(t *testing.T) {
 						var c windrow.Creator[string, string] = client{f, caps}
 						if chunk > 1 {
 							c = bulkClient{client{f, caps}}
+						} else {
+							opts = append(opts, windrow.SingleCalls)
 						}
 						p := windrow.NewCreateProcessor(c, opts...)
 						p.Key = byItself

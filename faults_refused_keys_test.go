@@ -162,7 +162,11 @@ func TestF71_ScopeMeetsItsEarlierWork(t *testing.T) {
 							if bulk != "single" {
 								c = bulkClient{client{f, caps}}
 							}
-							p := windrow.NewCreateProcessor(c, append(tt.opts, fastRetries, windrow.SettlingTime(0), windrow.BatchSize(3), windrow.Linger(time.Second))...)
+							opts := append(tt.opts, fastRetries, windrow.SettlingTime(0), windrow.BatchSize(3), windrow.Linger(time.Second))
+							if bulk == "single" {
+								opts = append(opts, windrow.SingleCalls)
+							}
+							p := windrow.NewCreateProcessor(c, opts...)
 							p.Key = tt.key
 							if look {
 								p.Reconcile = func(_ context.Context, id string) (string, bool, error) { return valueOf(id), true, nil }

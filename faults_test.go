@@ -1642,7 +1642,10 @@ func TestF45SameIDWithoutKey(t *testing.T) {
 					all = append(all, u.Data)
 					return ""
 				}
-				options := []windrow.Option{windrow.Concurrency(8), windrow.BatchSize(3)}
+				options := []windrow.Option{windrow.Concurrency(8)}
+				if bulk {
+					options = append(options, windrow.BatchSize(3))
+				}
 				if order {
 					options = append(options, windrow.PreserveOrder())
 				}

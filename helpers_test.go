@@ -371,7 +371,7 @@ type operation struct {
 // The verbs. Each has its own way to a processor; what follows is the same for all.
 var (
 	doVerb = verb{name: "do", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
-		p := windrow.NewBatchProcessor(f.do, slices.Concat(steady, v.options, opts)...)
+		p := windrow.NewBatchProcessor(f.do, v.optionsFor(bulk, opts)...)
 		p.Capabilities = v.capabilities
 		if bulk {
 			p.Batch = f.many
@@ -383,37 +383,46 @@ var (
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewCreateProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewCreateProcessor(c, v.optionsFor(bulk, opts)...), slices.Clone[[]string])
 	}}
 	updateVerb = verb{name: "update", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Updater[string, string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewUpdateProcessor(c, slices.Concat(steady, v.options, opts)...), updates)
+		return runner(f, windrow.NewUpdateProcessor(c, v.optionsFor(bulk, opts)...), updates)
 	}}
 	upsertVerb = verb{name: "upsert", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Upserter[string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewUpsertProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewUpsertProcessor(c, v.optionsFor(bulk, opts)...), slices.Clone[[]string])
 	}}
 	deleteVerb = verb{name: "delete", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Deleter[string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewDeleteProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewDeleteProcessor(c, v.optionsFor(bulk, opts)...), slices.Clone[[]string])
 	}}
 	getVerb = verb{name: "get", start: func(v verb, f *fake, bulk bool, opts []windrow.Option) operation {
 		var c windrow.Getter[string, string] = client{f, v.capabilities}
 		if bulk {
 			c = bulkClient{client{f, v.capabilities}}
 		}
-		return runner(f, windrow.NewGetProcessor(c, slices.Concat(steady, v.options, opts)...), slices.Clone[[]string])
+		return runner(f, windrow.NewGetProcessor(c, v.optionsFor(bulk, opts)...), slices.Clone[[]string])
 	}}
 )
+
+// optionsFor returns the options of the verb and those given.
+func (v verb) optionsFor(bulk bool, opts []windrow.Option) []windrow.Option {
+	all := slices.Concat(steady, v.options, opts)
+	if !bulk {
+		all = append(all, windrow.SingleCalls)
+	}
+	return all
+}
 
 // with returns the verb under another name, with what its client can do.
 func (v verb) with(name string, c windrow.Capabilities, opts ...windrow.Option) verb {

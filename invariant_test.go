@@ -174,6 +174,9 @@ func newCase(t *testing.T, seed uint64) *kase {
 	}
 	c.script = draw(seed)
 	c.options = append(c.options, windrow.OnProgress(c.onProgress))
+	if !c.batch {
+		c.options = append(c.options, windrow.SingleCalls)
+	}
 	return c
 }
 

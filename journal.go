@@ -7,6 +7,7 @@ import (
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/resume"
 )
 
@@ -82,8 +83,8 @@ type JournalEntry struct {
 // WithJournal makes runs remember in a journal what they begin and end, so that the same program, started again, goes on
 // where it was killed: what is done ends as Skipped ([ReasonDoneBefore], with its [Result.ID]), what failed or was never
 // begun is sent, and what was begun and has not ended is looked up, or sent again where that is harmless, or is Unknown.
-// The input may have grown or be in another order. Items need keys, and no two of them the same; what is to be stored of
-// a result is named by [BatchProcessor.ResultID].
+// The input may have grown or be in another order. Items need keys, and no two of them the same: [WithKey] names them, and
+// [WithResultID] what is to be stored of a result.
 //
 // A key stands for one item with one content: an item whose key is done is Skipped. Of two items with one key a run is
 // refused, also with [KeepAllInOrder]; with [KeepFirst] and [KeepLast] one of them is sent and the other Skipped, and with
@@ -96,7 +97,7 @@ type JournalEntry struct {
 // When the journal fails the run stops
 // with its error, and returns all it knows. A dry run takes no notice of it.
 func WithJournal(j Journal) Option {
-	return option("WithJournal", j != nil, "nil", "must be a journal", func(o *options) { o.journal = j })
+	return option("WithJournal", !inspect.IsNil(j), "nil", "must be a journal", func(o *options) { o.journal = j })
 }
 
 // book is a journal as the mechanics see it.

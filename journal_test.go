@@ -149,6 +149,8 @@ func journaled(f *fake, j windrow.Journal, caps windrow.Capabilities, bulk bool,
 	var c windrow.Creator[string, string] = client{f, caps}
 	if bulk {
 		c = bulkClient{client{f, caps}}
+	} else {
+		opts = append(opts, windrow.SingleCalls)
 	}
 	p := windrow.NewCreateProcessor(c, append(opts, windrow.WithJournal(j))...)
 	p.Key, p.ResultID = byItself, func(value string) string { return strings.TrimPrefix(value, "value of ") + "!" }

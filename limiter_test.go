@@ -317,14 +317,14 @@ func TestLimiterRefuses(t *testing.T) {
 		{"a negative cost", new(windrow.Limiter).Wait(ctx, -3), "windrow: Limiter: cost (-3) must be at least 1"},
 		{"a cost above the burst", small.Do(ctx, 3, nothing),
 			"windrow: Burst (2) is below the cost of one request (cost: 3): such a request could never leave; raise Burst or lower the cost"},
-		{"no concurrency", new(windrow.Limiter).SetConcurrency(0), "windrow: SetConcurrency (0) must be at least 1"},
+		{"no concurrency", new(windrow.Limiter).SetConcurrency(0), "windrow: SetConcurrency (0) must be from 1 to 100,000"},
 		{"a negative rate", new(windrow.Limiter).SetRate(-1, time.Second),
 			"windrow: SetRate (-1, 1s) must be positive, or 0 for no rate"},
 		{"no period", new(windrow.Limiter).SetRate(5, 0), "windrow: SetRate (5, 0s) must be positive, or 0 for no rate"},
 		{"an option that is not for it", windrow.NewLimiter(windrow.StopOnError()).Wait(ctx, 1),
 			"windrow: StopOnError is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"},
 		{"a bad option", windrow.NewLimiter(windrow.Concurrency(-1)).SetRate(1, time.Second),
-			"windrow: Concurrency (-1) must be at least 1"},
+			"windrow: Concurrency (-1) must be from 1 to 100,000"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

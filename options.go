@@ -64,6 +64,9 @@ type options struct {
 	unordered      bool   // of a stream, as the next two
 	window         int
 	linger         time.Duration
+	runOnly        bool // the call makes no stream
+	key            any  // a func(In) string
+	resultID       any  // a func(Out) string
 }
 
 func newOptions(opts []Option) *options {
@@ -106,11 +109,16 @@ func (e *OptionError) Error() string {
 	return b.String() + " " + e.Problem
 }
 
-// Concurrency is how many calls may be in flight at once, at least 1. It is a ceiling: when the server throttles because
+// maxConcurrency bounds the goroutines of a stream.
+const maxConcurrency = 100_000
+
+const concurrencyProblem = "must be from 1 to 100,000"
+
+// Concurrency is how many calls may be in flight at once, from 1 to 100,000. It is a ceiling: when the server throttles because
 // of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
 // processor alone.
 func Concurrency(n int) Option {
-	return option("Concurrency", n >= 1, n, "must be at least 1", func(o *options) { o.concurrency = n })
+	return option("Concurrency", n >= 1 && n <= maxConcurrency, n, concurrencyProblem, func(o *options) { o.concurrency = n })
 }
 
 // Rate is how many quota units may be used in each period: a unit is a request, unless the client's Cost says
@@ -122,7 +130,8 @@ func Rate(n int, per time.Duration) Option {
 }
 
 // Burst is how many quota units may leave at one instant after a quiet time, at least 1 and not less than the cost of
-// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more.
+// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more. Without a
+// Rate it holds for the rate that the server shows, and for that of [Limiter.SetRate].
 func Burst(n int) Option {
 	return option("Burst", n >= 1, n, "must be at least 1", func(o *options) { o.burst = n })
 }
@@ -142,7 +151,8 @@ func OnAdjust(f func(LimiterStats)) Option {
 
 // BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
 // batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
-// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise.
+// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise; without a delay it
+// is refused there.
 func BatchSize(n int) Option {
 	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
 }
@@ -168,7 +178,8 @@ func Atomic() Option {
 }
 
 // Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
-// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates.
+// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates. A policy other than
+// KeepAllInOrder is refused where items have neither a Key nor an id, and by a stream.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= FailDuplicates, policy,
 		"must be RejectDuplicates, KeepFirst, KeepLast, KeepAllInOrder or FailDuplicates", func(o *options) { o.duplicates = policy })
@@ -259,19 +270,23 @@ func PropagatePanics() Option {
 }
 
 // Unordered makes a stream hand over results as the items end. Without it they come in the order of the input.
+//
+// It is for [BatchProcessor.Stream], as [Window] and [Linger] are. [CreateMany] and its siblings, which make no stream,
+// refuse it; [BatchProcessor.Run] of a processor takes no notice of it, since the processor may serve streams as well.
 func Unordered() Option {
 	return option("Unordered", true, nil, "", func(o *options) { o.unordered = true })
 }
 
 // Window is how many items a stream holds at once, from when they are pulled until their results are handed over, at
 // least 1. It bounds the memory, and how far the work runs ahead of the oldest item that has not ended. Defaults to
-// 4,096.
+// 4,096. A call that makes no stream takes it as [Unordered].
 func Window(n int) Option {
 	return option("Window", n >= 1 && n <= 1<<30, n, "must be from 1 to 1,073,741,824", func(o *options) { o.window = n })
 }
 
 // Linger is how long items of a stream wait for a chunk of a native batch to fill up. Without it a chunk holds what
-// the source has yielded when a call may leave: a slow source is never held back.
+// the source has yielded when a call may leave: a slow source is never held back. A stream of single calls refuses it, and
+// a call that makes no stream takes it as [Unordered].
 func Linger(d time.Duration) Option {
 	return option("Linger", d >= 0, d, "must not be negative", func(o *options) { o.linger = d })
 }
@@ -283,6 +298,52 @@ func Linger(d time.Duration) Option {
 // their index and key. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
+}
+
+// WithKey sets the [BatchProcessor.Key] of a call, such as [CreateMany] with a journal. The function takes the inputs of
+// the run, of [UpdateMany] an [Update]: one of another type is refused before anything is sent.
+func WithKey[In any](key func(in In) string) Option {
+	return option("WithKey", key != nil, "nil", "must be a function", func(o *options) { o.key = key })
+}
+
+// WithResultID sets the [BatchProcessor.ResultID] of a call, such as [CreateMany] with a journal. The function takes the
+// outputs of the run: one of another type is refused before anything is sent.
+func WithResultID[Out any](id func(out Out) string) Option {
+	return option("WithResultID", id != nil, "nil", "must be a function", func(o *options) { o.resultID = id })
+}
+
+// hook returns the function that an option has given, nil for none. One of another type than F is noted as an error.
+func hook[F any](o *options, name string, given any) (f F) {
+	if given == nil {
+		return f
+	}
+	f, ok := given.(F)
+	if !ok {
+		o.errs = append(o.errs, &OptionError{Option: name, Value: fmt.Sprintf("%T", given), Problem: fmt.Sprintf("must be a %T here", f)})
+	}
+	return f
+}
+
+// runOnly says that the call makes no stream.
+var runOnly Option = optionFunc(func(o *options) { o.runOnly = true })
+
+// forRun adds to the options of a call that it makes no stream.
+func forRun(opts []Option) []Option { return append(slices.Clip(opts), runOnly) }
+
+// checkCalls returns the options that were given and that runs without a stream, or single calls, would ignore.
+func (o *options) checkCalls(single bool) (errs []error) {
+	if o.runOnly {
+		for _, name := range []string{"Unordered", "Window", "Linger"} {
+			if o.given[name] {
+				errs = append(errs, &OptionError{Option: name, Problem: "is for a stream, and this call makes none: leave it out, or use Stream of a processor"})
+			}
+		}
+	}
+	if single && o.batchSize > 0 && o.batchDelay == 0 {
+		errs = append(errs, &OptionError{Option: "BatchSize", Value: o.batchSize,
+			Problem: "has no effect on single calls without BatchDelay: leave it out, or use a client with batches"})
+	}
+	return errs
 }
 
 var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust", "StartFrom"}

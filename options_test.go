@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -53,8 +55,27 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		can    windrow.Capabilities
 		want   string
 	}{
-		{"Concurrency", []windrow.Option{windrow.Concurrency(0)}, windrow.Capabilities{}, "windrow: Concurrency (0) must be at least 1"},
-		{"Concurrency", []windrow.Option{windrow.Concurrency(-8)}, windrow.Capabilities{}, "windrow: Concurrency (-8) must be at least 1"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(0)}, windrow.Capabilities{}, "windrow: Concurrency (0) must be from 1 to 100,000"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(-8)}, windrow.Capabilities{}, "windrow: Concurrency (-8) must be from 1 to 100,000"},
+		{"Concurrency", []windrow.Option{windrow.Concurrency(math.MaxInt)}, windrow.Capabilities{}, "windrow: Concurrency (9223372036854775807) must be from 1 to 100,000"},
+		{"Burst", []windrow.Option{windrow.Burst(-1)}, windrow.Capabilities{}, "windrow: Burst (-1) must be at least 1"},
+		{"BatchSize", []windrow.Option{windrow.BatchSize(-1)}, windrow.Capabilities{}, "windrow: BatchSize (-1) must be at least 1"},
+		{"Canary", []windrow.Option{windrow.Canary(0)}, windrow.Capabilities{}, "windrow: Canary (0) must be at least 1"},
+		{"Canary", []windrow.Option{windrow.Canary(-1)}, windrow.Capabilities{}, "windrow: Canary (-1) must be at least 1"},
+		{"SettlingTime", []windrow.Option{windrow.SettlingTime(-1)}, windrow.Capabilities{}, "windrow: SettlingTime (-1ns) must not be negative"},
+		{"Window", []windrow.Option{windrow.Window(0)}, windrow.Capabilities{}, "windrow: Window (0) must be from 1 to 1,073,741,824"},
+		{"Window", []windrow.Option{windrow.Window(-1)}, windrow.Capabilities{}, "windrow: Window (-1) must be from 1 to 1,073,741,824"},
+		{"Window", []windrow.Option{windrow.Window(math.MaxInt)}, windrow.Capabilities{}, "windrow: Window (9223372036854775807) must be from 1 to 1,073,741,824"},
+		{"Linger", []windrow.Option{windrow.Linger(-1)}, windrow.Capabilities{}, "windrow: Linger (-1ns) must not be negative"},
+		{"MaxFailureRate", []windrow.Option{windrow.MaxFailureRate(math.Inf(1), 10)}, windrow.Capabilities{},
+			"windrow: MaxFailureRate (+Inf, 10) must be a share from 0 to 1 (1 is 100 %) of at least 0 items"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.Size (NaN) must be at least 1"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSecond: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSecond (NaN) must be 0 or more, and finite"},
+		{"Retry", []windrow.Option{windrow.Retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: 1, PerSuccess: math.NaN()}})}, windrow.Capabilities{},
+			"windrow: Retry: Budget.PerSuccess (NaN) must be 0 or more, and finite"},
+		{"Rate", []windrow.Option{windrow.Rate(-1, time.Second)}, windrow.Capabilities{}, "windrow: Rate (-1, 1s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(0, time.Second)}, windrow.Capabilities{}, "windrow: Rate (0, 1s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(10, 0)}, windrow.Capabilities{}, "windrow: Rate (10, 0s) must be at least 1 in a positive period"},
 		{"Rate", []windrow.Option{windrow.Rate(10, -time.Minute)}, windrow.Capabilities{}, "windrow: Rate (10, -1m0s) must be at least 1 in a positive period"},
@@ -89,7 +110,7 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		{"Burst", []windrow.Option{windrow.Burst(3), windrow.WithLimiter(new(windrow.Limiter))}, windrow.Capabilities{},
 			"windrow: Burst is refused beside WithLimiter: set it on the limiter, for all who share it"},
 		{"Concurrency", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Concurrency(0)))}, windrow.Capabilities{},
-			"windrow: Concurrency (0) must be at least 1"},
+			"windrow: Concurrency (0) must be from 1 to 100,000"},
 		{"Burst", []windrow.Option{windrow.WithLimiter(windrow.NewLimiter(windrow.Burst(2)))}, cost5,
 			"windrow: Burst (2) is below the cost of one request (Capabilities.Cost: 5): such a request could never leave; raise Burst or lower the cost"},
 		{"Capabilities", nil, windrow.Capabilities{MaxItems: -1}, "windrow: Capabilities: MaxItems (-1) must not be negative"},
@@ -127,7 +148,7 @@ func TestAllBadOptionsAreNamed(t *testing.T) {
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(never(t)), windrow.Concurrency(0), windrow.Options(windrow.BatchSize(-1), windrow.AttemptTimeout(0)))
 	var none context.Context
 	_, err := p.Run(none, ids(2))
-	want := "windrow: nothing was sent: Concurrency (0) must be at least 1; BatchSize (-1) must be at least 1; " +
+	want := "windrow: nothing was sent: Concurrency (0) must be from 1 to 100,000; BatchSize (-1) must be at least 1; " +
 		"AttemptTimeout (0s) must be positive; the context is nil: pass context.Background() if there is no other; " +
 		"of 2 items 2 not attempted"
 	if err == nil || err.Error() != want {
@@ -583,5 +604,253 @@ func TestIDsThatPrintAlike(t *testing.T) {
 	}
 	if diff := cmp.Diff(in[:2], deleted); diff != "" {
 		t.Errorf("deleted (-want +got):\n%s", diff)
+	}
+}
+
+// Options that a call would ignore are refused by it, by name, before anything is sent.
+func TestOptionsThatACallIgnores(t *testing.T) {
+	t.Parallel()
+	const (
+		noStream = " is for a stream, and this call makes none: leave it out, or use Stream of a processor"
+		single   = "windrow: BatchSize (9) has no effect on single calls without BatchDelay: leave it out, or use a client with batches"
+	)
+	f := newFake(t, func(*call) error { t.Error("the client was called"); return nil })
+	one, many := client{fake: f}, bulkClient{client{fake: f}}
+	verbs := map[string]func(opts ...windrow.Option) error{
+		"CreateMany": func(opts ...windrow.Option) error {
+			_, err := windrow.CreateMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"UpdateMany": func(opts ...windrow.Option) error {
+			_, err := windrow.UpdateMany[string, string, string](t.Context(), one, updates(ids(2)), opts...)
+			return err
+		},
+		"UpsertMany": func(opts ...windrow.Option) error {
+			_, err := windrow.UpsertMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"DeleteMany": func(opts ...windrow.Option) error {
+			_, err := windrow.DeleteMany[string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"GetMany": func(opts ...windrow.Option) error {
+			_, err := windrow.GetMany[string, string](t.Context(), one, ids(2), opts...)
+			return err
+		},
+		"PageRun": func(opts ...windrow.Option) (err error) {
+			fetch := func(context.Context, string) (windrow.Page[int], error) {
+				t.Error("a page was fetched")
+				return windrow.Page[int]{}, nil
+			}
+			for _, err = range windrow.Pages(t.Context(), windrow.CursorPager(fetch), windrow.PageRun(opts...)) {
+			}
+			return err
+		},
+		"Run of a processor": func(opts ...windrow.Option) error {
+			_, err := windrow.NewBatchProcessor(never(t), opts...).Run(t.Context(), ids(2))
+			return err
+		},
+		"Stream": func(opts ...windrow.Option) (err error) {
+			for _, err = range windrow.NewBatchProcessor(never(t), opts...).Stream(t.Context(), windrow.FromSlice(ids(2))).All() {
+			}
+			return err
+		},
+	}
+	refused := func(t *testing.T, err error, text string) {
+		t.Helper()
+		if _, ok := errors.AsType[*windrow.OptionError](err); !ok || !strings.Contains("windrow: "+strings.ReplaceAll(err.Error(), "windrow: ", ""), strings.TrimPrefix(text, "windrow: ")) {
+			t.Errorf("error %v\nwant  %s", err, text)
+		}
+	}
+	for name, run := range verbs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if name != "Run of a processor" && name != "Stream" {
+				refused(t, run(windrow.Unordered()), "windrow: Unordered"+noStream)
+				refused(t, run(windrow.Window(10)), "windrow: Window"+noStream)
+				refused(t, run(windrow.Options(windrow.Linger(time.Second))), "windrow: Linger"+noStream)
+			}
+			refused(t, run(windrow.BatchSize(9)), single)
+			refused(t, run(windrow.BatchSize(9), windrow.BatchDelay(0)), single)
+		})
+	}
+	refused(t, verbs["Stream"](windrow.Linger(time.Second)), "windrow: Linger has no effect on single calls: leave it out, or use a client with batches")
+	_, err := windrow.CreateMany[string, string](t.Context(), many, ids(2), windrow.Linger(time.Second), windrow.Window(3))
+	refused(t, err, "Linger"+noStream+"; ")
+	for name, o := range map[string]windrow.Option{
+		"Rate": windrow.Rate(1, time.Second), "Burst": windrow.Burst(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
+	} {
+		refused(t, verbs["CreateMany"](windrow.WithLimiter(new(windrow.Limiter)), o), "windrow: "+name+" is refused beside WithLimiter")
+	}
+	api, err := os.ReadFile("docs/api.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, root, _ := strings.Cut(string(api), "\npackage windrow\n")
+	root, _, _ = strings.Cut(root, "\npackage ")
+	for _, match := range regexp.MustCompile(`(?m)^func (\w+)[(\[].* Option$`).FindAllStringSubmatch(root, -1) {
+		if name := match[1]; optionsByName()[name] == nil && name != "Options" {
+			t.Errorf("the option %s is not tried here", name)
+		}
+	}
+	for name, o := range optionsByName() {
+		if !slices.Contains([]string{"Concurrency", "Rate", "Burst", "OnAdjust"}, name) {
+			refused(t, windrow.NewLimiter(o).Wait(t.Context(), 1), "windrow: "+name+" is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust")
+		}
+	}
+}
+
+// optionsByName returns each option with a good value.
+func optionsByName() map[string]windrow.Option {
+	return map[string]windrow.Option{
+		"Atomic": windrow.Atomic(), "AttemptTimeout": windrow.AttemptTimeout(1), "BatchDelay": windrow.BatchDelay(1), "BatchSize": windrow.BatchSize(1),
+		"Burst": windrow.Burst(1), "Canary": windrow.Canary(1), "Concurrency": windrow.Concurrency(1), "DryRun": windrow.DryRun(),
+		"Duplicates": windrow.Duplicates(windrow.KeepFirst), "IdempotencyScope": windrow.IdempotencyScope("a"), "Linger": windrow.Linger(1),
+		"MaxFailureRate": windrow.MaxFailureRate(0.5, 1), "MaxFailures": windrow.MaxFailures(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
+		"OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
+		"Rate": windrow.Rate(1, 1), "Repeatable": windrow.Repeatable(), "Retry": windrow.Retry(windrow.RetryPolicy{}), "SettlingTime": windrow.SettlingTime(1),
+		"StopOnError": windrow.StopOnError(), "Unordered": windrow.Unordered(), "Window": windrow.Window(1),
+		"WithJournal": windrow.WithJournal(newMemory()), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),
+		"WithLogger": windrow.WithLogger(slog.New(slog.DiscardHandler)), "WithObserver": windrow.WithObserver(observer{}),
+		"WithResultID": windrow.WithResultID(byItself),
+	}
+}
+
+// What has an effect is taken: the options of a stream by a processor that may serve both, a size of batches beside a delay,
+// and a Burst without a Rate, which holds for the rate that comes.
+func TestOptionsThatACallHeeds(t *testing.T) {
+	t.Parallel()
+	upper := func(_ context.Context, in string) (string, error) { return strings.ToUpper(in), nil }
+	p := windrow.NewBatchProcessor(upper, windrow.Unordered(), windrow.Window(3))
+	if res, err := p.Run(t.Context(), ids(5)); err != nil {
+		t.Errorf("Run: %v", err)
+	} else if _, err := p.Rerun(t.Context(), res); err != nil {
+		t.Errorf("Rerun: %v", err)
+	}
+	for _, err := range p.Stream(t.Context(), windrow.FromSlice(ids(5))).All() {
+		if err != nil {
+			t.Errorf("Stream: %v", err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if _, err := windrow.CreateMany(t.Context(), windrow.CreateFunc(upper), ids(6), windrow.BatchSize(2), windrow.BatchDelay(time.Second)); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("3 batches with a second between them took %v", took)
+		}
+	})
+	l := windrow.NewLimiter(windrow.Burst(7))
+	if err := l.SetRate(10, time.Second); err != nil || l.Stats().Burst != 7 {
+		t.Errorf("error %v, and a burst of %d", err, l.Stats().Burst)
+	}
+}
+
+// A verb with a journal is one call: the key of an item and the id of its result are named where it is made, and a function
+// of other types is refused by name.
+func TestKeyAndResultIDOfAVerb(t *testing.T) {
+	t.Parallel()
+	type draft struct{ Slug string }
+	type article struct{ ID int }
+	sent := 0
+	create := windrow.CreateFunc(func(_ context.Context, d draft) (article, error) { sent++; return article{len(d.Slug)}, nil })
+	slug := windrow.WithKey(func(d draft) string { return d.Slug })
+	id := windrow.WithResultID(func(a article) string { return fmt.Sprint("article ", a.ID) })
+	j, in := newMemory(), []draft{{"one"}, {"three"}}
+	for n, want := range []string{"one succeeded article 3, three succeeded article 5", "one skipped article 3, three skipped article 5"} {
+		res, err := windrow.CreateMany(t.Context(), create, in, windrow.WithJournal(j), slug, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for r := range res.All() {
+			got = append(got, fmt.Sprint(r.Key, " ", r.State, " ", r.ID))
+		}
+		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" || sent != 2 {
+			t.Errorf("run %d: %d sent (-want +got):\n%s", n, sent, diff)
+		}
+	}
+	for want, opts := range map[string][]windrow.Option{
+		"windrow: WithKey (func(int) string) must be a func(windrow_test.draft) string here":                   {windrow.WithKey(func(int) string { return "" })},
+		"windrow: WithResultID (func(string) string) must be a func(windrow_test.article) string here":         {windrow.WithResultID(byItself)},
+		"windrow: WithJournal needs a Key, by which the items are known again: give WithKey, or set the field": {windrow.WithJournal(j)},
+	} {
+		res, err := windrow.CreateMany(t.Context(), create, in, opts...)
+		if diff := cmp.Diff(want, refused(t, 2, res, err)); diff != "" {
+			t.Errorf("cause (-want +got):\n%s", diff)
+		}
+	}
+	update := windrow.UpdateFunc(func(_ context.Context, id, data string) (string, error) { return data, nil })
+	res, err := windrow.UpdateMany(t.Context(), update, updates(ids(1)), windrow.WithKey(func(u windrow.Update[string, string]) string { return "update of " + u.ID }))
+	if err != nil || res.At(0).Key != "update of i0" {
+		t.Errorf("an update: key %q, error %v", res.At(0).Key, err)
+	}
+	p := windrow.NewCreateProcessor(create, slug)
+	p.Key = func(draft) string { return "the field" } // it is set later, and counts
+	if res, err := p.Run(t.Context(), in[:1]); err != nil || res.At(0).Key != "the field" {
+		t.Errorf("key %q, error %v", res.At(0).Key, err)
+	}
+}
+
+// A huge value is no bound, or a wait without an end, where it is not refused: nothing overflows.
+func TestHugeValuesAreTaken(t *testing.T) {
+	t.Parallel()
+	const most, ever = math.MaxInt, time.Duration(math.MaxInt64)
+	retry := func(p windrow.RetryPolicy) windrow.Option { return windrow.Retry(p) }
+	for name, tt := range map[string]struct {
+		opt  windrow.Option
+		once bool // the item that fails waits for its second attempt without an end
+	}{
+		"Concurrency": {windrow.Concurrency(100_000), false}, "Rate": {windrow.Rate(most, 1), false}, "slow Rate": {windrow.Rate(most, ever), false},
+		"Burst": {windrow.Options(windrow.Burst(most), windrow.Rate(10, time.Second)), false}, "BatchSize": {windrow.Options(windrow.BatchSize(most), windrow.BatchDelay(1)), false},
+		"AttemptTimeout": {windrow.AttemptTimeout(ever), false}, "MaxFailures": {windrow.MaxFailures(most), false}, "Canary": {windrow.Canary(most), false},
+		"MaxFailureRate": {windrow.MaxFailureRate(1, most), false}, "MaxAttempts": {retry(windrow.RetryPolicy{MaxAttempts: most}), false},
+		"MaxThrottleWait": {retry(windrow.RetryPolicy{MaxThrottleWait: ever}), false},
+		"Budget":          {retry(windrow.RetryPolicy{Budget: windrow.RetryBudget{Size: math.MaxFloat64, PerSecond: math.MaxFloat64, PerSuccess: math.MaxFloat64}}), false},
+		"Exponential":     {retry(windrow.RetryPolicy{Strategy: windrow.Exponential(ever, ever)}), true}, "Constant": {retry(windrow.RetryPolicy{Strategy: windrow.Constant(ever)}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, stream := range []bool{false, true} {
+				synctest.Test(t, func(t *testing.T) {
+					ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
+					defer cancel()
+					f := newFake(t, func(c *call) error {
+						if c.nth == 1 && c.id() == "i3" {
+							return windrow.Transient(errServer)
+						}
+						return nil
+					})
+					op := createVerb.start(createVerb, f, false, []windrow.Option{tt.opt})
+					var states []windrow.State
+					if stream {
+						states, _ = op.stream(ctx, ids(30))
+					} else {
+						states = op.run(ctx, ids(30)).states
+					}
+					want := repeat(30, windrow.Succeeded)
+					if tt.once {
+						want[3] = windrow.NotAttempted
+					}
+					if diff := cmp.Diff(want, states); diff != "" {
+						t.Errorf("stream %t (-want +got):\n%s", stream, diff)
+					}
+				})
+			}
+		})
+	}
+	p := windrow.NewBatchProcessor(never(t))
+	p.Batch = func(context.Context, []string) ([]windrow.Outcome[string], error) {
+		t.Error("a batch was sent")
+		return nil, nil
+	}
+	p.Capabilities = windrow.Capabilities{MaxItems: most, Cost: func(n int) int { return n }}
+	res, err := p.Run(t.Context(), ids(2))
+	if text := refused(t, 2, res, err); !strings.HasPrefix(text, "windrow: Capabilities: MaxItems (9223372036854775807) must be at most 1,048,576 beside a Cost") {
+		t.Error(text)
+	}
+	if err := new(windrow.Limiter).SetConcurrency(most); err == nil || err.Error() != "windrow: SetConcurrency (9223372036854775807) must be from 1 to 100,000" {
+		t.Error(err)
 	}
 }

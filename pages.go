@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/pages"
 )
 
@@ -228,7 +229,10 @@ func EmptyPages(n int) PageOption {
 // position can start there again when the program was killed, and gets the items of that page once more. Items that
 // [BatchProcessor.Stream] has pulled were not handled yet; what was done there is for a journal to say.
 func OnPage(f func(PageInfo)) PageOption {
-	return pageOptionFunc(func(o *pageOptions) { o.onPage = f })
+	return pageOptionFunc(func(o *pageOptions) {
+		o.onPage = f
+		o.refuse(f == nil, "OnPage", "", "nil", "must be a function")
+	})
 }
 
 // PageRun makes each page the business of a run of one read with these options: a page whose fetch fails is fetched again
@@ -252,7 +256,7 @@ func pagesByRuns[T any](fetch func(context.Context, pages.Position) (pages.Page[
 			return nil, err
 		}
 		return &page, nil
-	}), opts...)
+	}), forRun(opts)...)
 	run := func(ctx context.Context, at pages.Position) (none pages.Page[T], _ error) {
 		res, err := reads.Run(ctx, []pages.Position{at})
 		first := res.At(0)
@@ -283,7 +287,7 @@ func pagesByRuns[T any](fetch func(context.Context, pages.Position) (pages.Page[
 
 // readPages checks what is to be read, and reads it.
 func readPages[T any](ctx context.Context, pager *Pager[T], o pageOptions, yield func(T) bool) (Position, error) {
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		return o.start, ErrNilContext
 	}
 	if pager == nil || pager.fetch == nil {

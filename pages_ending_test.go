@@ -364,7 +364,7 @@ func TestPagesRefuseBadParameters(t *testing.T) {
 	if fetched > 0 {
 		t.Errorf("%d pages were fetched", fetched)
 	}
-	for _, err := range windrow.Pages(t.Context(), good, nil, windrow.OnPage(nil)) {
+	for _, err := range windrow.Pages(t.Context(), good, nil) {
 		t.Errorf("with options that are nil: %v", err)
 	}
 }

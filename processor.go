@@ -31,11 +31,11 @@ type BatchProcessor[In, Out any] struct {
 	Capabilities Capabilities
 	// Key is the identity of an item: its name in errors, what makes two items duplicates of each other (see
 	// [Duplicates]), and what its idempotency key is derived from. It does not make anything repeatable by itself. An item
-	// whose key is "" has none. Nil means that no item has one; updates, deletes and reads are named by their id then,
+	// whose key is "" has none. [WithKey] sets it. Nil means that no item has one; updates, deletes and reads are named by their id then,
 	// and those of one id are kept in their order.
 	Key func(in In) string
 	// ResultID names what the server made of an item, such as the id of the record: see [Result.ID]. It is what a [Journal]
-	// stores. Nil means that nothing is stored but how the item ended. A panic names nothing, and stops a run with a
+	// stores. [WithResultID] sets it. Nil means that nothing is stored but how the item ended. A panic names nothing, and stops a run with a
 	// journal.
 	ResultID func(out Out) string
 	// Fingerprint is a short text that changes with the content of an item, such as a checksum. A [Journal] stores it, and
@@ -75,7 +75,9 @@ type BatchProcessor[In, Out any] struct {
 // NewBatchProcessor returns a processor that calls do. Nothing is known of what do does: it is not repeated after an
 // ambiguous error, unless the option [Repeatable] says that this is harmless.
 func NewBatchProcessor[In, Out any](do func(ctx context.Context, in In) (Out, error), opts ...Option) *BatchProcessor[In, Out] {
-	return &BatchProcessor[In, Out]{Do: do, opts: newOptions(opts)}
+	p := withHooks[In, Out](OpDo, opts)
+	p.Do = do
+	return p
 }
 
 // NewCreateProcessor returns the processor behind [CreateMany].
@@ -142,8 +144,16 @@ func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Opt
 }
 
 func newProcessor[In, Out any](op OpKind, client any, opts []Option) *BatchProcessor[In, Out] {
-	p := &BatchProcessor[In, Out]{opts: newOptions(opts)}
+	p := withHooks[In, Out](op, opts)
 	p.adopt(op, client)
+	return p
+}
+
+// withHooks returns a processor with the options, and with the hooks that are among them.
+func withHooks[In, Out any](op OpKind, opts []Option) *BatchProcessor[In, Out] {
+	p := &BatchProcessor[In, Out]{op: op, opts: newOptions(opts)}
+	p.Key = hook[func(In) string](p.opts, "WithKey", p.opts.key)
+	p.ResultID = hook[func(Out) string](p.opts, "WithResultID", p.opts.resultID)
 	return p
 }
 

@@ -131,6 +131,7 @@ func Exponential(initial, limit time.Duration) Strategy {
 	if limit <= 0 {
 		limit = 30 * time.Second
 	}
+	limit = min(limit, 1<<61) // beyond it the sums below overflow
 	return func() backoff.BackOff {
 		return backoff.NewExponentialBackOff(
 			// backoff draws from [x-x*factor, x+x*factor]; with factor 1 and half the delay that is [0, delay].

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/identity"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/sink"
@@ -23,7 +24,7 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	p.once.Do(p.prime)
 	o := p.opts
 	errs := append([]error(nil), o.errs...)
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		errs = append(errs, ErrNilContext)
 	}
 	switch {
@@ -31,10 +32,15 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 		errs = append(errs, p.clientOK)
 	case p.Do == nil && p.Batch == nil:
 		errs = append(errs, ErrNilClient)
+	default:
+		errs = append(errs, o.checkCalls(p.Batch == nil && !p.asksServer())...)
 	}
 	errs = append(errs, o.checkLimiter()...)
 	if o.journal != nil && p.keyOf() == nil {
-		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key: it is by their keys that the items are known again"})
+		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key, by which the items are known again: give WithKey, or set the field"})
+	}
+	if p.keyOf() == nil && o.duplicates != DuplicatesDefault && o.duplicates != KeepAllInOrder {
+		errs = append(errs, &OptionError{Option: "Duplicates", Value: o.duplicates, Problem: "needs a Key, by which the items are compared: give WithKey, or set the field"})
 	}
 	if o.journal != nil && o.scope != "" {
 		errs = append(errs, &OptionError{Option: "IdempotencyScope", Problem: "is refused beside WithJournal: the journal has a scope of its own"})

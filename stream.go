@@ -112,6 +112,25 @@ func (s *ResultStream[In, Out]) Stats() RunStats {
 	return stats
 }
 
+// check returns what a run would take and a stream cannot.
+func (s *ResultStream[In, Out]) check() (errs []error) {
+	p := s.p
+	if s.src == nil {
+		errs = append(errs, &OptionError{Option: "Stream", Value: "nil", Problem: "needs a source"})
+	}
+	if p.opts.given["Linger"] && p.Batch == nil && !p.asksServer() {
+		errs = append(errs, &OptionError{Option: "Linger", Problem: "has no effect on single calls: leave it out, or use a client with batches"})
+	}
+	if p.opts.atomic {
+		errs = append(errs, &OptionError{Option: "Atomic", Problem: "needs the whole input: use Run"})
+	}
+	switch p.opts.duplicates {
+	case RejectDuplicates, KeepFirst, KeepLast, FailDuplicates:
+		errs = append(errs, &OptionError{Option: "Duplicates", Value: p.opts.duplicates, Problem: "needs the whole input: use Run, or KeepAllInOrder"})
+	}
+	return errs
+}
+
 // All yields each result once, with nil or its [*ItemError]; and last, when the stream ended early, a [*StopError]
 // with a zero Result. It can be ranged over once.
 //
@@ -123,15 +142,11 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 	return func(yield func(Result[In, Out], error) bool) {
 		var none Result[In, Out]
 		costs, cause := s.p.check(s.ctx)
-		switch {
-		case s.used.Swap(true):
+		if errs := s.check(); len(errs) > 0 {
+			cause = errors.Join(append([]error{cause}, errs...)...)
+		}
+		if s.used.Swap(true) {
 			cause = ErrStreamUsed
-		case s.src == nil:
-			cause = errors.Join(cause, &OptionError{Option: "Stream", Value: "nil", Problem: "needs a source"})
-		case s.p.opts.atomic:
-			cause = errors.Join(cause, &OptionError{Option: "Atomic", Problem: "needs the whole input: use Run"})
-		case s.p.opts.duplicates == RejectDuplicates || s.p.opts.duplicates == KeepFirst || s.p.opts.duplicates == KeepLast || s.p.opts.duplicates == FailDuplicates:
-			cause = errors.Join(cause, &OptionError{Option: "Duplicates", Value: s.p.opts.duplicates, Problem: "needs the whole input: use Run, or KeepAllInOrder"})
 		}
 		if cause != nil {
 			yield(none, &StopError{Cause: cause})

@@ -36,7 +36,7 @@ func BenchmarkIntend(b *testing.B) {
 	for _, inFlight := range []int{1, 8, 64} {
 		b.Run(fmt.Sprint(inFlight), func(b *testing.B) {
 			d := &countingDisk{}
-			j := begun(b, disk.On{Disk: d})
+			j := begun(b, disk.On(d).(journal.Option))
 			b.ReportAllocs()
 			b.SetParallelism((inFlight + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
 			var n atomic.Int64

@@ -24,7 +24,7 @@ func TestConformanceInMemory(t *testing.T) {
 	t.Parallel()
 	d := new(disktest.Disk)
 	windrowtest.TestJournal(t, func(tb testing.TB, name string) windrow.Journal {
-		return mustOpen(tb, name, "conformance", disk.On{Disk: d})
+		return mustOpen(tb, name, "conformance", disk.On(d).(journal.Option))
 	})
 }
 

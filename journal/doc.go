@@ -2,8 +2,13 @@
 // was killed, goes on where it was.
 //
 //	j, err := journal.Open("import.journal", "import articles")
+//	if err != nil {
+//		return err
+//	}
 //	defer j.Close()
-//	res, err := windrow.CreateMany(ctx, articles, drafts, windrow.WithJournal(j))
+//	res, err := windrow.CreateMany(ctx, articles, drafts, windrow.WithJournal(j),
+//		windrow.WithKey(func(d Draft) string { return d.Slug }),
+//		windrow.WithResultID(func(a Article) string { return a.ID }))
 //
 // Items are known by their Key, so the input may come in another order, and with more items, when the program runs
 // again. What is done is skipped. What was begun and has not ended is Unknown, unless a Reconcile finds out or repeating

@@ -10,6 +10,12 @@ import (
 	"github.com/windrow-go/windrow/journal"
 )
 
+// Draft is what is imported.
+type Draft struct{ Slug, Title string }
+
+// Article is what the server makes of it.
+type Article struct{ ID string }
+
 // An import that is started twice: the second time only what is new is sent.
 func Example() {
 	dir, err := os.MkdirTemp("", "journal")
@@ -18,32 +24,33 @@ func Example() {
 		return
 	}
 	defer os.RemoveAll(dir)
-	create := windrow.CreateFunc(func(_ context.Context, title string) (int, error) {
-		fmt.Println("POST", title)
-		return len(title), nil
+	articles := windrow.CreateFunc(func(_ context.Context, d Draft) (Article, error) {
+		fmt.Println("POST", d.Title)
+		return Article{ID: "article-" + d.Slug}, nil
 	})
-	for _, titles := range [][]string{{"Walden"}, {"Emma", "Walden"}} {
-		j, err := journal.Open(filepath.Join(dir, "import.journal"), "import books")
+	ctx := context.Background()
+	walden, emma := Draft{"walden", "Walden"}, Draft{"emma", "Emma"}
+	for _, drafts := range [][]Draft{{walden}, {emma, walden}} {
+		j, err := journal.Open(filepath.Join(dir, "import.journal"), "import articles")
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		p := windrow.NewCreateProcessor(create, windrow.WithJournal(j))
-		p.Key = func(title string) string { return title }
-		p.ResultID = func(id int) string { return fmt.Sprint("book-", id) }
-		res, err := p.Run(context.Background(), titles)
+		res, err := windrow.CreateMany(ctx, articles, drafts, windrow.WithJournal(j),
+			windrow.WithKey(func(d Draft) string { return d.Slug }),
+			windrow.WithResultID(func(a Article) string { return a.ID }))
 		for r := range res.All() {
-			fmt.Println(r.Input, r.State, r.Reason, r.ID)
+			fmt.Println(r.Key, r.State, r.Reason, r.ID)
 		}
 		fmt.Println(err, j.Close())
 	}
 	// Output:
 	// POST Walden
-	// Walden succeeded  book-6
+	// walden succeeded  article-walden
 	// <nil> <nil>
 	// POST Emma
-	// Emma succeeded  book-4
-	// Walden skipped done_before book-6
+	// emma succeeded  article-emma
+	// walden skipped done_before article-walden
 	// <nil> <nil>
 }
 

@@ -25,12 +25,12 @@ const (
 const name = "/var/lib/import.journal"
 
 // on returns the option for a disk in memory.
-func on(d *disktest.Disk) Option { return disk.On{Disk: d} }
+func on(d *disktest.Disk) Option { return onDisk(d) }
 
 // start opens a journal on a disk and begins it.
 func start(t testing.TB, d disk.Disk, opts ...Option) *Journal {
 	t.Helper()
-	j, err := Open(name, "import", append(opts, disk.On{Disk: d})...)
+	j, err := Open(name, "import", append(opts, onDisk(d))...)
 	if err != nil {
 		t.Fatal(err)
 	}

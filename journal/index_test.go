@@ -200,7 +200,7 @@ func begunWith(t testing.TB, d *disktest.Disk, hash func(string) uint32) *Journa
 	t.Helper()
 	f, err := d.Open(name)
 	must(t, err)
-	s, err := settings("import", []Option{on(d)})
+	s, err := newSettings("import", []Option{on(d)})
 	must(t, err)
 	j, err := load(name, f, s, "import", hash)
 	must(t, err)

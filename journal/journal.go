@@ -36,6 +36,8 @@ type Journal struct {
 
 var _ windrow.Journal = (*Journal)(nil)
 
+var errEmpty = errors.New("journal: the Journal is nil or empty: make one with Open")
+
 // Open opens the journal of a job, and makes the file if there is none; the folder must be there. The name of the job
 // is what the journal is known by: choose it once, such as "import articles", and keep it.
 //
@@ -49,11 +51,11 @@ var _ windrow.Journal = (*Journal)(nil)
 // It holds at most 18 bytes of memory for each key, and some hundred kilobytes; the file can have 32 TiB. Each open
 // journal has its file locked, so there is one at a time; the lock ends with the process at the latest.
 func Open(path, job string, opts ...Option) (*Journal, error) {
-	s, err := settings(job, opts)
+	s, err := newSettings(job, opts)
 	if err != nil {
 		return nil, err
 	}
-	f, err := s.Disk.Open(path)
+	f, err := s.disk.Open(path)
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("journal: %s: %w", path, ErrLocked)
 	}
@@ -68,7 +70,7 @@ func Open(path, job string, opts ...Option) (*Journal, error) {
 	return j, nil
 }
 
-func load(path string, f disk.File, s disk.Settings, job string, hash func(string) uint32) (*Journal, error) {
+func load(path string, f disk.File, s settings, job string, hash func(string) uint32) (*Journal, error) {
 	c, err := readAll(path, f, hash)
 	if err != nil {
 		return nil, err
@@ -76,7 +78,7 @@ func load(path string, f disk.File, s disk.Settings, job string, hash func(strin
 	j := &Journal{
 		path: path, header: c.header, begun: c.begun, book: c.book,
 		resumed: c.begun,
-		wants:   header{Format: formatVersion, Job: text(job), KeyScheme: text(s.KeyScheme), Version: s.Version},
+		wants:   header{Format: formatVersion, Job: text(job), KeyScheme: text(s.keyScheme), Version: s.version},
 		open:    map[string]*flight{}, idem: map[string]*flight{},
 	}
 	if err := j.check(); err != nil {
@@ -91,7 +93,7 @@ func load(path string, f disk.File, s disk.Settings, job string, hash func(strin
 		}
 	}
 	// Always, not only for a new file: who made it may have been killed before this.
-	if err := s.Disk.SyncDir(path); err != nil {
+	if err := s.disk.SyncDir(path); err != nil {
 		return nil, &DiskError{path, "sync", err}
 	}
 	j.w = &writer{path: path, file: f, lines: c.lines, from: c.end, synced: c.end}
@@ -128,6 +130,9 @@ func (j *Journal) check() error {
 // Begin implements [windrow.Journal]. A new journal becomes one of that operation. A journal of another is refused with a
 // [*MismatchError].
 func (j *Journal) Begin(op windrow.OpKind) error {
+	if j == nil || j.w == nil {
+		return errEmpty
+	}
 	if op > windrow.OpGet {
 		return fmt.Errorf("journal: Begin (%v) must be called with one of the operations", op)
 	}
@@ -309,4 +314,9 @@ func (j *Journal) Sync() error { return j.w.sync() }
 
 // Close makes durable what was recorded, and closes the file, which ends its lock. The error is that of the disk, also
 // when it failed before. A second Close does nothing. Close after the runs that use the journal have returned.
-func (j *Journal) Close() error { return j.w.close() }
+func (j *Journal) Close() error {
+	if j == nil || j.w == nil {
+		return errEmpty
+	}
+	return j.w.close()
+}

@@ -7,38 +7,49 @@ import (
 )
 
 // Option is a choice for [Open].
-type Option interface{ Apply(*disk.Settings) }
+type Option interface{ apply(*settings) }
 
-type optionFunc func(*disk.Settings)
+type optionFunc func(*settings)
 
-// Apply implements [Option].
-func (f optionFunc) Apply(s *disk.Settings) { f(s) }
+func (f optionFunc) apply(s *settings) { f(s) }
+
+// settings is what the options of a journal say.
+type settings struct {
+	keyScheme string
+	version   int
+	disk      disk.Disk
+}
+
+// onDisk puts the file on another disk.
+func onDisk(d disk.Disk) Option { return optionFunc(func(s *settings) { s.disk = d }) }
+
+func init() { disk.On = func(d disk.Disk) any { return onDisk(d) } }
 
 // KeyScheme names how the keys are made of the items, such as "slug" or "sku/locale". A journal with keys of another
 // scheme is refused: with it every item would look new, and be sent again. Defaults to "".
 func KeyScheme(name string) Option {
-	return optionFunc(func(s *disk.Settings) { s.KeyScheme = name })
+	return optionFunc(func(s *settings) { s.keyScheme = name })
 }
 
 // Version numbers what the job does to an item. A journal of another version is refused: raise it when all items are to
 // be sent again. Defaults to 0; a negative number is refused.
 func Version(n int) Option {
-	return optionFunc(func(s *disk.Settings) { s.Version = n })
+	return optionFunc(func(s *settings) { s.version = n })
 }
 
-// settings returns what the options say.
-func settings(job string, opts []Option) (disk.Settings, error) {
-	s := disk.Settings{Disk: disk.OS{}}
+// newSettings returns what the options say.
+func newSettings(job string, opts []Option) (settings, error) {
+	s := settings{disk: disk.OS{}}
 	for _, opt := range opts {
 		if opt != nil {
-			opt.Apply(&s)
+			opt.apply(&s)
 		}
 	}
 	switch {
 	case job == "":
 		return s, fmt.Errorf("journal: Open: the job (\"\") must have a name, by which the journal knows that it is the job's own")
-	case s.Version < 0:
-		return s, fmt.Errorf("journal: Version (%d) must not be negative", s.Version)
+	case s.version < 0:
+		return s, fmt.Errorf("journal: Version (%d) must not be negative", s.version)
 	}
 	return s, nil
 }

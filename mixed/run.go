@@ -5,6 +5,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/refusal"
 	"github.com/windrow-go/windrow/internal/seam"
 )
 
@@ -18,7 +19,7 @@ type Executor interface {
 // other, or within one request when the client's [windrow.Capabilities] are Ordered. See [windrow.BatchProcessor.Run] for
 // what it returns.
 func Run(ctx context.Context, client Executor, ops []Operation, opts ...windrow.Option) (*windrow.BulkResult[Operation, any], error) {
-	return NewProcessor(client, opts...).Run(ctx, ops)
+	return NewProcessor(client, refusal.ForRun(opts)...).Run(ctx, ops)
 }
 
 // NewProcessor returns the processor behind [Run].

@@ -9,6 +9,8 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 var (
@@ -18,6 +20,8 @@ var (
 	// ErrCancelled is matched by what [windrow.BulkResult.Err] returns of a plan that Confirm did not agree to.
 	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
 )
+
+var errNoPlan = &windrow.OptionError{Option: "Apply", Value: "nil", Problem: "needs a plan: make one with Updates or Deletes"}
 
 // ChangedError says that a plan was refused since some of its records are not as they were. It matches [ErrChanged].
 type ChangedError struct {
@@ -63,12 +67,15 @@ type ApplyResult[In, Out any] struct {
 // The error is nil when all records were updated, or needed no update, or when Confirm said no. Otherwise it is a
 // [*windrow.BulkError], whose Cause is the error of the step that refused the plan, if one did.
 func ApplyUpdates[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, T], Out], error) {
+	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[windrow.Update[ID, T]](ctx, processor, nil, errNoPlan)
+	}
 	items := make([]windrow.Update[ID, T], p.Len())
 	for i, c := range p.Changes {
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
-	processor := windrow.NewUpdateProcessor(client, opts...)
-	if client == nil {
+	if inspect.IsNil(client) {
 		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
 	}
 	return apply(ctx, p, processor, items)
@@ -77,9 +84,12 @@ func ApplyUpdates[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[
 // ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
 // Otherwise it is as [ApplyUpdates].
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, Patch], Out], error) {
-	processor := windrow.NewUpdateProcessor(client, opts...)
+	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[windrow.Update[ID, Patch]](ctx, processor, nil, errNoPlan)
+	}
 	items := make([]windrow.Update[ID, Patch], p.Len())
-	if client == nil {
+	if inspect.IsNil(client) {
 		return run(ctx, processor, items)
 	}
 	for i, c := range p.Changes {
@@ -94,7 +104,7 @@ func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[
 
 // apply takes the steps of ApplyUpdates.
 func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], items []windrow.Update[ID, In]) (*ApplyResult[windrow.Update[ID, In], Out], error) {
-	if ctx == nil || len(items) == 0 {
+	if inspect.IsNil(ctx) || len(items) == 0 {
 		return run(ctx, processor, items)
 	}
 	p.step(StageConfirm, len(items))

@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/disk"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // BackupFile returns a Backup hook that writes the records to a file, as a JSON array with an indent of two spaces, which
@@ -92,7 +93,7 @@ func ReadBackup[T any](path string) ([]T, error) {
 // says exists already ([windrow.ErrAlreadyExists]) is left as it is, and ends as Skipped. Otherwise it is as
 // [windrow.CreateMany]. The ids come back when the client sends them and the server takes them.
 func Restore[T, Out any](ctx context.Context, path string, client windrow.Creator[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
-	processor := windrow.NewCreateProcessor(client, opts...)
+	processor := windrow.NewCreateProcessor(client, refusal.ForRun(opts)...)
 	if do := processor.Do; do != nil {
 		processor.Do = func(ctx context.Context, in T) (Out, error) {
 			out, err := do(ctx, in)
@@ -108,7 +109,7 @@ func Restore[T, Out any](ctx context.Context, path string, client windrow.Creato
 // RestoreUpsert writes the records of a file that [BackupFile] has written over what there is: what a deletion took, or an
 // update changed. Otherwise it is as [windrow.UpsertMany].
 func RestoreUpsert[T, Out any](ctx context.Context, path string, client windrow.Upserter[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
-	return restore(ctx, path, windrow.NewUpsertProcessor(client, opts...))
+	return restore(ctx, path, windrow.NewUpsertProcessor(client, refusal.ForRun(opts)...))
 }
 
 func restore[T, Out any](ctx context.Context, path string, processor *windrow.BatchProcessor[T, Out]) (*windrow.BulkResult[T, Out], error) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // state is what the records of a plan are now.
@@ -138,7 +139,7 @@ func VersionFrom[ID comparable](ctx context.Context, id ID) (version string, ok 
 
 // fetch reads records. One that does not exist ends as Skipped (not found); any other error ends the reading.
 func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts []windrow.Option) (*windrow.BulkResult[ID, T], error) {
-	processor := windrow.NewGetProcessor(client, append(slices.Clone(opts), windrow.StopOnError())...)
+	processor := windrow.NewGetProcessor(client, append(refusal.ForRun(opts), windrow.StopOnError())...)
 	if do := processor.Do; do != nil {
 		processor.Do = func(ctx context.Context, id ID) (T, error) {
 			record, err := do(ctx, id)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // DeletePlan is what a deletion would delete. Make one with [Deletes], set the hooks that are wanted, and then carry it
@@ -84,12 +86,15 @@ func (p *DeletePlan[ID, T]) Records() []T {
 // The error is nil when all are gone, or when Confirm said no. Otherwise it is a [*windrow.BulkError], whose Cause is the
 // error of the step that failed, if one did.
 func ApplyDeletes[ID comparable, T any](ctx context.Context, p *DeletePlan[ID, T], client windrow.Deleter[ID], opts ...windrow.Option) (*ApplyResult[ID, struct{}], error) {
-	processor := windrow.NewDeleteProcessor(client, opts...)
+	processor := windrow.NewDeleteProcessor(client, refusal.ForRun(opts)...)
+	if p == nil {
+		return refuse[ID](ctx, processor, nil, errNoPlan)
+	}
 	ids := make([]ID, len(p.Items))
 	for i := range p.Items {
 		ids[i] = p.Items[i].ID
 	}
-	if ctx == nil || client == nil {
+	if inspect.IsNil(ctx) || inspect.IsNil(client) {
 		return run(ctx, processor, ids) // which says so, before anybody is asked to confirm
 	}
 	p.step(StageConfirm)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
@@ -15,7 +16,7 @@ func run[In, Out any](ctx context.Context, processor *windrow.BatchProcessor[In,
 
 // refuse ends all items as NotAttempted: a run whose context has ended sends nothing.
 func refuse[In, Out any](ctx context.Context, processor *windrow.BatchProcessor[In, Out], items []In, cause error) (*ApplyResult[In, Out], error) {
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		return run(ctx, processor, items)
 	}
 	return run(refusal.Context(ctx, cause), processor, items)

@@ -8,6 +8,7 @@ import (
 	"iter"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/inspect"
 )
 
 // UpdatePlan is what a conditional update would change. Make one with [Updates], or read one from its JSON form; set the
@@ -97,7 +98,7 @@ func Updates[ID comparable, T any](ctx context.Context, source iter.Seq2[T, erro
 	switch {
 	case err != nil:
 		return nil, err
-	case ctx == nil:
+	case inspect.IsNil(ctx):
 		return nil, windrow.ErrNilContext
 	case source == nil || id == nil || change == nil:
 		return nil, errors.New("plan: Updates needs a source, a function that returns a record's id, and a change")

@@ -142,6 +142,9 @@ func Once[T any](ctx context.Context, task *Task, name string, do func(ctx conte
 }
 
 func take[T any](ctx context.Context, t *Task, name string, once bool, do func(context.Context) (T, error)) (out T, err error) {
+	if t == nil || do == nil {
+		return out, windrow.Fatal(&StepError{name, errors.New("it needs a task and a function")})
+	}
 	t.mu.Lock()
 	t.stepped = true
 	kept, done := t.steps[name]

@@ -8,6 +8,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
@@ -64,7 +65,7 @@ func New[Out any](client Client[Out], opts ...windrow.Option) *Uploader[Out] {
 		client: client,
 		opts: slices.Concat([]windrow.Option{
 			windrow.Concurrency(defaultConcurrency), windrow.Duplicates(windrow.KeepAllInOrder),
-		}, opts),
+		}, refusal.ForRun(opts)),
 	}
 }
 
@@ -102,7 +103,7 @@ func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task,
 		tasks[i] = &Task{File: files[i]}
 	}
 	processor, err := u.processor(tasks)
-	if err == nil || ctx == nil {
+	if err == nil || inspect.IsNil(ctx) {
 		return processor.Run(ctx, tasks)
 	}
 	return processor.Run(refusal.Context(ctx, err), tasks)
@@ -116,7 +117,7 @@ func (u *Uploader[Out]) Rerun(ctx context.Context, earlier *windrow.BulkResult[*
 		tasks = earlier.Inputs()
 	}
 	processor, err := u.processor(tasks)
-	if err == nil || ctx == nil {
+	if err == nil || inspect.IsNil(ctx) {
 		return processor.Rerun(ctx, earlier)
 	}
 	return processor.Rerun(refusal.Context(ctx, err), earlier)
@@ -139,13 +140,18 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 			}
 		}
 	}
-	if u.client == nil {
+	if inspect.IsNil(u.client) {
 		return windrow.NewCreateProcessor[*Task, Out](nil, u.opts...), nil
 	}
 	p := windrow.NewCreateProcessor(windrow.CreateFunc(r.do), u.opts...)
-	p.Key = func(t *Task) string { return t.key() }
+	if p.Key == nil {
+		p.Key = func(t *Task) string { return t.key() }
+	}
 	p.Validate = func(t *Task) error { return t.check() }
-	p.Reconcile, p.OnResult, p.ResultID = r.resolve, u.OnResult, u.ResultID
+	p.Reconcile, p.OnResult = r.resolve, u.OnResult
+	if u.ResultID != nil {
+		p.ResultID = u.ResultID
+	}
 	if d, ok := u.client.(clients.Describer); ok {
 		p.Capabilities = d.Capabilities()
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // BaseURL is where the API is.
@@ -88,13 +89,23 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 func newHTTPClient() *http.Client { return &http.Client{Timeout: requestTimeout} }
 
 // Limiter returns the limiter of the client.
-func (c *Client) Limiter() *windrow.Limiter { return c.limiter }
+func (c *Client) Limiter() *windrow.Limiter {
+	if c == nil {
+		return nil
+	}
+	return c.limiter
+}
 
 // Options makes a run use the client's limiter, as CreateMany does.
 func (c *Client) Options() windrow.Option { return windrow.WithLimiter(c.Limiter()) }
 
+var errEmpty = errors.New("bloomy: the Client is nil or empty: make one with New")
+
 // UserID returns the id of the user to whom the key belongs. It is asked for once.
 func (c *Client) UserID(ctx context.Context) (int, error) {
+	if c == nil || c.rest == nil {
+		return 0, windrow.Fatal(errEmpty)
+	}
 	c.mu.Lock()
 	user := c.user
 	c.mu.Unlock()
@@ -169,7 +180,7 @@ func (c *Client) remove(ctx context.Context, path string) error {
 
 // createMany is the CreateMany of the resources.
 func createMany[In, Out any](ctx context.Context, c *Client, client windrow.Creator[In, Out], validate func(In) error, items []In, opts []windrow.Option) (*windrow.BulkResult[In, Out], error) {
-	p := windrow.NewCreateProcessor(client, append([]windrow.Option{c.Options()}, opts...)...)
+	p := windrow.NewCreateProcessor(client, append([]windrow.Option{c.Options()}, refusal.ForRun(opts)...)...)
 	p.Validate = validate
 	return p.Run(ctx, items)
 }
@@ -178,7 +189,7 @@ func createMany[In, Out any](ctx context.Context, c *Client, client windrow.Crea
 // have the effect of doing it once, as it has for all methods of this package that take an id; with
 // [windrow.NoOutput] those that return nothing but an error are called as well.
 func Each[Out any](ctx context.Context, c *Client, ids []int, do func(ctx context.Context, id int) (Out, error), opts ...windrow.Option) (*windrow.BulkResult[int, Out], error) {
-	p := windrow.NewBatchProcessor(do, append([]windrow.Option{c.Options(), windrow.Repeatable()}, opts...)...)
+	p := windrow.NewBatchProcessor(do, append([]windrow.Option{c.Options(), windrow.Repeatable()}, refusal.ForRun(opts)...)...)
 	return p.Run(ctx, ids)
 }
 

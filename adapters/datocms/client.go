@@ -71,7 +71,7 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 	if httpClient != nil {
 		*api = *httpClient
 		transport.Base = httpClient.Transport
-		if given, ok := httpClient.Transport.(*rest.Transport); ok {
+		if given, ok := httpClient.Transport.(*rest.Transport); ok && given != nil {
 			transport.Base, transport.Limiter = given.Base, given.Limiter
 		}
 	}

@@ -187,7 +187,9 @@ func (t transition) processor(opts []windrow.Option) *windrow.BatchProcessor[str
 		return err
 	}), all...)
 	p.Batch = t.many
-	p.Key = func(id string) string { return id }
+	if p.Key == nil {
+		p.Key = func(id string) string { return id }
+	}
 	p.Capabilities = windrow.Capabilities{MaxItems: maxBulk, DistinctKeys: true}
 	return p
 }

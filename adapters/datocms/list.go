@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/internal/pages"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // defaultPage is how many records a page has, as in DatoCMS's guide. The server's own default is 30.
@@ -102,7 +103,7 @@ func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
 	var opts []windrow.Option
 	err := c.ready()
 	if err == nil {
-		opts = slices.Concat(c.client.runOptions(), q.Run)
+		opts = slices.Concat(c.client.runOptions(), refusal.ForRun(q.Run))
 		err = q.check(size)
 	}
 	reads := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*windrow.Page[Out], error) {

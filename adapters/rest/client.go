@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/segment"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/inspect"
 )
 
 // Client makes requests to one JSON API. Make one with [New]. It may be used from many goroutines.
@@ -83,7 +84,11 @@ func parseBase(baseURL string) (*url.URL, error) {
 // transport returns the transport of a client whose own is given.
 func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 	t := &Transport{Base: given, Limiter: c.limiter, Dialect: c.dialect}
-	if windrows, ok := given.(*Transport); ok {
+	windrows, ok := given.(*Transport)
+	if isNilBase(given) || ok && isNilBase(windrows.Base) {
+		return nil, errors.New("rest: WithHTTPClient: its transport is a nil pointer: give one, or none")
+	}
+	if ok {
 		if windrows.Limiter != nil && c.limiter != nil && windrows.Limiter != c.limiter {
 			return nil, errors.New("rest: WithLimiter and the transport of WithHTTPClient have two limiters: requests would count twice; give one of them")
 		}
@@ -132,7 +137,17 @@ func sameServer(from, to *url.URL) bool {
 
 // Limiter returns the limiter that the requests ask, nil when there is none. Give it to the runs with
 // [windrow.WithLimiter].
-func (c *Client) Limiter() *windrow.Limiter { return c.transport.Limiter }
+func (c *Client) Limiter() *windrow.Limiter {
+	if c.empty() {
+		return nil
+	}
+	return c.transport.Limiter
+}
+
+// empty says that there is no client, or one that New has not made.
+func (c *Client) empty() bool { return c == nil || c.cfg == nil }
+
+var errNoClient = errors.New("rest: the Client is nil or empty: make one with New")
 
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
@@ -199,6 +214,9 @@ type Response struct {
 // A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. It is
 // the way to endpoints that are no [Resource].
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
+	if c.empty() {
+		return nil, windrow.Fatal(errNoClient)
+	}
 	u, err := c.url(r.Path, r.Query)
 	if err != nil {
 		return nil, err
@@ -208,7 +226,7 @@ func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) 
 
 // do is [Client.Do] with a URL in place of the request's path and query.
 func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Response, err error) {
-	if ctx == nil {
+	if inspect.IsNil(ctx) {
 		return nil, invalid(windrow.ErrNilContext)
 	}
 	if r.Method == "" {

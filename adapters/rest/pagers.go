@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/pages"
+	"github.com/windrow-go/windrow/internal/refusal"
 )
 
 // ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
@@ -157,7 +158,7 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 		return p
 	}
 	var run []windrow.Option
-	if limiter := r.client.transport.Limiter; limiter != nil {
+	if limiter := r.client.Limiter(); limiter != nil {
 		run = append(run, windrow.WithLimiter(limiter))
 	}
 	p.pages = windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, page *pageRequest) (*Listing[Out], error) {
@@ -166,7 +167,7 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 			return nil, windrow.Classified(err, windrow.Classification{})
 		}
 		return list, err
-	}), append(run, p.run...)...)
+	}), append(run, refusal.ForRun(p.run)...)...)
 	return p
 }
 

@@ -77,8 +77,8 @@ func WithCapabilities(capabilities windrow.Capabilities) ResourceOption {
 // of every call, which stops a run before anything is sent.
 func NewResource[In, Out any](client *Client, path string, opts ...ResourceOption) *Resource[In, Out] {
 	c := resourceConfig{method: http.MethodPatch}
-	if client == nil {
-		c.err = errors.New("rest: NewResource: the client is nil: make one with New")
+	if client.empty() {
+		c.err = errors.New("rest: NewResource: the client is nil or empty: make one with New")
 	} else if _, err := client.url(path, nil); err != nil {
 		c.err = err
 	}

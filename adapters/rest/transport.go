@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/dialect"
+	"github.com/windrow-go/windrow/internal/inspect"
 )
 
 // Transport is an [http.RoundTripper] that connects an HTTP client, such as that of an SDK, with windrow. The zero
@@ -74,14 +76,31 @@ type Transport struct {
 // base returns what makes the requests.
 func (t *Transport) base() http.RoundTripper {
 	if t.Base != nil {
+		if isNilBase(t.Base) {
+			return noBase{}
+		}
 		return t.Base
 	}
 	t.once.Do(func() { t.own = NewBase(connectionsFor(t.Limiter)) })
 	return t.own
 }
 
+// isNilBase reports whether a transport is a nil pointer in an interface.
+func isNilBase(base http.RoundTripper) bool { return base != nil && inspect.IsNil(base) }
+
+// noBase stands for a transport that is a nil pointer.
+type noBase struct{}
+
+func (noBase) RoundTrip(req *http.Request) (*http.Response, error) {
+	closeBody(req)
+	return nil, windrow.Fatal(errors.New("rest: the transport is a nil pointer: give one, or none"))
+}
+
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if t == nil {
+		return noBase{}.RoundTrip(req)
+	}
 	attempt, ok := clients.AttemptFrom(req.Context())
 	switch {
 	case ok:

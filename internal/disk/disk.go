@@ -51,18 +51,9 @@ type Folder interface {
 	SyncDir(path string) error
 }
 
-// Settings is what the options of a journal say. It is here so that only this module can set the Disk.
-type Settings struct {
-	KeyScheme string
-	Version   int
-	Disk      Disk
-}
-
-// On is an option of a journal: its file is on another disk.
-type On struct{ Disk Disk }
-
-// Apply sets the disk.
-func (o On) Apply(s *Settings) { s.Disk = o.Disk }
+// On returns a journal.Option for a journal whose file is on another disk, so that only this module can have one. Package
+// journal sets it.
+var On func(Disk) any
 
 // OS is the disk of the operating system.
 type OS struct{}

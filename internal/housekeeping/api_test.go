@@ -241,7 +241,7 @@ func isHidden(pkg *types.Package, typ types.Type) bool {
 	}
 	object := named.Obj()
 	foreign := object.Pkg() != nil && object.Pkg() != pkg
-	return !object.Exported() || foreign && slices.Contains(strings.Split(object.Pkg().Path(), "/"), "internal")
+	return !object.Exported() || foreign && isInternal(object.Pkg())
 }
 
 func pointedTo(typ types.Type) types.Type {
@@ -251,14 +251,34 @@ func pointedTo(typ types.Type) types.Type {
 	return typ
 }
 
-// show writes a type as its package does, and those of others with the name of theirs.
+// show writes a type as its package does, and those of others with the name of theirs, or with all of its path where users
+// cannot import it.
 func show(pkg *types.Package, typ types.Type) string {
 	return types.TypeString(typ, func(other *types.Package) string {
-		if other == pkg {
+		switch {
+		case other == pkg:
 			return ""
+		case isInternal(other):
+			return other.Path()
 		}
 		return other.Name()
 	})
+}
+
+func isInternal(pkg *types.Package) bool {
+	return slices.Contains(strings.Split(pkg.Path(), "/"), "internal")
+}
+
+// What users can name must not need a type that they cannot: none is of an internal package.
+func TestNoInternalTypeIsPublic(t *testing.T) {
+	t.Parallel()
+	for name, lines := range exported(t) {
+		for _, line := range lines {
+			if strings.Contains(line, "internal/") {
+				t.Errorf("package %s: %s", name, line)
+			}
+		}
+	}
 }
 
 func signature(pkg *types.Package, method *types.Func) string {

@@ -101,7 +101,7 @@ func (w *world) life(r *rapid.T, d *disktest.Disk, inputs []note, opts []windrow
 		}
 		return nil
 	}
-	j, err := journal.Open("journal", "job", disk.On{Disk: d})
+	j, err := journal.Open("journal", "job", disk.On(d).(journal.Option))
 	if err == nil {
 		ctx, cancel := context.WithCancelCause(w.t.Context())
 		if c != nil {

@@ -1,7 +1,18 @@
-// Package refusal lets a run end before it begins.
+// Package refusal lets a run end before it begins, and has it refuse what it would ignore.
 package refusal
 
-import "context"
+import (
+	"context"
+	"slices"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/seam"
+)
+
+// ForRun adds to the options of a call that it makes no stream, so that those for a stream are refused.
+func ForRun(opts []windrow.Option) []windrow.Option {
+	return append(slices.Clip(opts), seam.RunOnly.(windrow.Option))
+}
 
 // Context returns a context that has ended because of err: a run with it sends nothing, and err is its cause. Unlike one
 // that was cancelled with a cause it does not match [context.Canceled], since nobody cancelled anything.

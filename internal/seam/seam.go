@@ -1,4 +1,4 @@
-// Package seam opens to packages clients and mixed what the root package keeps to itself. The root sets the variables when it is
+// Package seam opens to the other packages what the root package keeps to itself. The root sets the variables when it is
 // initialised.
 package seam
 
@@ -18,3 +18,6 @@ type Hooks[In, Out, Op, Capabilities any] struct {
 	TraitsOf func(in In) (Op, Capabilities) // of an item
 	Typed    func(in *In, value *Out)       // gives what was read from JSON its types again; nil when it has them
 }
+
+// RunOnly is a windrow.Option of calls that make no stream: they refuse the options for one.
+var RunOnly any

@@ -149,7 +149,7 @@ func (b *bench) intents(items, inFlight int) []ratio.Case {
 	}
 	return []ratio.Case{
 		{Name: byHandFor(inFlight), Prepare: work(func() error { return b.byHand(items, inFlight) })},
-		{Name: intentsOf(inFlight), Prepare: intend(false, disk.On{Disk: syncs})},
+		{Name: intentsOf(inFlight), Prepare: intend(false, disk.On(syncs).(journal.Option))},
 		{Name: intentsOf(inFlight) + ", repeatable", Prepare: intend(true)},
 	}
 }
