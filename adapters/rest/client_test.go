@@ -235,7 +235,7 @@ func TestWithHTTPClient(t *testing.T) {
 func TestWithHTTPClientOfATransport(t *testing.T) {
 	t.Parallel()
 	limiter := &windrow.Limiter{}
-	base := roundTripper(nil)
+	base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrNotSupported })
 	for _, test := range []struct {
 		name  string
 		given *Transport

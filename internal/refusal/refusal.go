@@ -5,13 +5,12 @@ import (
 	"context"
 	"slices"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/seam"
 )
 
 // ForRun adds to the options of a call that it makes no stream, so that those for a stream are refused.
-func ForRun(opts []windrow.Option) []windrow.Option {
-	return append(slices.Clip(opts), seam.RunOnly.(windrow.Option))
+func ForRun[Option any](opts []Option) []Option {
+	return append(slices.Clip(opts), seam.RunOnly.(Option))
 }
 
 // Context returns a context that has ended because of err: a run with it sends nothing, and err is its cause. Unlike one
