@@ -6,12 +6,12 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// executor returns the client as what carries out operations; nil if it is not tested as that.
+// executor returns the client as an Executor; nil if Operation is not set.
 func (r *clientRun[ID, In, Out]) executor() windrow.Executor {
 	if r.Operation == nil {
 		return nil
 	}
-	e, _ := r.client.(windrow.Executor) // that it is none is found elsewhere
+	e, _ := r.client.(windrow.Executor) // another test reports a wrong type
 	return e
 }
 
@@ -45,7 +45,7 @@ func (r *clientRun[ID, In, Out]) execution(e windrow.Executor, ops []windrow.Ope
 			if value, ok := x.Value.(Out); ok {
 				o.Value = value
 			} else if x.Value != nil {
-				r.Errorf("Execute: the value of outcome %d is a %T, which is no Out of the test", i, x.Value)
+				r.Errorf("Execute: the value of outcome %d is a %T, which is not the Out of the test", i, x.Value)
 			}
 			outcomes = append(outcomes, o)
 		}
@@ -53,7 +53,7 @@ func (r *clientRun[ID, In, Out]) execution(e windrow.Executor, ops []windrow.Ope
 	}
 }
 
-// mixed: operations of all kinds in one request have one outcome each, in their order, and it is that operation's.
+// mixed: with operations of all kinds in one request each has its own outcome, in their order.
 func (r *clientRun[ID, In, Out]) mixed() {
 	const n = 2
 	e := r.executor()

@@ -42,7 +42,7 @@ func (e notesExecutor) Execute(ctx context.Context, ops []windrow.Operation) ([]
 			}
 		}
 	}
-	if e.notes.is("executes and sorts the answer") {
+	if e.notes.is("executes and sorts the response") {
 		slices.SortStableFunc(out, func(a, b windrow.Outcome[any]) int { return len(fmt.Sprint(a.Value)) - len(fmt.Sprint(b.Value)) })
 	}
 	return out, nil
