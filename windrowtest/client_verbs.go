@@ -43,7 +43,10 @@ func (r *clientRun[ID, In, Out]) implements() {
 			{"Verbs", "", slices.Contains(r.Verbs, windrow.OpKind(op)), is.one},
 			{"Batches", "Batch", slices.Contains(r.Batches, windrow.OpKind(op)), is.many},
 		} {
-			name := "windrow." + v.prefix + interfaceOf(windrow.OpKind(op))
+			name := "windrow." + interfaceOf(windrow.OpKind(op))
+			if v.prefix != "" {
+				name = "clients." + v.prefix + interfaceOf(windrow.OpKind(op))
+			}
 			switch {
 			case executes && v.prefix != "": // Batches are what Execute does
 			case v.declared && !v.is:
