@@ -1,8 +1,8 @@
-// Package seam opens to package clients what the root package keeps to itself. The root sets the variables when it is
+// Package seam gives package clients access to unexported parts of the root package, which sets the variables when it is
 // initialised.
 package seam
 
 import "github.com/windrow-go/windrow/internal/gate"
 
-// Gate returns what is behind a *windrow.Limiter, nil when its options are wrong.
+// Gate returns the gate of a *windrow.Limiter, nil if its options are invalid.
 var Gate func(limiter any) *gate.Gate
