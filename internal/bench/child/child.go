@@ -40,7 +40,7 @@ func Main(parts map[string]Part) {
 	os.Exit(0)
 }
 
-// serve runs a part and prints its answer.
+// serve runs a part and prints its response.
 func serve(parts map[string]Part, name, argument string) error {
 	part := parts[name]
 	if part == nil {

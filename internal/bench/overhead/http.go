@@ -175,7 +175,7 @@ func loopback(idle int) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// post sends a body and decodes the answer, as a careful program does: the answer is read to its end and closed.
+// post sends a body and decodes the response, as a careful program does: the response is read to its end and closed.
 func post(ctx context.Context, client *http.Client, url, contentType string, body io.Reader, decode func([]byte) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {

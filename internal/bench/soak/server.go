@@ -55,7 +55,7 @@ func (r records) CreateBatch(ctx context.Context, items []int) ([]windrow.Outcom
 	return out, nil
 }
 
-// itemError is the error of one record in a good answer.
+// itemError is the error of one record in a good response.
 type itemError int
 
 func (e itemError) Error() string   { return http.StatusText(int(e)) }
@@ -135,7 +135,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case fault < 14:
 		panic(http.ErrAbortHandler) // it ends when everything was done
-	case fault < 16: // it ends in the middle of the answer
+	case fault < 16: // it ends in the middle of the response
 		text, _ := json.Marshal(answers) // strings and numbers
 		_, _ = w.Write(text[:len(text)/2])
 		panic(http.ErrAbortHandler)
