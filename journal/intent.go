@@ -151,7 +151,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 }
 
 // earlier returns the last unfinished intent with that idempotency key that is not in flight: one of an earlier process, or
-// one of which some items have ended as Unknown. The lock is held.
+// one whose items have all ended, some as Unknown. The lock is held.
 func (j *Journal) earlier(idempotencyKey string) (last record, _ error) {
 	for r, err := range j.book.unfinished(j.book.open()) {
 		if err != nil {

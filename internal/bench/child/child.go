@@ -20,7 +20,7 @@ const variable = "WINDROW_BENCH_PART"
 // Part does its work for an argument. What it returns is handed to the caller of [Run] as JSON.
 type Part func(ctx context.Context, argument string) (any, error)
 
-// answer is what a part's process prints.
+// answer is the output of a part's process.
 type answer struct {
 	Peak  int64           `json:"peak"`
 	Value json.RawMessage `json:"value"`

@@ -100,7 +100,7 @@ func (d deadly) Record(entries ...windrow.JournalEntry) error {
 	return d.Journal.Record(entries...)
 }
 
-// answer is what the server says of an item.
+// answer is the server's response for an item.
 type answer struct {
 	ID string `json:"id"`
 }

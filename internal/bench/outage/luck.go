@@ -87,7 +87,7 @@ func (b *bench) badLuck() []row {
 	return append(rows, one)
 }
 
-// poison runs a job of which some items always answer 504.
+// poison runs a job in which some items always get a 504.
 func (b *bench) poison(t *testing.T, j job, first, after int, limit time.Duration) []figure {
 	var w *world
 	bad := status(504)

@@ -68,7 +68,7 @@ type record struct {
 	Text   string `json:"text"`
 }
 
-// created is what the server answers for one record.
+// created is the server's response for one record.
 type created struct {
 	ID string `json:"id"`
 }
@@ -115,7 +115,7 @@ func newServer(handler http.Handler) *server {
 	return s
 }
 
-// collection answers the POST of one record.
+// collection handles the POST of one record.
 func collection(w http.ResponseWriter, r *http.Request) {
 	var in record
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {

@@ -24,7 +24,7 @@ func (r records) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: r.items, ClientIDs: true}
 }
 
-// answer is what the server says of one record.
+// answer is the server's response for one record.
 type answer struct {
 	ID     string `json:"id,omitempty"`
 	Status int    `json:"status,omitempty"`
@@ -99,7 +99,7 @@ func (s *server) agrees(item int, state windrow.State) bool {
 	}
 }
 
-// ServeHTTP creates the records, or does not, and answers, or does not.
+// ServeHTTP injects faults: it creates the records or not, and responds or not.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var items []int
 	if err := json.NewDecoder(r.Body).Decode(&items); err != nil {
