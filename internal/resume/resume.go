@@ -136,8 +136,8 @@ func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool
 	}
 }
 
-// Recall reads the entry of one item of a stream. id is that of a finished item. If fresh is false the item's slot is
-// settled.
+// Recall reads the entry of one item of a stream. id is that of a finished item. If fresh is false the item's slot says how
+// to proceed.
 func (r *Resumption) Recall(item int) (id string, fresh bool, _ error) {
 	doubt := engine.Unknown
 	if r.mayTakeUp(item) {
@@ -191,7 +191,8 @@ func (r *Resumption) RecallAll(ctx context.Context, pending, doubtful []bool) (*
 	return past, r.takeUp(past, open)
 }
 
-// takeUp decides about items that an earlier run has begun and not ended: replay, send anew, or leave as Unknown.
+// takeUp decides about items that an earlier run has begun and not ended: replay them, repeat or look them up, or leave them
+// as Unknown.
 func (r *Resumption) takeUp(past *Past, begun map[string]int) error {
 	if len(begun) == 0 {
 		return nil
