@@ -41,7 +41,7 @@ func TestF19_F20_P5_MatchByID(t *testing.T) {
 		{name: "short", rows: []row{{"c", "3"}}, want: []string{"?", "?", "3"}},
 		{name: "short, of a read", rows: []row{{"c", "3"}}, absent: windrow.ErrNotFound, want: []string{"0", "0", "3"}},
 		{name: "empty", want: []string{"?", "?", "?"}},
-		{name: "twice", rows: []row{{"a", "1"}, {"a", "2"}, {"c", "3"}}, err: "two results for one id"},
+		{name: "twice", rows: []row{{"a", "1"}, {"a", "2"}, {"c", "3"}}, err: "more results for an id than there are items with it"},
 		{name: "foreign", rows: []row{{"a", "1"}, {"b", "2"}, {"z", "3"}}, err: "a result for an id that no item has"},
 		{name: "long", rows: []row{{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "4"}}, err: "a result for an id that no item has"},
 	} {

@@ -36,7 +36,7 @@ func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
 	return Attempt{Attempt: seen, Atomic: run.Atomic, StopOnError: run.StopOnError, attempt: e}, true
 }
 
-// RunID returns a name of the run, which no other one has but a [windrow.BatchProcessor.Rerun] of its result; "" outside a run.
+// RunID returns the unique name of the run, which a [windrow.BatchProcessor.Rerun] of its result shares; "" outside a run.
 func (a Attempt) RunID() string {
 	if a.attempt == nil {
 		return ""
@@ -44,9 +44,9 @@ func (a Attempt) RunID() string {
 	return identity.Of(a.attempt).ID
 }
 
-// Limiter returns the limiter of the run, which the run tells of the attempt's outcome. A transport that feeds the same
-// one tells it with [Attempt.Observe] what each request was answered: that is counted with the attempt, but opens a shut
-// gate as soon as the attempt goes on.
+// Limiter returns the limiter of the run. The run reports the attempt's outcome to it. A transport with the same limiter
+// reports each response with [Attempt.Observe]: the response is counted with the attempt, but ends a pause as soon as the
+// attempt makes its next request.
 func (a Attempt) Limiter() *windrow.Limiter {
 	if a.attempt == nil {
 		return nil
@@ -55,7 +55,7 @@ func (a Attempt) Limiter() *windrow.Limiter {
 	return l
 }
 
-// Handle returns what the attempt before this one left with [Attempt.SetHandle]; "" when that is nothing. See
+// Handle returns the handle that this attempt or the previous one stored with [Attempt.SetHandle]; "" when there is none. See
 // [SubmitAndPoll].
 func (a Attempt) Handle() string {
 	if a.attempt == nil {
@@ -64,9 +64,10 @@ func (a Attempt) Handle() string {
 	return a.attempt.Handle()
 }
 
-// SetHandle leaves something for the next attempt, such as the name of a job that the server has begun: the same items
-// go on together, and the next attempt asks for the job instead of starting another. So does a [windrow.BatchProcessor.Rerun] of
-// what ended as Unknown, and a run that is started again with the same [windrow.Journal]. It is forgotten when the items get an answer.
+// SetHandle stores a handle for the next attempt, such as the name of a job that the server has started: the same items stay
+// together, and the next attempt asks for the job instead of starting another. So does a [windrow.BatchProcessor.Rerun] of
+// Unknown items, and a run that is started again with the same [windrow.Journal]. The handle is dropped when the items have
+// an outcome.
 func (a Attempt) SetHandle(handle string) {
 	if a.attempt == nil {
 		return
@@ -78,13 +79,14 @@ func (a Attempt) SetHandle(handle string) {
 }
 
 // IdempotencyKey returns what to send as an idempotency key: the same for every attempt of the item, also in a
-// [windrow.BatchProcessor.Rerun] and in a run that goes on with a [windrow.Journal], and another for every other item and in every other
-// run. It has the form of a UUID, and is derived from the operation and the item's Key within a scope, which is that of the
-// journal, or the run, or what [windrow.IdempotencyScope] says; without a Key, and under [windrow.KeepAllInOrder], where keys are not
-// unique, from the run, the operation and the index. A chunk of several items has one that belongs to exactly those items.
+// [windrow.BatchProcessor.Rerun] and in a run that goes on with a [windrow.Journal], and another for every other item and in
+// every other run. The idempotency key is a UUID derived from the scope ([windrow.IdempotencyScope], else the journal's,
+// else the run's), the operation and the item's Key. Without a Key, and under [windrow.KeepAllInOrder], where Keys are not
+// unique, it is derived from the run, the operation and the index. A chunk of several items has a key of its own, for
+// exactly those items.
 //
-// In a journal and a stored result that are older than scopes it is the item's Key itself, where that fits into a header
-// (at most 255 visible ASCII characters).
+// With a journal or stored result from before scopes, the idempotency key is the item's Key itself if that fits into a
+// header (at most 255 visible ASCII characters).
 func (a Attempt) IdempotencyKey() string {
 	if a.attempt == nil {
 		return ""
@@ -92,10 +94,9 @@ func (a Attempt) IdempotencyKey() string {
 	return identity.Of(a.attempt).IdempotencyKey(a.attempt)
 }
 
-// RecordName returns what a client that chooses the ids of new records may derive one from ([windrow.Capabilities].ClientIDs): the
-// same for every attempt of the item, and where the item has a Key that no other has, in every run, so that the same Key
-// names the same record tomorrow. Otherwise it belongs to the run, as [Attempt.IdempotencyKey] does. It is "" outside a run
-// and for a chunk of several items.
+// RecordName returns a name from which a client that chooses the ids of new records ([windrow.Capabilities].ClientIDs) can
+// derive an id. It is the same for every attempt of the item, and in every run if the item has a unique Key. Without one it
+// belongs to the run, as [Attempt.IdempotencyKey] does. It is "" outside a run and for a chunk of several items.
 func (a Attempt) RecordName() string {
 	if a.attempt == nil || a.Items > 1 {
 		return ""
@@ -104,8 +105,8 @@ func (a Attempt) RecordName() string {
 }
 
 // IdempotencyKeyFor returns the idempotency key for a request of the attempt to target, its method and URL: that of
-// [Attempt.IdempotencyKey] for the first target that is asked for, and one derived from it for any other. So a call
-// that makes several requests does not send one key with two payloads, and a repetition has the key of what it repeats.
+// [Attempt.IdempotencyKey] for the first target, and a key derived from it for any other. So a call that makes several
+// requests does not send one key with two payloads, and a repeated request has the key of the first.
 func (a Attempt) IdempotencyKeyFor(target string) string {
 	key := a.IdempotencyKey()
 	if a.attempt == nil || a.attempt.FirstTarget(target) {
@@ -114,8 +115,8 @@ func (a Attempt) IdempotencyKeyFor(target string) string {
 	return idem.Hash(key, target)
 }
 
-// Engage says that a transport keeps the record of this attempt: that nothing was sent is known from now on, unless
-// [Attempt.Sending] is called. Transports call it before they wait or dial.
+// Engage says that a transport reports what this attempt sends: from now on nothing was sent unless [Attempt.Sending] is
+// called. Transports call it before they wait or dial.
 func (a Attempt) Engage() {
 	if a.attempt != nil {
 		a.attempt.Engage()
@@ -129,19 +130,18 @@ func (a Attempt) Sending() {
 	}
 }
 
-// Answered says that the headers of the answer to a request have come. changes tells whether [Attempt.Sending] was
-// called for it. The status serves to judge the errors of SDKs that do not tell it. A transport that knows an answer
-// for a throttle reports it with the status 429, whatever its own: nothing was changed then.
+// Answered says that the headers of a response have arrived. changes tells whether [Attempt.Sending] was called for the
+// request. The status classifies errors of SDKs that do not carry it. A transport that recognizes a response as a throttle
+// reports the status 429 whatever the real one is: nothing was changed.
 func (a Attempt) Answered(status int, changes bool) {
 	if a.attempt != nil {
 		a.attempt.Answer(status, changes)
 	}
 }
 
-// AnsweredAs is [Attempt.Answered] for an answer of which the transport knows what it means, whatever its status and the
-// error that comes of it say. A run takes that for the class of the attempt's error, unless the error was made by
-// [windrow.Classified] or one of its short forms, or [windrow.RetryPolicy].Classify judges by itself. Where an earlier request of the attempt
-// has changed something, a throttle is ambiguous.
+// AnsweredAs is [Attempt.Answered] for a response whose class the transport knows better than its status shows. That class
+// becomes the class of the attempt's error, unless the error was made by [windrow.Classified] or one of its short forms, or
+// [windrow.RetryPolicy].Classify decides. A throttle is ambiguous if an earlier request of the attempt changed something.
 func (a Attempt) AnsweredAs(c windrow.Classification, status int, changes bool) {
 	if a.attempt == nil {
 		return
@@ -160,11 +160,10 @@ func (a Attempt) AnsweredAs(c windrow.Classification, status int, changes bool) 
 	a.attempt.Tell(v)
 }
 
-// Observe tells a limiter what the response to a request of the attempt taught, as the function [Observe] does. Quotas it
-// tells at once, and a throttle too, unless that may concern the item alone, which the run judges. That the server took the
-// request it tells only when the attempt goes on to its next request, or has ended and the run has not judged otherwise: only
-// the client and its classifier see a throttle in the body of a success. Transports use it. Outside a run the limiter is told
-// at once.
+// Observe reports a response of the attempt to a limiter, as the function [Observe] does. Quotas are reported at once, and so
+// is a throttle, unless it may concern the item alone, which the run judges. A success is reported when the attempt makes
+// its next request, or has ended and the run agrees, since only the client and its classifier see a throttle in the body of
+// a success. Transports use it. Outside a run everything is reported at once.
 func (a Attempt) Observe(l *windrow.Limiter, f Feedback) {
 	switch {
 	case l == nil:

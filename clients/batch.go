@@ -6,20 +6,22 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// BatchCreator creates many records with one request. It returns one Outcome for each item, in their order. What follows
-// holds for all batches:
+// BatchCreator creates many records with one request. It returns one Outcome for each item, in the order of the items. These
+// rules hold for all batch methods:
 //
-//   - Its error is about the request, and is judged once for all its items; outcomes beside it are not looked at.
-//   - The error of an [windrow.Outcome] is its item's. A plain one, without a class of its own ([windrow.Classified], a status), is a
-//     refusal: the item is Failed, and not sent again.
-//   - What is too large ([windrow.ClassTooLarge]) is halved, down to single items. A refusal of the whole request is bisected where
-//     the Atomicity is AtomicityAll: nothing was applied then. Of another client it may have been applied in part: what must
-//     not be sent twice is looked up, or is Unknown, unless the refusal is about the request as such. That goes for creates
-//     with idempotency keys too: a part of the batch has another key, by which the server would make them again.
-//   - More or fewer outcomes than items are [windrow.ErrProtocol], and writes are Unknown then; unless [windrow.Capabilities].OmitsTail says
-//     that what is missing at the end was not attempted. For an item of which the answer says nothing return an [windrow.Ambiguous]
-//     error, and for one that the server undid or never began, one that matches [windrow.ErrRolledBack].
-//   - [MatchByID] puts an answer with ids in order, [MatchByCount] reads one that only counts.
+//   - The error is about the request, and is classified once for all items; outcomes returned beside an error are ignored.
+//   - The error of an [windrow.Outcome] is about its item. A plain error, without a class of its own ([windrow.Classified],
+//     a status), is a refusal: the item is Failed, and not sent again.
+//   - A batch that is too large ([windrow.ClassTooLarge]) is halved, down to single items. A refused batch is bisected if
+//     the Atomicity is AtomicityAll, since nothing was applied. With any other Atomicity a part may have been applied: items
+//     that must not be sent twice are looked up, or are Unknown, unless the refusal is about the request as such. This
+//     includes creates with idempotency keys: a part of the batch has another key, with which the server would create the
+//     records again.
+//   - More or fewer outcomes than items are [windrow.ErrProtocol], and writes are Unknown, unless
+//     [windrow.Capabilities].OmitsTail says that items missing at the end were not attempted. Return an [windrow.Ambiguous]
+//     error for an item that the response does not mention, and an error that matches [windrow.ErrRolledBack] for an item
+//     that the server undid or never began.
+//   - [MatchByID] orders a response with ids, [MatchByCount] reads a response that has only counts.
 type BatchCreator[In, Out any] interface {
 	CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error)
 }
@@ -44,21 +46,23 @@ type BatchGetter[ID comparable, Out any] interface {
 	GetBatch(ctx context.Context, ids []ID) ([]windrow.Outcome[Out], error)
 }
 
-// Reconciler looks up whether an item whose answer was lost was applied, and what the server made of it. It is only
-// called when the answer to a write was lost, or when the repetition of a create meets what may be its own work.
+// Reconciler looks up whether an item whose response was lost was applied, and returns its record. It is only called when
+// the response to a write was lost, or when a repeated create conflicts with a record that an earlier attempt may have
+// created.
 type Reconciler[In, Out any] interface {
 	Reconcile(ctx context.Context, in In) (out Out, applied bool, err error)
 }
 
-// BatchReconciler is a [Reconciler] of several items with one request. It returns one outcome for each, in their order:
-// one whose error matches [windrow.ErrNotFound] was not applied, and of one with another error nobody knows.
+// BatchReconciler is a [Reconciler] of several items with one request. It returns one outcome for each item, in the order of
+// the items. An error that matches [windrow.ErrNotFound] means that the item was not applied; any other error, that it is
+// not known.
 type BatchReconciler[In, Out any] interface {
 	ReconcileBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error)
 }
 
-// DryRunner is a client whose server can try a request without changing anything. It returns one error for each item,
-// nil for one that the server would accept. [windrow.DryRun] asks it only when [windrow.Capabilities.VerifiedDryRun] is set: servers are
-// known that carried out what they were asked to try.
+// DryRunner is a client whose server can try a request without changing anything. It returns one error for each item, nil
+// for one that the server would accept. [windrow.DryRun] uses it only if [windrow.Capabilities.VerifiedDryRun] is set: some
+// servers are known to apply dry runs.
 type DryRunner[In any] interface {
 	DryRun(ctx context.Context, in []In) ([]error, error)
 }

@@ -30,7 +30,7 @@ func ExampleMatchByID() {
 	fmt.Println(err)
 	// Output:
 	// false locked
-	// false windrow: the answer has no result for this item
+	// false windrow: the response has no result for this item
 	// true <nil>
 	// <nil>
 }

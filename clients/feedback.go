@@ -8,46 +8,46 @@ import (
 	"github.com/windrow-go/windrow/internal/seam"
 )
 
-// Feedback is what one answer taught whoever saw it.
+// Feedback is what one response says about the server's load and limits.
 type Feedback struct {
-	// Sent is when the request was sent. The zero time means now. Feedback about a request that was sent before the
-	// last throttle is stale, and shuts nothing.
+	// Sent is when the request was sent. The zero time means now. Feedback about a request that was sent before the last
+	// throttle is stale, and starts no pause.
 	Sent time.Time
-	// Throttled says that the server refused the request because there were too many.
+	// Throttled says that the server refused the request because there were too many requests.
 	Throttled bool
 	// RetryAfter is how long the server asks to wait, 0 when it did not say.
 	RetryAfter time.Duration
-	// Failed says that there was no answer, or one that says nothing about whether the server can take more.
+	// Failed says that there was no response, or one that does not show whether the server can take more requests.
 	Failed bool
-	// Quotas is what the headers of the answer tell of the server's limits. The tightest is obeyed.
+	// Quotas are the server's limits as the response headers tell them. The tightest is obeyed.
 	Quotas []Quota
 }
 
-// Quota is what an answer tells of one limit of the server, which counts requests. Only what remains is steered by, so
-// that a Quota without RemainingKnown changes nothing.
+// Quota is one limit of the server on requests, as a response tells it. The limiter uses only what remains, so a Quota
+// without RemainingKnown has no effect.
 type Quota struct {
-	// Name tells the limits of one server apart, and is the same in all answers. "" will do for the only one.
+	// Name tells the limits of one server apart, and is the same in all responses. "" is fine if there is only one.
 	Name string
-	// Limit is how many requests a whole window has, or a bucket holds. 0 means that it is not known.
+	// Limit is the number of requests in a window, or the size of a bucket. 0 means that it is not known.
 	Limit int64
-	// Remaining is how many are left.
+	// Remaining is how many requests are left.
 	Remaining int64
-	// RemainingKnown says that Remaining was told, since it may be 0.
+	// RemainingKnown says that the response has Remaining, which may be 0.
 	RemainingKnown bool
-	// Reset is how long after the answer some or all of the quota is renewed, as the server says.
+	// Reset is the time from the response until some or all of the quota is renewed, as the server says.
 	Reset time.Duration
-	// ResetUnit is what Reset was rounded up to, such as a second: the truth lies in (Reset-ResetUnit, Reset]. 0 means
-	// that no Reset was told.
+	// ResetUnit is the unit to which Reset was rounded up, such as a second: the exact time is in (Reset-ResetUnit, Reset].
+	// 0 means that the response has no Reset.
 	ResetUnit time.Duration
-	// Window is how long Limit lasts. 0 means that it is not known.
+	// Window is the length of the window to which Limit applies. 0 means that it is not known.
 	Window time.Duration
 }
 
-// Observe tells a limiter what the response to a request taught that was made outside a run. Within one use
-// [Attempt.Observe]. A limiter whose options are wrong learns nothing.
+// Observe reports the response to a request that was made outside a run. Within a run use [Attempt.Observe]. A limiter with
+// invalid options ignores it.
 func Observe(l *windrow.Limiter, f Feedback) { observe(l, f, gate.Subject{}) }
 
-// observe tells a limiter what a response taught, and for what the request was made.
+// observe reports a response, and the item that the request was made for.
 func observe(l *windrow.Limiter, f Feedback, of gate.Subject) {
 	g := seam.Gate(l)
 	if g == nil {

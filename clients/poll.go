@@ -16,15 +16,15 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// PollPolicy says how often and how long a job of a server is asked for. The zero value is the default.
+// PollPolicy says how often and how long Poll asks for a job of a server. The zero value is the default.
 type PollPolicy struct {
-	// First is the time between the first and the second question; it doubles from one to the next. Defaults to a second.
+	// First is the pause between the first and the second question; it doubles each time. Defaults to a second.
 	First time.Duration
-	// Longest is the longest time between two questions, unless the server asks for more. Defaults to 10 seconds.
+	// Longest is the longest pause between two questions, unless the server asks for more. Defaults to 10 seconds.
 	Longest time.Duration
-	// Deadline is how long the job is waited for. Then nobody knows how it ended: a write ends as Unknown without another
-	// attempt, and a Rerun goes on asking for the same job. An attempt that ends earlier, such as by [windrow.AttemptTimeout], is
-	// followed by one that goes on asking. Defaults to 10 minutes.
+	// Deadline is how long to wait for the job. After it a write ends as Unknown without another attempt, and a Rerun goes
+	// on asking for the same job. An attempt that ends earlier, such as by [windrow.AttemptTimeout], is followed by one that
+	// goes on asking. Defaults to 10 minutes.
 	Deadline time.Duration
 }
 
@@ -35,10 +35,10 @@ var ErrPending = errors.New("windrow: the job has not ended")
 // wait before the next question, 0 when it does not say.
 func Pending(after time.Duration) error { return windrow.Throttled(ErrPending, after) }
 
-// JobError is the error of a job of the server of which it is not known how it ended.
+// JobError is the error of a job of the server whose end is not known.
 type JobError struct {
 	Handle string // the server's name for it; "" when it is not known here
-	Err    error  // the last answer, ErrPending as long as it has not ended
+	Err    error  // the last error of ask; ErrPending if the job had not ended
 }
 
 // Error implements error.
@@ -49,14 +49,13 @@ func (e *JobError) Error() string {
 	return fmt.Sprintf("the end of the job %q is not known: %s", e.Handle, message.Plain(e.Err))
 }
 
-// Unwrap returns the last answer.
+// Unwrap returns the last error of ask.
 func (e *JobError) Unwrap() error { return e.Err }
 
-// Poll asks until the job has ended: at once, and then less and less often. ask returns what came of the job; or
-// [Pending]; or an error. A throttle, a lost answer and anything else that says nothing of the job only means that it is
-// asked again. Every question but the first counts against the limiter of the run, and the slot of the attempt stays
-// taken. When the deadline is over, Poll returns a [*JobError] that is [windrow.ClassAmbiguous], and after which a run makes no
-// further attempt: for a write, nobody knows.
+// Poll calls ask until the job has ended: at once, and then less and less often. ask returns the job's result, [Pending], or
+// an error. After a throttle, a lost response or any other error that says nothing about the job, Poll asks again. Every
+// question except the first counts against the limiter of the run, and the attempt keeps its slot. After the deadline Poll
+// returns a [*JobError] that is [windrow.ClassAmbiguous], and the run makes no further attempt: a write is Unknown.
 func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Context) (T, error)) (T, error) {
 	policy = PollPolicy{
 		First: cmp.Or(max(0, policy.First), time.Second), Longest: cmp.Or(max(0, policy.Longest), 10*time.Second),
@@ -78,7 +77,7 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 		}
 		wait := max(pause, c.After)
 		if time.Now().Add(wait).After(end) {
-			last := verdict.Verdict{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // or each attempt would wait as long
+			last := verdict.Verdict{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // final: a further attempt would wait as long again
 			return none, &verdict.Marked{Err: &JobError{Err: err}, As: last}
 		}
 		if c.Class == windrow.ClassFatal {
@@ -93,7 +92,7 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 	}
 }
 
-// pollAgain waits until a job may be asked for again.
+// pollAgain waits until the next question may be sent.
 func pollAgain(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -111,13 +110,13 @@ func pollAgain(ctx context.Context, wait time.Duration) error {
 	} else if err := g.Wait(ctx, a.Patience(), 1, a.Probe()); err != nil {
 		return fmt.Errorf("windrow: waiting for the limiter: %w", err)
 	}
-	a.Prepay(1) // a transport that has the same limiter does not take it once more
+	a.Prepay(1) // so that a transport with the same limiter does not charge the request again
 	return nil
 }
 
 // SubmitAndPoll starts a job of the server and waits for its end as [Poll] does. submit returns the server's name for the
-// job, which stays with the attempt ([Attempt.SetHandle]): when the end of the job cannot be found out, the next attempt
-// goes on asking and does not submit again, and neither does a [windrow.BatchProcessor.Rerun] of items that ended as Unknown.
+// job, which is stored with [Attempt.SetHandle]: if the end of the job stays unknown, the next attempt, or a
+// [windrow.BatchProcessor.Rerun] of Unknown items, goes on asking and does not submit again.
 func SubmitAndPoll[T any](ctx context.Context, policy PollPolicy, submit func(ctx context.Context) (handle string, err error), ask func(ctx context.Context, handle string) (T, error)) (T, error) {
 	a, _ := AttemptFrom(ctx)
 	handle := a.Handle()

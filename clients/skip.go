@@ -6,8 +6,8 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// Skip is the error that a client returns for an item for which there was nothing to do. The item ends as
-// [windrow.Skipped], for that reason.
+// Skip is the error that a client returns for an item that needs no change. The item ends as [windrow.Skipped] with that
+// reason.
 func Skip(reason windrow.Reason) error {
 	return &verdict.Skip{Reason: engine.Reason(reason), Says: "skipped: " + reason.String()}
 }

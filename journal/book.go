@@ -10,21 +10,21 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// book is what is known of the keys: where the last record of each is.
+// book holds, for each key, where its last record is in the file.
 type book struct {
 	index  *index
 	counts [windrow.Unknown + 1]int // keys in each state
 	hash   func(string) uint32
-	near   place // what was fetched last, so that it is
+	near   place // result of the last fetch, kept so that the compiler does not drop the reads
 	read   func(offset int64) (record, error)
 }
 
 var (
-	errLost  = errors.New("the record before it, to which it refers, is not there")
-	errTwice = errors.New("it refers to no record before it, and there is one")
+	errLost  = errors.New("it refers to a record before it that is not there")
+	errTwice = errors.New("it refers to no earlier record of its key, and there is one")
 )
 
-// note takes a record that is at offset.
+// note enters the record at offset.
 func (b *book) note(r *record, offset int64) error {
 	if !r.intent {
 		return b.move(r.key, r.previous, refTo(offset, r.state), nil)
@@ -39,8 +39,8 @@ func (b *book) note(r *record, offset int64) error {
 	return nil
 }
 
-// move makes to the last record of a key whose last record was at before, 0 for none, after a look whether that is so. It
-// speaks of others, too.
+// move repoints a key from its last record at before (0: none) to `to`, after a check that this is right. others are earlier
+// keys of the same record.
 func (b *book) move(key string, before int64, to ref, others []string) error {
 	hash := b.hash(key)
 	if before == 0 {
@@ -48,18 +48,18 @@ func (b *book) move(key string, before int64, to ref, others []string) error {
 			return err
 		}
 	}
-	return b.make(change{hash, before, to})
+	return b.apply(change{hash, before, to})
 }
 
-// change says that the last record of a key with a hash, which was at before, 0 for none, is another.
+// change repoints a key with a hash from its last record at before (0: none) to `to`.
 type change struct {
 	hash   uint32
 	before int64
 	to     ref
 }
 
-// make makes a change.
-func (b *book) make(c change) error {
+// apply applies a change.
+func (b *book) apply(c change) error {
 	if c.before != 0 {
 		old, ok := b.index.replace(c.hash, c.before, c.to)
 		if !ok {
@@ -73,21 +73,21 @@ func (b *book) make(c change) error {
 	return nil
 }
 
-// makeAll makes changes while others may search.
-func (b *book) makeAll(changes []change) error {
+// applyAll applies changes while other goroutines may search.
+func (b *book) applyAll(changes []change) error {
 	b.index.mu.Lock()
 	defer b.index.mu.Unlock()
 	for _, c := range changes {
-		if err := b.make(c); err != nil {
+		if err := b.apply(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// distinct returns how many of the changes from the first one on are sure to be of different keys.
+// distinct returns the length of a prefix of changes whose keys are certain to differ.
 func distinct(changes []change) int {
-	var seen [16]uint64 // a bit for each hash, or for several
+	var seen [16]uint64 // a bit set of hashes; several hashes may share a bit
 	for i, c := range changes {
 		word, bit := &seen[c.hash>>6%16], uint64(1)<<(c.hash%64)
 		if *word&bit != 0 {
@@ -98,11 +98,11 @@ func distinct(changes []change) int {
 	return len(changes)
 }
 
-// isNew returns an error if there is a record of a key before the one to which to refers, or if it is one of the others.
+// isNew returns an error if a key has a record before `to`, or is one of the others.
 func (b *book) isNew(key string, hash uint32, to ref, others []string) error {
 	var few [4]ref
 	for _, ref := range b.index.appendTo(few[:0], hash) {
-		if ref == to { // one of the others has the same hash
+		if ref == to { // added for one of the others, with the same hash
 			if slices.Contains(others, key) {
 				return errTwice
 			}
@@ -119,7 +119,7 @@ func (b *book) isNew(key string, hash uint32, to ref, others []string) error {
 	return nil
 }
 
-// last returns where the last record of a key with that hash is; 0 when there is none.
+// last returns the offset of the last record of a key; 0 when there is none.
 func (b *book) last(key string, hash uint32) (int64, error) {
 	var few [4]ref
 	refs := b.index.appendTo(few[:0], hash)
@@ -130,8 +130,8 @@ func (b *book) last(key string, hash uint32) (int64, error) {
 	return at, err
 }
 
-// lastOf returns the last record of a key of those that its hash may mean. Of those that speak of the key it is the
-// last in the file: an intent speaks of all its keys, also of those that have ended since.
+// lastOf returns the last record of a key among refs, which share its hash. Of the records that name the key it takes the
+// last in the file: an intent also names keys that have ended since.
 func (b *book) lastOf(key string, refs []ref) (last record, at int64, err error) {
 	for _, ref := range refs {
 		if ref.offset() <= at {
@@ -148,7 +148,7 @@ func (b *book) lastOf(key string, refs []ref) (last record, at int64, err error)
 	return last, at, nil
 }
 
-// open returns where the records are that say that keys are Unknown, each once and in order.
+// open returns the offsets of the records that say that keys are Unknown, sorted and without repetitions.
 func (b *book) open() []int64 {
 	if b.counts[windrow.Unknown] == 0 {
 		return nil
@@ -163,8 +163,8 @@ func (b *book) open() []int64 {
 	return slices.Compact(offsets)
 }
 
-// intentOf returns the intent to which a record belongs that says that a key is Unknown: where it was made, and where it
-// is with its handle. They are 0 when it belongs to none.
+// intentOf returns the intent that led to an Unknown record: the offset of the intent, and that of its last repetition with
+// a handle. They are 0 when there is none.
 func (b *book) intentOf(offset int64) (made, at int64, err error) {
 	for offset != 0 {
 		r, err := b.read(offset)
@@ -176,16 +176,16 @@ func (b *book) intentOf(offset int64) (made, at int64, err error) {
 		case r.state != windrow.Unknown:
 			return 0, 0, nil
 		}
-		offset = r.previous // it ended as Unknown after that
+		offset = r.previous // this record ended the key as Unknown: go back to its intent
 	}
 	return 0, 0, nil
 }
 
-// unfinished yields the intents of the records that open returned, in the order in which they were made, each with
-// where that was.
+// unfinished yields the intents of the records that open returned, in the order in which they were made, with made set to
+// their offset.
 func (b *book) unfinished(offsets []int64) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
-		latest := map[int64]int64{} // by where the intent was made
+		latest := map[int64]int64{} // by offset of the intent: its last repetition
 		for _, offset := range offsets {
 			made, at, err := b.intentOf(offset)
 			if err != nil {
@@ -205,7 +205,7 @@ func (b *book) unfinished(offsets []int64) iter.Seq2[record, error] {
 	}
 }
 
-// isLast reports whether the record at offset, which speaks of a key, is the last one that does.
+// isLast reports whether the record at offset, which names a key, is the last record of the key.
 func (b *book) isLast(key string, offset int64) (bool, error) {
 	var few [4]ref
 	refs := b.index.appendTo(few[:0], b.hash(key))

@@ -7,9 +7,9 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-var errNoKey = errors.New("journal: the key (\"\") must not be empty: a journal knows items by their key")
+var errNoKey = errors.New("journal: the key (\"\") must not be empty: a journal identifies items by their key")
 
-// checkIntent returns what is wrong with an intent.
+// checkIntent returns an error if an intent is invalid.
 func checkIntent(in windrow.JournalIntent) error {
 	if len(in.Keys) == 0 {
 		return errors.New("journal: Intend: Keys must name at least one item")
@@ -36,15 +36,15 @@ func checkIntent(in windrow.JournalIntent) error {
 	return nil
 }
 
-// checkEntry returns what is wrong with an entry.
+// checkEntry returns an error if an entry is invalid.
 func checkEntry(e *windrow.JournalEntry) error {
 	switch {
 	case e.Key == "":
 		return errNoKey
 	case e.State > windrow.Unknown:
-		return fmt.Errorf("journal: Record: State (%d) of the key %q is none", e.State, e.Key)
+		return fmt.Errorf("journal: Record: State (%d) of the key %q is not a state", e.State, e.Key)
 	case e.Reason > windrow.ReasonDuplicate:
-		return fmt.Errorf("journal: Record: Reason (%d) of the key %q is none", e.Reason, e.Key)
+		return fmt.Errorf("journal: Record: Reason (%d) of the key %q is not a reason", e.Reason, e.Key)
 	}
 	return nil
 }

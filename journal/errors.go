@@ -7,21 +7,21 @@ import (
 )
 
 var (
-	// ErrLocked is matched by the error of [Open] for a journal that another process has open, or this one already.
-	ErrLocked = errors.New("another process, or another Open in this one, has it open: wait until it ends")
+	// ErrLocked is matched by the error of [Open] for a journal that is already open, in this process or another.
+	ErrLocked = errors.New("another process, or another Open in this process, has it open: wait until it is closed")
 	// ErrCorrupt is matched by a [*CorruptError].
 	ErrCorrupt = errors.New("the journal is corrupt")
 	// ErrMismatch is matched by a [*MismatchError].
-	ErrMismatch = errors.New("the journal is another's")
+	ErrMismatch = errors.New("the journal belongs to another job")
 	// ErrClosed is the error of a journal that was closed.
 	ErrClosed = errors.New("journal: closed")
 )
 
-// CorruptError says that a journal does not hold what was written to it, or that the file is no journal. Nothing of it
-// was changed. It matches [ErrCorrupt].
+// CorruptError says that a journal does not hold what was written to it, or that the file is not a journal. The file was not
+// changed. It matches [ErrCorrupt].
 type CorruptError struct {
 	Path    string // of the file
-	Offset  int64  // of the line that is wrong, in bytes
+	Offset  int64  // of the bad line, in bytes
 	Line    uint64 // its number, from 1; 0 when that is not known
 	Problem string // what is wrong with it
 }
@@ -42,27 +42,27 @@ func (e *CorruptError) Error() string {
 // Unwrap makes the error match [ErrCorrupt].
 func (e *CorruptError) Unwrap() error { return ErrCorrupt }
 
-// MismatchError says that a journal belongs to something else than it was opened for. Nothing of it was changed. It
-// matches [ErrMismatch].
+// MismatchError says that a journal belongs to another job than it was opened for. The file was not changed. It matches
+// [ErrMismatch].
 type MismatchError struct {
 	Path  string // of the file
 	What  string // what differs: "job", "verb", "key scheme", "version" or "format version"
-	Has   string // the journal's
-	Wants string // that of who opened it
+	Has   string // in the journal
+	Wants string // given to Open or Begin
 }
 
 // Error implements error.
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("journal: %s: its %s is %s, not %s: name another file, or remove this one if what it tells is no longer wanted",
+	return fmt.Sprintf("journal: %s: its %s is %s, not %s: name another file, or remove this one if its records are no longer needed",
 		e.Path, e.What, e.Has, e.Wants)
 }
 
 // Unwrap makes the error match [ErrMismatch].
 func (e *MismatchError) Unwrap() error { return ErrMismatch }
 
-// DiskError says that the file could not be opened, read, written or synced. After a failed write or sync the journal
-// takes nothing more, and every later call has the same error: what was not yet durable may be lost, and a sync that
-// succeeded later would say nothing of it. What is to be done is to remove the cause and open the journal again.
+// DiskError says that the file could not be opened, read, written or synced. After a failed write or sync the journal takes
+// no more records, and every later call returns the same error: records that were not durable may be lost, even if a later
+// sync succeeded. Remove the cause and open the journal again.
 type DiskError struct {
 	Path string // of the file
 	Op   string // "open", "read", "write", "sync" or "close"
@@ -73,7 +73,7 @@ type DiskError struct {
 func (e *DiskError) Error() string {
 	err := e.Err
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		err = p.Err // it would name the file again
+		err = p.Err // without the file name, which the text has already
 	}
 	text := fmt.Sprintf("journal: %s: %s: %v", e.Path, e.Op, err)
 	if e.Op == "write" || e.Op == "sync" {
@@ -85,8 +85,8 @@ func (e *DiskError) Error() string {
 // Unwrap returns the error of the operating system.
 func (e *DiskError) Unwrap() error { return e.Err }
 
-// errNotBegun is the error of what needs the header.
-var errNotBegun = errors.New("journal: Begin must be called first: the journal does not say yet what it is of")
+// errNotBegun is the error of calls that need the header.
+var errNotBegun = errors.New("journal: Begin must be called first: the journal has no header yet")
 
-// errFull is the error of a record for which there is no place.
-var errFull = errors.New("journal: the file is full: it has 32 TiB, which is the most; finish the job, and begin another journal")
+// errFull is the error of a record that exceeds the size of a file.
+var errFull = errors.New("journal: the file has reached its maximum of 32 TiB: finish the job, and begin another journal")

@@ -220,7 +220,7 @@ func TestRecordWaitsForADiskThatIsFarBehind(t *testing.T) {
 			}
 			// A megabyte is to be written, and as much is being written at the most.
 			behind := int(now) - bytes.Count(d.Durable(name), []byte(`"done"`))
-			if behind < mostBehind/1100 || behind > 2*mostBehind/1000+2 {
+			if behind < maxPending/1100 || behind > 2*maxPending/1000+2 {
 				t.Fatalf("step %d: %d records of 1 kB were taken that are not durable", steps, behind)
 			}
 			for i := 0; i < int(now); i += 97 { // some from memory

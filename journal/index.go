@@ -8,11 +8,11 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// ref says where the last record of a key is, and what state it tells: so the index alone can count, and find what has
-// not ended. The zero ref is no record: the header is where it would be.
+// ref is the offset of a record and the state in it, so that the index alone can count states and find Unknown keys. The
+// zero ref is no record: the header is at offset 0.
 type ref uint64
 
-// maxSize is how many bytes a file may have: a ref in the index can tell no offset behind them.
+// maxSize is how many bytes a file may have: a ref has no bits for a larger offset.
 const maxSize = 1 << (refBits - 3)
 
 func refTo(offset int64, state windrow.State) ref { return ref(offset)<<3 | ref(state) }
@@ -20,29 +20,28 @@ func refTo(offset int64, state windrow.State) ref { return ref(offset)<<3 | ref(
 func (r ref) offset() int64        { return int64(r >> 3) }
 func (r ref) state() windrow.State { return windrow.State(r & 7) }
 
-// index finds the records of a key by a hash of it. It holds 9 bytes for each of its places, of which it fills between
-// 53 % and 80 %: at most 17 bytes a key, and what the allocator adds. It does not hold the keys: keys with one hash have
-// a place each, and who looks for one compares it with what is in the file.
+// index finds the records of a key by its hash. It takes 9 bytes for each place, of which between 53 % and 80 % are used: at
+// most 17 bytes a key, and the allocator's overhead. It does not hold the keys: keys with one hash have a place each, and
+// the caller compares a key with the record in the file.
 //
-// It is many small tables, so that none grows for long, and they do not all need twice the space while they do.
+// It is split into many small tables, so that growing one is short, and does not need twice the space of all.
 type index struct {
-	// mu is held by those who change the index while others search. Who keeps it from being changed in another way need
-	// not hold it for a search.
+	// mu is held to change the index while other goroutines may search, and to search it. A search that holds the journal's
+	// lock does not need it, since no change can happen.
 	mu     sync.Mutex
-	any    atomic.Bool // there is something: who only searches for what is not there need not wait
+	any    atomic.Bool // the index is not empty; a search of an empty one does not take mu
 	tables [256]table
 }
 
-// table is a hash table with open addressing. Nothing is ever removed from it. A search reads the tags, which are close
-// together, and a place only where its tag is right: most look for what is not there, and each line of memory that they
-// touch is far from the last one.
+// table is a hash table with open addressing. Nothing is ever removed from it. A search reads the tags, which are adjacent,
+// and a place only if its tag matches: most searches find nothing, and each place is a cache miss.
 type table struct {
-	tags   []uint8 // the last 8 bits of the hash; zero where the place is free
+	tags   []uint8 // the last 8 bits of the hash; 0 if the place is free
 	places []place
 	used   int
 }
 
-// place is a ref, and above it the 16 bits of its hash that neither its tag nor its table tells.
+// place is a ref, and above it the 16 bits of the hash that are neither in the tag nor in the number of the table.
 type place uint64
 
 const refBits = 48
@@ -51,14 +50,14 @@ func placeFor(hash uint32, r ref) place { return place(hash>>8)<<refBits | place
 
 func (p place) ref() ref { return ref(p & (1<<refBits - 1)) }
 
-// is reports whether the place is one of the hash. Its tag is.
+// is reports whether the place belongs to the hash, given that its tag matches.
 func (p place) is(hash uint32) bool { return p>>refBits == place(uint16(hash>>8)) }
 
-// hash returns what is known of the hash of a place with a tag: all but the bits that chose the table.
+// hash returns the stored bits of the hash of a place with a tag: all except those that chose the table.
 func (p place) hash(tag uint8) uint32 { return uint32(p>>refBits)<<8 | uint32(tag) }
 
-// kept is the hash as the tables have it: no tag is zero.
-func kept(hash uint32) uint32 {
+// tagged returns the hash as the tables store it: with a tag that is not 0.
+func tagged(hash uint32) uint32 {
 	if uint8(hash) == 0 {
 		hash++
 	}
@@ -68,15 +67,15 @@ func kept(hash uint32) uint32 {
 // smallest is how many places a table starts with.
 const smallest = 8
 
-// of returns the table for a hash, which its first 8 bits choose.
+// of returns the table for a hash, chosen by its first 8 bits.
 func (x *index) of(hash uint32) *table { return &x.tables[hash>>24] }
 
-// home returns the place where the search for a hash begins. The 24 bits that did not choose the table choose it.
+// home returns the index at which the search for a hash begins, chosen by the 24 bits that did not choose the table.
 func (t *table) home(hash uint32) int {
 	return int(uint64(hash<<8) * uint64(len(t.tags)) >> 32)
 }
 
-// after returns the place after i.
+// after returns the index after i, at the end 0.
 func (t *table) after(i int) int {
 	if i++; i < len(t.tags) {
 		return i
@@ -84,21 +83,21 @@ func (t *table) after(i int) int {
 	return 0
 }
 
-// fetch reads the places where the searches for what is to change begin. They are far from each other in memory: to read
-// many, one right after the other, takes little longer than one of them, as nothing waits for what was read.
+// fetch reads the places at which the searches for changes begin, to bring them into the CPU cache. The reads are cache
+// misses that do not depend on each other, so many take little longer than one.
 func (x *index) fetch(changes []change) (near place) {
 	for _, c := range changes {
 		if t := x.of(c.hash); len(t.tags) > 0 {
-			i := t.home(kept(c.hash))
+			i := t.home(tagged(c.hash))
 			near ^= t.places[i] ^ place(t.tags[i])
 		}
 	}
 	return near
 }
 
-// add notes a record of a key that has none.
+// add adds the first record of a key.
 func (x *index) add(hash uint32, r ref) {
-	hash = kept(hash)
+	hash = tagged(hash)
 	t := x.of(hash)
 	if t.used == 0 {
 		x.any.Store(true)
@@ -129,10 +128,10 @@ func (t *table) grow() {
 	}
 }
 
-// those yields the places of the hash.
+// those yields the places that match a hash.
 func (x *index) those(hash uint32) iter.Seq[*place] {
 	return func(yield func(*place) bool) {
-		hash = kept(hash)
+		hash = tagged(hash)
 		t := x.of(hash)
 		if len(t.tags) == 0 {
 			return
@@ -145,19 +144,19 @@ func (x *index) those(hash uint32) iter.Seq[*place] {
 	}
 }
 
-// replace puts r into the place of the key with that hash whose last record is at offset, and returns what was there.
-// Where keys of one request have the same hash it is any of them: their places are alike.
+// replace stores r for the key with that hash whose last record is at offset, and returns the ref that it replaces. If
+// several keys of one intent have the same hash it takes any of them: their places are equal.
 func (x *index) replace(hash uint32, offset int64, r ref) (old ref, ok bool) {
 	for p := range x.those(hash) {
 		if old = p.ref(); old.offset() == offset {
-			*p = placeFor(kept(hash), r)
+			*p = placeFor(tagged(hash), r)
 			return old, true
 		}
 	}
 	return 0, false
 }
 
-// appendTo appends what is known of the keys with that hash.
+// appendTo appends the refs of the keys with that hash.
 func (x *index) appendTo(refs []ref, hash uint32) []ref {
 	for p := range x.those(hash) {
 		refs = append(refs, p.ref())
@@ -165,7 +164,7 @@ func (x *index) appendTo(refs []ref, hash uint32) []ref {
 	return refs
 }
 
-// find is appendTo while others may change the index.
+// find is appendTo while other goroutines may change the index.
 func (x *index) find(refs []ref, hash uint32) []ref {
 	if !x.any.Load() {
 		return refs
@@ -175,7 +174,7 @@ func (x *index) find(refs []ref, hash uint32) []ref {
 	return x.appendTo(refs, hash)
 }
 
-// all yields what is known, in no order.
+// all yields all refs, in no order.
 func (x *index) all() iter.Seq[ref] {
 	return func(yield func(ref) bool) {
 		for i := range x.tables {

@@ -27,7 +27,7 @@ func TestIndex(t *testing.T) {
 			}
 			to := refTo(next, windrow.State(r.IntN(5)))
 			next++
-			if refs := want[kept(h)]; len(refs) > 0 && r.IntN(2) == 0 {
+			if refs := want[tagged(h)]; len(refs) > 0 && r.IntN(2) == 0 {
 				i := r.IntN(len(refs))
 				old, ok := x.replace(h, refs[i].offset(), to)
 				if !ok || old != refs[i] {
@@ -36,7 +36,7 @@ func TestIndex(t *testing.T) {
 				refs[i] = to
 			} else {
 				x.add(h, to)
-				want[kept(h)] = append(want[kept(h)], to)
+				want[tagged(h)] = append(want[tagged(h)], to)
 			}
 			if _, ok := x.replace(h, next, to); ok {
 				t.Fatal("what is not there was replaced")

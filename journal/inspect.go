@@ -10,13 +10,13 @@ import (
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
-// Inspection is what a journal held when [Inspect] read it. Its methods may be called from many goroutines.
+// Inspection is the content of a journal when [Inspect] read it. Its methods may be called from many goroutines.
 type Inspection struct {
 	Path      string         // of the file
 	Job       string         // the name that Open was given; "" as long as no run has begun
 	Op        windrow.OpKind // what the job does to its items
-	KeyScheme string         // what the option KeyScheme said
-	Version   int            // what the option Version said
+	KeyScheme string         // the option KeyScheme
+	Version   int            // the option Version
 	Created   time.Time      // when the first run began, in UTC; zero as long as none has
 	Torn      int64          // bytes of a last line that is not whole, which Open will cut off
 
@@ -26,8 +26,8 @@ type Inspection struct {
 	disk  disk.Disk
 }
 
-// Inspect reads the journal at path, also while it is in use; then it sees what was written up to now. It changes
-// nothing. The errors are those of [Open], but for ErrLocked.
+// Inspect reads the journal at path, also while it is in use; then it sees what was written up to now. It changes nothing.
+// The errors are those of [Open] except ErrLocked.
 func Inspect(path string) (*Inspection, error) { return inspect(path, disk.OS{}, hashOf) }
 
 func inspect(path string, on disk.Disk, hash func(string) uint32) (_ *Inspection, err error) {
@@ -47,8 +47,8 @@ func inspect(path string, on disk.Disk, hash func(string) uint32) (_ *Inspection
 	}, nil
 }
 
-// Count returns how many keys are in one of the states. [windrow.Succeeded] is what is done, and Unknown what was begun
-// and has not ended, or has ended so. NotAttempted is what was begun and is proved not to have been applied.
+// Count returns how many keys are in one of the states. [windrow.Succeeded] keys are done; Unknown keys were begun and have
+// not ended, or have ended as Unknown; NotAttempted keys were begun and are proved not to have been applied.
 func (i *Inspection) Count(states ...windrow.State) int {
 	n := 0
 	for state, count := range i.book.counts {
@@ -59,8 +59,8 @@ func (i *Inspection) Count(states ...windrow.State) int {
 	return n
 }
 
-// Entries yields what is known of each key that is in one of the states, in the order in which it became known; with no
-// state, of all keys. It reads the file again, and yields an error last when it cannot.
+// Entries yields the last entry of each key that is in one of the states, in the order of the file; with no state, of all
+// keys. It reads the file again. If that fails, it yields the error last.
 func (i *Inspection) Entries(states ...windrow.State) iter.Seq2[windrow.JournalEntry, error] {
 	return func(yield func(windrow.JournalEntry, error) bool) {
 		err := i.view(func(b *book, s *scanner) error {
@@ -101,10 +101,10 @@ func (i *Inspection) Entries(states ...windrow.State) iter.Seq2[windrow.JournalE
 	}
 }
 
-// errEnough says that no more is wanted.
+// errEnough says that the caller has stopped the iteration.
 var errEnough = errors.New("enough")
 
-// Unfinished yields what [windrow.Journal] says of Unfinished.
+// Unfinished yields the intents that [windrow.Journal] describes for its Unfinished.
 func (i *Inspection) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
 	return func(yield func(windrow.JournalIntent, error) bool) {
 		err := i.view(func(b *book, _ *scanner) error {
@@ -124,19 +124,19 @@ func (i *Inspection) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
 	}
 }
 
-// view opens the file again and calls f with what is known of it and a scanner at its beginning.
+// view opens the file again and calls f with the book and a scanner at the beginning of the file.
 func (i *Inspection) view(f func(b *book, s *scanner) error) (err error) {
 	file, err := i.disk.View(i.Path)
 	if err != nil {
 		return &DiskError{i.Path, "open", err}
 	}
 	defer closing(i.Path, file, &err)
-	b := i.book // with another file
+	b := i.book // a copy that reads from file
 	b.read = (&reader{path: i.Path, read: file.ReadAt}).record
 	return f(&b, scan(file, i.end))
 }
 
-// closing closes a file; that this fails is the error if there is no other.
+// closing closes a file, and sets *err if that fails and *err is nil.
 func closing(path string, f disk.File, err *error) {
 	if failed := f.Close(); failed != nil && *err == nil {
 		*err = &DiskError{path, "close", failed}

@@ -9,21 +9,21 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// flight is an intent that this process made and that has not ended.
+// flight is an intent of this process whose keys have not all ended.
 type flight struct {
 	intent record
-	made   int64 // where the intent is
-	last   int64 // where it is with its handle; the last record of each key that has not ended
+	made   int64 // offset of the intent
+	last   int64 // offset of its last repetition with a handle, else made: the last record of each key in flight
 	left   int   // keys that have not ended
 }
 
-// asIntent returns an intent as callers know it.
+// asIntent returns an intent in the caller's form.
 func (r *record) asIntent() windrow.JournalIntent {
 	return windrow.JournalIntent{Keys: r.keys, IdempotencyKey: r.idem, Attempt: r.tries, Handle: r.handle}
 }
 
-// Intend implements [windrow.Journal]. It returns when the file is synced, which it is as soon as nobody else syncs it:
-// all who come meanwhile share the next sync. An intent that is Repeatable is written and not synced.
+// Intend implements [windrow.Journal]. It returns when the intent is synced. Calls that arrive during a sync share the next
+// one. An intent that is Repeatable is written and not synced.
 func (j *Journal) Intend(ctx context.Context, in windrow.JournalIntent) error {
 	if err := checkIntent(in); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (j *Journal) Intend(ctx context.Context, in windrow.JournalIntent) error {
 	switch {
 	case err != nil:
 		return err
-	case in.Repeatable: // a kill of the process must not lose it, and a loss of power may
+	case in.Repeatable: // may be lost by a power failure, but not by a kill of the process
 		return j.w.flush()
 	}
 	return g.wait(ctx)
@@ -75,7 +75,7 @@ func (j *Journal) intend(in windrow.JournalIntent) (*group, error) {
 	return g, nil
 }
 
-// ended forgets that a key is in flight. The lock is held.
+// ended removes a key from those in flight. The lock is held.
 func (j *Journal) ended(key string) {
 	f := j.open[key]
 	if f == nil {
@@ -136,7 +136,7 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.before[i] = notMoved; made == r.made { // it ended as Unknown, or has not ended
+		if r.before[i] = notMoved; made == r.made { // the key is still Unknown by this intent
 			r.before[i], moved = at, true
 		}
 	}
@@ -150,8 +150,8 @@ func (j *Journal) save(idempotencyKey, handle string) (*group, error) {
 	return g, err
 }
 
-// earlier returns the last unfinished intent with that idempotency key, which an earlier process made, or all of whose
-// items have ended, as Unknown some of them. The lock is held.
+// earlier returns the last unfinished intent with that idempotency key that is not in flight: one of an earlier process, or
+// one whose items have all ended, some as Unknown. The lock is held.
 func (j *Journal) earlier(idempotencyKey string) (last record, _ error) {
 	for r, err := range j.book.unfinished(j.book.open()) {
 		if err != nil {

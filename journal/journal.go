@@ -16,21 +16,21 @@ import (
 )
 
 // Journal is a [windrow.Journal] in a file. Make one with [Open], give it to runs with windrow.WithJournal, and close it
-// when they are over. Its methods may be called from many goroutines.
+// after the runs. Its methods may be called from many goroutines.
 //
-// The methods that write return a [*DiskError] when the disk fails, also one that failed in the background since; it
-// stays. They return [ErrClosed] after Close.
+// The methods that write return a [*DiskError] when the disk fails or has failed in the background; once it has failed, they
+// always do. They return [ErrClosed] after Close.
 type Journal struct {
 	path  string
 	w     *writer
-	wants header // what a new journal begins with
+	wants header // of a new journal
 
 	mu      sync.Mutex
 	header  header
-	begun   bool // there is a header
-	resumed bool // there was one when the file was opened
+	begun   bool // the file has a header
+	resumed bool // it had one when it was opened
 	book    book
-	open    map[string]*flight // by key: what this process has begun and not ended
+	open    map[string]*flight // by key: the intents in flight
 	idem    map[string]*flight // the same, by idempotency key
 }
 
@@ -38,18 +38,18 @@ var _ windrow.Journal = (*Journal)(nil)
 
 var errEmpty = errors.New("journal: the Journal is nil or empty: make one with Open")
 
-// Open opens the journal of a job, and makes the file if there is none; the folder must be there. The name of the job
-// is what the journal is known by: choose it once, such as "import articles", and keep it.
+// Open opens the journal of a job, and creates the file if there is none; the folder must exist. The name of the job
+// identifies the journal: choose it once, such as "import articles", and keep it.
 //
-// Opening reads all of the file. A last line that was being written when its writer was killed, or when the power
-// failed, is cut off: nothing that depended on it was sent. Anything else that is not as it was written is refused:
-//   - with [ErrLocked], a journal that somebody has open;
+// Opening reads the whole file. A last line that is incomplete because the process was killed or the power failed is cut
+// off: no request that depended on it was sent. Any other damage or mismatch is refused:
+//   - with [ErrLocked], a journal that is already open;
 //   - with a [*MismatchError], one of another job, key scheme or version (of another verb, by [Journal.Begin]);
-//   - with a [*CorruptError], one in which bytes were changed or lines are missing, and a file of another kind;
-//   - with a [*DiskError], one that cannot be read and written.
+//   - with a [*CorruptError], one in which bytes were changed or lines are missing, and a file that is not a journal;
+//   - with a [*DiskError], one that cannot be read or written.
 //
-// It holds at most 18 bytes of memory for each key, and some hundred kilobytes; the file can have 32 TiB. Each open
-// journal has its file locked, so there is one at a time; the lock ends with the process at the latest.
+// An open journal takes at most 18 bytes of memory for each key, and some hundred kilobytes; the file can have 32 TiB. It
+// holds a lock on its file, so a file is open once at a time; the lock ends with the process at the latest.
 func Open(path, job string, opts ...Option) (*Journal, error) {
 	s, err := newSettings(job, opts)
 	if err != nil {
@@ -64,7 +64,7 @@ func Open(path, job string, opts ...Option) (*Journal, error) {
 	}
 	j, err := load(path, f, s, job, hashOf)
 	if err != nil {
-		_ = f.Close() // the other error is the one to know
+		_ = f.Close() // the error of load matters more
 		return nil, err
 	}
 	return j, nil
@@ -92,7 +92,7 @@ func load(path string, f disk.File, s settings, job string, hash func(string) ui
 			return nil, &DiskError{path, "sync", err}
 		}
 	}
-	// Always, not only for a new file: who made it may have been killed before this.
+	// Also for a file that existed: the process that created it may have been killed before its own SyncDir.
 	if err := s.disk.SyncDir(path); err != nil {
 		return nil, &DiskError{path, "sync", err}
 	}
@@ -101,12 +101,12 @@ func load(path string, f disk.File, s settings, job string, hash func(string) ui
 	return j, nil
 }
 
-// hashOf is the hash of the index. It differs from process to process, so that nobody can choose keys that collide.
+// hashOf is the hash of the index. Its seed differs for each process, so that an attacker cannot choose keys that collide.
 func hashOf(key string) uint32 { return uint32(maphash.String(seed, key) >> 32) }
 
 var seed = maphash.MakeSeed()
 
-// check compares the header with what is wanted, but for the verb.
+// check compares the header with wants, except the verb, which Begin checks.
 func (j *Journal) check() error {
 	if !j.begun {
 		return nil
@@ -127,14 +127,14 @@ func (j *Journal) check() error {
 	return nil
 }
 
-// Begin implements [windrow.Journal]. A new journal becomes one of that operation. A journal of another is refused with a
-// [*MismatchError].
+// Begin implements [windrow.Journal]. It writes the operation into the header of a new journal. If the journal has another
+// operation, Begin returns a [*MismatchError].
 func (j *Journal) Begin(op windrow.OpKind) error {
 	if j == nil || j.w == nil {
 		return errEmpty
 	}
 	if op > windrow.OpGet {
-		return fmt.Errorf("journal: Begin (%v) must be called with one of the operations", op)
+		return fmt.Errorf("journal: Begin (%v) must be called with an operation such as OpCreate", op)
 	}
 	g, err := j.begin(op)
 	if err != nil || g == nil {
@@ -143,8 +143,7 @@ func (j *Journal) Begin(op windrow.OpKind) error {
 	return g.wait(context.Background())
 }
 
-// Scope implements [windrow.Journal]. It was drawn at random when the journal was begun, and is "" in a journal that is older
-// than scopes.
+// Scope implements [windrow.Journal]. It is random for each journal, and "" in a journal from before scopes.
 func (j *Journal) Scope() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -178,7 +177,7 @@ func (j *Journal) begin(op windrow.OpKind) (*group, error) {
 	return g, nil
 }
 
-// writable returns why nothing can be recorded. The lock is held.
+// writable returns an error if nothing can be recorded. The lock is held.
 func (j *Journal) writable() error {
 	if err := j.w.refuses(); err != nil {
 		return err
@@ -189,7 +188,7 @@ func (j *Journal) writable() error {
 	return nil
 }
 
-// Find implements [windrow.Journal]. It reads the file for keys that it knows.
+// Find implements [windrow.Journal]. It reads the file if the key has a record.
 func (j *Journal) Find(key string) (windrow.JournalEntry, error) {
 	none := windrow.JournalEntry{Key: key}
 	if key == "" {
@@ -228,8 +227,8 @@ func (j *Journal) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
 	}
 }
 
-// Record implements [windrow.Journal]. What it notes is synced after a second, or with the next 100, at the latest, in
-// the background. It waits only when a megabyte is still to be written.
+// Record implements [windrow.Journal]. Entries are synced in the background, after a second or as soon as there are 100.
+// Record waits only if a megabyte is still to be written.
 func (j *Journal) Record(entries ...windrow.JournalEntry) error {
 	for i := range entries {
 		if err := checkEntry(&entries[i]); err != nil {
@@ -269,7 +268,7 @@ func (j *Journal) record(entries []windrow.JournalEntry) error {
 	return nil
 }
 
-// recordDistinct records entries of which no two are of one key. The lock is held.
+// recordDistinct records entries whose keys all differ. The lock is held.
 func (j *Journal) recordDistinct(entries []windrow.JournalEntry, changes []change) (err error) {
 	j.book.near = j.book.index.fetch(changes)
 	for i := range entries {
@@ -278,7 +277,7 @@ func (j *Journal) recordDistinct(entries []windrow.JournalEntry, changes []chang
 		}
 	}
 	n, failed := j.w.appendEnds(entries, changes)
-	if err := j.book.makeAll(changes[:n]); err != nil {
+	if err := j.book.applyAll(changes[:n]); err != nil {
 		return err
 	}
 	for i := range entries[:n] {
@@ -287,7 +286,7 @@ func (j *Journal) recordDistinct(entries []windrow.JournalEntry, changes []chang
 	return failed
 }
 
-// lastOf returns where the last record of a key with that hash is, 0 when there is none. The lock is held.
+// lastOf returns the offset of the last record of a key, 0 when there is none. The lock is held.
 func (j *Journal) lastOf(key string, hash uint32) (int64, error) {
 	if f := j.open[key]; f != nil {
 		return f.last, nil
@@ -295,7 +294,8 @@ func (j *Journal) lastOf(key string, hash uint32) (int64, error) {
 	return j.book.last(key, hash)
 }
 
-// write appends an intent and notes it. The group is nil for one that nobody waits to be durable. The lock is held.
+// write appends an intent and enters it into the book. The group is nil unless the intent is to be made durable. The lock is
+// held.
 func (j *Journal) write(r *record, durable bool) (offset int64, g *group, err error) {
 	if offset, g, err = j.w.append(r, durable); err != nil {
 		return 0, nil, err
@@ -305,15 +305,15 @@ func (j *Journal) write(r *record, durable bool) (offset int64, g *group, err er
 	return offset, g, j.book.note(r, offset)
 }
 
-// Resumed reports whether the file was there when it was opened, with its header: an earlier process has used it, and may
-// have sent items of which nothing is recorded, if the power failed.
+// Resumed reports whether the file had a header when it was opened. Then an earlier process has used it, and may have sent
+// items without a record if the power failed.
 func (j *Journal) Resumed() bool { return j.resumed }
 
 // Sync implements [windrow.Journal].
 func (j *Journal) Sync() error { return j.w.sync() }
 
-// Close makes durable what was recorded, and closes the file, which ends its lock. The error is that of the disk, also
-// when it failed before. A second Close does nothing. Close after the runs that use the journal have returned.
+// Close makes all records durable, and closes the file, which ends its lock. It returns an error if the disk fails or has
+// failed before. A second Close does nothing. Close the journal after the runs that use it have returned.
 func (j *Journal) Close() error {
 	if j == nil || j.w == nil {
 		return errEmpty

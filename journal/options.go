@@ -6,7 +6,7 @@ import (
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
-// Option is a choice for [Open].
+// Option configures [Open].
 type Option interface{ apply(*settings) }
 
 type optionFunc func(*settings)
@@ -25,19 +25,19 @@ func onDisk(d disk.Disk) Option { return optionFunc(func(s *settings) { s.disk =
 
 func init() { disk.On = func(d disk.Disk) any { return onDisk(d) } }
 
-// KeyScheme names how the keys are made of the items, such as "slug" or "sku/locale". A journal with keys of another
-// scheme is refused: with it every item would look new, and be sent again. Defaults to "".
+// KeyScheme names how keys are made from items, such as "slug" or "sku/locale". A journal with another scheme is refused:
+// every item would look new, and be sent again. Defaults to "".
 func KeyScheme(name string) Option {
 	return optionFunc(func(s *settings) { s.keyScheme = name })
 }
 
-// Version numbers what the job does to an item. A journal of another version is refused: raise it when all items are to
-// be sent again. Defaults to 0; a negative number is refused.
+// Version is the version of what the job does to an item. A journal of another version is refused: raise it, with a new
+// file, to send all items again. Defaults to 0; a negative number is refused.
 func Version(n int) Option {
 	return optionFunc(func(s *settings) { s.version = n })
 }
 
-// newSettings returns what the options say.
+// settings applies the options.
 func newSettings(job string, opts []Option) (settings, error) {
 	s := settings{disk: disk.OS{}}
 	for _, opt := range opts {

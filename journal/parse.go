@@ -12,13 +12,13 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// errForm says that a record is not in the one form that it can have.
+// errForm says that a record is not in the canonical form.
 var errForm = errors.New("not a record")
 
 // parser reads the JSON of a record from left to right. After an error, which it keeps, it returns zero values.
 type parser struct {
 	rest     []byte
-	keysOnly bool // other strings are checked and not kept
+	keysOnly bool // strings other than keys are checked and not kept
 	err      error
 }
 
@@ -26,7 +26,7 @@ func (p *parser) fail() {
 	p.err, p.rest = errForm, nil
 }
 
-// take skips s, if that is what comes.
+// take skips s if it comes next.
 func (p *parser) take(s string) bool {
 	if len(p.rest) < len(s) || string(p.rest[:len(s)]) != s {
 		return false
@@ -35,14 +35,14 @@ func (p *parser) take(s string) bool {
 	return true
 }
 
-// want skips s, which must come.
+// want skips s, which must come next.
 func (p *parser) want(s string) {
 	if !p.take(s) {
 		p.fail()
 	}
 }
 
-// string reads a string, which is a key or not.
+// string reads a string. key says whether it is a key.
 func (p *parser) string(key bool) string {
 	p.want(`"`)
 	for i, c := range p.rest {
@@ -140,7 +140,7 @@ func (p *parser) number() int64 {
 	return 0
 }
 
-// place reads where a record is: not in the place of the header.
+// place reads the offset of a record; 0 is that of the header, and refused.
 func (p *parser) place() int64 {
 	n := p.number()
 	if n == 0 {
@@ -149,7 +149,7 @@ func (p *parser) place() int64 {
 	return n
 }
 
-// name reads one of the names.
+// name reads one of the names and returns its index.
 func (p *parser) name(names []string) int {
 	end := slices.Index(p.rest, '"')
 	if end < 0 {
@@ -181,7 +181,7 @@ var reasons = func() (names []string) {
 	return names
 }()
 
-// parseRecord reads any record but the header.
+// parseRecord reads any record except the header.
 func parseRecord(line []byte) (record, error) { return (&parser{rest: line}).record() }
 
 func (p *parser) record() (r record, _ error) {

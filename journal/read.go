@@ -11,10 +11,10 @@ import (
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
-// contents is what a file holds.
+// contents is the content of a file.
 type contents struct {
 	header header
-	begun  bool // there is a header
+	begun  bool // the file has a header
 	book   book
 	lines  uint64
 	end    int64 // of the last whole line
@@ -64,7 +64,7 @@ var (
 	errLong      = errors.New("the line is longer than any record")
 )
 
-// add takes a line without its line feed. The error says what is wrong with it.
+// add enters a line without its line feed. The error says what is wrong with the line.
 func (c *contents) add(line []byte, offset int64) error {
 	record, ok := unseal(line, c.lines)
 	switch {
@@ -91,19 +91,18 @@ const chunk = 256 << 10
 type scanner struct {
 	r    io.ReaderAt
 	size int64
-	buf  []byte // read and not handed out
+	buf  []byte // read from the file
 	at   int    // where in buf the next line begins
 	from int64  // where in the file buf begins
-	line uint64 // how many lines came
+	line uint64 // number of lines returned
 }
 
 func scan(r io.ReaderAt, size int64) *scanner {
 	return &scanner{r: r, size: size, buf: make([]byte, 0, min(chunk, size))}
 }
 
-// next returns the next line with its line feed, and where it begins. At the end it returns io.EOF, and where the last
-// whole line ends: what follows is the beginning of a line that was being written when its writer stopped. If it is
-// a whole line in which the line feed was changed, it is returned.
+// next returns the next line with its line feed, and its offset. At the end it returns io.EOF and the offset at which the
+// last whole line ends. An incomplete last line is dropped; a complete one whose line feed was changed is returned.
 func (s *scanner) next() (line []byte, offset int64, err error) {
 	seen := 0
 	for {
@@ -119,7 +118,7 @@ func (s *scanner) next() (line []byte, offset int64, err error) {
 			if s.torn(rest) {
 				return nil, offset, io.EOF
 			}
-			return append(rest[:len(rest):len(rest)], '\n'), offset, nil // it will not pass
+			return append(rest[:len(rest):len(rest)], '\n'), offset, nil // its checksum will be wrong
 		}
 		if seen = len(rest); seen > maxRecord {
 			return nil, offset, errLong
@@ -130,7 +129,7 @@ func (s *scanner) next() (line []byte, offset int64, err error) {
 	}
 }
 
-// fill reads more behind rest, which was not handed out.
+// fill reads more after rest, the part of buf that was not returned.
 func (s *scanner) fill(rest []byte) error {
 	s.from += int64(s.at)
 	s.at = 0
@@ -145,17 +144,16 @@ func (s *scanner) fill(rest []byte) error {
 	got, err := s.r.ReadAt(to[len(to):len(to)+n], start)
 	s.buf = to[:len(to)+got]
 	if got == n {
-		return nil // an io.EOF beside it says nothing new
+		return nil // an io.EOF beside all bytes is expected
 	}
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF // somebody shortens it
+		err = io.ErrUnexpectedEOF // the file was truncated meanwhile
 	}
 	return err
 }
 
-// torn reports whether the last bytes of a file, which have no line feed, are the beginning of a line. They are not
-// when they are a line whose line feed was changed into something else. (Not into a zero: a system that lost power
-// leaves zeros where it had no time to write.)
+// torn reports whether the last bytes of a file, which have no line feed, are an incomplete line. They are not if they are a
+// whole line whose line feed was changed into another byte, except 0: a power failure leaves zeros in unwritten parts.
 func (s *scanner) torn(rest []byte) bool {
 	if len(rest) == 0 {
 		return true
@@ -168,8 +166,8 @@ func (s *scanner) torn(rest []byte) bool {
 	return !whole || rest[last] == 0
 }
 
-// beginsHeader reports whether bytes are the beginning of a header, with zeros where it was not written: anything else
-// is a file of another kind, which is not to be touched.
+// beginsHeader reports whether bytes are the beginning of a header, with zeros in unwritten parts. A file with anything else
+// is not a journal, and must not be changed.
 func beginsHeader(b []byte) bool {
 	b = bytes.TrimRight(b, "\x00")
 	for _, c := range b[:min(len(b), prefixLength-1)] {
@@ -183,20 +181,19 @@ func beginsHeader(b []byte) bool {
 	return string(b[:n]) == beginning[:n]
 }
 
-// reader reads single records. Who looks up keys in about the order in which they were written finds most of them in
-// what was read for one before.
+// reader reads single records. It reads ahead, so that look-ups in about the order of the file mostly hit its buffer.
 type reader struct {
 	path string
 	read func(p []byte, off int64) (int, error) // may read less than it could
 
 	mu   sync.Mutex
-	buf  []byte // what was read last
-	from int64  // where it begins
+	buf  []byte // the last bytes read
+	from int64  // where buf begins in the file
 }
 
 const (
-	lookBytes  = 512      // are read for a record
-	aheadBytes = 32 << 10 // are read when the one before was a little further ahead
+	lookBytes  = 512      // read for a record
+	aheadBytes = 32 << 10 // read if the record is shortly after the last one
 )
 
 // record reads the record at an offset.

@@ -15,22 +15,22 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// The file is lines: the checksum in 8 hexadecimal digits, a space, a record in JSON, and a line feed. The checksum is
-// that of the record's number and its JSON, so that a line that is gone or came twice shows. Each record has one way to
-// be written, and no other is read.
+// A line of the file is a checksum in 8 hexadecimal digits, a space, a record in JSON, and a line feed. The checksum covers
+// the record's number and its JSON, so that a missing or repeated line is detected. A record has one canonical form, and no
+// other form is read.
 
 const (
 	formatVersion = 1
 	prefixLength  = 9       // the checksum and the space
 	maxRecord     = 4 << 20 // bytes of a line
-	maxTries      = 1 << 30 // attempts that an intent may tell
+	maxTries      = 1 << 30 // attempts in an intent
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // prefixOf returns the checksum of a record and the space.
 func prefixOf(number uint64, record []byte) (prefix [prefixLength]byte) {
-	sum := ^uint32(0) // of the number, by hand: a slice of it would be an allocation for each line
+	sum := ^uint32(0) // of the number, inline: crc32.Update would need a slice, an allocation for each line
 	for shift := 56; shift >= 0; shift -= 8 {
 		sum = castagnoli[byte(sum)^byte(number>>shift)] ^ sum>>8
 	}
@@ -43,14 +43,14 @@ func prefixOf(number uint64, record []byte) (prefix [prefixLength]byte) {
 	return prefix
 }
 
-// seal finishes the line that begins at start with room for the prefix and goes on with the record.
+// seal writes the prefix of the line that begins at start, and ends the line.
 func seal(line []byte, start int, number uint64) []byte {
 	prefix := prefixOf(number, line[start+prefixLength:])
 	copy(line[start:], prefix[:])
 	return append(line, '\n')
 }
 
-// unseal returns the record of a line, without its line feed. ok is false when the checksum is another.
+// unseal returns the record of a line without its line feed. ok is false if the checksum is wrong.
 func unseal(line []byte, number uint64) (record []byte, ok bool) {
 	if len(line) < prefixLength {
 		return nil, false
@@ -60,7 +60,7 @@ func unseal(line []byte, number uint64) (record []byte, ok bool) {
 	return record, string(prefix[:]) == string(line[:prefixLength])
 }
 
-// header is the first record. Its fields are in their order in the file.
+// header is the first record. Its fields are in the order of the file.
 type header struct {
 	Format    int            `json:"v"`
 	Job       text           `json:"job"`
@@ -71,7 +71,7 @@ type header struct {
 	Created   time.Time      `json:"created"`
 }
 
-// text is a string in the form that all strings of the file have.
+// text is a string that is written in the form of all strings in the file.
 type text string
 
 // MarshalJSON implements [json.Marshaler].
@@ -117,25 +117,25 @@ func parseHeader(record []byte) (h header, err error) {
 	return h, nil
 }
 
-// record is any but the first: an intent, or how a key ended.
+// record is any record except the header: an intent, or the end of a key.
 type record struct {
 	intent bool
 	keys   []string // of an intent
-	before []int64  // of each of keys, where its record before is; 0 when there is none, and notMoved. Nil: all 0.
+	before []int64  // for each key, the offset of its previous record: 0 if there is none, or notMoved. Nil: all 0.
 	tries  int
 	idem   string
 	handle string
-	made   int64 // where the intent is that this one repeats with a handle; 0 when it repeats none
+	made   int64 // offset of the intent that this one repeats with a handle; 0 if it repeats none
 
 	key         string // of an end
-	previous    int64  // where the record before of key is, 0 when there is none
+	previous    int64  // offset of key's previous record, 0 if there is none
 	state       windrow.State
 	reason      windrow.Reason
 	id          string
 	fingerprint string
 }
 
-// notMoved stands for the record before of a key that an intent names and does not change.
+// notMoved stands for the previous record of a key that an intent names and does not change.
 const notMoved = -1
 
 // kinds are the names of the states in the file.
@@ -147,7 +147,7 @@ var kinds = [...]string{
 	windrow.Unknown:      "unknown",
 }
 
-// entry returns what the record says of a key.
+// entry returns the entry of a key of the record.
 func (r *record) entry(key string) windrow.JournalEntry {
 	if r.intent {
 		return windrow.JournalEntry{Key: key, State: windrow.Unknown}
@@ -155,7 +155,7 @@ func (r *record) entry(key string) windrow.JournalEntry {
 	return windrow.JournalEntry{Key: key, State: r.state, Reason: r.reason, ID: r.id, Fingerprint: r.fingerprint}
 }
 
-// says reports whether the record says something of a key.
+// says reports whether the record changes the state of a key.
 func (r *record) says(key string) bool {
 	if !r.intent {
 		return r.key == key
@@ -164,7 +164,7 @@ func (r *record) says(key string) bool {
 	return i >= 0 && r.beforeOf(i) != notMoved
 }
 
-// beforeOf returns where the record before of an intent's i-th key is.
+// beforeOf returns the offset of the previous record of an intent's i-th key.
 func (r *record) beforeOf(i int) int64 {
 	if r.before == nil {
 		return 0
@@ -228,15 +228,15 @@ func appendPlace(to []byte, name string, offset int64) []byte {
 	return strconv.AppendInt(append(to, name...), offset, 10)
 }
 
-// binary begins a string that JSON cannot hold, since it is not valid UTF-8; its bytes follow in hexadecimal. A string
-// that begins so itself is written in the same way, so that no two strings look alike.
+// binary begins a string that is not valid UTF-8, which JSON cannot hold; its bytes follow in hexadecimal. A string that
+// begins with binary itself is written in the same way, so that no two strings have one form.
 const binary = "\x00"
 
 func isBinary(s string) bool {
 	return len(s) > 0 && s[0] == binary[0] || !utf8.ValidString(s)
 }
 
-// appendString appends a string as JSON: only what must be escaped is, and always in the same way.
+// appendString appends a string as JSON. It escapes only what must be escaped, always in the same way.
 func appendString(to []byte, s string) []byte {
 	to = append(to, '"')
 	if isBinary(s) {

@@ -171,7 +171,7 @@ func TestErrorTexts(t *testing.T) {
 			"to give up what was recorded from there on, cut it to 120 bytes and check with the server"},
 		{&CorruptError{"j", 0, 1, "it does not begin as a journal does"},
 			"journal: j: at byte 0: it does not begin as a journal does: is it a journal? Name another file, or put the journal back from a backup"},
-		{&MismatchError{"j", "job", `"a"`, `"b"`}, `journal: j: its job is "a", not "b": name another file, or remove this one if what it tells is no longer wanted`},
+		{&MismatchError{"j", "job", `"a"`, `"b"`}, `journal: j: its job is "a", not "b": name another file, or remove this one if its records are no longer needed`},
 		{&DiskError{"j", "read", errors.New("oh")}, "journal: j: read: oh"},
 		{&DiskError{"j", "sync", errors.New("oh")}, "journal: j: sync: oh: nothing more is recorded; remove the cause and open it again"},
 	} {

@@ -14,43 +14,43 @@ import (
 )
 
 const (
-	groupSize  = 100            // ends that are made durable together, at the latest
-	groupDelay = time.Second    // and after this time
-	mostBehind = 1 << 20        // bytes that wait to be written before Record waits too
-	groupKept  = 4 * mostBehind // bytes of a buffer that is used again
-	gatherMost = 256            // looks for more before a group is closed
+	groupSize  = 100            // ends after which a group is synced
+	groupDelay = time.Second    // time after which it is synced at the latest
+	maxPending = 1 << 20        // bytes to be written above which Record waits
+	maxSpare   = 4 * maxPending // bytes of the largest buffer that is reused
+	maxGathers = 256            // rounds of gather before a group is closed
 )
 
-// writer appends lines to the file. It makes them durable in groups: whoever wants to wait joins the next group, and
-// while one group is written and synced, the next one gathers.
+// writer appends lines to the file. It makes them durable in groups: a caller that waits joins the next group, and while one
+// group is written and synced, the next one gathers.
 type writer struct {
 	path string
 	file disk.File
 
-	mu       sync.Mutex
-	lines    uint64    // written or to be
-	pending  []byte    // lines to be written
-	from     int64     // where in the file pending begins
-	flight   []byte    // lines that are being written and synced; nil when there are none
-	flushed  int64     // bytes that were written without a sync since flight was taken: they are behind it
-	flown    bool      // flight is written
-	moved    sync.Cond // flown was set, or flight became nil
-	synced   int64     // up to here the file is known to be on disk
-	spare    []byte    // to be used again
-	next     *group    // waits for pending; nil when nobody does
-	current  *group    // waits for flight; nil when nothing is being written
-	ends     int       // in pending
-	waits    uint64    // how often somebody was to wait for what he appended
-	deadline *time.Timer
-	closed   bool
-	err      error       // of the disk, for good
-	refusing atomic.Bool // closed, or err is set
+	mu             sync.Mutex
+	lines          uint64    // number of lines, pending ones included
+	pending        []byte    // lines to be written
+	from           int64     // where in the file pending begins
+	flight         []byte    // lines being written and synced; nil when there are none
+	flushed        int64     // bytes written after flight without a sync
+	flightWritten  bool      // flight is written
+	moved          sync.Cond // signals that flightWritten was set, or flight became nil
+	synced         int64     // offset up to which the file is synced
+	spare          []byte    // a buffer for reuse
+	next           *group    // waits for pending; nil when no caller waits
+	current        *group    // waits for flight; nil when work is not running
+	ends           int       // in pending
+	durableAppends uint64    // durable appends so far
+	deadline       *time.Timer
+	closed         bool
+	err            error       // of the disk; final
+	refusing       atomic.Bool // closed, or err is set
 }
 
-// group is what is made durable together.
+// group is a set of lines that is made durable together.
 type group struct {
-	done chan struct{} // closed when it is, or never will be
-	err  error         // then
+	done chan struct{} // closed when the group is durable, or has failed
+	err  error         // set before done is closed
 }
 
 // wait returns when the group is durable, or when ctx has ended.
@@ -61,33 +61,32 @@ func (g *group) wait(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	select {
-	case <-g.done: // at the same moment
+	case <-g.done: // both at once: durable counts
 		return g.err
 	default:
 		return context.Cause(ctx)
 	}
 }
 
-// append appends a record for later, and returns where it will be, and the group that makes it durable, if it is to be.
+// append adds a record to pending, and returns its offset and, if it is to be durable, the group that syncs it.
 func (w *writer) append(r *record, durable bool) (offset int64, g *group, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if offset, err = w.add(r); err != nil || !durable {
 		return offset, nil, err
 	}
-	w.waits++
+	w.durableAppends++
 	return offset, w.join(), nil
 }
 
-// flush writes what is pending, without a sync: a kill of the process does not lose it any more. What comes meanwhile is
-// written together the next time.
+// flush writes the pending lines without a sync, so that a kill of the process does not lose them.
 func (w *writer) flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.flight != nil && !w.flown { // what is written first must be there first: there are no holes
+	for w.flight != nil && !w.flightWritten { // write in order, so that the file has no holes
 		w.moved.Wait()
 	}
-	if w.err != nil || len(w.pending) == 0 { // another has written it
+	if w.err != nil || len(w.pending) == 0 { // or another goroutine has written the lines
 		return w.err
 	}
 	n, err := w.file.WriteAt(w.pending, w.from)
@@ -106,8 +105,8 @@ func (w *writer) flush() error {
 	return nil
 }
 
-// appendEnds appends records for later of how keys have ended, and notes where they will be. It returns how many it has
-// appended: all, unless there is an error.
+// appendEnds adds the ends of keys to pending, and sets their offsets in changes. It returns how many it has added: all,
+// unless there is an error.
 func (w *writer) appendEnds(entries []windrow.JournalEntry, changes []change) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,7 +121,7 @@ func (w *writer) appendEnds(entries []windrow.JournalEntry, changes []change) (n
 	return len(entries), nil
 }
 
-// add appends a record. The lock is held.
+// add adds a record to pending. The lock is held.
 func (w *writer) add(r *record) (offset int64, err error) {
 	if err := w.refusal(); err != nil {
 		return 0, err
@@ -140,7 +139,7 @@ func (w *writer) add(r *record) (offset int64, err error) {
 	return w.from + int64(start), nil
 }
 
-// begin makes the header durable, which is the first line.
+// begin adds the header, the first line, and returns the group that syncs it.
 func (w *writer) begin(header []byte) (*group, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -152,10 +151,10 @@ func (w *writer) begin(header []byte) (*group, error) {
 	return w.join(), nil
 }
 
-// room is where the prefix of a line will be.
+// room is a placeholder for the prefix of a line.
 const room = "12345678 "
 
-// refusal returns why nothing can be appended. The lock is held.
+// refusal returns an error if nothing can be appended. The lock is held.
 func (w *writer) refusal() error {
 	if w.err == nil && w.closed {
 		return ErrClosed
@@ -163,7 +162,7 @@ func (w *writer) refusal() error {
 	return w.err
 }
 
-// refuses returns why nothing can be appended.
+// refuses returns an error if nothing can be appended. It takes the lock only then.
 func (w *writer) refuses() error {
 	if !w.refusing.Load() {
 		return nil
@@ -173,34 +172,34 @@ func (w *writer) refuses() error {
 	return w.refusal()
 }
 
-// failed returns the error of the disk.
+// failed returns the error of the disk, if it has failed.
 func (w *writer) failed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err
 }
 
-// join returns the group that waits for what is pending. The lock is held.
+// join returns the group of the pending lines, and starts work if it is not running. The lock is held.
 func (w *writer) join() *group {
 	if w.next == nil {
 		w.next = &group{done: make(chan struct{})}
 		if w.current == nil {
-			w.current = w.next // so that nobody else begins
+			w.current = w.next // so that work is started once
 			go w.work()
 		}
 	}
 	return w.next
 }
 
-// ended counts ends that were appended, and sees to it that they do not wait for long. It returns the group to wait for
-// when the disk is too far behind, nil otherwise.
+// ended counts ends that were appended, and has them synced after groupSize ends or groupDelay. It returns the group to wait
+// for if too many bytes are pending, nil otherwise.
 func (w *writer) ended(n int) *group {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ends += n
 	switch {
-	case w.ends >= groupSize || len(w.pending) >= mostBehind:
-		if g := w.join(); len(w.pending) >= mostBehind {
+	case w.ends >= groupSize || len(w.pending) >= maxPending:
+		if g := w.join(); len(w.pending) >= maxPending {
 			return g
 		}
 	case w.deadline == nil:
@@ -215,7 +214,7 @@ func (w *writer) ended(n int) *group {
 	return nil
 }
 
-// work writes and syncs one group after the other, as long as somebody waits for one.
+// work writes and syncs one group after the other, until no caller waits for one.
 func (w *writer) work() {
 	for {
 		w.gather()
@@ -235,7 +234,7 @@ func (w *writer) work() {
 		}
 		w.flight, w.spare = nil, lines[:0]
 		w.moved.Broadcast()
-		if cap(w.spare) > groupKept {
+		if cap(w.spare) > maxSpare {
 			w.spare = nil
 		}
 		w.mu.Unlock()
@@ -243,12 +242,13 @@ func (w *writer) work() {
 	}
 }
 
-// gather lets those come whom the last group held up, as long as more do: each would have to wait for one more sync.
+// gather yields to callers that the last group held up, as long as more of them append: in this group they save one more
+// sync.
 func (w *writer) gather() {
 	before := uint64(0)
-	for range gatherMost {
+	for range maxGathers {
 		w.mu.Lock()
-		now := w.waits
+		now := w.durableAppends
 		w.mu.Unlock()
 		if now == before {
 			return
@@ -258,7 +258,7 @@ func (w *writer) gather() {
 	}
 }
 
-// behind reports whether something is to be made durable. The lock is held.
+// behind reports whether some line is neither synced nor in flight. The lock is held.
 func (w *writer) behind() bool {
 	end := w.synced
 	if w.flight != nil {
@@ -267,8 +267,8 @@ func (w *writer) behind() bool {
 	return len(w.pending) > 0 || end < w.from
 }
 
-// take returns the next group and its lines, where they go, and up to where the file is synced; nil when nobody waits. It
-// returns the error that the disk had before.
+// take returns the next group, its lines, their offset, and the offset up to which the file is synced; a nil group when no
+// caller waits. err is an earlier error of the disk.
 func (w *writer) take() (g *group, lines []byte, from, synced int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -281,7 +281,7 @@ func (w *writer) take() (g *group, lines []byte, from, synced int64, err error) 
 		w.moved.L = &w.mu
 	}
 	lines, from = w.pending, w.from
-	w.flight, w.flushed, w.flown, w.pending, w.spare = lines, 0, false, w.spare, nil
+	w.flight, w.flushed, w.flightWritten, w.pending, w.spare = lines, 0, false, w.spare, nil
 	w.from += int64(len(lines))
 	w.ends = 0
 	if w.deadline != nil {
@@ -291,8 +291,8 @@ func (w *writer) take() (g *group, lines []byte, from, synced int64, err error) 
 	return w.current, lines, from, w.synced, w.err
 }
 
-// write writes lines and makes them durable. What fails once is not tried again: the system may have dropped what it
-// could not write, and a sync that succeeds would not say so. synced is up to where the file was synced before.
+// write writes lines and makes them durable. It never retries: the system may have dropped dirty pages, and a later sync
+// would succeed nevertheless. synced is the offset up to which the file was synced before.
 func (w *writer) write(lines []byte, at, synced int64) error {
 	op := "write"
 	n, err := w.file.WriteAt(lines, at)
@@ -301,7 +301,7 @@ func (w *writer) write(lines []byte, at, synced int64) error {
 	}
 	if err == nil {
 		w.mu.Lock()
-		w.flown = true
+		w.flightWritten = true
 		w.moved.Broadcast()
 		w.mu.Unlock()
 		at = synced
@@ -310,13 +310,13 @@ func (w *writer) write(lines []byte, at, synced int64) error {
 	if err == nil {
 		return nil
 	}
-	// Whoever reads the file next would see what was written, although the disk may not have it, and go on behind a hole.
-	// Nobody was told that it is durable. (If this fails as well, a hole is found by its checksum.)
+	// Cut off what may not be on disk, so that no reader takes it for durable and appends after a hole. No caller was told
+	// that it is durable. (If this fails as well, the checksum detects the hole.)
 	_ = w.file.Truncate(at)
 	return &DiskError{w.path, op, err}
 }
 
-// sync waits until all that was appended is durable.
+// sync waits until all lines are durable.
 func (w *writer) sync() error {
 	w.mu.Lock()
 	g := w.current
@@ -334,7 +334,7 @@ func (w *writer) sync() error {
 	return g.wait(context.Background())
 }
 
-// close makes durable what was appended and closes the file. The second time it does nothing.
+// close makes all lines durable and closes the file. A second close does nothing.
 func (w *writer) close() error {
 	w.mu.Lock()
 	if w.closed {
@@ -361,7 +361,7 @@ func (w *writer) close() error {
 	return failed
 }
 
-// read reads from what is written, or from what is to be. It may read less than it could.
+// read reads from the file, from flight or from pending. It may return fewer bytes than are available.
 func (w *writer) read(p []byte, off int64) (n int, err error) {
 	w.mu.Lock()
 	written, begins := w.from, w.from-w.flushed-int64(len(w.flight))

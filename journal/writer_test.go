@@ -21,7 +21,7 @@ func TestBuffersAreKeptWhileTheyAreSmall(t *testing.T) {
 		return cap(j.w.spare)
 	}
 	must(t, j.Record(entry("a", succeeded)))
-	if size := spare(); size == 0 || size > groupKept {
+	if size := spare(); size == 0 || size > maxSpare {
 		t.Errorf("%d bytes are kept, want what a record takes", size)
 	}
 	big := windrow.JournalEntry{Key: "b", State: succeeded, ID: strings.Repeat("x", maxRecord/2)}

@@ -14,24 +14,24 @@ import (
 )
 
 var (
-	// ErrChanged is matched by the error of a record, or of a whole plan, that is not carried out because somebody else
-	// has changed or deleted the record since the plan was made. Make the plan again.
+	// ErrChanged is matched by the error of a record, or of a whole plan, that is not applied because a record was changed
+	// or deleted after the plan was made. Make the plan again.
 	ErrChanged = errors.New("plan: the record has changed since the plan was made")
-	// ErrCancelled is matched by what [windrow.BulkResult.Err] returns of a plan that Confirm did not agree to.
-	ErrCancelled = errors.New("plan: cancelled: Confirm said no")
+	// ErrCancelled is matched by the error of [windrow.BulkResult.Err] if Confirm returned false.
+	ErrCancelled = errors.New("plan: cancelled: Confirm returned false")
 )
 
 var errNoPlan = &windrow.OptionError{Option: "Apply", Value: "nil", Problem: "needs a plan: make one with Updates or Deletes"}
 
-// ChangedError says that a plan was refused since some of its records are not as they were. It matches [ErrChanged].
+// ChangedError says that a plan was refused because some of its records have changed. It matches [ErrChanged].
 type ChangedError struct {
-	// IDs are those of the records, as text, in the order of the plan.
+	// IDs are the ids of the changed records, as text, in the order of the plan.
 	IDs []string
-	// Planned is how many records there are in the plan.
+	// Planned is the number of records in the plan.
 	Planned int
 }
 
-// Error says how many they are, and names the first.
+// Error says how many records have changed, and names the first.
 func (e *ChangedError) Error() string {
 	return fmt.Sprintf("plan: %d of %s changed since the plan was made, the first is %q: make the plan again, or set LeaveChanged",
 		len(e.IDs), count(e.Planned, "record"), e.IDs[0])
@@ -40,18 +40,18 @@ func (e *ChangedError) Error() string {
 // Unwrap makes the error match [ErrChanged].
 func (e *ChangedError) Unwrap() error { return ErrChanged }
 
-// ApplyResult is what came of carrying out a plan: of each of its records how it ended, in the order of the plan.
+// ApplyResult is the result of applying a plan: one result for each record, in the order of the plan.
 type ApplyResult[In, Out any] struct {
-	// BulkResult holds the results. It is never nil. When nothing was written all of them are NotAttempted.
+	// BulkResult holds the results. It is never nil. If nothing was written, all of them are NotAttempted.
 	*windrow.BulkResult[In, Out]
-	// Cancelled says that Confirm said no. Nothing was written then, no backup was made, and there is no error.
+	// Cancelled says that Confirm returned false: nothing was written, no backup was made, and there is no error.
 	Cancelled bool
 }
 
-// ApplyUpdates carries out a plan with a client that takes whole records. See [ApplyPatches] for one that takes the changed
-// fields alone, which is the better choice where there is one: it leaves the fields alone that others change.
+// ApplyUpdates applies a plan with a client that takes whole records. Prefer [ApplyPatches] for a client that takes only the
+// changed fields: it does not overwrite fields that other writers change.
 //
-// The steps, in this order, and nothing is written before all of them are done:
+// It takes these steps, in this order, before it writes anything:
 //  1. [UpdatePlan.Confirm] sees the plan.
 //  2. [UpdatePlan.Current] reads the records again. One that has the new values already ends as Skipped (unchanged), so
 //     that a plan can be applied again after it was interrupted. One that is neither as it was nor as it is to be refuses
@@ -59,12 +59,11 @@ type ApplyResult[In, Out any] struct {
 //     error of the reading refuses the plan.
 //  3. [UpdatePlan.Backup] gets the originals of those that are left.
 //
-// Then the records are updated as by [windrow.UpdateMany], with its options, such as [windrow.Canary] to update some
-// first, its result and its errors. An answer with the status 412 (RFC 9110 section 15.5.13) to a client that sends
-// [VersionFrom] is an ErrChanged. [windrow.DryRun] holds back the updates, but not the steps before them. A plan without
-// changes does nothing at all.
+// Then the records are updated as by [windrow.UpdateMany], with its options, such as [windrow.Canary] to update some first,
+// its result and its errors. A response with the status 412 (RFC 9110 section 15.5.13) to a client that sends [VersionFrom]
+// is an ErrChanged. [windrow.DryRun] skips the updates, but not the steps before them. A plan without changes does nothing.
 //
-// The error is nil when all records were updated, or needed no update, or when Confirm said no. Otherwise it is a
+// The error is nil if all records were updated or needed no update, or if Confirm returned false. Otherwise it is a
 // [*windrow.BulkError], whose Cause is the error of the step that refused the plan, if one did.
 func ApplyUpdates[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, T, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, T], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
@@ -76,13 +75,13 @@ func ApplyUpdates[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[
 		items[i] = windrow.Update[ID, T]{ID: c.ID, Data: c.Updated}
 	}
 	if inspect.IsNil(client) {
-		return run(ctx, processor, items) // which says so, before anybody is asked to confirm
+		return run(ctx, processor, items) // returns the error of a nil client, before Confirm
 	}
 	return apply(ctx, p, processor, items)
 }
 
-// ApplyPatches carries out a plan with a client that takes the changed fields of a record alone, as PATCH requests do.
-// Otherwise it is as [ApplyUpdates].
+// ApplyPatches applies a plan with a client that takes only the changed fields of a record, as PATCH requests do. Otherwise
+// it is like [ApplyUpdates].
 func ApplyPatches[ID comparable, T, Out any](ctx context.Context, p *UpdatePlan[ID, T], client windrow.Updater[ID, Patch, Out], opts ...windrow.Option) (*ApplyResult[windrow.Update[ID, Patch], Out], error) {
 	processor := windrow.NewUpdateProcessor(client, refusal.ForRun(opts)...)
 	if p == nil {
@@ -135,12 +134,13 @@ func apply[ID comparable, T, In, Out any](ctx context.Context, p *UpdatePlan[ID,
 	return run(ctx, processor, items)
 }
 
-// guard has the processor skip what is done, refuse what has changed, and understand what a server says of versions.
+// guard makes the processor skip records that are done, refuse records that have changed, and map the status 412 to
+// ErrChanged.
 func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windrow.BatchProcessor[windrow.Update[ID, In], Out], now *state[ID]) {
 	if p.Version == nil && len(now.applied) == 0 && len(now.changed) == 0 {
 		return
 	}
-	var lost sync.Map // ids of updates whose answer was lost
+	var lost sync.Map // ids of updates whose response was lost
 	judge := func(ctx context.Context, id ID, err error) error {
 		switch {
 		case err == nil:
@@ -154,7 +154,7 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 		err = fmt.Errorf("%w: %w", ErrChanged, err)
 		if _, maybe := lost.Load(id); maybe && p.Version != nil {
 			if p.isApplied(ctx, id) {
-				return nil // by the attempt whose answer was lost
+				return nil // by the attempt whose response was lost
 			}
 			return windrow.Ambiguous(err)
 		}
@@ -197,7 +197,7 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 			}
 			for k, outcome := range outcomes {
 				if k >= len(send) {
-					return outcomes, nil // too many: the run knows what to do
+					return outcomes, nil // too many outcomes: the run reports ErrProtocol
 				}
 				outcome.Err = judge(ctx, send[k].ID, outcome.Err)
 				all[places[k]] = outcome
@@ -208,12 +208,12 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 			if len(send) == len(in) {
 				return all[:len(outcomes)], nil
 			}
-			return all[:places[len(outcomes)]], nil // the tail from the first that is missing
+			return all[:places[len(outcomes)]], nil // without the tail from the first missing outcome on
 		}
 	}
 }
 
-// statusOf returns the HTTP status that an error tells, 0 when it tells none.
+// statusOf returns the HTTP status of an error, 0 if it has none.
 func statusOf(err error) int {
 	if e, ok := errors.AsType[interface {
 		error

@@ -17,11 +17,11 @@ import (
 )
 
 // BackupFile returns a Backup hook that writes the records to a file, as a JSON array with an indent of two spaces, which
-// [ReadBackup] and [Restore] read. Only the user may read the file.
+// [ReadBackup] and [Restore] read. Only its owner may read the file.
 //
-// The file is there as a whole or not at all: it is written under another name, synced to the disk and renamed, and its
-// folder is synced. A file that exists already is not overwritten: the error then matches [fs.ErrExist]. (A process that is
-// killed meanwhile may leave an empty file, which ReadBackup refuses, and one whose name ends with .tmp.)
+// The file is complete or absent: it is written under another name, synced and renamed, and its folder is synced. An
+// existing file is not overwritten: the error then matches [fs.ErrExist]. (A process that is killed meanwhile may leave an
+// empty file, which ReadBackup refuses, and a file whose name ends with .tmp.)
 func BackupFile[T any](path string) func(ctx context.Context, records []T) error {
 	return func(ctx context.Context, records []T) error {
 		if err := context.Cause(ctx); err != nil {
@@ -40,7 +40,7 @@ func BackupFile[T any](path string) func(ctx context.Context, records []T) error
 
 // writeNew writes a file that must not exist yet, durably.
 func writeNew(d disk.Folder, path string, data []byte) (err error) {
-	// The empty file takes the name, so that of two backups at the same time one is refused.
+	// Reserve the name with an empty file, so that of two concurrent backups one is refused.
 	place, err := d.Create(path)
 	if err != nil {
 		return err
@@ -89,9 +89,9 @@ func ReadBackup[T any](path string) ([]T, error) {
 	return records, nil
 }
 
-// Restore creates the records of a file that [BackupFile] has written: what a deletion took. A record that the client
-// says exists already ([windrow.ErrAlreadyExists]) is left as it is, and ends as Skipped. Otherwise it is as
-// [windrow.CreateMany]. The ids come back when the client sends them and the server takes them.
+// Restore creates the records in a file of [BackupFile], to undo a deletion. A record that already exists
+// ([windrow.ErrAlreadyExists]) is left as it is, and ends as Skipped. Otherwise it is like [windrow.CreateMany]. Records
+// keep their ids if the client sends them and the server accepts them.
 func Restore[T, Out any](ctx context.Context, path string, client windrow.Creator[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
 	processor := windrow.NewCreateProcessor(client, refusal.ForRun(opts)...)
 	if do := processor.Do; do != nil {
@@ -106,8 +106,8 @@ func Restore[T, Out any](ctx context.Context, path string, client windrow.Creato
 	return restore(ctx, path, processor)
 }
 
-// RestoreUpsert writes the records of a file that [BackupFile] has written over what there is: what a deletion took, or an
-// update changed. Otherwise it is as [windrow.UpsertMany].
+// RestoreUpsert upserts the records in a file of [BackupFile], to undo a deletion or an update. Otherwise it is like
+// [windrow.UpsertMany].
 func RestoreUpsert[T, Out any](ctx context.Context, path string, client windrow.Upserter[T, Out], opts ...windrow.Option) (*windrow.BulkResult[T, Out], error) {
 	return restore(ctx, path, windrow.NewUpsertProcessor(client, refusal.ForRun(opts)...))
 }

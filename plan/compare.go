@@ -14,16 +14,17 @@ import (
 
 // Difference is one field that an update changes.
 type Difference struct {
-	// Field is its name in the JSON form of the record; "" when that is no object, and the values are all of it.
+	// Field is its name in the JSON form of the record; "" if that is not an object, and Before and After are the whole
+	// record.
 	Field string `json:"field"`
 	// Before is its value in JSON; nil when there was no such field.
 	Before json.RawMessage `json:"before,omitempty"`
-	// After is its value in JSON; nil when there is no such field any more.
+	// After is its value in JSON; nil when the field is removed.
 	After json.RawMessage `json:"after,omitempty"`
 }
 
-// differences compares two records field by field, in the order of the names. The order of keys, white space and the way
-// in which numbers are written make no difference.
+// differences compares two records field by field, in the order of the names. The order of keys, white space and the
+// notation of numbers make no difference.
 func differences(before, after json.RawMessage) []Difference {
 	if bytes.Equal(before, after) {
 		return nil
@@ -59,7 +60,7 @@ func fieldsOf(data json.RawMessage) (map[string]json.RawMessage, bool) {
 	return fields, true
 }
 
-// equal says whether two values in JSON mean the same.
+// equal reports whether two JSON values are equal.
 func equal(a, b json.RawMessage) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -125,7 +126,7 @@ func parseNumber(text string) (n number, ok bool) {
 	return n, true
 }
 
-// decode reads one value and nothing behind it. Numbers keep all their digits where the type leaves a choice.
+// decode reads exactly one value. Numbers are [json.Number] in an any, and keep all their digits.
 func decode(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

@@ -12,13 +12,13 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// state is what the records of a plan are now.
+// state is the current state of the records of a plan.
 type state[ID comparable] struct {
-	applied map[ID]bool  // those that have the new values already
-	changed map[ID]error // those that are neither as they were nor as they are to be
+	applied map[ID]bool  // records that have the new values already
+	changed map[ID]error // records that have neither the old nor the new values
 }
 
-// check reads the records again, when there is a way to do so.
+// check reads the records again, if Current is set.
 func (p *UpdatePlan[ID, T]) check(ctx context.Context) (*state[ID], error) {
 	now := &state[ID]{applied: map[ID]bool{}, changed: map[ID]error{}}
 	if p.Current == nil {
@@ -40,7 +40,7 @@ func (p *UpdatePlan[ID, T]) check(ctx context.Context) (*state[ID], error) {
 		if r.State == windrow.Skipped {
 			why = fmt.Errorf("%w: %w", ErrChanged, windrow.ErrNotFound)
 		} else if fresh, applied, err := p.compare(c, r.Value); err != nil {
-			return nil, fmt.Errorf("plan: compare record %v with what it was: %w", c.ID, err)
+			return nil, fmt.Errorf("plan: compare record %v with the original: %w", c.ID, err)
 		} else if applied {
 			now.applied[c.ID] = true
 		} else if !fresh {
@@ -57,7 +57,7 @@ func (p *UpdatePlan[ID, T]) check(ctx context.Context) (*state[ID], error) {
 	return now, nil
 }
 
-// compare says whether a record is as it was when the plan was made, or has the values that the plan gives it.
+// compare reports whether a record is still the original (fresh), or has the plan's new values (applied).
 func (p *UpdatePlan[ID, T]) compare(c Change[ID, T], current T) (fresh, applied bool, err error) {
 	before, err := encode(c.Original)
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *UpdatePlan[ID, T]) compare(c Change[ID, T], current T) (fresh, applied 
 	return fresh, !fresh && hasAll(is, c.Differences), nil
 }
 
-// hasAll says whether a record has the new values of all fields that a plan changes.
+// hasAll reports whether a record has the new values of all fields that a plan changes.
 func hasAll(record []byte, changes []Difference) bool {
 	fields, isObject := fieldsOf(record)
 	return !slices.ContainsFunc(changes, func(d Difference) bool {
@@ -87,7 +87,7 @@ func hasAll(record []byte, changes []Difference) bool {
 	})
 }
 
-// isApplied reads one record again, and says whether it has the new values.
+// isApplied reads one record again, and reports whether it has the new values.
 func (p *UpdatePlan[ID, T]) isApplied(ctx context.Context, id ID) bool {
 	if p.Current == nil {
 		return false
@@ -104,7 +104,7 @@ func (p *UpdatePlan[ID, T]) isApplied(ctx context.Context, id ID) bool {
 	return i >= 0 && hasAll(data, p.Changes[i].Differences)
 }
 
-// originals returns the records that are going to be overwritten.
+// originals returns the records that will be overwritten.
 func (p *UpdatePlan[ID, T]) originals(now *state[ID]) []T {
 	var all []T
 	for _, c := range p.Changes {
@@ -115,7 +115,7 @@ func (p *UpdatePlan[ID, T]) originals(now *state[ID]) []T {
 	return all
 }
 
-// versionKey is the context key of what [VersionFrom] looks up.
+// versionKey is the context key of the versions for [VersionFrom].
 type versionKey struct{}
 
 // versions returns the versions of the originals, by id.
@@ -127,17 +127,16 @@ func (p *UpdatePlan[ID, T]) versions() map[ID]string {
 	return all
 }
 
-// VersionFrom returns the version of the record that the plan was made from, as [UpdatePlan.Version] names it. A client's
-// Update or UpdateBatch method calls it with its context, and sends the version along, in an If-Match header (RFC 9110
-// section 13.1.1) for one: so the server refuses to overwrite another. It reports false outside of [ApplyUpdates], and when the
-// plan has no Version.
+// VersionFrom returns the version of the original, by [UpdatePlan.Version]. A client's Update or UpdateBatch method calls it
+// with its context, and sends the version, such as in an If-Match header (RFC 9110 section 13.1.1): then the server refuses
+// to overwrite another version. ok is false outside of [ApplyUpdates], and if the plan has no Version.
 func VersionFrom[ID comparable](ctx context.Context, id ID) (version string, ok bool) {
 	versions, _ := ctx.Value(versionKey{}).(map[ID]string)
 	version, ok = versions[id]
 	return version, ok
 }
 
-// fetch reads records. One that does not exist ends as Skipped (not found); any other error ends the reading.
+// fetch reads records. A record that does not exist ends as Skipped (not found); any other error ends the reading.
 func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts []windrow.Option) (*windrow.BulkResult[ID, T], error) {
 	processor := windrow.NewGetProcessor(client, append(refusal.ForRun(opts), windrow.StopOnError())...)
 	if do := processor.Do; do != nil {
@@ -172,7 +171,7 @@ func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, 
 	return res, nil
 }
 
-// isMissing says whether an error means that there is no such record, and nothing else.
+// isMissing reports whether an error proves that there is no such record.
 func isMissing(err error) bool {
 	if err == nil || windrow.Classify(err).Class != windrow.ClassPermanent {
 		return false

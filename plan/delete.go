@@ -10,38 +10,38 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// DeletePlan is what a deletion would delete. Make one with [Deletes], set the hooks that are wanted, and then carry it
-// out with [ApplyDeletes]. The zero value deletes nothing.
+// DeletePlan is the plan of a deletion. Make one with [Deletes], set its hooks, and apply it with [ApplyDeletes]. The
+// zero value deletes nothing.
 type DeletePlan[ID comparable, T any] struct {
-	// Items are the records that exist, in the order of the ids.
+	// Items are the records to delete, in the order of the ids.
 	Items []Item[ID, T]
-	// Missing are the ids that do not exist, in their order. Nothing is sent for them.
+	// Missing are the ids without a record, in the order of the ids. Nothing is sent for them.
 	Missing []ID
 
-	// Confirm is shown the plan before anything else is done. False cancels: nothing is deleted, and no backup made. An
-	// error stops, too. It is not called for a plan without Items. Nil means that the plan is carried out.
+	// Confirm gets the plan before anything else is done. False cancels: nothing is deleted, and no backup is made. An error
+	// stops, too. It is not called for a plan without Items. Nil confirms.
 	Confirm func(ctx context.Context, p *DeletePlan[ID, T]) (bool, error)
-	// Backup gets the records before the first is deleted. An error stops everything. [BackupFile] makes one. Nil means
-	// that there is no backup.
+	// Backup gets the records before the first is deleted. An error stops everything. [BackupFile] returns one. Nil makes no
+	// backup.
 	Backup func(ctx context.Context, records []T) error
-	// OnStage is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
+	// OnStage is called before each step, from the goroutine of Apply. It may be nil.
 	OnStage func(StageReport)
 }
 
-// Item is a record that is to be deleted.
+// Item is a record to delete.
 type Item[ID comparable, T any] struct {
-	// ID is that of the record.
+	// ID is the id of the record.
 	ID ID `json:"id"`
 	// Record is the record as it was read.
 	Record T `json:"record"`
 }
 
-// Deletes plans a deletion: it reads the records with those ids, as [windrow.GetMany] does and with its options and
-// bounds, and returns which exist. Nothing is deleted. An id that is named twice counts once.
+// Deletes plans a deletion: it reads the records with those ids, as [windrow.GetMany] does and with its options, and returns
+// which exist. Nothing is deleted. An id that is repeated counts once.
 //
-// Only the client's word that there is no such record means that it is missing: an error that matches
-// [windrow.ErrNotFound] or has the status 404 or 410. Any other error, such as one of credentials, a throttle that does
-// not end, or a server that is down, stops the reading, and then there is no plan. It is a [*windrow.BulkError].
+// A record is missing only if the client says so: by an error that matches [windrow.ErrNotFound] or has the status 404 or
+// 410. Any other error, such as one of credentials, a throttle that does not end, or an outage, ends the reading without a
+// plan. It is a [*windrow.BulkError].
 func Deletes[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts ...windrow.Option) (*DeletePlan[ID, T], error) {
 	seen := make(map[ID]struct{}, len(ids))
 	unique := make([]ID, 0, len(ids))
@@ -53,7 +53,7 @@ func Deletes[ID comparable, T any](ctx context.Context, client windrow.Getter[ID
 	}
 	res, err := fetch(ctx, client, unique, opts)
 	if err != nil {
-		return nil, fmt.Errorf("plan: read what is to be deleted: %w", err)
+		return nil, fmt.Errorf("plan: read the records to delete: %w", err)
 	}
 	p := &DeletePlan[ID, T]{}
 	for r := range res.All() {
@@ -66,10 +66,10 @@ func Deletes[ID comparable, T any](ctx context.Context, client windrow.Getter[ID
 	return p, nil
 }
 
-// Len returns how many records are to be deleted.
+// Len returns the number of records to delete.
 func (p *DeletePlan[ID, T]) Len() int { return len(p.Items) }
 
-// Records returns the records that are to be deleted.
+// Records returns the records to delete.
 func (p *DeletePlan[ID, T]) Records() []T {
 	records := make([]T, len(p.Items))
 	for i := range p.Items {
@@ -78,13 +78,13 @@ func (p *DeletePlan[ID, T]) Records() []T {
 	return records
 }
 
-// ApplyDeletes carries out the plan: the notice of how many records there are, Confirm, Backup, and then the deletes, in that
-// order. Nothing is deleted when one of the steps before fails. The deletes are those of [windrow.DeleteMany], with its
-// options, result and errors: one result for each of the Items; a record that is gone by then ends as Skipped (not
-// found). [windrow.Canary] deletes some first; [windrow.DryRun] holds back the deletes, but not the steps before them.
+// ApplyDeletes applies the plan: it calls OnStage with the number of records, Confirm, Backup, and then deletes, in that order.
+// Nothing is deleted if an earlier step fails. The deletes are those of [windrow.DeleteMany], with its options, result and
+// errors: one result for each of the Items; a record that is gone by then ends as Skipped (not found). [windrow.Canary]
+// deletes some first; [windrow.DryRun] skips the deletes, but not the steps before them.
 //
-// The error is nil when all are gone, or when Confirm said no. Otherwise it is a [*windrow.BulkError], whose Cause is the
-// error of the step that failed, if one did.
+// The error is nil if all records are gone, or if Confirm returned false. Otherwise it is a [*windrow.BulkError], whose
+// Cause is the error of the step that failed, if one did.
 func ApplyDeletes[ID comparable, T any](ctx context.Context, p *DeletePlan[ID, T], client windrow.Deleter[ID], opts ...windrow.Option) (*ApplyResult[ID, struct{}], error) {
 	processor := windrow.NewDeleteProcessor(client, refusal.ForRun(opts)...)
 	if p == nil {
@@ -95,7 +95,7 @@ func ApplyDeletes[ID comparable, T any](ctx context.Context, p *DeletePlan[ID, T
 		ids[i] = p.Items[i].ID
 	}
 	if inspect.IsNil(ctx) || inspect.IsNil(client) {
-		return run(ctx, processor, ids) // which says so, before anybody is asked to confirm
+		return run(ctx, processor, ids) // returns the error of a nil ctx or client, before Confirm
 	}
 	p.step(StageConfirm)
 	if len(ids) == 0 {
@@ -146,7 +146,7 @@ func (p *DeletePlan[ID, T]) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("plan: read a plan: %w", err)
 	}
 	if form.Format != format || form.Items == nil {
-		return fmt.Errorf("plan: read a plan: it is none of deletes of format %d", format)
+		return fmt.Errorf("plan: read a plan: it is not a plan of deletes in format %d", format)
 	}
 	p.Items, p.Missing = form.Items, form.Missing
 	return nil

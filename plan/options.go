@@ -7,7 +7,7 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Option is a policy of [Updates].
+// Option configures [Updates].
 type Option interface{ applyTo(*config) error }
 
 type optionFunc func(*config) error
@@ -33,8 +33,8 @@ func newConfig(opts []Option) (*config, error) {
 	return c, errors.Join(errs...)
 }
 
-// MaxItems bounds how many records are read, whether they change or not, at least 1. No more are pulled from the source;
-// one that fetches pages ahead may have fetched more. Without it the source is read to its end.
+// MaxItems sets how many records are read at most, changed or not, at least 1. No more are pulled from the source, which may
+// have fetched further pages. Without it the source is read to its end.
 func MaxItems(n int) Option {
 	return optionFunc(func(c *config) error {
 		if n < 1 {
@@ -45,8 +45,8 @@ func MaxItems(n int) Option {
 	})
 }
 
-// ReportPages tells f what was found on each page of size records, the last of which may be shorter, as soon as it is
-// read. The size is that of the pages of the source. f is called from the goroutine that plans.
+// ReportPages calls f after each page of size records, the last of which may be shorter. size should be the page size of the
+// source. f is called from the goroutine of Updates.
 func ReportPages(size int, f func(PageReport)) Option {
 	return optionFunc(func(c *config) error {
 		if size < 1 || f == nil {
@@ -57,14 +57,14 @@ func ReportPages(size int, f func(PageReport)) Option {
 	})
 }
 
-// PageReport is what the function of [ReportPages] is told.
+// PageReport is the argument of the function of [ReportPages].
 type PageReport struct {
 	Number  int // from 1
 	Records int // on the page
-	Changes int // of them
+	Changes int // records to change on the page
 }
 
-// String says how many records are to be updated on which page.
+// String returns the number of records to update and the page.
 func (p PageReport) String() string {
 	return fmt.Sprintf("found %s to update on page %d", count(p.Changes, "record"), p.Number)
 }
@@ -74,17 +74,17 @@ type pageCounter struct {
 	size          int
 	notify        func(PageReport)
 	number        int
-	read, changes int // before the page
+	read, changes int // at the beginning of the page
 }
 
-// count is told how many records were read, and how many change.
+// count gets how many records were read, and how many of them change, so far.
 func (c *pageCounter) count(read, changes int) {
 	if c.notify != nil && read-c.read == c.size {
 		c.end(read, changes)
 	}
 }
 
-// end ends a page that has any records.
+// end ends a page, unless it is empty.
 func (c *pageCounter) end(read, changes int) {
 	if c.notify == nil || read == c.read {
 		return

@@ -10,13 +10,12 @@ import (
 )
 
 const (
-	printed   = 100 // how many records are listed
-	printedAt = 60  // how many characters of a value are shown
+	printed   = 100 // records that are listed
+	printedAt = 60  // characters of a value that are shown
 )
 
-// Print writes the plan for people: the counts, and of each record its id and the fields that change, with their values
-// before and after. It lists the first 100 records, and shows the first 60 characters of a value. The error is the
-// writer's.
+// Print writes the plan as text: the counts, and for each record its id and the fields that change, with their values before
+// and after. It lists the first 100 records, and the first 60 characters of a value. The error is the writer's.
 func (p *UpdatePlan[ID, T]) Print(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%d of %s to update, %d unchanged", len(p.Changes), count(p.Read, "record"), p.Unchanged)
@@ -44,8 +43,8 @@ func (p *UpdatePlan[ID, T]) Print(w io.Writer) error {
 	return b.Flush()
 }
 
-// Print writes the plan for people: the counts, the ids of the first 100 records, and of the first 100 missing ones. The
-// error is the writer's.
+// Print writes the plan as text: the counts, and the first 100 ids of records to delete and of missing ones. The error is
+// the writer's.
 func (p *DeletePlan[ID, T]) Print(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s to delete, %d missing\n", count(len(p.Items), "record"), len(p.Missing))
@@ -75,7 +74,7 @@ func show(value []byte) string {
 	return clean(string(text[:printedAt])) + "... (" + strconv.Itoa(len(text)) + " characters)"
 }
 
-// clean escapes what would move a terminal's cursor.
+// clean escapes characters that are not printable, such as those that move a terminal's cursor.
 func clean(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
 		return text

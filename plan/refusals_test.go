@@ -32,7 +32,7 @@ func TestUpdatesStops(t *testing.T) {
 		{name: "source", source: broken, is: boom, text: "plan: read record 1: boom"},
 		{name: "change", change: func(a article) (article, error) { return a, boom }, is: boom, text: "plan: record 0, id a: change: boom"},
 		{name: "no id", id: func(article) string { return "" }, text: "plan: record 0 has no id"},
-		{name: "another id", change: func(a article) (article, error) { a.ID += "2"; return a, nil }, text: "plan: record 0, id a: the change gives it another id: an update cannot do that"},
+		{name: "another id", change: func(a article) (article, error) { a.ID += "2"; return a, nil }, text: "plan: record 0, id a: the change sets another id, which an update cannot do"},
 		{name: "cancelled", ctx: cancelled, is: boom, text: "plan: stopped before record 0: boom"},
 		{name: "MaxItems", opts: []plan.Option{plan.MaxItems(0)}, text: "windrow: MaxItems (0) must be at least 1; leave it out to read all records"},
 		{name: "ReportPages", opts: []plan.Option{plan.ReportPages(0, func(plan.PageReport) {})}, text: "windrow: ReportPages (0) needs a page size of at least 1, and a function"},
@@ -75,8 +75,8 @@ func TestPlanRefusesBadJSON(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"format", `{"format":2,"changes":[]}`, "plan: read a plan: its format is 2, not 1"},
 		{"no change", `{"format":1,"changes":[{"id":"a","original":{"id":"a"},"updated":{"id":"a","body":""}}]}`, "plan: read a plan: change 0, id a: it changes nothing"},
-		{"twice", `{"format":1,"changes":[{"id":"a","original":{"title":"x"},"updated":{}},{"id":"a","original":{"title":"x"},"updated":{}}]}`, "plan: read a plan: change 1, id a: the id is missing, or was there before"},
-		{"no id", `{"format":1,"changes":[{"original":{"title":"x"},"updated":{}}]}`, "plan: read a plan: change 0, id : the id is missing, or was there before"},
+		{"twice", `{"format":1,"changes":[{"id":"a","original":{"title":"x"},"updated":{}},{"id":"a","original":{"title":"x"},"updated":{}}]}`, "plan: read a plan: change 1, id a: the id is missing, or repeated"},
+		{"no id", `{"format":1,"changes":[{"original":{"title":"x"},"updated":{}}]}`, "plan: read a plan: change 0, id : the id is missing, or repeated"},
 		{"type", `{"format":1,"changes":[{"id":17}]}`, `plan: read a plan: the field "changes.id" does not fit into string`},
 	} {
 		p := &plan.UpdatePlan[string, article]{Read: 7}

@@ -8,7 +8,7 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// run sends the items.
+// run runs the items.
 func run[In, Out any](ctx context.Context, processor *windrow.BatchProcessor[In, Out], items []In) (*ApplyResult[In, Out], error) {
 	bulk, err := processor.Run(ctx, items)
 	return &ApplyResult[In, Out]{BulkResult: bulk}, err

@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// Stage is where carrying out a plan has come. The zero Stage is [StageConfirm].
+// Stage is a stage of applying a plan. The zero Stage is [StageConfirm].
 type Stage uint8
 
-// The stages, in their order. Those for which there is nothing to do are left out.
+// The stages, in their order. Stages without records are left out.
 const (
 	StageConfirm Stage = iota // what is to be done is known; Confirm is next
 	StageCheck                // reading the records again
@@ -16,19 +16,19 @@ const (
 	StageWrite                // sending the updates or deletes
 )
 
-// StageReport is what OnStage is told.
+// StageReport is the argument of OnStage.
 type StageReport struct {
-	// Stage is what begins now.
+	// Stage is the stage that begins.
 	Stage Stage
-	// Records is how many records it is about.
+	// Records is the number of records in the stage.
 	Records int
-	// Missing is how many of the ids to be deleted do not exist.
+	// Missing is how many of the ids to delete have no record.
 	Missing int
-	// Delete says that records are deleted, and not updated.
+	// Delete says that records are deleted, not updated.
 	Delete bool
 }
 
-// String says it in words.
+// String describes the step.
 func (s StageReport) String() string {
 	records, verb, doing := count(s.Records, "record"), "update", "updating"
 	if s.Delete {
@@ -55,7 +55,7 @@ func (p *UpdatePlan[ID, T]) step(stage Stage, records int) {
 	}
 }
 
-// count writes a number of things.
+// count returns a number with its noun, in the plural if needed.
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what

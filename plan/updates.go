@@ -11,61 +11,60 @@ import (
 	"github.com/windrow-go/windrow/internal/inspect"
 )
 
-// UpdatePlan is what a conditional update would change. Make one with [Updates], or read one from its JSON form; set the
-// hooks that are wanted; then hand it to [ApplyUpdates] or [ApplyPatches]. The zero value changes nothing. A plan is not changed
-// by being applied, and must not be changed meanwhile. Changes may be removed from it before.
+// UpdatePlan is the plan of a conditional update. Make one with [Updates], or read one from its JSON form; set its hooks;
+// then apply it with [ApplyUpdates] or [ApplyPatches]. The zero value changes nothing. Applying does not change a plan, which must
+// not be changed meanwhile. Changes may be removed before.
 type UpdatePlan[ID comparable, T any] struct {
-	// Changes are the records that are to be updated, in the order in which they were read. Unchanged ones are not here.
+	// Changes are the records to update, in the order in which they were read.
 	Changes []Change[ID, T]
-	// Read is how many records were read. The Changes, Unchanged and Repeated add up to it.
+	// Read is how many records were read: the sum of Changes, Unchanged and Repeated.
 	Read int
-	// Unchanged is how many of them are as they should be.
+	// Unchanged is how many records need no update.
 	Unchanged int
-	// Repeated is how many came a second time, as they do when a list moves while it is read. The first counts.
+	// Repeated is how many records were read again, as happens when a list changes meanwhile. The first reading counts.
 	Repeated int
 	// Limited says that [MaxItems] ended the reading, so that there may be more records.
 	Limited bool
 
-	// Confirm is shown the plan before anything is written. False cancels: nothing is written, and no backup made. An
-	// error stops, too. It is not called for an empty plan. Nil means that the plan is carried out.
+	// Confirm gets the plan before anything is written. False cancels: nothing is written, and no backup is made. An error
+	// stops, too. It is not called for an empty plan. Nil confirms.
 	Confirm func(ctx context.Context, p *UpdatePlan[ID, T]) (bool, error)
-	// Backup gets the originals of all records that are going to be written, before the first write. An error stops
-	// everything. [BackupFile] makes one. Nil means that there is no backup.
+	// Backup gets the originals of all records to be written, before the first write. An error stops everything.
+	// [BackupFile] returns one. Nil makes no backup.
 	Backup func(ctx context.Context, originals []T) error
-	// Current reads the records again before the first write, and refuses to overwrite what somebody else has changed
-	// since: see [ApplyUpdates]. Nil means that this is not checked, or only by the server, with [VersionFrom].
+	// Current reads the records again before the first write, so that records that were changed meanwhile are not
+	// overwritten: see [ApplyUpdates]. Nil means no check, or only the server's, with [VersionFrom].
 	Current windrow.Getter[ID, T]
 	// CurrentOptions are those of the run that reads the records again, such as [windrow.WithLimiter].
 	CurrentOptions []windrow.Option
-	// Version tells one state of a record from another, such as an ETag or the time of its last change: two records with
-	// one version are the same. The client gets that of the original with [VersionFrom]. Nil means that records are
-	// compared field by field.
+	// Version returns the version of a record, such as an ETag or the time of its last change: two states with one version
+	// are equal. The client gets the original's version with [VersionFrom]. Nil compares records field by field.
 	Version func(record T) string
-	// LeaveChanged lets the rest of the plan be carried out when some records have changed meanwhile. These end as
-	// Failed, with [ErrChanged]. By default the whole plan is refused then.
+	// LeaveChanged applies the rest of the plan if some records have changed meanwhile. These end as Failed, with
+	// [ErrChanged]. By default the whole plan is refused.
 	LeaveChanged bool
-	// OnStage is told of each step before it is taken, from the goroutine that applies. Nil means that nobody is.
+	// OnStage is called before each step, from the goroutine of Apply. It may be nil.
 	OnStage func(StageReport)
 }
 
 // Change is the update of one record.
 type Change[ID comparable, T any] struct {
-	// ID is that of the record.
+	// ID is the id of the record.
 	ID ID `json:"id"`
 	// Original is the record as it was read.
 	Original T `json:"original"`
-	// Updated is the record as it is to be.
+	// Updated is the record after the update.
 	Updated T `json:"updated"`
-	// Differences are the fields in which the two differ, in the order of their names.
+	// Differences are the fields in which Original and Updated differ, in the order of their names.
 	Differences []Difference `json:"differences"`
 }
 
-// Patch holds the changed fields of a record alone, by their names: what an API takes that leaves all other fields as
-// they are. A value is what [encoding/json] makes of it, numbers as [json.Number]; it is nil for a field that is removed,
-// as in a JSON merge patch (RFC 7396), but a nested object is given as a whole.
+// Patch holds only the changed fields of a record, by name, for an API that leaves all other fields as they are. A value is
+// the type that [encoding/json] decodes into an any, numbers as [json.Number]; it is nil for a field that is removed, as in
+// a JSON merge patch (RFC 7396), but a nested object is given as a whole.
 type Patch map[string]any
 
-// Patch returns the changed fields. The error is that the record has no fields, since its JSON form is no object.
+// Patch returns the changed fields. It returns an error if the JSON form of the record is not an object.
 func (c Change[ID, T]) Patch() (Patch, error) {
 	patch := make(Patch, len(c.Differences))
 	for _, d := range c.Differences {
@@ -85,14 +84,14 @@ func (c Change[ID, T]) Patch() (Patch, error) {
 	return patch, nil
 }
 
-// Updates plans a conditional update: it reads the source to its end, has change make of each record what it should be,
-// and returns what differs. Nothing is written.
+// Updates plans a conditional update: it reads the source to its end, calls change with each record, and returns the
+// differences. Nothing is written.
 //
 // id returns a record's id, which change must leave as it is. change may return its argument, and may change it in place.
 // Both are called from the calling goroutine, one record at a time.
 //
-// An error of the source or of change, a record without an id, and the end of ctx end the planning: then there is no
-// plan, since half of one would look like all of it. Memory is needed for the records that change, and for all ids.
+// An error of the source or of change, a record without an id, and the end of ctx end the planning without a plan, since a
+// partial plan would look complete. It keeps the records that change, and all ids, in memory.
 func Updates[ID comparable, T any](ctx context.Context, source iter.Seq2[T, error], id func(record T) ID, change func(record T) (T, error), opts ...Option) (*UpdatePlan[ID, T], error) {
 	cfg, err := newConfig(opts)
 	switch {
@@ -139,7 +138,7 @@ func Updates[ID comparable, T any](ctx context.Context, source iter.Seq2[T, erro
 	return p, nil
 }
 
-// consider adds what change makes of a record to the plan, if that is anything else.
+// consider adds a record to the plan if change changes it.
 func (p *UpdatePlan[ID, T]) consider(key ID, record T, id func(T) ID, change func(T) (T, error)) error {
 	before, err := encode(record)
 	if err != nil {
@@ -150,7 +149,7 @@ func (p *UpdatePlan[ID, T]) consider(key ID, record T, id func(T) ID, change fun
 		return fmt.Errorf("change: %w", err)
 	}
 	if id(updated) != key {
-		return errors.New("the change gives it another id: an update cannot do that")
+		return errors.New("the change sets another id, which an update cannot do")
 	}
 	after, err := encode(updated)
 	if err != nil {
@@ -161,11 +160,11 @@ func (p *UpdatePlan[ID, T]) consider(key ID, record T, id func(T) ID, change fun
 		p.Unchanged++
 		return nil
 	}
-	// A change of a map, or behind a pointer, has changed the original, too.
+	// A change in a map, or through a pointer, has changed the original, too.
 	if now, err := encode(record); err != nil || !equal(before, now) {
 		var original T
 		if err := decode(before, &original); err != nil {
-			return fmt.Errorf("the change changes the original, which cannot be restored from its JSON form: %w", err)
+			return fmt.Errorf("the change modifies the original, which cannot be restored from its JSON form: %w", err)
 		}
 		record = original
 	}
@@ -173,7 +172,7 @@ func (p *UpdatePlan[ID, T]) consider(key ID, record T, id func(T) ID, change fun
 	return nil
 }
 
-// Len returns how many records are to be updated.
+// Len returns the number of records to update.
 func (p *UpdatePlan[ID, T]) Len() int { return len(p.Changes) }
 
 // planForm is the JSON form of an UpdatePlan.
@@ -186,7 +185,7 @@ type planForm[ID comparable, T any] struct {
 	Changes   []Change[ID, T] `json:"changes"`
 }
 
-// format is the number of the JSON form.
+// format is the version of the JSON form.
 const format = 1
 
 // MarshalJSON implements [json.Marshaler]. The hooks are left out.
@@ -198,9 +197,9 @@ func (p *UpdatePlan[ID, T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(planForm[ID, T]{format, p.Read, p.Unchanged, p.Repeated, p.Limited, changes})
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. The hooks stay as they are. The differences are made again from the
-// records, so that the plan is what they say; a change that makes no difference, and one of an id that came before, is an
-// error. Numbers keep all their digits: in a map[string]any they are of the type [json.Number].
+// UnmarshalJSON implements [json.Unmarshaler]. The hooks stay as they are. The differences are computed again from the
+// records, which are authoritative. A change without a difference and a repeated id are errors. Numbers keep all their
+// digits: in a map[string]any they are of the type [json.Number].
 func (p *UpdatePlan[ID, T]) UnmarshalJSON(data []byte) error {
 	var form planForm[ID, T]
 	if err := decode(data, &form); err != nil {
@@ -224,7 +223,7 @@ func (p *UpdatePlan[ID, T]) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("plan: read a plan: change %d, id %v: it changes nothing", i, c.ID)
 		}
 		if _, again := seen[c.ID]; again || c.ID == *new(ID) {
-			return fmt.Errorf("plan: read a plan: change %d, id %v: the id is missing, or was there before", i, c.ID)
+			return fmt.Errorf("plan: read a plan: change %d, id %v: the id is missing, or repeated", i, c.ID)
 		}
 		seen[c.ID] = struct{}{}
 	}

@@ -1,5 +1,5 @@
-// Package upload sends many files to somebody else's API: some at a time, skipping what is there already, and telling of
-// each file how it ended.
+// Package upload sends many files to an API: a few at a time, skipping files that exist already, with an outcome for each
+// file.
 //
 //	paths, err := filepath.Glob("assets/images/*.jpg")
 //	...
@@ -10,11 +10,11 @@
 //	uploader.Add(files...)
 //	res, err := uploader.Process(ctx)
 //
-// A [File] is a function that opens it, so that a retry reads it from its beginning. A [Client] is one method that sends
-// it. Where that takes several requests, such as asking for a URL, putting the bytes there, creating a record and waiting
-// for a job, the method says so with [Step] and [Once], and a retry goes on at the request that failed: what was done is
-// not done again, and no file is uploaded twice.
+// A [File] has a function that opens it, so that a retry reads it from its beginning. A [Client] has one method that sends a
+// file. If that takes several requests, such as asking for a URL, putting the bytes there, creating a record and waiting for
+// a job, the method makes each a [Step] or [Once], and a retry goes on at the request that failed: completed steps are not
+// repeated, and no file is uploaded twice.
 //
-// Results are those of the root package: Succeeded, Failed, Skipped with what was found as the value, NotAttempted, and
-// Unknown for a file whose last answer was lost and which cannot be found on the server.
+// Results are those of the root package: Succeeded, Failed, Skipped with the existing file as the value, NotAttempted, and
+// Unknown for a file whose last response was lost and which cannot be found on the server.
 package upload

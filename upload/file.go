@@ -10,27 +10,25 @@ import (
 	"path/filepath"
 )
 
-// File is something to upload. Make them with [FromFiles] or [FromBytes], or by hand from anything that can be opened
-// several times.
+// File is a file to upload. Make it with [FromFiles] or [FromBytes], or from anything that can be opened several times.
 type File struct {
-	// Name is the name that the file is to have on the server. A file without one is refused.
+	// Name is the name of the file on the server. A file without one is refused.
 	Name string `json:"name"`
-	// Path says where it comes from, and names it in errors. Defaults to the Name.
+	// Path is the source of the file, and identifies it in errors. Defaults to the Name.
 	Path string `json:"path,omitempty"`
-	// Size is its length in bytes. Zero means that it is not known. A file that turns out to have another is not sent
-	// to its end.
+	// Size is its length in bytes. Zero means that it is not known. If the content has another length, reading it fails.
 	Size int64 `json:"size,omitempty"`
-	// Open opens it at its beginning. It is called for each attempt, and once for a checksum, also from several
-	// goroutines. Nil means that the file at Path is opened.
+	// Open opens it at its beginning. It is called for each attempt, and once for a checksum, also from several goroutines.
+	// Nil opens the file at Path.
 	Open func() (io.ReadCloser, error) `json:"-"`
-	// Metadata is for the client, which gets it as it is: this package does not look at it.
+	// Metadata is for the client. This package does not use it.
 	Metadata any `json:"metadata,omitempty"`
-	// SkipExisting says when this file is not sent. Defaults to what the [Uploader] says.
+	// SkipExisting says when this file is not sent. Defaults to that of the [Uploader].
 	SkipExisting Match `json:"skip_existing,omitempty"`
 }
 
-// FromFiles makes the input of an upload of the files at the paths, such as those that [filepath.Glob] returns. The
-// error says which of them are no regular files; then no file is returned.
+// FromFiles returns the files at the paths, such as those of [filepath.Glob]. If some are not regular files the error names
+// them, and no file is returned.
 func FromFiles(paths []string) ([]File, error) {
 	files := make([]File, 0, len(paths))
 	var errs []error
@@ -40,7 +38,7 @@ func FromFiles(paths []string) ([]File, error) {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("upload: %w", err))
 		case !info.Mode().IsRegular():
-			errs = append(errs, fmt.Errorf("upload: %s is no regular file", path))
+			errs = append(errs, fmt.Errorf("upload: %s is not a regular file", path))
 		default:
 			files = append(files, File{Name: filepath.Base(path), Path: path, Size: info.Size()})
 		}
@@ -51,15 +49,14 @@ func FromFiles(paths []string) ([]File, error) {
 	return files, nil
 }
 
-// FromBytes makes a file of what is in memory. The data must not change while it is uploaded.
+// FromBytes returns a file with content from memory. The data must not change while it is uploaded.
 func FromBytes(name string, data []byte) File {
 	return File{Name: name, Size: int64(len(data)), Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(data)), nil
 	}}
 }
 
-// ContentType returns the media type that belongs to the extension of the file's name, application/octet-stream when it
-// is not known.
+// ContentType returns the media type of the extension of the file's name, application/octet-stream if it is not known.
 func (f *File) ContentType() string {
 	if t := mime.TypeByExtension(filepath.Ext(f.Name)); t != "" {
 		return t
@@ -67,7 +64,7 @@ func (f *File) ContentType() string {
 	return "application/octet-stream"
 }
 
-// check says what is wrong with the file before anything is sent of it.
+// check returns an error if the file is invalid. It is called before anything is sent.
 func (f *File) check() error {
 	switch {
 	case f.Name == "":
@@ -88,7 +85,7 @@ func (f *File) open() (io.ReadCloser, error) {
 	return os.Open(f.Path)
 }
 
-// key names the file in errors.
+// key identifies the file in errors.
 func (f *File) key() string {
 	if f.Path != "" {
 		return f.Path

@@ -11,15 +11,16 @@ import (
 	"io"
 )
 
-// Match says by what a file is known on the server. The zero Match leaves it to the [Uploader], and there means [Never].
+// Match says how a file is recognized on the server. The zero Match of a file means the [Uploader]'s; that of an Uploader
+// means [Never].
 type Match uint8
 
-// The matches. A name says nothing of the content: by it, a file that has changed is skipped, too.
+// The matches. By SameName a file is skipped even if its content has changed.
 const (
-	AsUploader Match = iota // what the Uploader says
-	Never                   // no file is looked for, and each one is sent
+	AsUploader Match = iota // that of the Uploader
+	Never                   // send each file, without looking for it
 	SameName                // a file with the same name
-	SameMD5                 // one with the same content, by its MD5 checksum
+	SameMD5                 // a file with the same content, by its MD5 checksum
 	SameSHA1                // by its SHA-1 checksum
 	SameSHA256              // by its SHA-256 checksum
 )
@@ -34,7 +35,7 @@ func (m Match) String() string {
 	return fmt.Sprintf("match %d", uint8(m))
 }
 
-// hash returns what makes the checksum, nil for a match that needs none.
+// hash returns the hash of the checksum, nil for a match that needs none.
 func (m Match) hash() hash.Hash {
 	switch m {
 	case SameMD5:
@@ -49,24 +50,24 @@ func (m Match) hash() hash.Hash {
 
 // Query is what a [Finder] looks for.
 type Query struct {
-	// Match says by what.
+	// Match says how the file is recognized.
 	Match Match
 	// Name is the name of the file.
 	Name string
-	// Checksum is that of the content, in lower-case hexadecimal; "" for SameName.
+	// Checksum is the checksum of the content, in lower-case hexadecimal; "" for SameName.
 	Checksum string
 }
 
-// Finder is a [Client] that looks for a file on the server. It reports false when there is none. For a Match that the API
-// does not know it returns an error such as [errors.ErrUnsupported].
+// Finder is a [Client] that looks for a file on the server. ok is false if there is none. For a Match that the API does not
+// support Find returns an error such as [errors.ErrUnsupported].
 //
-// It is called before a file is sent, and when the answer to one was lost.
+// Find is called before a file is sent, and after its response was lost.
 type Finder[Out any] interface {
 	Find(ctx context.Context, q Query) (found Out, ok bool, err error)
 }
 
-// Checksum returns the checksum of the file's content in lower-case hexadecimal, "" for a Match that has none. The
-// content is read once, and the checksum kept.
+// Checksum returns the checksum of the file's content in lower-case hexadecimal, "" for a Match that has none. The content
+// is read once; the checksum is cached.
 func (t *Task) Checksum(ctx context.Context, by Match) (string, error) {
 	h := by.hash()
 	if h == nil {

@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// Form is the body of a multipart/form-data request (RFC 7578) with one file in it. Close it when it was read.
+// Form is the body of a multipart/form-data request (RFC 7578) with one file. Close it after reading.
 type Form struct {
 	io.ReadCloser
 	// ContentType is the value of the Content-Type header.
 	ContentType string
-	// Length is how many bytes there are, -1 when that is not known.
+	// Length is the length in bytes, -1 if it is not known.
 	Length int64
 }
 
-// Multipart makes the form that many APIs take a file in: the values, in the order of their names, and the file as the
-// field of that name. The file is read as the form is, not before.
+// Multipart returns a form with values, in the order of their names, and the file as the field of that name. The file is
+// read when the form is read.
 func Multipart(ctx context.Context, task *Task, field string, values map[string]string) (*Form, error) {
 	var head bytes.Buffer
 	w := multipart.NewWriter(&head)

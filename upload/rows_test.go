@@ -257,7 +257,7 @@ func TestA61_TheGuidesUsage(t *testing.T) {
 	if len(s.assets) != 2 || !cmp.Equal(s.assets[0].Metadata, images[0].Metadata) && !cmp.Equal(s.assets[0].Metadata, images[1].Metadata) {
 		t.Errorf("on the server: %+v", s.assets)
 	}
-	if _, err := upload.FromFiles([]string{paths[0], folder, filepath.Join(folder, "none")}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "is no regular file") {
+	if _, err := upload.FromFiles([]string{paths[0], folder, filepath.Join(folder, "none")}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
-// Task is a file on its way: the [File] and what was done for it until now. A [Client] gets it, and it is the input of the
-// results. Its methods may be called from several goroutines.
+// Task is the upload of a [File] and its progress. It is the argument of a [Client], and the Input of a result. Its methods
+// may be called from several goroutines.
 type Task struct {
 	File
 
@@ -24,32 +24,32 @@ type Task struct {
 
 	mu      sync.Mutex
 	sums    map[Match]string
-	steps   map[string]any // what the steps that are done returned
-	created bool           // a Once is done
-	doubt   string         // the Once that has begun and not ended
-	stepped bool           // the client works in steps
+	steps   map[string]any // by name: the values of completed steps
+	created bool           // a Once is complete
+	doubt   string         // name of a Once that has begun and not completed
+	stepped bool           // the client uses Step or Once
 	sent    bool           // the client was called
 }
 
-// Transfer is how far the sending of a file has come.
+// Transfer is the progress of sending a file.
 type Transfer struct {
 	// Task is the file.
 	Task *Task
 	// Sent is how many bytes were read from it in this attempt.
 	Sent int64
-	// Size is how many there are, 0 when that is not known.
+	// Size is the length of the file in bytes, 0 if it is not known.
 	Size int64
 	// Attempt counts the attempts of the file, from 1.
 	Attempt int
-	// Done says that it was read to its end. The server may still refuse it.
+	// Done says that the file was read to its end. The server may still refuse it.
 	Done bool
 }
 
-// notifyEvery is the least time between two calls of OnTransfer in the middle of a file.
+// notifyEvery is the shortest interval between two calls of OnTransfer within a file.
 const notifyEvery = 100 * time.Millisecond
 
-// Content opens the file at its beginning, for a client to send. Reading ends with an error when ctx does, and when the
-// file does not have its Size. What is read is what [Uploader.OnTransfer] is told.
+// Content opens the file at its beginning, for a client to send. Reading fails when ctx ends, and if the file does not have
+// its Size. [Uploader.OnTransfer] gets the number of bytes read.
 func (t *Task) Content(ctx context.Context) (io.ReadCloser, error) {
 	content, err := t.File.open()
 	if err != nil {
@@ -63,7 +63,7 @@ func (t *Task) Content(ctx context.Context) (io.ReadCloser, error) {
 	return r, nil
 }
 
-// contentReader counts what is read.
+// contentReader counts the bytes read.
 type contentReader struct {
 	ctx     context.Context
 	task    *Task
@@ -83,7 +83,7 @@ func (r *contentReader) Read(b []byte) (int, error) {
 	r.sent += int64(n)
 	size := r.task.Size
 	if size > 0 && (r.sent > size || err == io.EOF && r.sent < size) {
-		return 0, localError{fmt.Errorf("the file had %d bytes, and has changed", size)}
+		return 0, localError{fmt.Errorf("the file does not have its Size of %d bytes", size)}
 	}
 	switch {
 	case err == io.EOF && !r.ended:
@@ -106,16 +106,16 @@ func (r *contentReader) tell(done bool) {
 	r.task.notify(Transfer{Task: r.task, Sent: r.sent, Size: r.task.Size, Attempt: r.attempt, Done: done})
 }
 
-// localError is an error of the file itself, which the server has no part in.
+// localError is an error of reading the file, not of the server.
 type localError struct{ err error }
 
 func (e localError) Error() string { return "upload: read the file: " + e.err.Error() }
 func (e localError) Unwrap() error { return e.err }
 
-// StepError says which step of an upload failed. The steps before it are done, and are not done again.
+// StepError says which step of an upload failed. The steps before it are complete, and are not repeated.
 type StepError struct {
-	Step string // its name
-	Err  error  // why
+	Step string // name of the step
+	Err  error  // why it failed
 }
 
 // Error implements error.
@@ -124,19 +124,18 @@ func (e *StepError) Error() string { return fmt.Sprintf("step %q: %v", e.Step, e
 // Unwrap returns why the step failed.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Step does one step of an upload that may be done again when its answer was lost: asking for a URL, putting bytes there,
-// reading the state of a job. What it returns is kept: when a later step fails, and the client is called again with the
-// same task, the step returns that and do is not called. Steps of a task must have different names, and be taken one after
-// the other.
+// Step performs a step of an upload that may be repeated after a lost response: asking for a URL, putting bytes there,
+// reading the state of a job. Its value is kept: if a later step fails, and the client is called again with the same task,
+// Step returns that value and does not call do. Steps of a task must have different names, and run one after the other.
 //
-// An error of do comes back as a [*StepError], and the client returns it.
+// An error of do is returned as a [*StepError], which the client should return.
 func Step[T any](ctx context.Context, task *Task, name string, do func(ctx context.Context) (T, error)) (T, error) {
 	return take(ctx, task, name, false, do)
 }
 
-// Once does the step of an upload that makes the file exist, and must not be done twice, such as creating its record.
-// When its answer is lost it is not done again: the file is looked up, if the client is a [Finder] and SkipExisting says
-// by what; and when it is not found it ends as Unknown. Otherwise it is as [Step].
+// Once performs the step of an upload that creates the file and must not be repeated, such as creating its record. If its
+// response is lost, the file is looked up if the client is a [Finder] and SkipExisting is set; if it is not found it ends as
+// Unknown. Otherwise Once is like [Step].
 func Once[T any](ctx context.Context, task *Task, name string, do func(ctx context.Context) (T, error)) (T, error) {
 	return take(ctx, task, name, true, do)
 }
@@ -170,7 +169,7 @@ func take[T any](ctx context.Context, t *Task, name string, once bool, do func(c
 	return out, nil
 }
 
-// recall returns what a step returned before.
+// recall returns the kept value of a completed step.
 func recall[T any](name string, kept any) (out T, err error) {
 	if out, ok := kept.(T); ok {
 		return out, nil
@@ -180,13 +179,13 @@ func recall[T any](name string, kept any) (out T, err error) {
 		return out, &StepError{name, fmt.Errorf("it returned a %T before: steps must have different names", kept)}
 	}
 	if err := exact.Unmarshal(text, &out); err != nil {
-		return out, &StepError{name, errors.New("what it returned before cannot be read")}
+		return out, &StepError{name, errors.New("the value that it returned before cannot be read")}
 	}
 	return out, nil
 }
 
-// failed returns the error of a step. Once the file is created, an error that would prove in another step that nothing was
-// done does not: the file is there, and only its end is not known.
+// failed returns the error of a step. After a Once, an error that proves that nothing was applied is ambiguous: the file
+// exists, and only the later steps failed.
 func (t *Task) failed(name string, err error) error {
 	t.mu.Lock()
 	created := t.created
@@ -199,7 +198,7 @@ func (t *Task) failed(name string, err error) error {
 	return err
 }
 
-// progress is what is known of a task.
+// progress returns the state of a task.
 func (t *Task) progress() (sent, stepped, created bool, doubt string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -216,8 +215,8 @@ type taskForm struct {
 	Sent    bool                       `json:"sent,omitempty"`
 }
 
-// MarshalJSON implements [json.Marshaler]. It holds what the steps returned, so that a later [Uploader.Rerun] goes on at
-// the step that failed.
+// MarshalJSON implements [json.Marshaler]. It includes the values of completed steps, so that a later [Uploader.Rerun] goes
+// on at the step that failed.
 func (t *Task) MarshalJSON() ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -225,7 +224,7 @@ func (t *Task) MarshalJSON() ([]byte, error) {
 	for name, kept := range t.steps {
 		text, err := json.Marshal(kept)
 		if err != nil {
-			return nil, &StepError{name, errors.New("what it returned has no JSON form")}
+			return nil, &StepError{name, errors.New("the value that it returned has no JSON form")}
 		}
 		if form.Steps == nil {
 			form.Steps = map[string]json.RawMessage{}
@@ -235,7 +234,7 @@ func (t *Task) MarshalJSON() ([]byte, error) {
 	return json.Marshal(form)
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. The file is opened at its Path from then on.
+// UnmarshalJSON implements [json.Unmarshaler]. The task then opens the file at its Path.
 func (t *Task) UnmarshalJSON(data []byte) error {
 	var form taskForm
 	if err := json.Unmarshal(data, &form); err != nil {

@@ -35,7 +35,7 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%v: stats %+v, error %v", by, res.Stats(), err)
 		}
 		for _, i := range []int{0, 1} {
-			if text := res.At(i).Err.Error(); !strings.Contains(text, "bytes, and has changed") {
+			if text := res.At(i).Err.Error(); !strings.Contains(text, "does not have its Size of") {
 				t.Errorf("error %q", text)
 			}
 		}

@@ -12,18 +12,18 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// ErrLost is matched by the error of a file whose answer was lost and which was not found afterwards: it may still come
-// to be. To upload it again, first make sure that it did not.
-var ErrLost = errors.New("upload: the answer was lost, and the file cannot be found on the server")
+// ErrLost is matched by the error of a file whose response was lost and which was not found afterwards: the server may still
+// create it. Before uploading it again, make sure that it does not exist.
+var ErrLost = errors.New("upload: the response was lost, and the file cannot be found on the server")
 
-// Client sends one file, and returns what the server made of it. It reads the file with [Task.Content]. Where it makes
-// several requests it makes each in a [Step] or a [Once]; without these the whole method counts as one Once. A client that
-// is a [clients.Describer] whose requests are harmless to repeat is called again in any case.
+// Client sends one file, and returns the server's value for it. It reads the file with [Task.Content]. If it sends several
+// requests it makes each a [Step] or a [Once]; without these the whole method counts as one Once. A client that is a
+// [clients.Describer] whose requests are harmless to repeat is called again in any case.
 type Client[Out any] interface {
 	Upload(ctx context.Context, task *Task) (Out, error)
 }
 
-// ClientFunc makes a [Client] of a function. It is no [Finder].
+// ClientFunc turns a function into a [Client] that is not a [Finder].
 func ClientFunc[Out any](f func(ctx context.Context, task *Task) (Out, error)) Client[Out] {
 	return clientFunc[Out](f)
 }
@@ -32,21 +32,21 @@ type clientFunc[Out any] func(context.Context, *Task) (Out, error)
 
 func (f clientFunc[Out]) Upload(ctx context.Context, task *Task) (Out, error) { return f(ctx, task) }
 
-// defaultConcurrency is how many files are on their way at once.
+// defaultConcurrency is how many files are uploaded at once.
 const defaultConcurrency = 3
 
-// Uploader uploads files, three at a time if no option says otherwise: as soon as one has ended the next begins. Make one
-// with [New], set the hooks that are wanted, and then use its methods, from several goroutines if need be.
+// Uploader uploads files, three at a time by default. Make one with [New], set its hooks, and then call its methods, from
+// any number of goroutines.
 type Uploader[Out any] struct {
-	// SkipExisting says when a file is not sent, since the server has it: then it ends as Skipped (already exists), with
-	// what was found as its value. Of several such files in one run one is sent, and the others are Skipped (duplicate)
-	// while it is on its way. Defaults to Never. Any other value needs a client that is a [Finder].
+	// SkipExisting says when the server has a file already: then the file ends as Skipped (already exists), with the
+	// existing one as its value. Of several equal files in one run one is sent; the others are Skipped, as duplicates until
+	// it is complete. Defaults to Never. Any other value needs a client that is a [Finder].
 	SkipExisting Match
-	// OnTransfer is told how far each file has come: at its beginning, about ten times a second, and at its end. It is
-	// called from the goroutines that send, at the same time for different files, and slows them down.
+	// OnTransfer gets the progress of each file: at its beginning, about ten times a second, and at its end. It is called
+	// from the goroutines that send, at the same time for different files, and slows them down.
 	OnTransfer func(Transfer)
-	// ResultID names what the server made of a file, such as its id: see [windrow.Result.ID]. It is what a journal stores.
-	// Nil means that nothing is stored but how the file ended.
+	// ResultID returns the id of a file on the server: see [windrow.Result.ID]. A journal stores it. If it is nil, a journal
+	// stores only how the file ended.
 	ResultID func(out Out) string
 	// OnResult is called once with each result, as soon as the file has ended, from one goroutine.
 	OnResult func(windrow.Result[*Task, Out])
@@ -58,7 +58,7 @@ type Uploader[Out any] struct {
 	queue []File
 }
 
-// New returns an uploader for a client. The options are those of a run, such as [windrow.Concurrency], which defaults to
+// New returns an uploader for a client. The options are those of a run, such as [windrow.Concurrency], here with the default
 // 3, [windrow.WithLimiter] and [windrow.OnProgress].
 func New[Out any](client Client[Out], opts ...windrow.Option) *Uploader[Out] {
 	return &Uploader[Out]{
@@ -90,9 +90,9 @@ func (u *Uploader[Out]) Queued() int {
 	return len(u.queue)
 }
 
-// Process uploads the files in the queue, which is empty from then on: a second call uploads what was added meanwhile, and
-// nothing twice. Results and errors are those of [windrow.BatchProcessor.Run], in the order in which the files were added.
-// A request of the statistics is an attempt of a file, with its look-up and all its steps, or a look-up after a lost answer.
+// Process empties the queue and uploads its files: a second call uploads the files that were added meanwhile. Results and
+// errors are those of [windrow.BatchProcessor.Run], in the order in which the files were added. In the statistics a request
+// is an attempt of a file, with its look-up and all its steps, or a look-up after a lost response.
 func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task, Out], error) {
 	u.mu.Lock()
 	files := u.queue
@@ -109,7 +109,7 @@ func (u *Uploader[Out]) Process(ctx context.Context) (*windrow.BulkResult[*Task,
 	return processor.Run(refusal.Context(ctx, err), tasks)
 }
 
-// Rerun uploads again what may be uploaded again of an earlier result, each file from the step at which it failed, and
+// Rerun uploads the files of an earlier result that may be uploaded again, each from the step at which it failed, and
 // returns one result for all. See [windrow.BatchProcessor.Rerun].
 func (u *Uploader[Out]) Rerun(ctx context.Context, earlier *windrow.BulkResult[*Task, Out]) (*windrow.BulkResult[*Task, Out], error) {
 	var tasks []*Task
@@ -123,7 +123,7 @@ func (u *Uploader[Out]) Rerun(ctx context.Context, earlier *windrow.BulkResult[*
 	return processor.Rerun(refusal.Context(ctx, err), earlier)
 }
 
-// processor returns what uploads the tasks.
+// processor returns the processor that uploads the tasks.
 func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task, Out], error) {
 	r := &run[Out]{client: u.client, match: u.SkipExisting, claims: map[Query]*claim[Out]{}}
 	r.finder, _ = u.client.(Finder[Out])
@@ -158,17 +158,17 @@ func (u *Uploader[Out]) processor(tasks []*Task) (*windrow.BatchProcessor[*Task,
 	return p, nil
 }
 
-// run is what the tasks of one run share.
+// run is the state that the tasks of one run share.
 type run[Out any] struct {
 	client Client[Out]
-	finder Finder[Out] // nil when the client is none
+	finder Finder[Out] // nil if the client is not a Finder
 	match  Match
 
 	mu     sync.Mutex
 	claims map[Query]*claim[Out]
 }
 
-// claim is a file that is sent, or was, in this run.
+// claim is a file that this run sends or has found on the server.
 type claim[Out any] struct {
 	task *Task
 	done bool
@@ -182,7 +182,7 @@ func (r *run[Out]) matchOf(t *Task) Match {
 	return max(r.match, Never)
 }
 
-// queryFor returns what to look for; false when nothing is.
+// queryFor returns the query for a file; false if SkipExisting is Never.
 func (r *run[Out]) queryFor(ctx context.Context, t *Task) (Query, bool, error) {
 	match := r.matchOf(t)
 	if match == Never {
@@ -212,7 +212,7 @@ func (r *run[Out]) do(ctx context.Context, t *Task) (out Out, err error) {
 	return out, err
 }
 
-// skip returns an error, mostly that there is nothing to do, or nil when the file is to be sent.
+// skip returns nil if the file is to be sent, a Skip if it exists or is a duplicate, or the error of the look-up.
 func (r *run[Out]) skip(ctx context.Context, t *Task, q Query) (out Out, err error) {
 	exists := clients.Skip(windrow.ReasonAlreadyExists)
 	if c := r.claimFor(q, nil); c != nil && c.done {
@@ -235,7 +235,8 @@ func (r *run[Out]) skip(ctx context.Context, t *Task, q Query) (out Out, err err
 	return out, clients.Skip(windrow.ReasonDuplicate)
 }
 
-// claimFor returns who sends a file, or has sent it. When nobody has, that is t from now on, unless t is nil.
+// claimFor returns a copy of the claim of a file, nil if there is none. It makes t the task of an unclaimed file, unless t
+// is nil.
 func (r *run[Out]) claimFor(q Query, t *Task) *claim[Out] {
 	id := q.identity()
 	r.mu.Lock()
@@ -252,14 +253,14 @@ func (r *run[Out]) claimFor(q Query, t *Task) *claim[Out] {
 	return &now
 }
 
-// finished notes that a file is on the server.
+// finished records that a file is on the server.
 func (r *run[Out]) finished(q Query, out Out) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.claims[q.identity()] = &claim[Out]{done: true, out: out}
 }
 
-// identity is what two files that are the same have in common.
+// identity returns a key that equal files share.
 func (q Query) identity() Query {
 	if q.Checksum != "" {
 		q.Name = ""
@@ -267,16 +268,16 @@ func (q Query) identity() Query {
 	return q
 }
 
-// resolve finds out what became of a file after an answer was lost.
+// resolve finds out whether a file was uploaded after its response was lost.
 func (r *run[Out]) resolve(ctx context.Context, t *Task) (out Out, applied bool, err error) {
 	sent, stepped, created, doubt := t.progress()
-	// A look-up before the first attempt: an earlier run has begun it, of which only its journal knows.
+	// A look-up before the first attempt: an earlier run has begun the file, according to the journal.
 	attempt, _ := clients.AttemptFrom(ctx)
 	begunBefore := !sent && attempt.Number == 1
 	switch {
 	case begunBefore:
 	case !sent, stepped && !created && doubt == "":
-		return out, false, nil // nothing that must not be done again was begun
+		return out, false, nil // no Once was begun
 	case stepped && created && doubt == "":
 		out, err = r.client.Upload(ctx, t) // from the step that failed
 		return out, err == nil, err

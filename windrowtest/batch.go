@@ -17,7 +17,7 @@ type batchRequest struct {
 	} `json:"records"`
 }
 
-// batchResult is what became of one of them.
+// batchResult is the result of one operation.
 type batchResult struct {
 	Index   int             `json:"index"`
 	ID      string          `json:"id,omitempty"`
@@ -31,7 +31,7 @@ type batchError struct {
 	Code   string `json:"code"`
 }
 
-// batch carries a batch out.
+// batch applies a batch.
 func (r *Records) batch(path, body string) Answer {
 	var in batchRequest
 	if err := json.Unmarshal([]byte(body), &in); err != nil || in.Operation == windrow.OpDo {
@@ -64,16 +64,16 @@ func (r *Records) batch(path, body string) Answer {
 		results[i] = batchResult{Index: i, ID: record.ID, Success: a.Status < 300}
 		if !results[i].Success {
 			var refused struct{ Code string }
-			_ = json.Unmarshal([]byte(a.Body), &refused) // it is our own
+			_ = json.Unmarshal([]byte(a.Body), &refused) // it is our own response
 			results[i].Error = &batchError{a.Status, refused.Code}
 			continue
 		}
 		if a.Body != "" {
 			results[i].Record = json.RawMessage(a.Body)
 			var made struct{ ID string }
-			_ = json.Unmarshal([]byte(a.Body), &made) // it is our own
+			_ = json.Unmarshal([]byte(a.Body), &made) // it is our own response
 			results[i].ID = made.ID
 		}
 	}
-	return jsonAnswer(http.StatusOK, map[string]any{"results": results, "total": len(results)})
+	return jsonResponse(http.StatusOK, map[string]any{"results": results, "total": len(results)})
 }

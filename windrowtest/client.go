@@ -12,64 +12,63 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// ClientTest says how a client is to be tested, and what it needs for that: a server of its API that stands in for the
-// real one, such as [Records] or the author's own, and some inputs. In, Out and ID are the types of the client's methods.
-// A client whose verbs have different types is tested once for each.
+// ClientTest describes a client under test, with a fake server of its API, such as [Records] or one of the author, and
+// inputs. In, Out and ID are the types of the client's methods. Test a client whose verbs have different types once for
+// each.
 type ClientTest[ID comparable, In, Out any] struct {
 	// API returns a new server of the API, without records. It is called for each test. Required.
 	API func(tb testing.TB) http.Handler
-	// New returns a client of the API at url, which makes its requests with hc. It must not wait for anything but the
-	// answers to those. Required.
+	// New returns a client of the API at url, which sends its requests with hc. It must wait for nothing except their
+	// responses. Required.
 	New func(tb testing.TB, url string, hc *http.Client) any
-	// Verbs are what the client does with one item: that it implements [windrow.Creator] for OpCreate, and so on. It is
-	// an error that it implements another one, or with other types. Required, unless it has Batches.
+	// Verbs are the operations of the client on one item: OpCreate if it implements [windrow.Creator], and so on. It is an
+	// error if the client implements a verb that is not listed, or with other types. Required, unless it has Batches.
 	Verbs []windrow.OpKind
-	// Batches are what it does with many items in one request: that it implements [clients.BatchCreator] for OpCreate,
-	// and so on.
+	// Batches are its operations on many items in one request: OpCreate if it implements [clients.BatchCreator], and so on.
 	Batches []windrow.OpKind
-	// Operation returns an operation of a client that is a [mixed.Executor]: Batches are then the kinds that it carries
-	// out, each tested alone and together with the others, and Out is what its values are, any if they differ. id is zero
-	// for a create and an upsert, and in for a delete and a read. Required for such a client.
+	// Operation returns an operation for a client that is a [mixed.Executor]. Batches are then the kinds that it supports,
+	// each tested alone and together with the others, and Out is the type of its values, any if they differ. id is zero for
+	// a create and an upsert, and in for a delete and a read. Required for such a client.
 	Operation func(op windrow.OpKind, id ID, in In) mixed.Operation
-	// Input returns a good input; another one, for another record, for each n. It is called from many goroutines.
-	// Required for creates, updates and upserts, and for a Put.
+	// Input returns a valid input, for a different record for each n. It is called from many goroutines. Required for
+	// creates, updates and upserts, and for a Put.
 	Input func(n int) In
-	// Same reports whether what the server returned is what the input asked for. Required with Input.
+	// Same reports whether the server's value is the one of the input. Required with Input.
 	Same func(in In, out Out) bool
-	// ID returns the id of what the server returned. Required, unless there is a Put or the client needs no ids.
+	// ID returns the id of the server's value. Required, unless there is a Put or the client needs no ids.
 	ID func(out Out) ID
-	// Put stores a record behind the client's back and returns its id. Nil stores it with the client's create or upsert.
+	// Put stores a record without the client and returns its id. Nil stores it with the client's create or upsert.
 	Put func(tb testing.TB, api http.Handler, in In) ID
-	// Missing is an id that no record has. Required for updates, deletes and reads.
+	// Missing is an id without a record. Required for updates, deletes and reads.
 	Missing ID
-	// Bad returns an input that the API refuses because of its content. Nil leaves out the tests of bad items in batches.
+	// Bad returns an input that the API refuses because of its content. Nil skips the tests of bad items in batches.
 	Bad func(n int) In
-	// Count returns how many records the API has. Required for a client that says in its Capabilities that its creates
-	// may be repeated, or that its batches are atomic.
+	// Count returns how many records the API has. Required if the client's Capabilities say that its creates may be
+	// repeated, or that its batches are atomic.
 	Count func(api http.Handler) int
-	// Secrets are the credentials that the client is given. They must not be in its errors, nor in what is printed of it;
-	// and it is an error if it never sends them, as the test would say nothing then.
+	// Secrets are the client's credentials. They must not be in its errors, nor in its printed form. It is an error if the
+	// client never sends them, since the test would prove nothing.
 	Secrets []string
-	// ErrorBody is what the API answers with a status that says that something is wrong. Nil is some JSON.
+	// ErrorBody returns the API's response with an error status. Nil returns some JSON.
 	ErrorBody func(status int) Answer
-	// Classes are the classes of the statuses for which the API has other rules than [windrow.Classify].
+	// Classes are the classes of statuses that the API defines differently from [windrow.Classify].
 	Classes map[int]windrow.Class
-	// DeletesMissing says that the API answers the delete of a record that is not there as any other.
+	// DeletesMissing says that deleting a missing record succeeds.
 	DeletesMissing bool
 }
 
-// TestClient checks what runs rely on in a client. For each verb, batch and kind of operation that it has:
+// TestClient checks the properties of a client on which runs rely. For each verb, batch and kind of operation:
 //
-//   - values come back as they were sent, those of a batch in its order and one for each item;
-//   - an error has the class that follows from the status, and the wait that the server asks for; lost answers, pages of
-//     proxies and refused connections are told apart; what is not there is known for that;
-//   - a bad item in a batch has its own error, and what becomes of the others is what Capabilities.Atomicity says;
+//   - values come back as they were sent; a batch returns one outcome for each item, in order;
+//   - an error has the class of its status, and the server's Retry-After; lost responses, HTML of proxies and refused
+//     connections have their own classes; a missing record is recognized;
+//   - a bad item in a batch has its own error, and the others end as Capabilities.Atomicity says;
 //   - a call ends as soon as its context does, also while a body is being read;
-//   - no call makes a request again, or waits: that is the business of the run (and not of net/http, which does it with
-//     requests that have an Idempotency-Key);
-//   - what Capabilities says of repeated creates holds: an answer is lost, and nothing is created twice;
-//   - no credential is in an error, or in what is printed of the client by %v and %+v;
-//   - it may be used from many goroutines, closes the bodies of all answers, and leaves no goroutine behind.
+//   - no call repeats a request, or waits: only the run may (nor may net/http, which repeats requests with an
+//     Idempotency-Key);
+//   - after a lost response, a repeated create behaves as Capabilities says, and nothing is created twice;
+//   - no credential is in an error, or in the client printed with %v and %+v;
+//   - the client may be used from many goroutines, closes the bodies of all responses, and leaks no goroutine.
 //
 // Each test runs in a [testing/synctest] bubble with a client and a server of its own: no waiting takes time.
 func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, Out]) {
@@ -79,7 +78,7 @@ func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, O
 	}
 	type run = clientRun[ID, In, Out]
 	if !t.Run("Implements", func(t *testing.T) { bubble(t, func(t *testing.T) { c.start(t).implements() }) }) {
-		return // the others would find nothing to test
+		return // the other tests need the interfaces
 	}
 	for _, test := range []struct {
 		name string
@@ -92,7 +91,7 @@ func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, O
 		{"Operations of all kinds", (*run).mixed, c.Operation != nil && len(c.Batches) > 0},
 		{"Batches of many sizes", (*run).batchSizes, len(c.Batches) > 0},
 		{"Statuses", (*run).statuses, true},
-		{"Lost answers", (*run).lostAnswers, true},
+		{"Lost responses", (*run).lostResponses, true},
 		{"Refused connection", (*run).refusedConnection, true},
 		{"Not found", (*run).notFound, true},
 		{"Not found in a batch", (*run).batchNotFound, len(c.Batches) > 0},
@@ -114,7 +113,7 @@ func TestClient[ID comparable, In, Out any](t *testing.T, c ClientTest[ID, In, O
 	}
 }
 
-// incomplete says what is missing.
+// incomplete returns which field is missing or invalid; "" if none is.
 func (c *ClientTest[ID, In, Out]) incomplete() string {
 	writes := func(op windrow.OpKind) bool {
 		return op == windrow.OpCreate || op == windrow.OpUpdate || op == windrow.OpUpsert
@@ -150,12 +149,12 @@ func (c *ClientTest[ID, In, Out]) incomplete() string {
 // start makes a server and a client for one test.
 func (c *ClientTest[ID, In, Out]) start(t *testing.T) *clientRun[ID, In, Out] {
 	r := &clientRun[ID, In, Out]{ClientTest: c, T: t, api: c.API(t)}
-	// Below a path, so that a client that forgets the path of its URL is found out.
+	// Below a path, to detect a client that drops the path of its URL.
 	r.server = NewServer(t, http.StripPrefix(basePath, r.api))
 	r.bodies = &bodies{base: r.server.Transport()}
 	t.Cleanup(func() {
 		if n := r.bodies.open(); n > 0 {
-			t.Errorf("the bodies of %d answers are not closed", n)
+			t.Errorf("the bodies of %d responses are not closed", n)
 		}
 	})
 	r.client = c.New(t, r.server.URL+basePath, &http.Client{Transport: r.bodies, CheckRedirect: noRedirect})
@@ -186,16 +185,16 @@ type clientRun[ID comparable, In, Out any] struct {
 	client any
 }
 
-// call is one of the ways to make a request. Nothing is known of its records: it serves to see errors.
+// call is a method of the client with its arguments, for tests that look only at its errors.
 type call struct {
 	name  string
 	op    windrow.OpKind
 	batch bool
-	// do makes the request. The errors are that of the request, or of each item.
+	// do calls the method. It returns the error of the request, or those of the items.
 	do func(ctx context.Context) []error
 }
 
-// creator and its siblings return the client as what it is declared to be; nil if it is not declared to be that.
+// creator and its siblings return the client as the interface, nil if Verbs does not list it.
 func (r *clientRun[ID, In, Out]) creator() windrow.Creator[In, Out] {
 	return declared[windrow.Creator[In, Out]](r.client, r.Verbs, windrow.OpCreate)
 }
@@ -218,12 +217,12 @@ func (r *clientRun[ID, In, Out]) getter() windrow.Getter[ID, Out] {
 
 func declared[T any](client any, ops []windrow.OpKind, op windrow.OpKind) (as T) {
 	if slices.Contains(ops, op) {
-		as, _ = client.(T) // that it is none is found elsewhere
+		as, _ = client.(T) // another test reports a wrong type
 	}
 	return as
 }
 
-// capable returns what the client says of itself.
+// capable returns the client's Capabilities.
 func (r *clientRun[ID, In, Out]) capable() windrow.Capabilities {
 	if d, ok := r.client.(clients.Describer); ok {
 		return d.Capabilities()
@@ -260,7 +259,7 @@ func (r *clientRun[ID, In, Out]) puts(n int) []ID {
 	return ids
 }
 
-// inputs returns the inputs from the n-th on.
+// inputs returns n inputs from number from on.
 func (r *clientRun[ID, In, Out]) inputs(from, n int) []In {
 	all := make([]In, n)
 	for i := range all {
@@ -269,7 +268,7 @@ func (r *clientRun[ID, In, Out]) inputs(from, n int) []In {
 	return all
 }
 
-// calls returns a call for each verb and batch. The records that they need are stored.
+// calls returns a call for each verb and batch, after storing the records that they need.
 func (r *clientRun[ID, In, Out]) calls() []call {
 	var all []call
 	add := func(name string, op windrow.OpKind, do func(ctx context.Context) error) {
@@ -323,7 +322,7 @@ func (r *clientRun[ID, In, Out]) calls() []call {
 	return all
 }
 
-// since returns how much time of the bubble f takes.
+// since returns how long f takes by the clock of the bubble.
 func since(f func()) time.Duration {
 	start := time.Now()
 	f()

@@ -9,7 +9,7 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// batchCall makes one request for many items.
+// batchCall sends one request for many items.
 type batchCall[Out any] func(ctx context.Context) ([]windrow.Outcome[Out], error)
 
 func verbOf(op windrow.OpKind) string {
@@ -20,7 +20,7 @@ func interfaceOf(op windrow.OpKind) string {
 	return [...]string{"", "Creator", "Updater", "Upserter", "Deleter", "Getter"}[op]
 }
 
-// batchOf returns a request of that kind for items with those ids and inputs, of which it needs one or the other, or both.
+// batchOf returns a request of that kind for items. It uses ids, inputs or both, depending on op.
 func (r *clientRun[ID, In, Out]) batchOf(op windrow.OpKind, ids []ID, inputs []In) batchCall[Out] {
 	if e := r.executor(); e != nil {
 		return r.execution(e, r.operations(op, ids, inputs))
@@ -66,7 +66,7 @@ func byID(op windrow.OpKind) bool {
 	return op == windrow.OpUpdate || op == windrow.OpDelete || op == windrow.OpGet
 }
 
-// storedFor stores the n inputs from from on, if an operation needs records that are there.
+// storedFor stores n inputs from number from on, if an operation needs existing records.
 func (r *clientRun[ID, In, Out]) storedFor(op windrow.OpKind, from, n int) []ID {
 	r.Helper()
 	if !byID(op) {
@@ -79,14 +79,14 @@ func (r *clientRun[ID, In, Out]) storedFor(op windrow.OpKind, from, n int) []ID 
 	return ids
 }
 
-// batchRoundTrip: there is one outcome for each item, in their order, and it is that item's.
+// batchRoundTrip: each item has its own outcome, in the order of the items.
 func (r *clientRun[ID, In, Out]) batchRoundTrip() {
 	const n = 5
 	for _, op := range r.Batches {
 		from := 100 * int(op)
 		stored, changed := r.inputs(from, n), r.inputs(from+n, n)
 		ids := r.storedFor(op, from, n)
-		slices.Reverse(ids) // so that an answer in the order of the server is found out
+		slices.Reverse(ids) // to detect outcomes in the server's order
 		slices.Reverse(stored)
 		r.wellDone(op, ids, stored, changed)
 		if op == windrow.OpDelete && r.capable().Atomicity == windrow.AtomicityPartial {
@@ -99,7 +99,7 @@ func (r *clientRun[ID, In, Out]) batchRoundTrip() {
 	}
 }
 
-// wellDone makes a request that must succeed, and checks the outcomes.
+// wellDone sends a request that must succeed, and checks the outcomes.
 func (r *clientRun[ID, In, Out]) wellDone(op windrow.OpKind, ids []ID, stored, changed []In) {
 	r.Helper()
 	name := "Batch" + verbOf(op)
@@ -112,14 +112,14 @@ func (r *clientRun[ID, In, Out]) wellDone(op windrow.OpKind, ids []ID, stored, c
 		case o.Err != nil:
 			r.Errorf("%s: item %d: %v", name, i, o.Err)
 		case o.Reason != windrow.NoReason:
-			r.Errorf("%s: item %d: there was something to do, and the reason is %q", name, i, o.Reason)
+			r.Errorf("%s: item %d: it needed a change, and its reason is %q", name, i, o.Reason)
 		case op != windrow.OpDelete && !r.Same(want, o.Value):
 			r.Errorf("%s: the value of outcome %d is not that of item %d: %s", name, i, i, show(o.Value))
 		}
 	}
 }
 
-// allOf makes a request and returns its outcomes, as many as there are items.
+// allOf sends a request and returns its outcomes, one for each item.
 func (r *clientRun[ID, In, Out]) allOf(op windrow.OpKind, ids []ID, inputs []In) []windrow.Outcome[Out] {
 	r.Helper()
 	n := len(inputs)
@@ -142,13 +142,13 @@ func (r *clientRun[ID, In, Out]) allOf(op windrow.OpKind, ids []ID, inputs []In)
 	return outcomes
 }
 
-// batchSizes: a batch may have one item, and as many as the client says.
+// batchSizes: a batch may have one item, and up to MaxItems.
 func (r *clientRun[ID, In, Out]) batchSizes() {
 	most := min(r.capable().MaxItems, 1000)
 	for _, op := range r.Batches {
 		for k, n := range []int{1, 2, most} {
 			if n == 0 {
-				continue // it does not say how many
+				continue // MaxItems is not set
 			}
 			from := 10_000*int(op) + 3000*k
 			r.wellDone(op, r.storedFor(op, from, n), r.inputs(from, n), r.inputs(from+n, n))
@@ -156,7 +156,7 @@ func (r *clientRun[ID, In, Out]) batchSizes() {
 	}
 }
 
-// batchNotFound: what is not there is that item's error, and no other's.
+// batchNotFound: a missing record is the error of its item, and of no other.
 func (r *clientRun[ID, In, Out]) batchNotFound() {
 	for _, op := range r.Batches {
 		if !byID(op) || r.capable().Atomicity != windrow.AtomicityPartial || op == windrow.OpDelete && r.DeletesMissing {
@@ -172,17 +172,17 @@ func (r *clientRun[ID, In, Out]) batchNotFound() {
 		for i, o := range r.allOf(op, ids, changed) {
 			switch {
 			case i == 2 && !r.saysNotFound(o.Err, o.Reason):
-				r.Errorf("Batch%s: item 2 is not there, and its error is %v, its reason %q", verbOf(op), o.Err, o.Reason)
+				r.Errorf("Batch%s: item 2 does not exist, and its error is %v, its reason %q", verbOf(op), o.Err, o.Reason)
 			case i != 2 && (o.Err != nil || o.Reason != windrow.NoReason):
-				r.Errorf("Batch%s: item 2 is not there, and the error of item %d is %v, its reason %q", verbOf(op), i, o.Err, o.Reason)
+				r.Errorf("Batch%s: item 2 does not exist, and the error of item %d is %v, its reason %q", verbOf(op), i, o.Err, o.Reason)
 			case i != 2 && op != windrow.OpDelete && !r.Same(want[i], o.Value):
-				r.Errorf("Batch%s: item 2 is not there, and the value of outcome %d is another's: %s", verbOf(op), i, show(o.Value))
+				r.Errorf("Batch%s: item 2 does not exist, and the value of outcome %d is that of another item: %s", verbOf(op), i, show(o.Value))
 			}
 		}
 	}
 }
 
-// badItem: what is bad has its own error, and what becomes of the others is what the client says.
+// badItem: a bad item has its own error, and the others end as the client's Atomicity says.
 func (r *clientRun[ID, In, Out]) badItem() {
 	const bad = 2
 	for _, op := range r.Batches {
@@ -205,7 +205,7 @@ func (r *clientRun[ID, In, Out]) badItem() {
 				r.Errorf("%s: item %d is bad, and the error names the one at position %d (from 1)", name, bad, position)
 			}
 			if r.capable().Atomicity == windrow.AtomicityPartial {
-				r.Errorf("%s: the client says that a bad item is no concern of the others, and the whole request failed: %v", name, err)
+				r.Errorf("%s: the client says that a bad item does not affect the others, and the whole request failed: %v", name, err)
 			}
 			if now := r.count(); now != before {
 				r.Errorf("%s: the request failed, and there are %d records more", name, now-before)
@@ -238,14 +238,14 @@ func (r *clientRun[ID, In, Out]) badOutcomes(name string, op windrow.OpKind, bad
 		case partial && o.Err != nil:
 			r.Errorf("%s: item %d is bad, and the error of item %d is %v", name, bad, i, o.Err)
 		case partial && !r.Same(inputs[i], o.Value):
-			r.Errorf("%s: item %d is bad, and the value of outcome %d is another's: %s", name, bad, i, show(o.Value))
+			r.Errorf("%s: item %d is bad, and the value of outcome %d is that of another item: %s", name, bad, i, show(o.Value))
 		case r.capable().Atomicity == windrow.AtomicityAll && o.Err == nil:
 			r.Errorf("%s: the client says that one bad item makes all of them fail; item %d is bad, and item %d succeeded", name, bad, i)
 		}
 	}
 }
 
-// count returns how many records there are; 0 when nobody can tell.
+// count returns how many records there are; 0 if Count is nil.
 func (r *clientRun[ID, In, Out]) count() int {
 	if r.Count == nil {
 		return 0
@@ -253,5 +253,5 @@ func (r *clientRun[ID, In, Out]) count() int {
 	return r.Count(r.api)
 }
 
-// show prints a value, but not all of it.
+// show prints the first 200 characters of a value.
 func show(v any) string { return fmt.Sprintf("%.200s", fmt.Sprintf("%+v", v)) }

@@ -17,7 +17,7 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// plain is an error that tells a status and nothing else.
+// plain is an error with a status and a Retry-After only.
 type plain struct {
 	status int
 	after  time.Duration
@@ -27,8 +27,7 @@ func (e plain) Error() string             { return fmt.Sprint("status ", e.statu
 func (e plain) StatusCode() int           { return e.status }
 func (e plain) RetryAfter() time.Duration { return e.after }
 
-// statuses: an error has the class that follows from the status, and each call makes one request and waits for nothing
-// else.
+// statuses: an error has the class of its status, and each call sends one request and does not wait.
 func (r *clientRun[ID, In, Out]) statuses() {
 	const wait = 7 * time.Second
 	calls := r.calls()
@@ -46,7 +45,7 @@ func (r *clientRun[ID, In, Out]) statuses() {
 			a = a.Set("Retry-After", fmt.Sprint(int(test.after/time.Second)))
 		}
 		if !ok {
-			r.Fatalf("no answer for status %d", test.status)
+			r.Fatalf("no response for status %d", test.status)
 		}
 		r.server.Reset()
 		r.server.Always(nil, Step{Instead: a})
@@ -55,21 +54,21 @@ func (r *clientRun[ID, In, Out]) statuses() {
 			want = class
 		}
 		for _, c := range calls {
-			what := fmt.Sprintf("%s with the answer %d", c.name, test.status)
+			what := fmt.Sprintf("%s with the status %d", c.name, test.status)
 			if test.after > 0 {
 				what += fmt.Sprintf(" and Retry-After: %v", test.after)
 			}
 			for _, err := range r.once(what, c) {
 				r.classified(what, err, want, test.status)
 				if got := windrow.Classify(err).After; err != nil && want == windrow.ClassThrottled && got != test.after {
-					r.Errorf("%s: the error tells to wait for %v", what, got)
+					r.Errorf("%s: the error has a Retry-After of %v", what, got)
 				}
 			}
 		}
 	}
 }
 
-// once makes a call and checks that it makes one request, and does not wait.
+// once makes a call and checks that it sends a request, repeats none, and does not wait.
 func (r *clientRun[ID, In, Out]) once(what string, c call) (errs []error) {
 	r.Helper()
 	before := len(r.server.Requests())
@@ -103,22 +102,22 @@ func (r *clientRun[ID, In, Out]) classified(what string, err error, want windrow
 		r.Errorf("%s: the class of the error is %v, want %v: %v", what, got, want, err)
 	}
 	if got := statusOf(err); got != 0 && status != 0 && got != status {
-		r.Errorf("%s: the error tells the status %d", what, got)
+		r.Errorf("%s: the error has the status %d", what, got)
 	}
 }
 
-// lostAnswers: an answer that did not come, or not as a whole, or is not the API's, is no success.
-func (r *clientRun[ID, In, Out]) lostAnswers() {
+// lostResponses: a response that is missing, incomplete or not the API's is no success.
+func (r *clientRun[ID, In, Out]) lostResponses() {
 	calls := r.calls()
 	for _, test := range []struct {
 		name string
 		step Step
 	}{
-		{"the connection ends without an answer", LostRequest()},
+		{"the connection ends without a response", LostRequest()},
 		{"the connection ends in the header", Step{Instead: JSON(200, "{}"), Ending: CutHead, At: 20}},
 		{"the body breaks off", Step{Instead: JSON(200, `{"id":"1","data":{"id":"1"}}`), Ending: CutBody, At: 9}},
-		{"a proxy answers 502 with a page", HTML(http.StatusBadGateway)},
-		{"a proxy answers 200 with a page", HTML(http.StatusOK)},
+		{"a proxy responds with 502 and HTML", HTML(http.StatusBadGateway)},
+		{"a proxy responds with 200 and HTML", HTML(http.StatusOK)},
 	} {
 		r.server.Reset()
 		r.server.Always(nil, test.step)
@@ -126,7 +125,7 @@ func (r *clientRun[ID, In, Out]) lostAnswers() {
 			what := c.name + " when " + test.name
 			for _, err := range r.once(what, c) {
 				if r.returnsNothing(c) && err == nil && test.step.Ending == CutBody {
-					continue // the status says it all
+					continue // the status is enough
 				}
 				if c.op == windrow.OpGet && err != nil && test.step.Ending == Whole {
 					r.note(err)
@@ -138,13 +137,13 @@ func (r *clientRun[ID, In, Out]) lostAnswers() {
 	}
 }
 
-// returnsNothing reports whether a call has no value that would have to be read.
+// returnsNothing reports whether a call has no value to read from the response.
 func (r *clientRun[ID, In, Out]) returnsNothing(c call) bool {
 	_, nothing := any(*new(Out)).(struct{})
 	return c.op == windrow.OpDelete || nothing && !c.batch
 }
 
-// refusedConnection: nothing was sent, and the run may know.
+// refusedConnection: the error shows that nothing was sent.
 func (r *clientRun[ID, In, Out]) refusedConnection() {
 	calls := r.calls()
 	r.server.Transport().CloseIdleConnections()
@@ -160,20 +159,20 @@ func (r *clientRun[ID, In, Out]) refusedConnection() {
 
 // cancel: a call ends as soon as its context does.
 func (r *clientRun[ID, In, Out]) cancel() {
-	const patience = 3 * time.Second
+	const cancelAfter = 3 * time.Second
 	calls := r.calls()
 	for _, test := range []struct {
 		name string
 		step Step
 	}{
-		{"while it waits for the answer", NeverAnswers(false)},
-		{"while it reads the answer", Step{Instead: JSON(200, strings.Repeat(" ", 100)+"{}"), Ending: StallBody, At: 50}},
+		{"while it waits for the response", NeverAnswers(false)},
+		{"while it reads the response", Step{Instead: JSON(200, strings.Repeat(" ", 100)+"{}"), Ending: StallBody, At: 50}},
 	} {
 		r.server.Reset()
 		r.server.Always(nil, test.step)
 		for _, c := range calls {
 			if r.returnsNothing(c) && test.step.Ending == StallBody {
-				continue // it may have seen enough
+				continue // it need not read the body
 			}
 			what := c.name + " that is cancelled " + test.name
 			for _, how := range []struct {
@@ -182,11 +181,11 @@ func (r *clientRun[ID, In, Out]) cancel() {
 			}{
 				{func() (context.Context, context.CancelFunc) {
 					ctx, cancel := context.WithCancel(r.Context())
-					time.AfterFunc(patience, cancel)
+					time.AfterFunc(cancelAfter, cancel)
 					return ctx, cancel
 				}, context.Canceled},
 				{func() (context.Context, context.CancelFunc) {
-					return context.WithTimeout(r.Context(), patience)
+					return context.WithTimeout(r.Context(), cancelAfter)
 				}, context.DeadlineExceeded},
 			} {
 				ctx, end := how.ctx()
@@ -200,12 +199,12 @@ func (r *clientRun[ID, In, Out]) cancel() {
 					select {
 					case <-done:
 					case <-time.After(time.Hour):
-						r.server.hangUp() // or it would stay there
+						r.server.hangUp() // so that the call returns
 						<-done
 					}
 				})
-				if took != patience {
-					r.Errorf("%s after %v returns after %v", what, patience, took)
+				if took != cancelAfter {
+					r.Errorf("%s after %v returns after %v", what, cancelAfter, took)
 				}
 				end()
 				for _, err := range errs {
@@ -218,8 +217,8 @@ func (r *clientRun[ID, In, Out]) cancel() {
 	}
 }
 
-// secrets: the credentials are sent, and are nowhere else. Each test looks for them in the errors that it sees; this one
-// looks at what is printed of the client, and that there was something to be found.
+// secrets: the credentials are sent, and appear nowhere else. Every test searches its errors for them; this test also checks
+// the client's printed form, and that the credentials are sent.
 func (r *clientRun[ID, In, Out]) secrets() {
 	for _, c := range r.calls() {
 		for _, err := range c.do(r.Context()) {
@@ -237,11 +236,11 @@ func (r *clientRun[ID, In, Out]) secrets() {
 		}
 	}
 	for _, verb := range []string{"%v", "%+v"} {
-		r.betrays("what is printed of the client with "+verb, fmt.Sprintf(verb, r.client))
+		r.betrays("the client printed with "+verb, fmt.Sprintf(verb, r.client))
 	}
 }
 
-// note looks for credentials in an error.
+// note searches an error for credentials.
 func (r *clientRun[ID, In, Out]) note(err error) {
 	r.Helper()
 	if err == nil {
@@ -249,7 +248,7 @@ func (r *clientRun[ID, In, Out]) note(err error) {
 	}
 	r.betrays("the text of an error", err.Error())
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		r.betrays(fmt.Sprintf("what is printed of a %T with %%+v", e), fmt.Sprintf("%+v", e))
+		r.betrays(fmt.Sprintf("a %T printed with %%+v", e), fmt.Sprintf("%+v", e))
 	}
 }
 
@@ -263,7 +262,7 @@ func (r *clientRun[ID, In, Out]) betrays(what, text string) {
 	}
 }
 
-// bodies is an [http.RoundTripper] that counts the bodies that are not closed.
+// bodies is an [http.RoundTripper] that counts open response bodies.
 type bodies struct {
 	base http.RoundTripper
 	n    atomic.Int64
@@ -282,7 +281,7 @@ func (b *bodies) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// CloseIdleConnections does what an [http.Client] expects of its transport.
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (b *bodies) CloseIdleConnections() {
 	if c, ok := b.base.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
@@ -303,7 +302,7 @@ func (b *body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// bubble runs a test in a bubble. A goroutine that is left behind fails the test, and not the whole program.
+// bubble runs a test in a bubble. A leaked goroutine fails the test, not the whole program.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	var id string
@@ -318,7 +317,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	})
 }
 
-// bubbleID returns how the stacks of the goroutines of this bubble are marked.
+// bubbleID returns the mark of this bubble in the stacks of its goroutines.
 func bubbleID() string {
 	var buf [200]byte
 	line, _, _ := strings.Cut(string(buf[:runtime.Stack(buf[:], false)]), "]")

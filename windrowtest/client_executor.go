@@ -7,7 +7,7 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// executor returns the client as what carries out operations; nil if it is not tested as that.
+// executor returns the client as an Executor; nil if Operation is not set.
 func (r *clientRun[ID, In, Out]) executor() mixed.Executor {
 	if r.Operation == nil {
 		return nil
@@ -46,7 +46,7 @@ func (r *clientRun[ID, In, Out]) execution(e mixed.Executor, ops []mixed.Operati
 			if value, ok := x.Value.(Out); ok {
 				o.Value = value
 			} else if x.Value != nil {
-				r.Errorf("Execute: the value of outcome %d is a %T, which is no Out of the test", i, x.Value)
+				r.Errorf("Execute: the value of outcome %d is a %T, which is not the Out of the test", i, x.Value)
 			}
 			outcomes = append(outcomes, o)
 		}
@@ -54,7 +54,7 @@ func (r *clientRun[ID, In, Out]) execution(e mixed.Executor, ops []mixed.Operati
 	}
 }
 
-// mixed: operations of all kinds in one request have one outcome each, in their order, and it is that operation's.
+// mixed: with operations of all kinds in one request each has its own outcome, in their order.
 func (r *clientRun[ID, In, Out]) mixed() {
 	const n = 2
 	e := r.executor()

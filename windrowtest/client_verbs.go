@@ -13,7 +13,7 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// implements: the client is what it is declared to be, and nothing else.
+// implements: the client implements the declared interfaces, and no other.
 func (r *clientRun[ID, In, Out]) implements() {
 	c := r.client
 	_, creates := c.(windrow.Creator[In, Out])
@@ -56,14 +56,14 @@ func (r *clientRun[ID, In, Out]) implements() {
 	}
 }
 
-// capabilities: what the client says of itself can be.
+// capabilities: the client's Capabilities are valid.
 func (r *clientRun[ID, In, Out]) capabilities() {
 	c := r.capable()
 	if c.MaxItems < 0 || c.MaxBytes < 0 {
 		r.Errorf("MaxItems is %d and MaxBytes is %d: they must not be negative", c.MaxItems, c.MaxBytes)
 	}
 	if c.Atomicity > windrow.AtomicitySelectable {
-		r.Errorf("Atomicity is %d, which is none", c.Atomicity)
+		r.Errorf("Atomicity is %d, which is not one of the constants", c.Atomicity)
 	}
 	if c.Cost != nil {
 		for n := 1; n <= max(c.MaxItems, 100); n++ {
@@ -84,7 +84,7 @@ func (r *clientRun[ID, In, Out]) capabilities() {
 	}
 }
 
-// roundTrip: values come back as they were sent, and stay.
+// roundTrip: values come back as they were sent, and are stored.
 func (r *clientRun[ID, In, Out]) roundTrip() {
 	ctx := r.Context()
 	same := func(what string, in In, out Out, err error) {
@@ -106,7 +106,7 @@ func (r *clientRun[ID, In, Out]) roundTrip() {
 	}
 	if upserter := r.upserter(); upserter != nil {
 		before := r.count()
-		for range 2 { // the second time it is there
+		for range 2 { // the second time the record exists
 			in := r.Input(10)
 			out, err := upserter.Upsert(ctx, in)
 			same("Upsert", in, out, err)
@@ -148,7 +148,7 @@ func (r *clientRun[ID, In, Out]) roundTrip() {
 	}
 }
 
-// reads checks that what was written is what is read.
+// reads checks that a read returns what was written.
 func (r *clientRun[ID, In, Out]) reads(after string, in In, out Out) {
 	r.Helper()
 	getter := r.getter()
@@ -160,13 +160,13 @@ func (r *clientRun[ID, In, Out]) reads(after string, in In, out Out) {
 	}
 }
 
-// notFound: what is not there is known for that.
+// notFound: a missing record is recognized by its error.
 func (r *clientRun[ID, In, Out]) notFound() {
 	ctx := r.Context()
 	wrong := func(what string, err error) {
 		r.Helper()
 		if r.note(err); !r.saysNotFound(err, windrow.NoReason) {
-			r.Errorf("%s of a record that is not there: %v, which matches neither windrow.ErrNotFound nor status 404", what, err)
+			r.Errorf("%s of a record that does not exist: %v, which matches neither windrow.ErrNotFound nor status 404", what, err)
 		}
 	}
 	if getter := r.getter(); getter != nil {
@@ -184,7 +184,7 @@ func (r *clientRun[ID, In, Out]) notFound() {
 	}
 }
 
-// saysNotFound reports whether an item's error or reason is that there is no such record.
+// saysNotFound reports whether an item's error or reason says that its record does not exist.
 func (r *clientRun[ID, In, Out]) saysNotFound(err error, reason windrow.Reason) bool {
 	if skip, ok := errors.AsType[*verdict.Skip](err); ok {
 		reason = windrow.Reason(skip.Reason)
@@ -193,7 +193,7 @@ func (r *clientRun[ID, In, Out]) saysNotFound(err error, reason windrow.Reason) 
 	return reason == windrow.ReasonNotFound || errors.Is(err, windrow.ErrNotFound) || status == http.StatusNotFound || status == http.StatusGone
 }
 
-// statusOf returns the status that an error tells, 0 when it tells none.
+// statusOf returns the HTTP status of an error, 0 if it has none.
 func statusOf(err error) int {
 	if e, ok := errors.AsType[interface {
 		error
@@ -204,20 +204,20 @@ func statusOf(err error) int {
 	return 0
 }
 
-// immediately sends again at once what may be sent again.
+// immediately is a policy that retries without a pause.
 var immediately = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 3})
 
 // isWrite matches requests that change something.
 func isWrite(q *Request) bool { return q.Method != http.MethodGet && q.Method != http.MethodHead }
 
-// hiddenRepeats: an attempt whose answer is lost makes no request twice.
+// hiddenRepeats: an attempt whose response is lost sends no request twice.
 func (r *clientRun[ID, In, Out]) hiddenRepeats() {
 	creator := r.creator()
 	if creator == nil {
 		return
 	}
-	// A connection that was used before is kept: on such a one net/http sends a request again by itself if it has an
-	// Idempotency-Key, whether the API honours that or not. What the API answers to that is not the answer to the first.
+	// Use a connection first: on a reused one net/http itself repeats a request with an Idempotency-Key, whether the API
+	// honours the key or not. The response to the repetition need not be that to the first request.
 	if _, err := creator.Create(r.Context(), r.Input(0)); err != nil {
 		r.Fatalf("Create: %v", err)
 	}
@@ -228,14 +228,14 @@ func (r *clientRun[ID, In, Out]) hiddenRepeats() {
 	requests := r.server.Requests()[before:]
 	for i, q := range requests {
 		if slices.ContainsFunc(requests[:i], func(other Request) bool { return other.Method == q.Method && other.Target == q.Target && isWrite(&q) }) {
-			r.Errorf("%s %s was sent again within one attempt, when its answer was lost: net/http does that with a request that has an "+
-				"Idempotency-Key; set the field as req.Header[\"idempotency-key\"], which it does not know", q.Method, q.Target)
+			r.Errorf("%s %s was sent again within one attempt, after its response was lost: net/http does that with a request that has an "+
+				"Idempotency-Key; set the field as req.Header[\"idempotency-key\"], which net/http does not recognize", q.Method, q.Target)
 		}
 	}
 }
 
-// repeatedCreates: the answers to the first requests are lost, after they were carried out. Where the client says that a
-// repetition is harmless, it must be; where it does not, there must be none.
+// repeatedCreates: the responses to the first requests are lost after they were applied. If the client says that a
+// repetition is harmless, it must be; otherwise there must be no repetition.
 func (r *clientRun[ID, In, Out]) repeatedCreates() {
 	const n = 3
 	creator := r.creator()
@@ -253,15 +253,15 @@ func (r *clientRun[ID, In, Out]) repeatedCreates() {
 	stats := res.Stats()
 	made := r.count() - before
 	if made > n {
-		r.Errorf("%d creates whose answers were lost made %d records (%+v)", n, made, stats)
+		r.Errorf("%d creates whose responses were lost made %d records (%+v)", n, made, stats)
 	}
 	switch {
 	case c.IdempotencyKeys && stats.Succeeded != n:
-		r.Errorf("the client sends idempotency keys, and of %d creates whose first answers were lost %d succeeded: %v", n, stats.Succeeded, err)
+		r.Errorf("the client sends idempotency keys, and of %d creates whose first responses were lost %d succeeded: %v", n, stats.Succeeded, err)
 	case c.IdempotencyKeys && r.Count != nil && made != n:
 		r.Errorf("%d creates succeeded, and there are %d records", n, made)
 	case !c.IdempotencyKeys && stats.Failed > 0:
-		r.Errorf("of %d creates whose answers were lost %d are said to have failed: %v", n, stats.Failed, err)
+		r.Errorf("of %d creates whose responses were lost %d are reported as Failed: %v", n, stats.Failed, err)
 	}
 	if !c.ClientIDs {
 		return
@@ -280,7 +280,7 @@ func (r *clientRun[ID, In, Out]) repeatedCreates() {
 	}
 }
 
-// reconcile: a Reconciler finds what is there, and does not find what is not.
+// reconcile: a Reconciler finds a record that exists, and none that does not.
 func (r *clientRun[ID, In, Out]) reconcile() {
 	reconciler, ok := r.client.(clients.Reconciler[In, Out])
 	creator := r.creator()
@@ -289,17 +289,17 @@ func (r *clientRun[ID, In, Out]) reconcile() {
 	}
 	in := r.Input(0)
 	if _, applied, err := reconciler.Reconcile(r.Context(), in); err != nil || applied {
-		r.Errorf("Reconcile of what was not created: applied %v, %v", applied, err)
+		r.Errorf("Reconcile of an item that was not created: applied %v, %v", applied, err)
 	}
 	if _, err := creator.Create(r.Context(), in); err != nil {
 		r.Fatalf("Create: %v", err)
 	}
 	out, applied, err := reconciler.Reconcile(r.Context(), in)
 	if err != nil || !applied || !r.Same(in, out) {
-		r.Errorf("Reconcile of what was created: %s, applied %v, %v", show(out), applied, err)
+		r.Errorf("Reconcile of an item that was created: %s, applied %v, %v", show(out), applied, err)
 	}
 	if _, applied, err := reconciler.Reconcile(r.Context(), r.Input(1)); err != nil || applied {
-		r.Errorf("Reconcile of another that was not created: applied %v, %v", applied, err)
+		r.Errorf("Reconcile of another item that was not created: applied %v, %v", applied, err)
 	}
 	r.server.Always(nil, Status(http.StatusInternalServerError))
 	if _, applied, err := reconciler.Reconcile(r.Context(), in); err == nil || applied {
@@ -307,7 +307,7 @@ func (r *clientRun[ID, In, Out]) reconcile() {
 	}
 }
 
-// goroutines: the answers to concurrent calls are not mixed up.
+// goroutines: the responses to concurrent calls are not mixed up.
 func (r *clientRun[ID, In, Out]) goroutines() {
 	var wg sync.WaitGroup
 	creator, getter, calls := r.creator(), r.getter(), r.calls()

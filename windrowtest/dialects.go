@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Dialect is one of the ways in which APIs tell in a header when a limit is renewed.
+// Dialect is a way in which APIs say in a header when a limit is renewed.
 type Dialect struct {
-	Name   string      // of an API that speaks it, or of the standard
-	Header http.Header // of an answer 429
-	Tells  bool        // it tells when; otherwise the client has to find out
+	Name   string      // of an API that uses it, or of the standard
+	Header http.Header // of a response with status 429
+	Tells  bool        // it says when; otherwise the client has to find out
 }
 
-// Dialects returns how the APIs tell at now that the limit is renewed after wait, which is taken in whole seconds. (The
-// clock of a bubble begins in 2000, when an epoch still looked like a delay: let it come to a later date first.)
+// Dialects returns the headers with which APIs say at now that the limit is renewed after wait, rounded to seconds. (The
+// clock of a bubble begins in 2000, when epoch seconds are small enough for a delay: sleep to a later date first.)
 func Dialects(now time.Time, wait time.Duration) []Dialect {
 	wait = wait.Round(time.Second)
 	seconds, at := strconv.Itoa(int(wait/time.Second)), now.Add(wait)
@@ -49,15 +49,15 @@ func Dialects(now time.Time, wait time.Duration) []Dialect {
 	}
 }
 
-// RetryForm is one of the forms of a Retry-After field.
+// RetryForm is a form of the Retry-After field.
 type RetryForm struct {
 	Name  string // of the form
 	Value string // of the field
-	Tells bool   // it tells the wait; otherwise it is to be taken for absent, or for more than anybody waits
+	Tells bool   // it has the wait; otherwise treat it as absent, or as longer than any caller waits
 }
 
-// RetryAfters returns the forms in which the field is found at now for a wait, which is taken in whole seconds: the
-// three dates and the seconds of RFC 9110 section 10.2.3, and what APIs send beside.
+// RetryAfters returns the forms of the field at now for a wait, rounded to seconds: the three dates and the seconds of RFC
+// 9110 section 10.2.3, and others that APIs send.
 func RetryAfters(now time.Time, wait time.Duration) []RetryForm {
 	wait = wait.Round(time.Second)
 	at := now.Add(wait).UTC()

@@ -1,11 +1,11 @@
-// Package windrowtest tests code that does bulk work, and what bulk work is done with, against a server that misbehaves.
+// Package windrowtest tests bulk jobs, clients and journals against a server that injects faults.
 //
 // # Faults
 //
-// A [Server] stands between clients and an API and does with each request what a script says: [Status], [Throttled],
-// [LostAnswer], [CutAnswer], [NeverAnswers], [Slow], [HTML] and others are steps of scripts, and a [Step] is what they
-// are made of. Its connections are pipes, so that it works inside a testing/synctest bubble, where no waiting takes time.
-// [Records] is a small JSON API to put behind it; any [net/http.Handler] will do.
+// A [Server] stands between clients and an API and handles each request by a script of steps: [Status], [Throttled],
+// [LostAnswer], [CutAnswer], [NeverAnswers], [Slow], [HTML] and others, or any [Step]. Its connections are pipes, so that it
+// works inside a testing/synctest bubble, where no waiting takes time. [Records] is a small JSON API to put behind it; any
+// [net/http.Handler] will do.
 //
 //	records := &windrowtest.Records{}
 //	server := windrowtest.NewServer(t, records)
@@ -14,11 +14,11 @@
 //
 // # Truth
 //
-// A [Ledger] notes what the server really applied, and [Verify] holds a [windrow.BulkResult] against it: nothing was
-// applied twice, nothing succeeded that was not applied, nothing failed that was.
+// A [Ledger] records what the server really applied, and [Verify] checks a [windrow.BulkResult] against it: nothing was
+// applied twice, every Succeeded item was applied, and no Failed item was.
 //
 // # Conformance
 //
-// [TestClient] is for authors of clients: it checks all that runs rely on. [TestJournal] is for those who keep a
-// [windrow.Journal] in a place of their own.
+// [TestClient] is for authors of clients: it checks all properties on which runs rely. [TestJournal] is for authors of a
+// [windrow.Journal].
 package windrowtest

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// The edits below change the answer of the API to a batch: the first array in its JSON, which is the whole of it or a
-// field such as "results", "records" or "data". An answer without one stays as it is.
+// The edits below change the API's response to a batch: the first array in its JSON, which is the whole body or a field such
+// as "results", "records" or "data". A response without an array stays as it is.
 
 // Short drops the last n results.
 func Short(n int) Step {
@@ -25,7 +25,7 @@ func Long(n int) Step {
 	})
 }
 
-// Shuffled turns the order of the results round.
+// Shuffled reverses the order of the results.
 func Shuffled() Step {
 	return editResults(func(results []any) []any {
 		slices.Reverse(results)
@@ -33,7 +33,7 @@ func Shuffled() Step {
 	})
 }
 
-// WithoutID takes the ids away from a result, that is the fields "id" and "index".
+// WithoutID removes the fields "id" and "index" from a result.
 func WithoutID(position int) Step {
 	return editResult(position, func(_ []any, result map[string]any) {
 		delete(result, "id")
@@ -41,7 +41,7 @@ func WithoutID(position int) Step {
 	})
 }
 
-// SameID gives a result the ids of another, from.
+// SameID gives the result at position the ids of the result at from.
 func SameID(position, from int) Step {
 	return editResult(position, func(results []any, result map[string]any) {
 		if other, ok := results[from].(map[string]any); ok {
@@ -54,9 +54,9 @@ func SameID(position, from int) Step {
 	})
 }
 
-// ItemStatus makes the item at a position of a batch one that was refused with a status, such as 429 or 503, inside an
-// answer that is well. The API does not see the item; so it is not for the repetition of a request that the API has
-// carried out already under its idempotency key. Positions in the field "index" of the results are kept right.
+// ItemStatus refuses the item at a position of a batch with a status, such as 429 or 503, inside a successful response. The
+// API does not see the item, so do not use it for the repetition of a request that the API has applied under its idempotency
+// key. The field "index" of the other results is adjusted.
 func ItemStatus(position, status int) Step {
 	var taken bool
 	step := editResults(func(results []any) []any {
@@ -121,8 +121,8 @@ type found struct {
 	replace func(array []any) (doc any)
 }
 
-// findArray returns the document if it is an array, or else the first of its fields, by name, that is one; nil when there
-// is none.
+// findArray returns the document if it is an array, else the first of its fields, by name, that is an array; nil if there is
+// none.
 func findArray(text string) *found {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber() // ids may be large

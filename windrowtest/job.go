@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// JobScript is what becomes of a request that a server takes for later: it answers 202 with the id of a job, whose result is
-// asked for until it is there. The form is that of DatoCMS: the result is found with 404 as long as there is none, and
-// then with 200, whatever became of the work; that is told by a status inside.
+// JobScript is a request that the server handles asynchronously: it responds with 202 and the id of a job, whose result the client
+// polls. The form is that of DatoCMS: polling gets 404 until the job has ended, and then 200 with the status of the work in
+// the body.
 type JobScript struct {
 	Polls   int    // how often the result is not there yet
 	Never   bool   // it never is
@@ -16,8 +16,8 @@ type JobScript struct {
 	Payload string // JSON of the result; "" means what the API answered, or an error that fits the Status
 }
 
-// StartJob returns the step for a request that becomes a job. The API carries it out when it comes, unless its Status
-// says that the work failed.
+// StartJob returns the step for a request that becomes a job. The API applies the request on arrival, unless Status says
+// that the work failed.
 func (s *Server) StartJob(job JobScript) Step {
 	s.mu.Lock()
 	s.jobs++
@@ -40,7 +40,7 @@ func (s *Server) StartJob(job JobScript) Step {
 		payload = cmp.Or(payload, fmt.Sprintf(`{"data":[{"id":"%s","type":"api_error","attributes":{"code":"JOB_FAILED"}}]}`, id))
 	}
 	step.Edit = func(a *Answer) {
-		s.mu.Lock() // as when the rule is called
+		s.mu.Lock() // rules are called with the lock held, too
 		defer s.mu.Unlock()
 		status, payload = cmp.Or(status, a.status()), cmp.Or(payload, a.Body, "null")
 		*a = JSON(http.StatusAccepted, fmt.Sprintf(`{"data":{"type":"job","id":"%s"}}`, id))

@@ -11,13 +11,13 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// TestJournal checks an implementation of [windrow.Journal] against what its methods promise.
+// TestJournal checks an implementation of [windrow.Journal] against the documentation of its methods.
 //
-// open returns the journal of that name, and makes it when there is none. It is called again for the same name to see
-// what a restart makes of it, after Close where the journal is an [io.Closer]. It is called from parallel tests, with
-// another name in each. tb is the test that uses the journal, for Fatal and Cleanup.
+// open returns the journal of that name, and creates it if there is none. It is called again with the same name to test a
+// restart, after Close if the journal is an [io.Closer]. It is called from parallel tests, with a different name in each. tb
+// is the test that uses the journal, for Fatal and Cleanup.
 //
-// What it cannot check is that what is durable survives the loss of power: that needs a disk that forgets.
+// It cannot check that durable records survive a power failure.
 func TestJournal(t *testing.T, open func(tb testing.TB, name string) windrow.Journal) {
 	t.Helper()
 	for _, test := range []struct {
@@ -116,7 +116,7 @@ func (j *journalTest) record(entries ...windrow.JournalEntry) {
 	}
 }
 
-// wantFind checks what is known of a key.
+// wantFind checks the entry of a key.
 func (j *journalTest) wantFind(want windrow.JournalEntry) {
 	j.Helper()
 	if got, err := j.Find(want.Key); err != nil || got != want {
@@ -132,7 +132,7 @@ func (j *journalTest) wantUnfinished(want ...windrow.JournalIntent) {
 		if err != nil {
 			j.Fatalf("Unfinished: %v", err)
 		}
-		in.Repeatable = false // which need not be told
+		in.Repeatable = false // Unfinished need not set it
 		got = append(got, in)
 	}
 	if text, wanted := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); text != wanted {
@@ -146,7 +146,7 @@ func known(key string, state windrow.State) windrow.JournalEntry {
 
 func (j *journalTest) neverBegun() {
 	j.twice(func() {
-		j.wantFind(known("nobody", windrow.NotAttempted))
+		j.wantFind(known("unused", windrow.NotAttempted))
 		j.wantUnfinished()
 	})
 }

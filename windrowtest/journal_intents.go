@@ -33,8 +33,7 @@ func (j *journalTest) unfinished() {
 	j.twice(func() { j.wantUnfinished() })
 }
 
-// repeatable checks intents that need not be durable: they are told as others are, also to a process that comes after one
-// that was killed.
+// repeatable checks intents that need not be durable: Unfinished yields them like others, also after a kill of the process.
 func (j *journalTest) repeatable() {
 	first := windrow.JournalIntent{Keys: []string{"a", "b"}, IdempotencyKey: "ab", Attempt: 1, Repeatable: true}
 	second := windrow.JournalIntent{Keys: []string{"c"}, IdempotencyKey: "c", Attempt: 1, Repeatable: true}
@@ -42,7 +41,7 @@ func (j *journalTest) repeatable() {
 	j.intend(first)
 	j.intend(third)
 	j.intend(second)
-	first.Repeatable, second.Repeatable = false, false // which Unfinished need not tell
+	first.Repeatable, second.Repeatable = false, false // Unfinished need not set it
 	j.twice(func() {
 		j.wantUnfinished(first, third, second)
 		for _, key := range []string{"a", "b", "c", "d"} {
@@ -86,7 +85,7 @@ func (j *journalTest) unknown() {
 		j.wantFind(known("b", windrow.Unknown))
 		j.wantUnfinished(in)
 	})
-	j.record(known("b", windrow.Unknown)) // after a second run that did not find out either
+	j.record(known("b", windrow.Unknown)) // a second run did not find out either
 	j.twice(func() { j.wantUnfinished(in) })
 	j.record(known("b", windrow.Succeeded))
 	j.twice(func() { j.wantUnfinished() })
@@ -159,7 +158,7 @@ func (j *journalTest) leftEarly() {
 			}
 			break
 		}
-		for in, err := range j.Unfinished() { // a run does this: it ends what it finds
+		for in, err := range j.Unfinished() { // a run records during the iteration, too
 			if err != nil {
 				j.Fatalf("Unfinished: %v", err)
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Ledger is what a server really applied, item by item, so that what a run says of its items can be held against it. The
-// zero Ledger is empty. It may be used from many goroutines. [Records] keeps one; other servers call Apply.
+// Ledger records what a server really applied, item by item, to check the result of a run against it. The zero Ledger is
+// empty. It may be used from many goroutines. [Records] keeps one; other servers call Apply.
 type Ledger struct {
 	mu    sync.Mutex
 	items map[string]*applied
@@ -20,13 +20,12 @@ type Ledger struct {
 // applied is what was done to an item.
 type applied struct {
 	total  int
-	made   int  // by operations of which each makes one more
-	absent bool // there was nothing to delete
+	made   int  // by creates and OpDo, each of which makes a new record
+	absent bool // a delete found nothing
 }
 
-// Apply notes that an operation for an item took effect, such as that a record was created for it. It is to be called
-// when the state of the server changes, not when an answer is sent, and not when a repetition with the same idempotency
-// key changes nothing.
+// Apply records that an operation for an item took effect, such as that its record was created. Call it when the state of
+// the server changes, not when a response is sent, and not when a repetition with the same idempotency key changes nothing.
 func (l *Ledger) Apply(op windrow.OpKind, item string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,8 +36,8 @@ func (l *Ledger) Apply(op windrow.OpKind, item string) {
 	}
 }
 
-// Absent notes that an item was to be deleted and is not there. That it is gone is true then, although nothing took
-// effect: a run whose first answer was lost says so.
+// Absent records that a delete found no record. Then a run may report the delete as Succeeded although nothing took effect,
+// as it does after a lost response.
 func (l *Ledger) Absent(item string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +81,7 @@ func (l *Ledger) Items() []string {
 	return items
 }
 
-// check returns what is wrong if an item ended in that way.
+// check returns an error if the ledger contradicts that state of an item.
 func (l *Ledger) check(item string, state windrow.State, reason windrow.Reason) error {
 	l.mu.Lock()
 	var a applied
@@ -107,10 +106,9 @@ func (l *Ledger) check(item string, state windrow.State, reason windrow.Reason) 
 	return nil
 }
 
-// Verify holds the result of a run of writes against the ledger: nothing was applied twice that makes a record each
-// time, everything that Succeeded was applied, nothing that Failed or was NotAttempted was, and every item is accounted
-// for once. key returns what the ledger calls an item. The error has a line for each item about which the result is
-// wrong; nil means that it tells the truth.
+// Verify checks the result of a run of writes against the ledger: no create was applied twice, every Succeeded item was
+// applied, no Failed or NotAttempted item was, and every item has exactly one result. key returns the ledger's name of an
+// item. The error has a line for each item with a wrong result; nil means that all are right.
 func Verify[In, Out any](l *Ledger, res *windrow.BulkResult[In, Out], key func(in In) string) error {
 	if res == nil {
 		return errors.New("windrowtest: Verify: the result is nil")
@@ -122,7 +120,7 @@ func Verify[In, Out any](l *Ledger, res *windrow.BulkResult[In, Out], key func(i
 	return errors.Join(VerifyResults(l, res.All(), key), accounts(res.Stats(), counts, res.Len()))
 }
 
-// accounts returns what is wrong with the counts of a result that has so many items in each state, and n in all.
+// accounts returns an error if stats differ from the counts of items in each state, or from n, the number of all.
 func accounts(stats windrow.RunStats, counts map[windrow.State]int, n int) error {
 	var errs []error
 	for state, n := range map[windrow.State]int{
@@ -139,7 +137,7 @@ func accounts(stats windrow.RunStats, counts map[windrow.State]int, n int) error
 	return errors.Join(errs...)
 }
 
-// VerifyResults is as [Verify] for results one by one, such as those of a stream, which must come in the order of their
+// VerifyResults is like [Verify] for a sequence of results, such as those of a stream, which must be in the order of their
 // indexes.
 func VerifyResults[In, Out any](l *Ledger, results iter.Seq[windrow.Result[In, Out]], key func(in In) string) error {
 	var errs []error

@@ -43,7 +43,7 @@ func (e notesExecutor) Execute(ctx context.Context, ops []mixed.Operation) ([]wi
 			}
 		}
 	}
-	if e.notes.is("executes and sorts the answer") {
+	if e.notes.is("executes and sorts the response") {
 		slices.SortStableFunc(out, func(a, b windrow.Outcome[any]) int { return len(fmt.Sprint(a.Value)) - len(fmt.Sprint(b.Value)) })
 	}
 	return out, nil

@@ -110,7 +110,7 @@ func (c *notesAPI) once(ctx context.Context, method, path string, in, out any) e
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if attempt, ok := clients.AttemptFrom(ctx); ok && !c.is("forgets the idempotency key") {
 		name := "idempotency-key" // which net/http does not know
-		if c.is("sends keys that nobody honours") {
+		if c.is("sends keys that the server ignores") {
 			name = "Idempotency-Key"
 		}
 		req.Header[name] = []string{attempt.IdempotencyKey()}
@@ -147,14 +147,14 @@ func (c *notesAPI) read(res *http.Response, out any) error {
 		return nil
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if kind != "application/json" && !c.is("takes any page for an answer") {
+	if kind != "application/json" && !c.is("takes any page for a response") {
 		failure.text = "not JSON"
 		return failure
 	}
 	if err == nil && out != nil {
 		err = json.Unmarshal(text, out)
 	}
-	if err != nil && !c.is("takes any page for an answer") && !c.is("takes half an answer for a whole") {
+	if err != nil && !c.is("takes any page for a response") && !c.is("takes half a response for a whole") {
 		failure.err, failure.text = err, "the answer cannot be read"
 		return failure
 	}
@@ -284,7 +284,7 @@ func (c *notesAPI) batch(ctx context.Context, op windrow.OpKind, ids []string, i
 		}
 		outcomes = append(outcomes, o)
 	}
-	if c.is("sorts the answer") {
+	if c.is("sorts the response") {
 		slices.SortFunc(outcomes, func(a, b windrow.Outcome[note]) int { return strings.Compare(a.Value.Key, b.Value.Key) })
 	}
 	if c.is("reports one more") {
@@ -327,7 +327,7 @@ func conformance(defect string) windrowtest.ClientTest[string, note, note] {
 		records.Atomic = true
 	case "atomic":
 		can.Atomicity, records.Atomic = windrow.AtomicityAll, true
-	case "sends keys that nobody honours":
+	case "sends keys that the server ignores":
 		can, records.IdempotencyKeys = windrow.Capabilities{MaxItems: 1}, false
 	case "ids of the client", "does not send ids":
 		can.IdempotencyKeys, can.ClientIDs = false, true

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// pipes is a listener whose connections are pipes in memory. Waiting for one does not stop the clock of a
-// [testing/synctest] bubble, as waiting for a socket does.
+// pipes is a listener whose connections are pipes in memory. Unlike waiting for a socket, waiting for a pipe does not stop
+// the clock of a [testing/synctest] bubble.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}

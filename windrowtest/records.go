@@ -15,49 +15,48 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Fields is a record as JSON has it.
+// Fields is a decoded JSON record.
 type Fields = map[string]any
 
-// Records is an API that keeps JSON records in memory: the good server behind the faults. The zero Records is empty. It
-// may be used from many goroutines; its fields must be set before. It knows any collection, here "articles":
+// Records is an API that keeps JSON records in memory: a correct server to put behind the faults. The zero Records is empty.
+// It may be used from many goroutines; its fields must be set before. It has any collection, here "articles":
 //
-//	POST   /articles              creates a record and answers 201
+//	POST   /articles              creates a record; status 201
 //	GET    /articles/{id}         reads one
 //	PATCH  /articles/{id}         changes the fields that are sent
-//	PUT    /articles/{id}         creates it or puts it in the place of the one that is there
-//	DELETE /articles/{id}         deletes it and answers 204
+//	PUT    /articles/{id}         creates or replaces it
+//	DELETE /articles/{id}         deletes it; status 204
 //	GET    /articles?limit=&offset=&after=     lists {"items":[...],"total":3,"next":"17"}; next is the next after
-//	POST   /articles/batch        {"operation":"create","records":[{"id":"1","data":{...}},...]} does several, and answers
+//	POST   /articles/batch        {"operation":"create","records":[{"id":"1","data":{...}},...]} does several, and returns
 //	                              {"results":[{"index":0,"id":"1","success":true,"record":{...}},
 //	                                          {"index":1,"success":false,"error":{"status":422,"code":"REFUSED"}}]}
 //
 // A list is in the order in which the records were created. Errors are {"code":...,"message":...} with a status.
 type Records struct {
-	// Ledger is told of every change. It calls a record by its field "key", or by its id when it has none.
+	// Ledger gets every change. Its name of a record is the field "key", or the id if there is none.
 	Ledger Ledger
-	// Refuse returns the status with which the fields that are sent are refused, 0 if they are good. Nil refuses those
-	// that have a field "bad", with 422.
+	// Refuse returns the status with which fields are refused, 0 to accept them. Nil refuses fields with a "bad" with 422.
 	Refuse func(op windrow.OpKind, fields Fields) int
-	// IdempotencyKeys makes it answer a request that has the Idempotency-Key of an earlier one as that was answered, and
-	// refuse it with 422 when it differs from that one.
+	// IdempotencyKeys repeats the response to an earlier request with the same Idempotency-Key, and refuses a different
+	// request with that key with 422.
 	IdempotencyKeys bool
-	// ClientIDs makes a create take the field "id" for the id, and refuse it with 409 when there is such a record.
+	// ClientIDs makes a create use the field "id" as the id, and refuses it with 409 if that record exists.
 	ClientIDs bool
-	// Atomic makes it refuse a batch as a whole when one of its records is refused.
+	// Atomic refuses a batch as a whole if one of its records is refused.
 	Atomic bool
-	// MaxItems is how many records a batch may have. Zero means any number.
+	// MaxItems is how many records a batch may have. Zero means no bound.
 	MaxItems int
 
 	mu          sync.Mutex
 	collections map[string]*collection
-	answers     map[string]keptAnswer
+	responses   map[string]keptResponse
 	ids         int
 }
 
 // collection is the records at a path.
 type collection struct {
 	records map[string]*stored
-	first   int // place of the one that was put before all others
+	first   int // place of the first record
 	last    int
 }
 
@@ -67,10 +66,10 @@ type stored struct {
 	fields Fields
 }
 
-// keptAnswer is what was answered to a request with an idempotency key.
-type keptAnswer struct {
-	request string
-	answer  Answer
+// keptResponse is the response to a request with an idempotency key.
+type keptResponse struct {
+	request  string
+	response Answer
 }
 
 // ServeHTTP implements [http.Handler].
@@ -80,29 +79,29 @@ func (r *Records) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	r.mu.Lock()
-	a := r.answer(req, string(body))
+	a := r.respond(req, string(body))
 	r.mu.Unlock()
 	a.ServeHTTP(w, req)
 }
 
-// answer answers a request once for each idempotency key.
-func (r *Records) answer(req *http.Request, body string) Answer {
+// respond handles a request once for each idempotency key.
+func (r *Records) respond(req *http.Request, body string) Answer {
 	key := req.Header.Get("Idempotency-Key")
 	if !r.IdempotencyKeys || key == "" || req.Method == http.MethodGet {
 		return r.handle(req, body)
 	}
 	request := req.Method + " " + req.URL.RequestURI() + "\n" + body
-	if kept, ok := r.answers[key]; ok {
+	if kept, ok := r.responses[key]; ok {
 		if kept.request != request {
 			return refusal(http.StatusUnprocessableEntity, "IDEMPOTENCY_KEY_REUSED")
 		}
-		return kept.answer
+		return kept.response
 	}
 	a := r.handle(req, body)
-	if r.answers == nil {
-		r.answers = map[string]keptAnswer{}
+	if r.responses == nil {
+		r.responses = map[string]keptResponse{}
 	}
-	r.answers[key] = keptAnswer{request, a}
+	r.responses[key] = keptResponse{request, a}
 	return a
 }
 
@@ -110,7 +109,7 @@ func refusal(status int, code string) Answer {
 	return JSON(status, fmt.Sprintf(`{"code":%q,"message":%q}`, code, http.StatusText(status)))
 }
 
-func jsonAnswer(status int, value any) Answer {
+func jsonResponse(status int, value any) Answer {
 	text, err := json.Marshal(value)
 	if err != nil {
 		return refusal(http.StatusInternalServerError, "NOT_JSON")
@@ -118,7 +117,7 @@ func jsonAnswer(status int, value any) Answer {
 	return JSON(status, string(text))
 }
 
-// handle carries a request out.
+// handle applies a request.
 func (r *Records) handle(req *http.Request, body string) Answer {
 	path := strings.TrimSuffix(req.URL.Path, "/")
 	at := strings.LastIndexByte(path, '/')
@@ -154,7 +153,7 @@ func fieldsOf(body string) (fields Fields, ok bool) {
 	return fields, json.Unmarshal([]byte(body), &fields) == nil && fields != nil
 }
 
-// do makes one operation.
+// do applies one operation.
 func (r *Records) do(op windrow.OpKind, path, id string, fields Fields) Answer {
 	c := r.collection(path)
 	if a, refused := r.refuses(op, c, id, fields); refused {
@@ -163,7 +162,7 @@ func (r *Records) do(op windrow.OpKind, path, id string, fields Fields) Answer {
 	record := c.records[id]
 	switch op {
 	case windrow.OpGet:
-		return jsonAnswer(http.StatusOK, record.view())
+		return jsonResponse(http.StatusOK, record.view())
 	case windrow.OpDelete:
 		delete(c.records, id)
 		r.Ledger.Apply(op, record.name())
@@ -172,7 +171,7 @@ func (r *Records) do(op windrow.OpKind, path, id string, fields Fields) Answer {
 		maps.Copy(record.fields, fields)
 		delete(record.fields, "id")
 		r.Ledger.Apply(op, record.name())
-		return jsonAnswer(http.StatusOK, record.view())
+		return jsonResponse(http.StatusOK, record.view())
 	}
 	status := http.StatusCreated
 	if record != nil {
@@ -183,10 +182,10 @@ func (r *Records) do(op windrow.OpKind, path, id string, fields Fields) Answer {
 	}
 	record = r.put(c, id, fields, record)
 	r.Ledger.Apply(op, record.name())
-	return jsonAnswer(status, record.view())
+	return jsonResponse(status, record.view())
 }
 
-// refuses returns the answer to an operation that cannot be made.
+// refuses returns the response to an operation that is refused.
 func (r *Records) refuses(op windrow.OpKind, c *collection, id string, fields Fields) (Answer, bool) {
 	if fields != nil {
 		status := 0
@@ -225,7 +224,7 @@ func (r *Records) collection(path string) *collection {
 	return c
 }
 
-// put stores a record in the place of another, or at the end. An id that is "" is made.
+// put stores a record in the place of before, or at the end. It makes an id if that is "".
 func (r *Records) put(c *collection, id string, fields Fields, before *stored) *stored {
 	for id == "" || before == nil && c.records[id] != nil {
 		r.ids++
@@ -244,14 +243,14 @@ func (r *Records) put(c *collection, id string, fields Fields, before *stored) *
 	return record
 }
 
-// view returns a record as it is answered.
+// view returns a record in the form of responses.
 func (s *stored) view() Fields {
 	view := maps.Clone(s.fields)
 	view["id"] = s.id
 	return view
 }
 
-// name is what the ledger calls a record.
+// name returns the ledger's name of a record.
 func (s *stored) name() string {
 	key, _ := s.fields["key"].(string)
 	return cmp.Or(key, s.id)
@@ -262,7 +261,7 @@ func (c *collection) sorted() []*stored {
 	return slices.SortedFunc(maps.Values(c.records), func(a, b *stored) int { return cmp.Compare(a.place, b.place) })
 }
 
-// list answers with a page.
+// list responds with a page.
 func (r *Records) list(path string, req *http.Request) Answer {
 	if req.Method != http.MethodGet {
 		return refusal(http.StatusMethodNotAllowed, "METHOD")
@@ -289,10 +288,10 @@ func (r *Records) list(path string, req *http.Request) Answer {
 	if len(page) > 0 && len(page) < len(all) {
 		next = strconv.Itoa(page[len(page)-1].place)
 	}
-	return jsonAnswer(http.StatusOK, Fields{"items": items, "total": total, "next": next})
+	return jsonResponse(http.StatusOK, Fields{"items": items, "total": total, "next": next})
 }
 
-// Put stores a record at a path, such as "/articles", without telling the ledger, and returns its id: that of the field
+// Put stores a record at a path, such as "/articles", without an entry in the ledger, and returns its id: that of the field
 // "id", or a new one.
 func (r *Records) Put(path string, fields Fields) (id string) {
 	r.mu.Lock()
@@ -302,7 +301,7 @@ func (r *Records) Put(path string, fields Fields) (id string) {
 	return r.put(c, id, fields, c.records[id]).id
 }
 
-// PutFirst is as Put, and puts the record before all others, as lists have it that show what is new first.
+// PutFirst is like Put, and stores the record before all others, as in lists with the newest first.
 func (r *Records) PutFirst(path string, fields Fields) (id string) {
 	id = r.Put(path, fields)
 	r.mu.Lock()
@@ -313,7 +312,7 @@ func (r *Records) PutFirst(path string, fields Fields) (id string) {
 	return id
 }
 
-// Remove removes a record without telling the ledger.
+// Remove removes a record without an entry in the ledger.
 func (r *Records) Remove(path, id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// Server is an HTTP server that puts faults between clients and an API. Make one with [NewServer]. What it does with each
-// request is a [Step]; without one it lets the API answer. Its methods may be called from many goroutines.
+// Server is an HTTP server that injects faults between clients and an API. Make one with [NewServer]. It handles each
+// request by a [Step]; without one it lets the API respond. Its methods may be called from many goroutines.
 type Server struct {
-	// URL is where the server is, such as "http://api.test".
+	// URL is the URL of the server, such as "http://api.test".
 	URL string
 
 	api       http.Handler
@@ -29,11 +29,11 @@ type Server struct {
 	rules     []Rule
 	seen      []Request
 	jobs      int
-	conns     map[net.Conn]bool // that were taken from the HTTP server
+	conns     map[net.Conn]bool // hijacked connections
 	dialFails int
 	dialErr   error
 	cuts      int // requests to be cut
-	cutAt     int // after so many bytes of their body
+	cutAt     int // bytes of their bodies before the cut
 }
 
 // Request is a request as the server saw it.
@@ -42,18 +42,18 @@ type Request struct {
 	Method string      // such as "POST"
 	Target string      // path and query
 	Header http.Header // all of it
-	Body   string      // all of it, unless the step ended the connection before
-	At     time.Time   // when it came
+	Body   string      // all of it, unless the connection ended before
+	At     time.Time   // of its arrival
 }
 
 // Key returns the idempotency key of the request, without quotes; "" when it has none.
 func (r *Request) Key() string { return strings.Trim(r.Header.Get("Idempotency-Key"), `"`) }
 
-// Rule decides what is done with a request. ok is false when it does not concern it.
+// Rule returns the step for a request. ok is false if the rule does not apply to it.
 type Rule func(r *Request) (step Step, ok bool)
 
-// NewServer starts a server in front of an API, which answers what no step answers; nil answers 404. It ends with the
-// test. Clients reach it by [Server.Client], [Server.Transport] or [Server.Dial] only: its connections are pipes, so it
+// NewServer starts a server in front of an API, which handles requests without a step; nil responds with 404. It ends with
+// the test. Clients reach it by [Server.Client], [Server.Transport] or [Server.Dial] only: its connections are pipes, so it
 // works inside a [testing/synctest] bubble, where its delays take no time.
 func NewServer(tb testing.TB, api http.Handler) *Server {
 	tb.Helper()
@@ -63,8 +63,8 @@ func NewServer(tb testing.TB, api http.Handler) *Server {
 	return s
 }
 
-// NewLoopbackServer is as [NewServer], on a port of this machine that any client can reach, other processes too. It must
-// not be used inside a bubble, and its delays take their time.
+// NewLoopbackServer is like [NewServer], on a port of this machine that any client can reach, other processes too. It must
+// not be used inside a bubble, and its delays take real time.
 func NewLoopbackServer(tb testing.TB, api http.Handler) *Server {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,7 +91,7 @@ func (s *Server) start(tb testing.TB, api http.Handler, l net.Listener) {
 	tb.Cleanup(func() {
 		close(s.closing)
 		s.transport.CloseIdleConnections()
-		_ = web.Close() // there is nobody left to tell
+		_ = web.Close() // the test has ended
 		s.hangUp()
 		<-ended
 		s.busy.Wait()
@@ -101,10 +101,10 @@ func (s *Server) start(tb testing.TB, api http.Handler, l net.Listener) {
 // Client returns a client that reaches the server.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: s.transport} }
 
-// Transport returns what [Server.Client] uses. Its connections end with the test.
+// Transport returns the transport of [Server.Client]. Its connections end with the test.
 func (s *Server) Transport() *http.Transport { return s.transport }
 
-// Dial connects to the server, whatever the address. It is the DialContext for transports of other makes.
+// Dial connects to the server, whatever the address. Use it as the DialContext of other transports.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	s.mu.Lock()
 	fails := s.dialFails > 0
@@ -123,7 +123,7 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", strings.TrimPrefix(s.URL, "http://"))
 }
 
-// FailDials makes the next n connections fail with err, such as a [net.DNSError]. Nil means that they are refused.
+// FailDials makes the next n dials fail with err, such as a [net.DNSError]. Nil means that they are refused.
 func (s *Server) FailDials(n int, err error) {
 	if err == nil {
 		err = dialError(syscall.ECONNREFUSED)
@@ -133,19 +133,19 @@ func (s *Server) FailDials(n int, err error) {
 	s.dialFails, s.dialErr = n, err
 }
 
-// CutRequests makes the server end the connections of the next n requests when it has read so many bytes of their
-// bodies. It does not see those requests.
+// CutRequests makes the server end the connections of the next n requests after that many bytes of their bodies. The API
+// does not see those requests.
 func (s *Server) CutRequests(n, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cuts, s.cutAt = n, bytes
 }
 
-// Script says what is done with the next requests, one step for each in the order in which they come. [Pass] lets one
-// through. It goes on where the steps of the call before end.
+// Script sets the steps for the next requests, one for each in the order in which they arrive. [Pass] lets a request
+// through. The steps of a further call come after those of the first.
 func (s *Server) Script(steps ...Step) { s.On(nil, steps...) }
 
-// On says what is done with the next requests for which match returns true, one step for each. Nil matches all.
+// On sets the steps for the next requests for which match returns true, one for each. Nil matches all.
 func (s *Server) On(match func(r *Request) bool, steps ...Step) {
 	steps = slices.Clone(steps)
 	s.Add(func(r *Request) (Step, bool) {
@@ -158,34 +158,34 @@ func (s *Server) On(match func(r *Request) bool, steps ...Step) {
 	})
 }
 
-// Always says what is done with all requests for which match returns true. Nil matches all.
+// Always sets the step for all requests for which match returns true. Nil matches all.
 func (s *Server) Always(match func(r *Request) bool, step Step) {
 	s.Add(func(r *Request) (Step, bool) { return step, match == nil || match(r) })
 }
 
-// Add adds a rule. The first that concerns a request decides, in the order in which they were added. Rules are called
-// one at a time, and must not call methods of the server.
+// Add adds a rule. The first rule that applies to a request, in the order in which they were added, decides. Rules are
+// called one at a time, and must not call methods of the server.
 func (s *Server) Add(rule Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = append(s.rules, rule)
 }
 
-// Reset removes all rules: from now on the API answers.
+// Reset removes all rules: from now on the API responds.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules, s.dialFails, s.cuts = nil, 0, 0
 }
 
-// Requests returns the requests that came, in their order.
+// Requests returns the requests so far, in the order in which they arrived.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
 }
 
-// decide notes a request and finds its step.
+// decide records a request and returns its step.
 func (s *Server) decide(r *Request) Step {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +199,7 @@ func (s *Server) decide(r *Request) Step {
 	return Step{}
 }
 
-// hangUp ends the connections on which nothing comes.
+// hangUp closes the hijacked connections.
 func (s *Server) hangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	if !s.sleep(step.Delay) {
 		panic(http.ErrAbortHandler)
 	}
-	a := step.answer(s.api, req, body)
+	a := step.respond(s.api, req, body)
 	if step.Ending == Whole {
 		a.ServeHTTP(w, req)
 		return
@@ -240,7 +240,7 @@ func (s *Server) serve(w http.ResponseWriter, req *http.Request) {
 	s.end(w, req, step, a)
 }
 
-// read reads the body of a request. ok is false when it broke off, or was to be cut.
+// read reads the body of a request. ok is false if it broke off, or is to be cut.
 func (s *Server) read(body io.Reader) (text string, ok bool) {
 	s.mu.Lock()
 	cut := s.cuts > 0
@@ -253,7 +253,7 @@ func (s *Server) read(body io.Reader) (text string, ok bool) {
 	return string(all), err == nil && !cut
 }
 
-// sleep waits, whether the client is still there or not. It reports false when the server ends.
+// sleep waits, even if the client has gone. It returns false if the server ends.
 func (s *Server) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
@@ -268,7 +268,7 @@ func (s *Server) sleep(d time.Duration) bool {
 	}
 }
 
-// end ends a connection in the way that the step tells.
+// end writes a response and ends it as step.Ending says.
 func (s *Server) end(w http.ResponseWriter, req *http.Request, step Step, a *Answer) {
 	s.busy.Add(1)
 	defer s.busy.Done()
@@ -280,7 +280,7 @@ func (s *Server) end(w http.ResponseWriter, req *http.Request, step Step, a *Ans
 	s.conns[conn] = true
 	s.mu.Unlock()
 	defer func() {
-		_ = conn.Close() // the client finds out
+		_ = conn.Close() // the client sees the error
 		s.mu.Lock()
 		delete(s.conns, conn)
 		s.mu.Unlock()
@@ -301,7 +301,7 @@ func (s *Server) end(w http.ResponseWriter, req *http.Request, step Step, a *Ans
 	}
 }
 
-// silence waits until the client, or the server, has had enough.
+// silence waits until the client closes the connection or the server ends.
 func (s *Server) silence(conn net.Conn) {
 	select {
 	case <-s.closing:

@@ -11,45 +11,45 @@ import (
 	"time"
 )
 
-// Step is what a [Server] does with one request. The zero Step, [Pass], lets the API answer.
+// Step is what a [Server] does with one request. The zero Step, [Pass], lets the API respond.
 //
-// The API carries the request out unless Instead is set: so Step{Ending: CutHead} is a request that was carried out and
-// whose answer was lost, and a client that takes longer than Delay allows to wait gives up on one that succeeds.
+// The API applies the request unless Instead is set. So Step{Ending: CutHead} is a request that was applied and whose
+// response was lost, and with a long Delay a client gives up on a request that succeeds.
 type Step struct {
-	// Before is called when the request has come, before anything else happens to it: to change the list that it is
-	// about to read. It is called from the goroutine that serves the request. Nil does nothing.
+	// Before is called when the request has arrived, before anything else, such as to change the list that it is about to
+	// read. It is called from the goroutine that serves the request. It may be nil.
 	Before func()
-	// Delay is how long the server takes, whether the client waits or not. Zero means no time.
+	// Delay is how long the server waits before it handles the request, even if the client has gone.
 	Delay time.Duration
-	// Instead answers in place of the API, which does not see the request. Nil lets the API answer.
+	// Instead responds instead of the API, which does not see the request. Nil lets the API respond.
 	Instead http.Handler
-	// Applied makes the API carry the request out, too, before Instead answers.
+	// Applied makes the API apply the request, too, before Instead responds.
 	Applied bool
-	// EditRequest returns the body that the API sees in place of the one that was sent. When it is another, the request
-	// loses its Idempotency-Key. Nil leaves it as it is.
+	// EditRequest returns the body that the API sees instead of the one that was sent. If it differs, the request loses its
+	// Idempotency-Key. Nil leaves the body as it is.
 	EditRequest func(body string) string
-	// Edit changes the answer. Nil leaves it as it is.
+	// Edit changes the response. Nil leaves it as it is.
 	Edit func(a *Answer)
-	// Ending is how the answer ends. The zero Ending, [Whole], sends it as it is.
+	// Ending is how the response ends. The zero Ending, [Whole], sends it completely.
 	Ending Ending
-	// At is after how many bytes it ends, of the part that Ending names.
+	// At is the number of bytes, of the part that Ending names, after which it ends.
 	At int
 }
 
-// Pass is the zero Step: the API answers.
+// Pass is the zero Step: the API responds.
 var Pass Step
 
-// Ending is how the server ends an answer. The zero Ending is [Whole].
+// Ending is how the server ends a response. The zero Ending is [Whole].
 type Ending uint8
 
 // The endings.
 const (
-	Whole     Ending = iota // the whole answer is sent
-	CutHead                 // the connection ends after Step.At bytes of the status line and the header; 0 means without an answer
+	Whole     Ending = iota // the whole response is sent
+	CutHead                 // the connection ends after Step.At bytes of the status line and the header; 0 means no response
 	CutBody                 // it ends after the header and Step.At bytes of the body
-	StallBody               // nothing comes after the header and Step.At bytes of the body, and the connection stays
-	Silence                 // nothing comes at all, and the connection stays
-	HangUp                  // the whole answer is sent, and the connection ends although it need not
+	StallBody               // nothing more is sent after the header and Step.At bytes of the body; the connection stays open
+	Silence                 // nothing is sent at all; the connection stays open
+	HangUp                  // the whole response is sent, and then the connection ends although it need not
 )
 
 // String returns the name of the ending.
@@ -61,19 +61,19 @@ func (e Ending) String() string {
 	return fmt.Sprintf("Ending(%d)", uint8(e))
 }
 
-// Answer is an answer of a server. It is an [http.Handler] that gives it to any request.
+// Answer is a response of a server. It is an [http.Handler] that sends it for any request.
 type Answer struct {
-	Status int         // of the answer; 0 means 200
+	Status int         // of the response; 0 means 200
 	Header http.Header // without Content-Length; nil means none
-	Body   string      // of the answer
+	Body   string      // of the response
 }
 
-// JSON returns an answer with a JSON body.
+// JSON returns a response with a JSON body.
 func JSON(status int, body string) Answer {
 	return Answer{Status: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: body}
 }
 
-// Set sets a field of the header, and returns the answer.
+// Set returns the response with a header field set.
 func (a Answer) Set(name, value string) Answer {
 	if a.Header = maps.Clone(a.Header); a.Header == nil {
 		a.Header = http.Header{}
@@ -89,7 +89,7 @@ func (a Answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.Body)))
 	}
 	w.WriteHeader(a.status())
-	_, _ = io.WriteString(w, a.Body) // who asked may have gone
+	_, _ = io.WriteString(w, a.Body) // the client may have gone
 }
 
 func (a Answer) status() int {
@@ -99,7 +99,7 @@ func (a Answer) status() int {
 	return a.Status
 }
 
-// wire returns the answer as it is sent.
+// wire returns the bytes of the response.
 func (a Answer) wire(req *http.Request) (head, body []byte) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", a.status(), http.StatusText(a.status()))
@@ -115,8 +115,8 @@ func (a Answer) wire(req *http.Request) (head, body []byte) {
 	return b.Bytes(), []byte(a.Body)
 }
 
-// answer returns what is to be answered.
-func (s Step) answer(api http.Handler, req *http.Request, body string) *Answer {
+// respond returns the response to a request.
+func (s Step) respond(api http.Handler, req *http.Request, body string) *Answer {
 	if s.EditRequest != nil {
 		if edited := s.EditRequest(body); edited != body {
 			body, req.ContentLength = edited, int64(len(edited))
@@ -139,21 +139,21 @@ func (s Step) edited(a *Answer) *Answer {
 	return a
 }
 
-// capture returns what a handler answers.
+// capture returns a handler's response.
 func capture(h http.Handler, req *http.Request, body string) *Answer {
 	req.Body = io.NopCloser(strings.NewReader(body))
-	r := &recorder{answer: Answer{Header: http.Header{}}}
+	r := &recorder{response: Answer{Header: http.Header{}}}
 	h.ServeHTTP(r, req)
 	r.WriteHeader(http.StatusOK)
-	r.answer.Body = r.body.String()
-	return &r.answer
+	r.response.Body = r.body.String()
+	return &r.response
 }
 
-// recorder is an [http.ResponseWriter] that keeps the answer.
+// recorder is an [http.ResponseWriter] that keeps the response.
 type recorder struct {
-	answer Answer
-	header http.Header // up to the status
-	body   strings.Builder
+	response Answer
+	header   http.Header // up to the status
+	body     strings.Builder
 }
 
 // Header implements [http.ResponseWriter].
@@ -166,10 +166,10 @@ func (r *recorder) Header() http.Header {
 
 // WriteHeader implements [http.ResponseWriter].
 func (r *recorder) WriteHeader(status int) {
-	if r.answer.Status == 0 && status >= 200 {
-		r.answer.Status = status
-		r.answer.Header = r.Header().Clone()
-		r.answer.Header.Del("Content-Length") // the body may be edited
+	if r.response.Status == 0 && status >= 200 {
+		r.response.Status = status
+		r.response.Header = r.Header().Clone()
+		r.response.Header.Del("Content-Length") // the body may be edited
 	}
 }
 

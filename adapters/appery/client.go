@@ -21,7 +21,7 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// BaseURL is where the API is.
+// BaseURL is the URL of the API.
 const BaseURL = "https://api.appery.io/rest/1/db"
 
 const (
@@ -30,8 +30,7 @@ const (
 	masterHeader   = "X-Appery-Master-Key"
 )
 
-// WithSessionToken sends the token of a user who has logged in: for databases with permissions for each object. It must not
-// be empty.
+// WithSessionToken sends the session token of a user, for databases with permissions for each object. It must not be empty.
 func WithSessionToken(token string) rest.Option {
 	return credential("WithSessionToken", sessionHeader, token)
 }
@@ -53,12 +52,11 @@ type noCredential struct {
 	name string
 }
 
-// Client makes requests to one database. Make one with [New]. It may be used from many goroutines. It is a
+// Client sends requests to one database. Make one with [New]. It may be used from many goroutines. It is a
 // [mixed.Executor].
 type Client struct {
-	// MaxItems is how many operations one request carries at most. Set it before the first use. 0 means 100. The
-	// vendor names no limit, so that one which the server has must be set here; a batch that is refused as too large is
-	// halved.
+	// MaxItems is how many operations one request has at most. Set it before the first use. 0 means 100. The vendor
+	// documents no limit; a batch that is refused as too large is halved.
 	MaxItems int
 
 	rest *rest.Client
@@ -66,9 +64,9 @@ type Client struct {
 }
 
 // New returns a client for a database. An empty baseURL means BaseURL, and a nil httpClient one of its own. The databaseID
-// is the database's API key, which every request has. The function of [rest.WithClassifier] is asked before the package's
-// own, also about each operation of a batch that was refused: as an [*rest.Error] without a status. The vendor
-// documents no rate limit, so that there is no limiter unless [rest.WithLimiter] gives one.
+// is the database's API key, which every request has. The function of [rest.WithClassifier] is called before the package's
+// own, also for each refused operation of a batch: with an [*rest.Error] without a status. The vendor documents no rate
+// limit, so there is no limiter without [rest.WithLimiter].
 func New(baseURL, databaseID string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	if baseURL == "" {
 		baseURL = BaseURL
@@ -101,12 +99,12 @@ func (c *Client) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: c.MaxItems, Ordered: true, Cost: func(n int) int { return n }}
 }
 
-// methods are those of the kinds of operation, as the vendor's examples write them.
+// methods are the methods of the kinds of operation, as in the vendor's examples.
 var methods = map[windrow.OpKind]string{
 	windrow.OpCreate: "post", windrow.OpUpdate: "put", windrow.OpDelete: "delete", windrow.OpGet: "get",
 }
 
-// operation is one of them on the wire.
+// operation is an operation on the wire.
 type operation struct {
 	Method     string `json:"method"`
 	Collection string `json:"collection"`
@@ -114,15 +112,15 @@ type operation struct {
 	Data       any    `json:"data,omitempty"`
 }
 
-// result is what the server answers for one operation. Exactly one of the two is there.
+// result is the server's result of one operation. Exactly one of the two is set.
 type result struct {
 	Success json.RawMessage `json:"success"`
 	Error   json.RawMessage `json:"error"`
 }
 
-// Execute carries out operations of all kinds with POST /batch, in their order. The Resource of an operation is its
-// collection. The value of a create is a [Created], that of an update an [Updated], and that of a read the object as a
-// [json.RawMessage]. An upsert is nothing that the server can do. Operations that are not valid are not sent.
+// Execute applies operations with POST /batch, in their order. The Resource of an operation is its collection. The value of
+// a create is a [Created], that of an update an [Updated], and that of a read the object as a [json.RawMessage]. The server
+// has no upserts. Operations that are not valid are not sent.
 func (c *Client) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	err := c.batch(ctx, ops, func(i int, success json.RawMessage, err error) {
@@ -137,12 +135,12 @@ func (c *Client) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.
 	return out, nil
 }
 
-// batch carries out operations, and calls settle with what became of each.
+// batch sends operations, and calls settle with the result of each.
 func (c *Client) batch(ctx context.Context, ops []mixed.Operation, settle func(i int, success json.RawMessage, err error)) error {
 	if c.rest == nil {
 		return windrow.Fatal(errors.New("appery: the Client is empty: make one with New"))
 	}
-	places := make([]int, 0, len(ops)) // of the operations that are sent
+	places := make([]int, 0, len(ops)) // index in ops of each operation that is sent
 	wire := make([]operation, 0, len(ops))
 	for i, o := range ops {
 		if err := check(o); err != nil {
@@ -158,7 +156,7 @@ func (c *Client) batch(ctx context.Context, ops []mixed.Operation, settle func(i
 	var results []result
 	if _, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: "/batch", In: wire}, &results); err != nil {
 		if e, ok := errors.AsType[*Error](err); ok && gone.IsPage(e.request) && !slices.ContainsFunc(ops, isCreate) {
-			return windrow.Transient(err) // nothing was changed, and to send it again does no harm
+			return windrow.Transient(err) // nothing was applied, and a repetition is harmless
 		}
 		return err
 	}
@@ -174,7 +172,7 @@ func (c *Client) batch(ctx context.Context, ops []mixed.Operation, settle func(i
 
 func isCreate(o mixed.Operation) bool { return o.Kind == windrow.OpCreate }
 
-// check says what is wrong with an operation.
+// check returns an error if an operation is invalid.
 func check(o mixed.Operation) error {
 	if o.Kind == windrow.OpUpsert {
 		return &windrow.FieldError{Field: "Kind", Message: "must be create, update, delete or get: the server knows no upsert"}
@@ -198,10 +196,10 @@ func check(o mixed.Operation) error {
 	return err
 }
 
-// errID is the error of an id that names no object.
+// errID is the error of an id that is not valid.
 var errID = &windrow.FieldError{Field: "ID", Message: "is required, and no dot segment"}
 
-// checkData says why the data of a create or an update is no object.
+// checkData returns an error if the data of a create or an update is not an object.
 func checkData(data any, kind windrow.OpKind) error {
 	switch jsonform.Of(data) {
 	case jsonform.Object:
@@ -212,7 +210,7 @@ func checkData(data any, kind windrow.OpKind) error {
 	return &windrow.FieldError{Field: "Data", Message: "must be something whose JSON is an object, such as a struct or a map"}
 }
 
-// read returns the success or the error of an operation.
+// read returns the value or the error of an operation.
 func (r result) read(user users.Classifier) (json.RawMessage, error) {
 	success, failure := r.Success != nil && string(r.Success) != "null", r.Error != nil && string(r.Error) != "null"
 	switch {
@@ -229,7 +227,7 @@ var (
 	errUnreadable = errors.New("appery: the result of the operation cannot be read")
 )
 
-// valueOf reads what the server answers for a kind of operation.
+// valueOf decodes the server's value for a kind of operation.
 func valueOf(kind windrow.OpKind, success json.RawMessage) (any, error) {
 	switch kind {
 	case windrow.OpCreate:
@@ -242,25 +240,25 @@ func valueOf(kind windrow.OpKind, success json.RawMessage) (any, error) {
 	return nil, nil // a delete
 }
 
-// read makes a T of JSON. It was carried out, whatever it cannot be read into.
+// read decodes JSON into a T. The error is ambiguous: the operation was applied.
 func read[T any](data json.RawMessage) (v T, err error) {
 	if _, nothing := any(&v).(*struct{}); nothing {
 		return v, nil
 	}
 	if err := exact.Unmarshal(data, &v); err != nil {
 		var none T
-		return none, windrow.Ambiguous(errUnreadable) // without the text of the error, which may show what is in it
+		return none, windrow.Ambiguous(errUnreadable) // without the error, whose text may show the content
 	}
 	return v, nil
 }
 
-// Created is what the server answers to a create.
+// Created is the server's value of a create.
 type Created struct {
-	ID        string `json:"_id"`        // which the server chose
+	ID        string `json:"_id"`        // chosen by the server
 	CreatedAt Time   `json:"_createdAt"` // by the server's clock
 }
 
-// Updated is what the server answers to an update.
+// Updated is the server's value of an update.
 type Updated struct {
 	UpdatedAt Time `json:"_updatedAt"` // by the server's clock
 }
@@ -280,7 +278,7 @@ func path(collection string, id ...string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
-// invalid marks an error of an input for which nothing was sent.
+// invalid marks an error of the input, before anything was sent.
 func invalid(err error) error {
 	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
 }

@@ -12,17 +12,16 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// Collection is the objects of one collection. In is what is sent, as a JSON object, and Out what is read. It is what the
-// verbs of windrow take; runs with several items send them as batches. Make one with [NewCollection]. It may be used from
-// many goroutines.
+// Collection is the objects of one collection. In is sent, as a JSON object, and Out is read. It is a client for the verbs
+// of windrow; runs with several items send batches. Make one with [NewCollection]. It may be used from many goroutines.
 type Collection[In, Out any] struct {
 	client *Client
 	name   string
 	err    error
 }
 
-// NewCollection returns a collection, such as "Labels". What is wrong with the arguments is the error of every call, which
-// stops a run before anything is sent.
+// NewCollection returns a collection, such as "Labels". Invalid arguments are the error of every call, which stops a run
+// before anything is sent.
 func NewCollection[In, Out any](client *Client, name string) *Collection[In, Out] {
 	c := &Collection[In, Out]{client: client, name: name}
 	if client == nil {
@@ -33,7 +32,7 @@ func NewCollection[In, Out any](client *Client, name string) *Collection[In, Out
 	return c
 }
 
-// ready returns what is wrong with the collection.
+// ready returns an error if the collection is invalid.
 func (c *Collection[In, Out]) ready() error {
 	if c.err == nil && (c.client == nil || c.client.rest == nil) {
 		return windrow.Fatal(errors.New("appery: the Collection is empty: make one with NewCollection"))
@@ -76,7 +75,7 @@ func (c *Collection[In, Out]) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// sendable says why the data of a single call is not to be sent.
+// sendable returns an error if the data of a single call is invalid.
 func (c *Collection[In, Out]) sendable(in In, kind windrow.OpKind) error {
 	if err := c.ready(); err != nil {
 		return err
@@ -135,7 +134,7 @@ func (c *Collection[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]
 	})
 }
 
-// many carries out n operations of one kind.
+// many applies n operations of one kind.
 func many[T any](ctx context.Context, client *Client, ready func() error, n int, op func(i int) mixed.Operation) ([]windrow.Outcome[T], error) {
 	if err := ready(); err != nil {
 		return nil, err

@@ -7,10 +7,9 @@
 //		{Kind: windrow.OpDelete, Resource: "Labels", ID: "58a59381975a4fa00e0ff512"},
 //	})
 //
-// A [Client] is what [mixed.Run] takes, and a [Collection] what the other verbs of windrow take. Operations are
-// carried out in their order, one's failure does not stop the others, and each counts as one call against the quota: a
-// batch saves round trips and no quota, so a limiter is asked for as many units as it has operations.
+// A [Client] is for [mixed.Run], and a [Collection] for the other verbs of windrow. Operations are applied in their
+// order, a failure does not stop the others, and each counts as one call against the quota: a batch saves round trips but no
+// quota, and costs the limiter one unit for each operation.
 //
-// The status of an answer says nothing of the operations in it. What the server refuses is an [*Error], with the server's
-// own code.
+// The status of a response says nothing about the operations in it. A refusal is an [*Error], with the server's own code.
 package appery

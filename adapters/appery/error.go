@@ -12,24 +12,24 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
-// CodeNotFound is the code of an object that is not there.
+// CodeNotFound is the code of an object that does not exist.
 const CodeNotFound = "DBSU205"
 
-// Error is what the server says of an operation or of a request that it refused. Its text holds the code, never the
-// description: that may show what the object holds.
+// Error is the server's error for a refused operation or request. Its text holds the code, never the description, which may
+// show the object's content.
 //
-// It matches [windrow.ErrNotFound] by its code. That of a single call that names an object does by the status 404, too, when
-// the server gives no other code, and the answer is JSON. Any other 404, such as that of a wrong base URL, refuses the request,
-// and says nothing of its objects. The error of a request, and of a single call, unwraps to an [*rest.Error], whose status
-// tells what follows. An operation of a batch has no status: it is refused for good, unless the Classify of a
-// [windrow.RetryPolicy] knows its code, and returns windrow.Classify(windrow.Transient(err)) for one that may be sent again.
+// It matches [windrow.ErrNotFound] by its code. The error of a single call that names an object also does by the status 404,
+// if there is no other code and the response is JSON. Any other 404, such as that of a wrong base URL, only refuses the
+// request. The error of a request or a single call unwraps to an [*rest.Error], and its class follows from the status. An
+// operation of a batch has no status: its error is permanent, unless the Classify of a [windrow.RetryPolicy] recognizes its
+// code, and returns windrow.Classify(windrow.Transient(err)) for an operation that may be sent again.
 type Error struct {
-	// Code is the server's, such as DBSU205; "" when it has none.
+	// Code is the server's code, such as DBSU205; "" when it has none.
 	Code string
 	// Description is for people.
 	Description string
 
-	request *rest.Error // whose answer it is; nil for that of an operation
+	request *rest.Error // the error of the response; nil for the error of an operation
 }
 
 // UnmarshalJSON implements [json.Unmarshaler]. It reads both shapes: {"code", "description"} of an operation, and {"code",
@@ -88,12 +88,12 @@ func (e *Error) RetryAfter() time.Duration {
 // Is makes the error match [windrow.ErrNotFound].
 func (e *Error) Is(target error) bool { return target == windrow.ErrNotFound && e.isMissing() }
 
-// isMissing reports whether the error says that there is no such object.
+// isMissing reports whether the error says that the object does not exist.
 func (e *Error) isMissing() bool {
 	switch e.Code {
 	case CodeNotFound:
 		return true
-	case "", "404", "410": // which say no more than the status
+	case "", "404", "410": // these repeat the status
 		return gone.IsRecord(e.request)
 	}
 	return false
@@ -107,10 +107,10 @@ func (e *Error) Unwrap() error {
 	return gone.Inner(e.request)
 }
 
-// requestError makes an Error of an answer that is no success.
+// requestError makes an Error from a response that is not a success.
 func requestError(r *rest.Error) error {
 	e := &Error{request: r}
-	_ = json.Unmarshal(r.Body, e) // the page of a proxy is not JSON
+	_ = json.Unmarshal(r.Body, e) // HTML of a proxy is not JSON
 	switch {
 	case e.Code == CodeNotFound:
 		return windrow.Classified(e, windrow.Classification{Kind: windrow.KindResource})
@@ -123,7 +123,7 @@ func requestError(r *rest.Error) error {
 // operationError makes the error of an operation.
 func operationError(data json.RawMessage, user users.Classifier) error {
 	e := &Error{}
-	_ = json.Unmarshal(data, e) // what it is, it is an error
+	_ = json.Unmarshal(data, e) // unreadable data is an error without a code
 	if err := user.Ask(&rest.Error{Method: http.MethodPost, Path: "/batch", Code: e.Code, Body: data}); err != nil {
 		return err
 	}

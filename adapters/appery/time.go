@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// layout is how the API writes times: no zone, which means UTC (devcenter2.appery.io, "Database REST API", Date).
+// layout is the API's form of times, in UTC without a zone (devcenter2.appery.io, "Database REST API", Date).
 const layout = "2006-01-02 15:04:05.000"
 
-// Time is a time as the API writes it, such as "2017-02-16 12:08:13.327": in UTC, to the millisecond, without a zone. The
-// zero Time is null.
+// Time is a time in the API's form, such as "2017-02-16 12:08:13.327": in UTC, to the millisecond, without a zone. The zero
+// Time is null.
 type Time struct{ time.Time }
 
 // MarshalJSON implements [json.Marshaler].
@@ -20,7 +20,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + t.String() + `"`), nil
 }
 
-// String returns the time as the API writes it.
+// String returns the time in the API's form.
 func (t Time) String() string { return t.UTC().Format(layout) }
 
 var errTime = errors.New(`appery: a time must be as in "2017-02-16 12:08:13.327"`)

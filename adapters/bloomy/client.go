@@ -14,33 +14,33 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// BaseURL is where the API is.
+// BaseURL is the URL of the API.
 const BaseURL = "https://app.bloomgrowth.com/api/v1"
 
-// How many calls at once the vendor's guide to bulk operations advises.
+// The numbers of concurrent calls that the vendor's guide to bulk operations advises.
 const (
 	DefaultConcurrency = 5  // "conservative and safe"
 	SmallPayloads      = 20 // todos and issues: 10 to 20
 	ComplexOperations  = 10 // meetings with attendees: 5 to 10
-	RateLimited        = 3  // where there is a rate limit: 3 to 5
+	RateLimited        = 3  // with a rate limit: 3 to 5
 )
 
-// requestTimeout is how long the vendor's own client waits for an answer.
+// requestTimeout is how long the vendor's own client waits for a response.
 const requestTimeout = 30 * time.Second
 
-// NewLimiter returns a limiter for that many calls at once, at least 1, such as SmallPayloads. It is a ceiling: a server
-// that throttles gets fewer.
+// NewLimiter returns a limiter for up to that many concurrent calls, at least 1, such as SmallPayloads. A server that
+// throttles gets fewer.
 func NewLimiter(concurrency int) *windrow.Limiter {
 	return windrow.NewLimiter(windrow.Concurrency(concurrency))
 }
 
-// Chunks is the vendor's advice for long lists: 50 items, and a second of rest before the next 50. A rate
-// ([windrow.Rate]) is nearly always better.
+// Chunks is the vendor's advice for long lists: a pause of a second after every 50 items. A rate ([windrow.Rate]) is nearly
+// always better.
 func Chunks() windrow.Option {
 	return windrow.Options(windrow.BatchSize(50), windrow.BatchDelay(time.Second))
 }
 
-// Client makes requests for one user. Make one with [New]. It may be used from many goroutines.
+// Client sends requests for one user. Make one with [New]. It may be used from many goroutines.
 type Client struct {
 	Issues    *Issues    // of meetings
 	Todos     *Todos     // of meetings
@@ -50,16 +50,16 @@ type Client struct {
 
 	rest    *rest.Client
 	limiter *windrow.Limiter
-	turn    chan struct{} // holds one value: whoever has taken it may ask who the user is
+	turn    chan struct{} // holds one value: the caller that has taken it may ask for the user
 
 	mu   sync.Mutex
-	user int // 0 before it is known
+	user int // 0 until it is known
 }
 
-// New returns a client. An empty baseURL means BaseURL, and a nil httpClient one of its own, which waits 30 seconds for
-// each answer. The key is sent as a bearer token. Of the options [rest.WithTokenSource] takes the place of the key, and
-// [rest.WithLimiter] that of the limiter of [NewLimiter] with DefaultConcurrency: one with a rate is asked before each
-// request, also where an item takes several.
+// New returns a client. An empty baseURL means BaseURL, and a nil httpClient one of its own, with a timeout of 30 seconds.
+// The key is sent as a bearer token. The option [rest.WithTokenSource] replaces the key, and [rest.WithLimiter] the default
+// limiter, [NewLimiter] with DefaultConcurrency: every request waits for the given limiter, also where an item takes several
+// requests.
 func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	if baseURL == "" {
 		baseURL = BaseURL
@@ -76,7 +76,7 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 		return nil, fmt.Errorf("bloomy: %w", err)
 	}
 	c := &Client{rest: r, limiter: r.Limiter(), turn: make(chan struct{}, 1)}
-	if c.limiter == nil { // it has no rate: that it is asked for the slot of an item is enough
+	if c.limiter == nil { // it has no rate: a slot for each item is enough
 		c.limiter = NewLimiter(DefaultConcurrency)
 	}
 	c.turn <- struct{}{}
@@ -85,7 +85,7 @@ func New(baseURL, apiKey string, httpClient *http.Client, opts ...rest.Option) (
 	return c, nil
 }
 
-// newHTTPClient returns what makes the requests of a client that was given nothing for that.
+// newHTTPClient returns the default http.Client.
 func newHTTPClient() *http.Client { return &http.Client{Timeout: requestTimeout} }
 
 // Limiter returns the limiter of the client.
@@ -96,12 +96,12 @@ func (c *Client) Limiter() *windrow.Limiter {
 	return c.limiter
 }
 
-// Options makes a run use the client's limiter, as CreateMany does.
+// Options returns an option with the client's limiter, which CreateMany uses.
 func (c *Client) Options() windrow.Option { return windrow.WithLimiter(c.Limiter()) }
 
 var errEmpty = errors.New("bloomy: the Client is nil or empty: make one with New")
 
-// UserID returns the id of the user to whom the key belongs. It is asked for once.
+// UserID returns the id of the user of the key. It is requested once.
 func (c *Client) UserID(ctx context.Context) (int, error) {
 	if c == nil || c.rest == nil {
 		return 0, windrow.Fatal(errEmpty)
@@ -121,23 +121,23 @@ func (c *Client) UserID(ctx context.Context) (int, error) {
 	c.mu.Lock()
 	user = c.user
 	c.mu.Unlock()
-	if user != 0 { // another caller has asked meanwhile
+	if user != 0 { // by another caller meanwhile
 		return user, nil
 	}
-	var answer struct{ ID int }
-	if err := c.get(ctx, "/users/mine", nil, &answer); err != nil {
+	var response struct{ ID int }
+	if err := c.get(ctx, "/users/mine", nil, &response); err != nil {
 		return 0, err
 	}
-	if answer.ID == 0 {
-		return 0, fmt.Errorf("%w: users/mine tells no Id", windrow.ErrProtocol)
+	if response.ID == 0 {
+		return 0, fmt.Errorf("%w: users/mine has no Id", windrow.ErrProtocol)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.user = answer.ID
-	return answer.ID, nil
+	c.user = response.ID
+	return response.ID, nil
 }
 
-// userOr returns the user, or the current one for 0, before something is written.
+// userOr returns user, or the current user if it is 0. It is called before a write.
 func (c *Client) userOr(ctx context.Context, user int) (int, error) {
 	if user != 0 {
 		return user, nil
@@ -146,7 +146,7 @@ func (c *Client) userOr(ctx context.Context, user int) (int, error) {
 	return user, unwritten(err)
 }
 
-// unwritten marks an error of a read that came before anything was written.
+// unwritten marks an error of a read before any write.
 func unwritten(err error) error {
 	if err != nil && windrow.Classify(err).Class == windrow.ClassAmbiguous {
 		return windrow.Transient(err)
@@ -154,13 +154,13 @@ func unwritten(err error) error {
 	return err
 }
 
-// get reads what is at a path.
+// get reads the record at a path.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
 	_, err := c.rest.Do(ctx, rest.Request{Path: path, Query: query}, out)
 	return err
 }
 
-// post sends something to a path.
+// post sends a body to a path.
 func (c *Client) post(ctx context.Context, path string, in, out any) error {
 	_, err := c.rest.Do(ctx, rest.Request{Method: http.MethodPost, Path: path, In: in}, out)
 	return err
@@ -172,28 +172,28 @@ func (c *Client) put(ctx context.Context, path string, in any) error {
 	return err
 }
 
-// remove deletes what is at a path.
+// remove deletes the record at a path.
 func (c *Client) remove(ctx context.Context, path string) error {
 	_, err := c.rest.Do(ctx, rest.Request{Method: http.MethodDelete, Path: path}, nil)
 	return err
 }
 
-// createMany is the CreateMany of the resources.
+// createMany implements CreateMany of the resources.
 func createMany[In, Out any](ctx context.Context, c *Client, client windrow.Creator[In, Out], validate func(In) error, items []In, opts []windrow.Option) (*windrow.BulkResult[In, Out], error) {
 	p := windrow.NewCreateProcessor(client, append([]windrow.Option{c.Options()}, refusal.ForRun(opts)...)...)
 	p.Validate = validate
 	return p.Run(ctx, items)
 }
 
-// Each calls a method of a resource for many ids, such as [Todos.Complete], with the client's limiter. Doing it twice must
-// have the effect of doing it once, as it has for all methods of this package that take an id; with
-// [windrow.NoOutput] those that return nothing but an error are called as well.
+// Each calls a method of a resource for many ids, such as [Todos.Complete], with the client's limiter. The method must be
+// idempotent, as all methods of this package that take an id are. Wrap a method that returns only an error with
+// [windrow.NoOutput].
 func Each[Out any](ctx context.Context, c *Client, ids []int, do func(ctx context.Context, id int) (Out, error), opts ...windrow.Option) (*windrow.BulkResult[int, Out], error) {
 	p := windrow.NewBatchProcessor(do, append([]windrow.Option{c.Options(), windrow.Repeatable()}, refusal.ForRun(opts)...)...)
 	return p.Run(ctx, ids)
 }
 
-// invalid marks an error of an input for which nothing was sent.
+// invalid marks an error of the input, before anything was sent.
 func invalid(err error) error {
 	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
 }

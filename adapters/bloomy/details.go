@@ -10,51 +10,51 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// detailCalls is how many calls the details of one meeting take.
+// detailCalls is the number of calls for the details of one meeting.
 const detailCalls = 5
 
-// MeetingDetails is a meeting with all that belongs to it.
+// MeetingDetails is a meeting with its attendees, issues, todos and metrics.
 type MeetingDetails struct {
 	ID             int        `json:"id"`                        // of the meeting
 	Name           string     `json:"name"`                      // its title
-	StartDate      time.Time  `json:"start_date,omitzero"`       // when it begins; zero when that is not known
-	CreatedAt      time.Time  `json:"created_at,omitzero"`       // when it was made
-	OrganizationID int        `json:"organization_id,omitempty"` // whose it is
-	Attendees      []Attendee `json:"attendees"`                 // who attends it
-	Issues         []Issue    `json:"issues"`                    // what is to be solved
-	Todos          []Todo     `json:"todos"`                     // what is to be done
-	Metrics        []Metric   `json:"metrics"`                   // what it measures
+	StartDate      time.Time  `json:"start_date,omitzero"`       // when it begins; zero if that is not known
+	CreatedAt      time.Time  `json:"created_at,omitzero"`       // when it was created
+	OrganizationID int        `json:"organization_id,omitempty"` // of its organization
+	Attendees      []Attendee `json:"attendees"`                 // users who attend it
+	Issues         []Issue    `json:"issues"`                    // its issues
+	Todos          []Todo     `json:"todos"`                     // its todos
+	Metrics        []Metric   `json:"metrics"`                   // its metrics
 }
 
-// Attendee is who attends a meeting.
+// Attendee is a user who attends a meeting.
 type Attendee struct {
 	UserID   int    `json:"user_id"`             // of the attendee
 	Name     string `json:"name"`                // of the attendee
-	ImageURL string `json:"image_url,omitempty"` // where there is a picture
+	ImageURL string `json:"image_url,omitempty"` // "" if there is no picture
 }
 
-// Metric is what a meeting measures; the API calls it a measurable.
+// Metric is a metric of a meeting; the API calls it a measurable.
 type Metric struct {
 	ID        int     `json:"id"`                  // of the metric
 	Title     string  `json:"title"`               // what is measured
-	Target    float64 `json:"target"`              // what it should be
+	Target    float64 `json:"target"`              // target value
 	Unit      string  `json:"unit,omitempty"`      // of the target
-	Direction string  `json:"direction,omitempty"` // which side of the target is good, such as > or <
-	UserID    int     `json:"user_id,omitempty"`   // who is accountable
-	UserName  string  `json:"user_name,omitempty"` // who is accountable
+	Direction string  `json:"direction,omitempty"` // good side of the target, such as > or <
+	UserID    int     `json:"user_id,omitempty"`   // of the accountable user
+	UserName  string  `json:"user_name,omitempty"` // of the accountable user
 }
 
-// Details reads meetings with all that belongs to them: five calls for each, which is what it costs the limiter. Make one
-// with [Meetings.Details].
+// Details reads meetings with all details: five calls for each, which also is the cost for the limiter. Make one with
+// [Meetings.Details].
 type Details struct {
 	client *Client
 	closed bool
 }
 
-// Details returns what the verbs of windrow take to read meetings, with or without issues and todos that are closed.
+// Details returns a client with which the verbs of windrow read meetings, with or without closed issues and todos.
 func (s *Meetings) Details(includeClosed bool) *Details { return &Details{s.client, includeClosed} }
 
-// GetMany reads the details of many meetings, without what is closed, with the client's limiter. A meeting that is not there
+// GetMany reads the details of many meetings, without closed issues and todos, with the client's limiter. A missing meeting
 // ends as Failed, with an error that matches [windrow.ErrNotFound].
 func (s *Meetings) GetMany(ctx context.Context, ids []int, opts ...windrow.Option) (*windrow.BulkResult[int, MeetingDetails], error) {
 	return windrow.GetMany(ctx, s.Details(false), ids, append([]windrow.Option{s.client.Options()}, opts...)...)
@@ -67,18 +67,18 @@ func (d *Details) Capabilities() windrow.Capabilities {
 
 // Get reads the details of one meeting.
 func (d *Details) Get(ctx context.Context, id int) (MeetingDetails, error) {
-	var answer struct {
+	var response struct {
 		ID             int                   `json:"Id"`
 		Basics         struct{ Name string } `json:"Basics"`
 		StartDateUTC   moment                `json:"StartDateUtc"`
 		CreateTime     moment                `json:"CreateTime"`
 		OrganizationID int                   `json:"OrganizationId"`
 	}
-	if err := d.client.get(ctx, at("/L10/", id), nil, &answer); err != nil {
+	if err := d.client.get(ctx, at("/L10/", id), nil, &response); err != nil {
 		return MeetingDetails{}, err
 	}
 	out := MeetingDetails{
-		ID: answer.ID, Name: answer.Basics.Name, StartDate: answer.StartDateUTC.Time, CreatedAt: answer.CreateTime.Time, OrganizationID: answer.OrganizationID,
+		ID: response.ID, Name: response.Basics.Name, StartDate: response.StartDateUTC.Time, CreatedAt: response.CreateTime.Time, OrganizationID: response.OrganizationID,
 	}
 	closed := strconv.FormatBool(d.closed)
 	var err error

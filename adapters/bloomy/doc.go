@@ -8,16 +8,16 @@
 //	})
 //
 // The API has no requests for many records, no pages and no documented limits; the vendor's guide advises 5 calls at once.
-// So CreateMany and GetMany make that many calls, one for each item, through one limiter for the whole client: several of
-// them at the same time share it. [NewLimiter] and the presets beside it make another one.
+// So CreateMany and GetMany make one call for each item, through one limiter for the whole client, which concurrent runs
+// share. [NewLimiter] and its presets make another limiter.
 //
-// The resources are also what the verbs of windrow take, with [Client.Options] for what CreateMany does by itself:
+// The resources are also clients for the verbs of windrow. Pass [Client.Options], as CreateMany does:
 //
 //	p := windrow.NewCreateProcessor(client.Todos, client.Options(), windrow.OnProgress(show))
 //	p.Validate = bloomy.ValidateTodo
 //
-// A meeting with attendees takes a call for the meeting and one for each attendee. When that fails half-way, no second
-// meeting is ever made: see [Meetings].
+// A meeting with attendees takes a call for the meeting and one for each attendee. If one of these fails, no second meeting
+// is created: see [Meetings].
 //
-// What the server refuses is an [*rest.Error].
+// A refusal is an [*rest.Error].
 package bloomy

@@ -8,18 +8,17 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Goals are the goals of meetings; the API calls them rocks. They are what the verbs of windrow take for creates, updates
-// and deletes.
+// Goals are the goals of meetings; the API calls them rocks. They are a client for creates, updates and deletes.
 type Goals struct{ client *Client }
 
-// NewGoal is a goal to be created.
+// NewGoal is a goal to create.
 type NewGoal struct {
 	MeetingID int    `json:"meeting_id"`        // required
 	Title     string `json:"title"`             // required, at most 255 characters
-	UserID    int    `json:"user_id,omitempty"` // whose it is; 0 means the current user's
+	UserID    int    `json:"user_id,omitempty"` // owner; 0 means the current user
 }
 
-// GoalStatus is how a goal is going, as the API takes it.
+// GoalStatus is the status of a goal in the API.
 type GoalStatus string
 
 // The states of a goal.
@@ -29,17 +28,17 @@ const (
 	Complete GoalStatus = "Complete"
 )
 
-// Goal is a goal as the server has it.
+// Goal is a goal as the server returns it.
 type Goal struct {
 	ID           int        `json:"id"`                      // of the goal
-	Title        string     `json:"title"`                   // what is to be reached
-	UserID       int        `json:"user_id,omitempty"`       // who is accountable
-	UserName     string     `json:"user_name,omitempty"`     // who is accountable
+	Title        string     `json:"title"`                   // title of the goal
+	UserID       int        `json:"user_id,omitempty"`       // accountable user
+	UserName     string     `json:"user_name,omitempty"`     // accountable user
 	MeetingID    int        `json:"meeting_id,omitempty"`    // 0 when it belongs to none
 	MeetingTitle string     `json:"meeting_title,omitempty"` // "" when it belongs to none
-	Status       GoalStatus `json:"status,omitempty"`        // a list tells Complete, or nothing
-	CreatedAt    time.Time  `json:"created_at,omitzero"`     // when it was made
-	DueDate      time.Time  `json:"due_date,omitzero"`       // by when
+	Status       GoalStatus `json:"status,omitempty"`        // in a list only Complete or ""
+	CreatedAt    time.Time  `json:"created_at,omitzero"`     // when it was created
+	DueDate      time.Time  `json:"due_date,omitzero"`       // when it is due
 }
 
 // goalJSON is a goal on the wire.
@@ -49,7 +48,7 @@ type goalJSON struct {
 	Owner      person   `json:"Owner"`
 	Origins    []person `json:"Origins"`
 	Complete   bool     `json:"Complete"`
-	Completion *int     `json:"Completion"` // 0, 1 or 2; a list has Complete in its place
+	Completion *int     `json:"Completion"` // 0, 1 or 2; a list has Complete instead
 	CreateTime moment   `json:"CreateTime"`
 	DueDate    moment   `json:"DueDate"`
 }
@@ -87,25 +86,25 @@ func (s *Goals) Create(ctx context.Context, in NewGoal) (Goal, error) {
 	if err != nil {
 		return Goal{}, err
 	}
-	var answer goalJSON
+	var response goalJSON
 	err = s.client.post(ctx, at("/L10/", in.MeetingID, "/rocks"), struct {
 		Title string `json:"title"`
 		User  int    `json:"accountableUserId"`
-	}{in.Title, user}, &answer)
+	}{in.Title, user}, &response)
 	if err != nil {
 		return Goal{}, err
 	}
-	goal := answer.goal()
-	goal.Title, goal.UserID, goal.MeetingID = in.Title, user, in.MeetingID // the answer need not tell
+	goal := response.goal()
+	goal.Title, goal.UserID, goal.MeetingID = in.Title, user, in.MeetingID // the response may lack them
 	return goal, nil
 }
 
-// GoalChange is what to change in a goal. What is nil or zero stays as it is, except that the API wants to be told whose the
-// goal is: UserID 0 makes it the current user's.
+// GoalChange is a change of a goal. Nil or zero fields stay as they are, except that the API requires the owner: UserID 0
+// makes it the current user.
 type GoalChange struct {
-	Title  *string    // what is to be reached
-	UserID int        // who is accountable
-	Status GoalStatus // how it is going
+	Title  *string    // title of the goal
+	UserID int        // accountable user
+	Status GoalStatus // new status
 }
 
 // Update changes a goal. The API returns nothing, and has no way to read one goal.
@@ -129,12 +128,12 @@ func (s *Goals) Update(ctx context.Context, id int, change GoalChange) (struct{}
 	}{user, change.Title, change.Status})
 }
 
-// Archive takes a goal out of the lists. See [Each] for many.
+// Archive archives a goal, which lists then omit. See [Each] for many.
 func (s *Goals) Archive(ctx context.Context, id int) error {
 	return s.client.put(ctx, at("/rocks/", id, "/archive"), nil)
 }
 
-// Restore puts an archived goal back. See [Each] for many.
+// Restore restores an archived goal. See [Each] for many.
 func (s *Goals) Restore(ctx context.Context, id int) error {
 	return s.client.put(ctx, at("/rocks/", id, "/restore"), nil)
 }

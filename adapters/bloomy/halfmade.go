@@ -10,26 +10,26 @@ import (
 	"github.com/windrow-go/windrow/internal/idem"
 )
 
-// halfMade remembers the meetings that lack attendees, so that none is made a second time.
+// halfMade keeps the meetings that lack attendees, so that none is created a second time.
 type halfMade struct {
 	mu    sync.Mutex
-	items map[string]int    // meetings by the idempotency keys of the items that are about them
-	same  map[string][]int  // meetings by what makes another input the same
+	items map[string]int    // by idempotency key of an item: its meeting
+	same  map[string][]int  // by sameAs of an input: its meetings
 	all   map[int]*halfNote // by the id of the meeting
 }
 
-// halfNote is what is remembered of a meeting.
+// halfNote is an incomplete meeting.
 type halfNote struct {
-	same string // what makes another input the same
-	run  string // which is about it, "" outside a run
-	busy bool   // a call is at it
+	same string // sameAs of its input
+	run  string // id of the run that completes it, "" outside a run
+	busy bool   // a call is completing it
 }
 
 func newHalfMade() *halfMade {
 	return &halfMade{items: map[string]int{}, same: map[string][]int{}, all: map[int]*halfNote{}}
 }
 
-// sameAs returns what makes two inputs the same: the key that the caller gives them, or else all that is asked for.
+// sameAs returns the identity of an input: the caller's Key, or else its content.
 func sameAs(attempt clients.Attempt, in NewMeeting) string {
 	if key := attempt.Key; key != "" {
 		return idem.Hash("key", key)
@@ -41,16 +41,16 @@ func sameAs(attempt clients.Attempt, in NewMeeting) string {
 	return idem.Hash(parts...)
 }
 
-// own returns the meeting that the item has begun, in an earlier attempt or in the run that this one is a Rerun of; 0 when
-// there is none.
+// own returns the meeting that the item has begun, in an earlier attempt or in the run of which this is a Rerun; 0 if there
+// is none.
 func (m *halfMade) own(attempt clients.Attempt) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.items[attempt.IdempotencyKey()]
 }
 
-// take returns the meeting that an input is about, 0 when there is none yet: the item's own, or else one that another run, or
-// a call outside any, began for the same and left. Within a run, two inputs that are the same are about two meetings.
+// take returns the meeting to complete for an input, 0 if there is none: the item's own, or else one that another run, or a
+// call outside a run, has begun for an equal input and left. Within a run, equal inputs have meetings of their own.
 func (m *halfMade) take(attempt clients.Attempt, in NewMeeting) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,7 +66,7 @@ func (m *halfMade) take(attempt clients.Attempt, in NewMeeting) int {
 	return meeting
 }
 
-// begin remembers that a call is at a meeting for an item.
+// begin records that a call is completing a meeting for an item.
 func (m *halfMade) begin(attempt clients.Attempt, in NewMeeting, meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *halfMade) note(attempt clients.Attempt, in NewMeeting, meeting int) {
 	note.run, note.busy = attempt.RunID(), true
 }
 
-// leave says that no call is at the meeting any more.
+// leave records that no call is completing the meeting any more.
 func (m *halfMade) leave(meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -95,7 +95,7 @@ func (m *halfMade) leave(meeting int) {
 	}
 }
 
-// forget says that a meeting is complete: the same input is about another one from now on, as is the item.
+// forget drops a meeting that is complete: an equal input creates another one from now on, and so does the item.
 func (m *halfMade) forget(attempt clients.Attempt, meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,7 +103,7 @@ func (m *halfMade) forget(attempt clients.Attempt, meeting int) {
 	m.drop(meeting)
 }
 
-// gone says that there is no such meeting: all inputs are about other ones from now on.
+// gone drops a meeting that does not exist any more: all inputs create other ones from now on.
 func (m *halfMade) gone(meeting int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

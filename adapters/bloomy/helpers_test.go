@@ -121,7 +121,7 @@ const (
 	skip = windrow.Skipped
 )
 
-// handlers is an answer with a status, for slices.Repeat.
+// handlers is a response with a status, for slices.Repeat.
 func handlers(status int) []http.HandlerFunc { return handlersOf(status, `{"Message":"m"}`) }
 
 func handlersOf(status int, body string) []http.HandlerFunc {

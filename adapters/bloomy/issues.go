@@ -7,27 +7,27 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// Issues are the issues of meetings. They are what the verbs of windrow take for creates, updates and reads.
+// Issues are the issues of meetings. They are a client for creates, updates and reads.
 type Issues struct{ client *Client }
 
-// NewIssue is an issue to be created.
+// NewIssue is an issue to create.
 type NewIssue struct {
 	MeetingID int    `json:"meeting_id"`        // required
 	Title     string `json:"title"`             // required, at most 255 characters
-	UserID    int    `json:"user_id,omitempty"` // whose it is; 0 means the current user's
+	UserID    int    `json:"user_id,omitempty"` // owner; 0 means the current user
 	Notes     string `json:"notes,omitempty"`   // "" for none
 }
 
-// Issue is an issue as the server has it.
+// Issue is an issue as the server returns it.
 type Issue struct {
 	ID           int       `json:"id"`                      // of the issue
-	Title        string    `json:"title"`                   // what is to be solved
-	NotesURL     string    `json:"notes_url,omitempty"`     // where its notes are
-	MeetingID    int       `json:"meeting_id"`              // whose it is
-	MeetingTitle string    `json:"meeting_title,omitempty"` // whose it is
-	UserID       int       `json:"user_id,omitempty"`       // who owns it
-	UserName     string    `json:"user_name,omitempty"`     // who owns it
-	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was made
+	Title        string    `json:"title"`                   // title of the issue
+	NotesURL     string    `json:"notes_url,omitempty"`     // URL of its notes
+	MeetingID    int       `json:"meeting_id"`              // of its meeting
+	MeetingTitle string    `json:"meeting_title,omitempty"` // of its meeting
+	UserID       int       `json:"user_id,omitempty"`       // of its owner
+	UserName     string    `json:"user_name,omitempty"`     // of its owner
+	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was created
 	CompletedAt  time.Time `json:"completed_at,omitzero"`   // zero until it is solved
 	ClosedAt     time.Time `json:"closed_at,omitzero"`      // zero until it is closed
 }
@@ -69,26 +69,26 @@ func (s *Issues) Create(ctx context.Context, in NewIssue) (Issue, error) {
 	if err != nil {
 		return Issue{}, err
 	}
-	var answer issueJSON
+	var response issueJSON
 	err = s.client.post(ctx, "/issues/create", struct {
 		Title     string `json:"title"`
 		MeetingID int    `json:"meetingid"`
 		OwnerID   int    `json:"ownerid"`
 		Notes     string `json:"notes,omitempty"`
-	}{in.Title, in.MeetingID, user, in.Notes}, &answer)
+	}{in.Title, in.MeetingID, user, in.Notes}, &response)
 	if err != nil {
 		return Issue{}, err
 	}
-	return answer.issue(), nil
+	return response.issue(), nil
 }
 
-// IssueChange is what to change in an issue. What is nil stays as it is.
+// IssueChange is a change of an issue. Nil fields stay as they are.
 type IssueChange struct {
-	Title *string `json:"title,omitempty"` // what is to be solved
-	Notes *string `json:"notes,omitempty"` // "" takes them away
+	Title *string `json:"title,omitempty"` // title of the issue
+	Notes *string `json:"notes,omitempty"` // "" removes them
 }
 
-// Update changes an issue, and returns it as the server has it then.
+// Update changes an issue, and returns the changed issue.
 func (s *Issues) Update(ctx context.Context, id int, change IssueChange) (Issue, error) {
 	if change == (IssueChange{}) {
 		return Issue{}, errNoChange
@@ -99,7 +99,7 @@ func (s *Issues) Update(ctx context.Context, id int, change IssueChange) (Issue,
 	return s.Get(ctx, id)
 }
 
-// Complete marks an issue as solved, and returns it as the server has it then. See [Each] for many.
+// Complete marks an issue as solved, and returns the changed issue. See [Each] for many.
 func (s *Issues) Complete(ctx context.Context, id int) (Issue, error) {
 	if err := s.client.post(ctx, at("/issues/", id, "/complete"), map[string]bool{"complete": true}, nil); err != nil {
 		return Issue{}, err
@@ -109,16 +109,16 @@ func (s *Issues) Complete(ctx context.Context, id int) (Issue, error) {
 
 // Get reads one issue.
 func (s *Issues) Get(ctx context.Context, id int) (Issue, error) {
-	var answer issueJSON
-	if err := s.client.get(ctx, at("/issues/", id), nil, &answer); err != nil {
+	var response issueJSON
+	if err := s.client.get(ctx, at("/issues/", id), nil, &response); err != nil {
 		return Issue{}, err
 	}
-	return answer.issue(), nil
+	return response.issue(), nil
 }
 
 // OfMeeting returns the open issues of a meeting. The API has no pages.
 func (s *Issues) OfMeeting(ctx context.Context, meeting int) ([]Issue, error) {
-	return s.list(ctx, at("/l10/", meeting, "/issues")) // in lower case here, and only here
+	return s.list(ctx, at("/l10/", meeting, "/issues")) // the API has l10 in lower case only here
 }
 
 // OfUser returns the issues of a user, 0 for the current one. The API has no pages.

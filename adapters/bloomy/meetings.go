@@ -14,53 +14,52 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// Meetings are the meetings; the API calls them L10. They are what the verbs of windrow take for creates and deletes; for
-// reads see [Meetings.Details].
+// Meetings are the meetings; the API calls them L10. They are a client for creates and deletes; for reads see
+// [Meetings.Details].
 //
-// To create one takes a call for the meeting and one for each attendee. When a call for an attendee fails, the meeting is
-// there, and the item's error is an [*IncompleteMeetingError] that tells its id. The client remembers the meeting until it
-// is complete. Whoever asks for the same again, in another attempt, a [windrow.BatchProcessor.Rerun], another run or a call
-// of Create, has those added who are missing, and no second meeting is made. The same is an input
+// Creating a meeting takes a call for the meeting and one for each attendee. If a call for an attendee fails, the meeting
+// exists, and the item's error is an [*IncompleteMeetingError] with its id. The client keeps the meeting until it is
+// complete: an equal input in another attempt, a [windrow.BatchProcessor.Rerun], another run or a call of Create adds the
+// missing attendees, and no second meeting is created. Inputs are equal
 //
-//   - with the same Key, in runs whose processor has one ([windrow.BatchProcessor.Key]), whatever else it holds;
-//   - with the same Title, the same WithoutSelf and the same Attendees, in any order, in runs whose processor has none, and in
-//     calls outside a run.
+//   - if they have the same Key, in runs whose processor has one ([windrow.BatchProcessor.Key]);
+//   - if they have the same Title, WithoutSelf and Attendees, in any order, in runs whose processor has none, and in calls
+//     outside a run.
 //
-// Inputs of one run are about a meeting each, also when they are the same. To ask for what is complete is to ask for another
-// meeting. So it is after a Delete of the incomplete one, and after a call that did not find it any more. An input that is
-// corrected must be told which meeting it is about: see [IncompleteMeetingError.Resume]. Another client, such as that of the
-// next process, knows nothing of it: there, too, Resume tells.
+// Within one run each input has a meeting of its own, even if inputs are equal. Once the meeting is complete, deleted or not
+// found any more, an equal input creates another meeting. For a corrected input, and for another client, such as that of the
+// next process, pass the meeting: see [IncompleteMeetingError.Resume].
 type Meetings struct {
-	// UniqueTitles says that no two meetings of the current user have the same title. Then a meeting whose answer was
-	// lost is looked for by its title, if the user attends it, and not made a second time. Set it before the first use.
-	// Without it such a meeting ends as Unknown.
+	// UniqueTitles says that no two meetings of the current user have the same title. Then a meeting whose response was lost
+	// is looked up by its title, if the user attends it, and not created a second time. Set it before the first use. Without
+	// it such a meeting ends as Unknown.
 	UniqueTitles bool
 
 	client *Client
 	half   *halfMade
 }
 
-// NewMeeting is a meeting to be created.
+// NewMeeting is a meeting to create.
 type NewMeeting struct {
 	Title       string `json:"title"`                  // required, at most 255 characters
 	Attendees   []int  `json:"attendees,omitempty"`    // ids of users
 	WithoutSelf bool   `json:"without_self,omitempty"` // the current user does not attend
-	// MeetingID is a meeting that is there already: nothing is created, and the attendees that it lacks are added.
+	// MeetingID is an existing meeting: its missing attendees are added, and no meeting is created.
 	MeetingID int `json:"meeting_id,omitempty"`
 }
 
 // Meeting is a meeting that was created.
 type Meeting struct {
-	ID        int    `json:"meeting_id"` // which the server chose
-	Title     string `json:"title"`      // as it was asked for
-	Attendees []int  `json:"attendees"`  // as they were asked for
+	ID        int    `json:"meeting_id"` // chosen by the server
+	Title     string `json:"title"`      // of the input
+	Attendees []int  `json:"attendees"`  // of the input
 }
 
-// IncompleteMeetingError is the error of a meeting that was created and lacks attendees.
+// IncompleteMeetingError is the error of a meeting that was created but lacks attendees.
 type IncompleteMeetingError struct {
 	Meeting Meeting // with the attendees that it has
 	Missing []int   // the attendees that it lacks
-	Err     error   // of the first of them
+	Err     error   // of the first missing attendee
 }
 
 // Error implements error.
@@ -72,8 +71,8 @@ func (e *IncompleteMeetingError) Error() string {
 // Unwrap returns the error of the first attendee that is missing.
 func (e *IncompleteMeetingError) Unwrap() error { return e.Err }
 
-// Resume returns the input that adds what is missing to the meeting. Correct its Attendees where they are to blame, and give
-// it to [windrow.BulkResult.Correct], or to another run.
+// Resume returns an input that adds the missing attendees to the meeting. Correct its Attendees if needed, and pass it to
+// [windrow.BulkResult.Correct], or to another run.
 func (e *IncompleteMeetingError) Resume() NewMeeting {
 	return NewMeeting{Title: e.Meeting.Title, Attendees: slices.Concat(e.Meeting.Attendees, e.Missing), MeetingID: e.Meeting.ID}
 }
@@ -83,7 +82,7 @@ func (s *Meetings) CreateMany(ctx context.Context, items []NewMeeting, opts ...w
 	return createMany(ctx, s.client, s, ValidateMeeting, items, opts)
 }
 
-// Create creates one meeting and adds its attendees, or adds them to the meeting that is there.
+// Create creates one meeting and adds its attendees, or adds them to the existing meeting.
 func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 	if err := ValidateMeeting(in); err != nil {
 		return Meeting{}, invalid(err)
@@ -94,20 +93,20 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 		meeting = s.half.take(attempt, in)
 	}
 	if meeting == 0 {
-		var answer struct{ MeetingID int }
+		var response struct{ MeetingID int }
 		err := s.client.post(ctx, "/L10/create", struct {
 			Title   string `json:"title"`
 			AddSelf bool   `json:"addSelf"`
-		}{in.Title, !in.WithoutSelf}, &answer)
+		}{in.Title, !in.WithoutSelf}, &response)
 		if err != nil {
 			return Meeting{}, err
 		}
-		if answer.MeetingID == 0 {
+		if response.MeetingID == 0 {
 			return Meeting{}, windrow.Ambiguous(errUnreadable)
 		}
-		s.half.begin(attempt, in, answer.MeetingID)
-		defer s.half.leave(answer.MeetingID)
-		return s.invite(ctx, attempt, in, answer.MeetingID, nil)
+		s.half.begin(attempt, in, response.MeetingID)
+		defer s.half.leave(response.MeetingID)
+		return s.invite(ctx, attempt, in, response.MeetingID, nil)
 	}
 	defer s.half.leave(meeting)
 	has, err := s.attendees(ctx, meeting)
@@ -120,11 +119,11 @@ func (s *Meetings) Create(ctx context.Context, in NewMeeting) (Meeting, error) {
 	return s.invite(ctx, attempt, in, meeting, has)
 }
 
-// invite adds the attendees that a meeting lacks. One whom the server refuses does not keep the others out.
+// invite adds the missing attendees of a meeting. If the server refuses one, the others are still added.
 func (s *Meetings) invite(ctx context.Context, attempt clients.Attempt, in NewMeeting, meeting int, has []int) (Meeting, error) {
 	out := Meeting{ID: meeting, Title: in.Title}
 	lacks := &IncompleteMeetingError{}
-	ended := false // by an error that the others would meet, too
+	ended := false // by an error that applies to the other attendees, too
 	for _, user := range in.Attendees {
 		if !slices.Contains(has, user) {
 			var err error
@@ -151,32 +150,32 @@ func (s *Meetings) invite(ctx context.Context, attempt clients.Attempt, in NewMe
 	return out, nil
 }
 
-// classify says what an error of a call for an attendee means.
+// classify returns the class of an error of a call for an attendee.
 func classify(err error) windrow.Classification {
 	c := windrow.Classify(err)
-	e, answered := errors.AsType[*rest.Error](err)
+	e, responded := errors.AsType[*rest.Error](err)
 	switch {
-	case !answered && c.Class == windrow.ClassPermanent:
-		c.Class = windrow.ClassAmbiguous // whoever attends is found out by looking
-	case answered && e.Status == http.StatusForbidden:
-		c.Class = windrow.ClassPermanent // for this attendee: the meeting itself was allowed
+	case !responded && c.Class == windrow.ClassPermanent:
+		c.Class = windrow.ClassAmbiguous // a look-up shows who attends
+	case responded && e.Status == http.StatusForbidden:
+		c.Class = windrow.ClassPermanent // only for this attendee: the meeting itself was created
 	}
 	return c
 }
 
-// halfway marks the error of a meeting that is there and incomplete, so that the calls before do not count.
+// halfway gives the error of an incomplete meeting its class, whatever the earlier calls of the attempt were.
 func halfway(e *IncompleteMeetingError) error {
 	c := classify(e.Err)
 	return windrow.Classified(e, windrow.Classification{Class: c.Class, After: c.After, Kind: c.Kind})
 }
 
-// attendees returns the ids of those who attend a meeting.
+// attendees returns the ids of the attendees of a meeting.
 func (s *Meetings) attendees(ctx context.Context, meeting int) ([]int, error) {
 	return list(ctx, s.client, at("/L10/", meeting, "/attendees"), nil, func(p person) int { return p.ID })
 }
 
 var (
-	errUnreadable = errors.New("bloomy: the answer cannot be read")
+	errUnreadable = errors.New("bloomy: the response cannot be read")
 	errNoLookUp   = errors.New("bloomy: whether the meeting was created cannot be found out: see Meetings.UniqueTitles")
 	errTwoTitles  = errors.New("bloomy: two meetings have the title: see Meetings.UniqueTitles")
 )

@@ -94,7 +94,7 @@ func TestD12_NeverASecondMeeting(t *testing.T) {
 		attends []int         // after the first run
 	}{
 		{"refused once by the server", func(w *world) { w.script(second, broken) }, ok, ok, 2, []int{123, 456, 789, 321}},
-		{"answer lost", func(w *world) { w.script(second, w.api.Applied) }, ok, ok, 1, []int{123, 456, 789, 321}},
+		{"response lost", func(w *world) { w.script(second, w.api.Applied) }, ok, ok, 1, []int{123, 456, 789, 321}},
 		{"cut", func(w *world) { w.script(second, intercept.HangUp) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"throttled", func(w *world) { w.script(second, reply(429, `{}`, "Retry-After", "7")) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"three times", func(w *world) { w.script(second, broken, broken, broken) }, bad, ok, 4, []int{123, 456}},
@@ -164,7 +164,7 @@ func TestD12_CancelledHalfway(t *testing.T) {
 	})
 }
 
-// D12: the answer to the call for the meeting itself is lost. Nobody knows, unless titles are unique.
+// D12: the response to the call for the meeting itself is lost. Nobody knows, unless titles are unique.
 func TestD12_MeetingLost(t *testing.T) {
 	t.Parallel()
 	in := []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}}
@@ -185,7 +185,7 @@ func TestD12_MeetingLost(t *testing.T) {
 			w.fake.AddMeeting(bloomytest.Meeting{ID: 7, Name: "Week 1", Attendees: []int{123}})
 			w.script("POST /L10/create", w.api.Applied)
 		}, lost, 2},
-		{"no id in the answer", false, in, func(w *world) { w.script("POST /L10/create", reply(200, `{}`)) }, lost, 0},
+		{"no id in the response", false, in, func(w *world) { w.script("POST /L10/create", reply(200, `{}`)) }, lost, 0},
 		{"look-up fails once", true, in, func(w *world) {
 			n := 0
 			w.api.Intercept(func(req *http.Request) http.HandlerFunc {

@@ -10,28 +10,28 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
-// Todos are the todos of meetings. They are what the verbs of windrow take for creates, updates and reads.
+// Todos are the todos of meetings. They are a client for creates, updates and reads.
 type Todos struct{ client *Client }
 
-// NewTodo is a todo to be created.
+// NewTodo is a todo to create.
 type NewTodo struct {
 	MeetingID int       `json:"meeting_id,omitempty"` // required, except for UserTodos, which have none
 	Title     string    `json:"title"`                // required, at most 255 characters
-	DueDate   time.Time `json:"due_date,omitzero"`    // the day, as it is in its own zone; zero for the server's choice
-	UserID    int       `json:"user_id,omitempty"`    // who has to do it; 0 means the current user
+	DueDate   time.Time `json:"due_date,omitzero"`    // its date in its own zone; the server chooses if it is zero
+	UserID    int       `json:"user_id,omitempty"`    // assignee; 0 means the current user
 	Notes     string    `json:"notes,omitempty"`      // "" for none
 }
 
-// Todo is a todo as the server has it.
+// Todo is a todo as the server returns it.
 type Todo struct {
 	ID           int       `json:"id"`                      // of the todo
-	Title        string    `json:"title"`                   // what is to be done
-	NotesURL     string    `json:"notes_url,omitempty"`     // where its notes are
-	DueDate      time.Time `json:"due_date,omitzero"`       // by when
-	MeetingID    int       `json:"meeting_id,omitempty"`    // whose it is; 0 for that of a user
-	MeetingTitle string    `json:"meeting_title,omitempty"` // "" where the API does not tell
+	Title        string    `json:"title"`                   // title of the todo
+	NotesURL     string    `json:"notes_url,omitempty"`     // URL of its notes
+	DueDate      time.Time `json:"due_date,omitzero"`       // when it is due
+	MeetingID    int       `json:"meeting_id,omitempty"`    // of its meeting; 0 for a todo of a user
+	MeetingTitle string    `json:"meeting_title,omitempty"` // "" if the API does not tell
 	Complete     bool      `json:"complete"`                // it is done
-	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was made
+	CreatedAt    time.Time `json:"created_at,omitzero"`     // when it was created
 	CompletedAt  time.Time `json:"completed_at,omitzero"`   // when it was done; zero until then
 }
 
@@ -69,28 +69,28 @@ func (s *Todos) Create(ctx context.Context, in NewTodo) (Todo, error) {
 	if err != nil {
 		return Todo{}, err
 	}
-	var answer todoJSON
+	var response todoJSON
 	err = s.client.post(ctx, at("/L10/", in.MeetingID, "/todos"), struct {
 		Title   string `json:"Title"`
 		ForID   int    `json:"ForId"`
 		Notes   string `json:"Notes,omitempty"`
 		DueDate string `json:"dueDate,omitempty"`
-	}{in.Title, user, in.Notes, date(in.DueDate)}, &answer)
+	}{in.Title, user, in.Notes, date(in.DueDate)}, &response)
 	if err != nil {
 		return Todo{}, err
 	}
-	todo := answer.todo()
-	todo.MeetingID = in.MeetingID // the answer does not tell
+	todo := response.todo()
+	todo.MeetingID = in.MeetingID // not in the response
 	return todo, nil
 }
 
-// TodoChange is what to change in a todo. What is nil, or the zero time, stays as it is.
+// TodoChange is a change of a todo. Nil and zero fields stay as they are.
 type TodoChange struct {
-	Title   *string   // what is to be done
-	DueDate time.Time // by when, the day as it is in its own zone
+	Title   *string   // title of the todo
+	DueDate time.Time // when it is due, the day as it is in its own zone
 }
 
-// Update changes a todo, and returns it as the server has it then.
+// Update changes a todo, and returns the changed todo.
 func (s *Todos) Update(ctx context.Context, id int, change TodoChange) (Todo, error) {
 	if change == (TodoChange{}) {
 		return Todo{}, errNoChange
@@ -105,7 +105,7 @@ func (s *Todos) Update(ctx context.Context, id int, change TodoChange) (Todo, er
 	return s.Get(ctx, id)
 }
 
-// Complete marks a todo as done, and returns it as the server has it then. See [Each] for many.
+// Complete marks a todo as done, and returns the changed todo. See [Each] for many.
 func (s *Todos) Complete(ctx context.Context, id int) (Todo, error) {
 	_, err := s.client.rest.Do(ctx, rest.Request{
 		Method: http.MethodPost, Path: at("/todo/", id, "/complete"), Query: url.Values{"status": {"true"}},
@@ -118,11 +118,11 @@ func (s *Todos) Complete(ctx context.Context, id int) (Todo, error) {
 
 // Get reads one todo.
 func (s *Todos) Get(ctx context.Context, id int) (Todo, error) {
-	var answer todoJSON
-	if err := s.client.get(ctx, at("/todo/", id), nil, &answer); err != nil {
+	var response todoJSON
+	if err := s.client.get(ctx, at("/todo/", id), nil, &response); err != nil {
 		return Todo{}, err
 	}
-	return answer.todo(), nil
+	return response.todo(), nil
 }
 
 // OfMeeting returns the open todos of a meeting. The API has no pages.
@@ -139,8 +139,7 @@ func (s *Todos) OfUser(ctx context.Context, user int) ([]Todo, error) {
 	return list(ctx, s.client, at("/todo/user/", user), nil, todoJSON.todo)
 }
 
-// UserTodos are the todos of users, which belong to no meeting. They are what the verbs of windrow take for creates; for all
-// else see [Todos].
+// UserTodos are the todos of users, which belong to no meeting. They are a client for creates; for all else see [Todos].
 type UserTodos struct{ client *Client }
 
 // CreateMany creates many todos, with [ValidateUserTodo] and the client's limiter.
@@ -157,17 +156,17 @@ func (s *UserTodos) Create(ctx context.Context, in NewTodo) (Todo, error) {
 	if err != nil {
 		return Todo{}, err
 	}
-	var answer todoJSON
+	var response todoJSON
 	err = s.client.post(ctx, "/todo/create", struct {
 		Title   string `json:"title"`
 		User    int    `json:"accountableUserId"`
 		Notes   string `json:"notes,omitempty"`
 		DueDate string `json:"dueDate,omitempty"`
-	}{in.Title, user, in.Notes, date(in.DueDate)}, &answer)
+	}{in.Title, user, in.Notes, date(in.DueDate)}, &response)
 	if err != nil {
 		return Todo{}, err
 	}
-	return answer.todo(), nil
+	return response.todo(), nil
 }
 
 var (

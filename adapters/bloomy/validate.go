@@ -7,17 +7,17 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// maxTitle is how many characters a title may have, by the vendor's guide.
+// maxTitle is how many characters a title may have, according to the vendor's guide.
 const maxTitle = 255
 
-// ValidateIssue says what is wrong with an issue, in a [*windrow.FieldError] for each thing. It is a Validate of a
-// [windrow.BatchProcessor], as its siblings are.
+// ValidateIssue returns a [*windrow.FieldError] for each problem of an issue. Like its siblings it is a Validate hook of a
+// [windrow.BatchProcessor].
 func ValidateIssue(in NewIssue) error { return validate(in.Title, in.MeetingID, true) }
 
-// ValidateTodo says what is wrong with a todo.
+// ValidateTodo returns the problems of a todo.
 func ValidateTodo(in NewTodo) error { return validate(in.Title, in.MeetingID, true) }
 
-// ValidateUserTodo says what is wrong with a todo that belongs to no meeting.
+// ValidateUserTodo returns the problems of a todo that belongs to no meeting.
 func ValidateUserTodo(in NewTodo) error {
 	err := validate(in.Title, 0, false)
 	if in.MeetingID != 0 {
@@ -26,10 +26,10 @@ func ValidateUserTodo(in NewTodo) error {
 	return err
 }
 
-// ValidateGoal says what is wrong with a goal.
+// ValidateGoal returns the problems of a goal.
 func ValidateGoal(in NewGoal) error { return validate(in.Title, in.MeetingID, true) }
 
-// ValidateMeeting says what is wrong with a meeting.
+// ValidateMeeting returns the problems of a meeting.
 func ValidateMeeting(in NewMeeting) error {
 	err := validate(in.Title, 0, false)
 	for _, user := range in.Attendees {

@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// person is a user in an answer.
+// person is a user in a response.
 type person struct {
 	ID   int    `json:"Id"`
 	Name string `json:"Name"`
 }
 
-// moment is a time in an answer. The zero moment is null or empty.
+// moment is a time in a response. The zero moment is null or empty.
 type moment struct{ time.Time }
 
-// moments are the forms that the API writes times in. Those without a zone are in UTC.
+// moments are the forms of times in the API. Those without a zone are in UTC.
 var moments = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05", time.DateOnly}
 
-var errMoment = errors.New("bloomy: a time in the answer cannot be read")
+var errMoment = errors.New("bloomy: a time in the response cannot be read")
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (m *moment) UnmarshalJSON(data []byte) error {
@@ -41,7 +41,7 @@ func (m *moment) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// date writes a day as the API takes it, "" for none.
+// date returns a date in the API's form, "" for the zero time.
 func date(t time.Time) string {
 	if t.IsZero() {
 		return ""

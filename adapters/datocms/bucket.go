@@ -16,8 +16,8 @@ import (
 	"github.com/windrow-go/windrow/upload"
 )
 
-// place is where in the bucket a file goes, and how. Its URL lets anyone put it there for some minutes: it is not kept
-// longer than for one attempt.
+// place is a signed URL for a file in the bucket, and its headers. The URL is a credential for some minutes, so it is not
+// kept after the attempt.
 type place struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"request_headers"`
@@ -48,11 +48,11 @@ func (s *Uploads[Out]) put(ctx context.Context, task *upload.Task) (path string,
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, granted.Attributes.URL, content)
 	if err != nil {
-		_ = content.Close() // of which nothing was read
+		_ = content.Close() // nothing was read
 		return "", doc.unreadable()
 	}
 	if req.ContentLength = size; size == 0 {
-		req.Body = http.NoBody // or net/http takes the length for unknown, which the bucket refuses
+		req.Body = http.NoBody // so that net/http sends a Content-Length of 0: the bucket refuses an unknown length
 	}
 	defer content.Close()
 	req.GetBody = func() (io.ReadCloser, error) { return task.Content(ctx) }
@@ -65,19 +65,19 @@ func (s *Uploads[Out]) put(ctx context.Context, task *upload.Task) (path string,
 		return "", withoutURL(err)
 	}
 	defer res.Body.Close()
-	answer, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // the status says it all
+	response, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // the status is enough
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return "", newBucketError(res.StatusCode, answer)
+		return "", newBucketError(res.StatusCode, response)
 	}
 	return granted.ID, nil
 }
 
-// sizeOf returns how long a file is. The bucket wants to know before.
+// sizeOf returns the length of a file, which the bucket needs in advance.
 func sizeOf(ctx context.Context, task *upload.Task) (int64, error) {
 	if task.Size > 0 {
 		return task.Size, nil
 	}
-	open := task.Open // not its Content: that tells of a transfer
+	open := task.Open // not its Content, which calls OnTransfer
 	if open == nil {
 		open = func() (io.ReadCloser, error) { return os.Open(task.Path) }
 	}
@@ -102,7 +102,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
-// withoutURL takes the URL out of an error of net/http: it is a credential.
+// withoutURL removes the URL, a credential, from an error of net/http.
 func withoutURL(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -110,22 +110,22 @@ func withoutURL(err error) error {
 	return fmt.Errorf("datocms: put the file into the bucket: %w", err)
 }
 
-// BucketError is an answer of the bucket that holds the files, which is not DatoCMS's own. Its text does not hold the URL.
+// BucketError is an error response of the bucket that holds the files, a separate server. Its text does not hold the URL.
 type BucketError struct {
 	// Status is the HTTP status.
 	Status int
-	// Code is the bucket's name for the error, such as AccessDenied; "" when there is none.
+	// Code is the bucket's code for the error, such as AccessDenied; "" when there is none.
 	Code string
 }
 
-func newBucketError(status int, answer []byte) error {
+func newBucketError(status int, response []byte) error {
 	var form struct {
 		Code string `xml:"Code"`
 	}
-	_ = xml.Unmarshal(answer, &form) // without a code there is still the status
+	_ = xml.Unmarshal(response, &form) // without a code the status is enough
 	e := &BucketError{Status: status, Code: name(form.Code)}
 	if status == http.StatusForbidden || status == http.StatusUnauthorized {
-		return windrow.Permanent(e) // it is about this file's place, and no reason to stop the others
+		return windrow.Permanent(e) // it concerns only this file's URL, so it must not stop the run
 	}
 	return e
 }

@@ -14,58 +14,58 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// BaseURL is that of the Content Management API.
+// BaseURL is the URL of the Content Management API.
 const BaseURL = "https://site-api.datocms.com"
 
 const (
 	// apiVersion is sent with each request.
 	apiVersion = "3"
-	// limitRequests may be made in each limitWindow of the server's clock
-	// (https://www.datocms.com/docs/content-management-api/technical-limits). Answers tell the first, and how many are
-	// left; when a window ends only those that refuse do.
+	// limitRequests may be sent in each limitWindow of the server's clock
+	// (https://www.datocms.com/docs/content-management-api/technical-limits). All responses have the limit and the remaining
+	// requests; only a 429 has the end of the window.
 	limitRequests = 60
 	limitWindow   = 3 * time.Second
 )
 
-// NewLimiter returns a limiter that keeps the documented limit: 60 requests in 3 seconds. It is for one API token: share
-// it among all who use that. Options may change it, such as windrow.Concurrency. A zero windrow.Limiter finds the limit by
-// itself: it is faster, since it need not spread the requests evenly, and now and then one is refused.
+// NewLimiter returns a limiter that keeps the documented limit: 60 requests in 3 seconds. The limit is that of one API
+// token: share the limiter among all uses of the token. Options may change it, such as windrow.Concurrency. A zero
+// windrow.Limiter learns the limit: it is faster, since it need not spread the requests evenly, at the cost of a 429 now and
+// then.
 func NewLimiter(opts ...windrow.Option) *windrow.Limiter {
 	return windrow.NewLimiter(slices.Concat([]windrow.Option{windrow.Rate(limitRequests, limitWindow)}, opts)...)
 }
 
-// Client makes requests to one project, in one environment. Make one with [New]. It may be used from many goroutines.
+// Client sends requests to one project, in one environment. Make one with [New]. It may be used from many goroutines.
 // Printing it does not show the token.
 type Client struct {
-	// Poll says how often and how long the server's jobs are asked for. The zero value is that of [clients.PollPolicy]:
-	// 10 minutes at most. Set it before the first request.
+	// Poll says how often and how long to poll the server's jobs. The zero value is that of [clients.PollPolicy]: 10 minutes
+	// at most. Set it before the first request.
 	Poll clients.PollPolicy
 
 	rest   *rest.Client
 	user   users.Classifier
-	bucket *http.Client // for the files themselves, which go elsewhere
+	bucket *http.Client // for the files, which are sent to another server
 }
 
-// WithEnvironment is the environment of the project that requests are about, which is sent as X-Environment. Without it,
-// or with "", that is the primary one.
+// WithEnvironment sets the environment of the project, which is sent as X-Environment. Without it, or with "", it is the
+// primary environment.
 func WithEnvironment(name string) rest.Option {
 	if name == "" {
-		return withVersion // which is sent in any case
+		return withVersion // an option without effect: New sets it, too
 	}
 	return rest.WithHeader("X-Environment", name)
 }
 
 var withVersion = rest.WithHeader("X-Api-Version", apiVersion)
 
-// New returns a client with an API token. An empty baseURL means [BaseURL], and a nil httpClient one of its own; the
-// options of package rest may follow, other than rest.WithHTTPClient: rest.WithTokenSource takes the place of the token, and
-// the function of rest.WithClassifier is asked before the package's own, also about a job that failed, that of an
-// upload apart. With rest.WithLimiter every
-// request asks the limiter first, and teaches it, while files that are put into the bucket do not count; give the same one
-// to the runs. Without it requests count against the limiter of the run that makes them. The error says what is wrong
-// with the arguments; nothing is sent.
+// New returns a client with an API token. An empty baseURL means [BaseURL], and a nil httpClient one of its own; the options
+// of package rest may follow, other than rest.WithHTTPClient: rest.WithTokenSource replaces the token, and the function of
+// rest.WithClassifier is called before the package's own, also for a failed job, except that of an upload. With
+// rest.WithLimiter every request except those to the bucket waits for the limiter and reports to it; give the same limiter
+// to the runs. Without it requests use the limiter of their run. The error says what is wrong with the arguments; nothing is
+// sent.
 func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
-	// No idempotency key: DatoCMS does not know it, and records have their ids.
+	// No idempotency key: DatoCMS does not support it, and the client chooses the ids of records.
 	transport := &rest.Transport{KeyHeader: "-", Dialect: rest.DialectDeltaSeconds, Window: limitWindow}
 	api := &http.Client{}
 	if httpClient != nil {
@@ -92,10 +92,10 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 	return &Client{rest: client, user: user, bucket: &bucket}, nil
 }
 
-// CloseIdleConnections closes the connections that no request uses.
+// CloseIdleConnections closes the idle connections.
 func (c *Client) CloseIdleConnections() { c.rest.CloseIdleConnections() }
 
-// runOptions are those of a run by the client itself.
+// runOptions returns the options of the client's own runs.
 func (c *Client) runOptions() []windrow.Option {
 	if limiter := c.rest.Limiter(); limiter != nil {
 		return []windrow.Option{windrow.WithLimiter(limiter)}
@@ -103,13 +103,13 @@ func (c *Client) runOptions() []windrow.Option {
 	return nil
 }
 
-// ask makes one request, and returns its answer as it is: a job has only begun then.
+// ask sends one request, and returns its response, without waiting for a job.
 func (c *Client) ask(ctx context.Context, r rest.Request) (*document, error) {
 	doc := &document{method: cmp.Or(r.Method, http.MethodGet), path: r.Path}
-	answer, err := c.rest.Do(ctx, r, doc)
+	res, err := c.rest.Do(ctx, r, doc)
 	if err != nil {
 		return nil, err
 	}
-	doc.status = answer.Status
+	doc.status = res.Status
 	return doc, nil
 }

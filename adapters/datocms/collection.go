@@ -23,19 +23,19 @@ const (
 	maxBulk = 200
 	// maxPage is how many records a page may have.
 	maxPage = 500
-	// maxIDs is how many records are read by their ids at once: each id needs 25 bytes of the URL.
+	// maxIDs is how many records one request reads by their ids: each id needs 25 bytes of the URL.
 	maxIDs = 300
-	// maxURL is how long the path and query of a request may be. Servers refuse more than 8 KiB in a request line.
+	// maxURL is how many bytes the path and query of a request may have. Servers refuse more than 8 KiB in a request line.
 	maxURL = 8000
 )
 
-// collection is what records and assets have in common.
+// collection is the common part of Items and Uploads.
 type collection struct {
 	client *Client
 	path   string     // such as "/items"
 	kind   string     // such as "item"
-	reads  url.Values // what every list is asked for
-	err    error      // what is wrong with it
+	reads  url.Values // the query of every list
+	err    error      // what is wrong with the arguments
 }
 
 func newCollection(client *Client, path, kind string, reads url.Values) collection {
@@ -46,7 +46,7 @@ func newCollection(client *Client, path, kind string, reads url.Values) collecti
 	return c
 }
 
-// ready returns what is wrong with the collection. It stops a run.
+// ready returns an error, which stops a run, if the collection is invalid.
 func (c *collection) ready() error {
 	if c.err == nil && c.client == nil {
 		return windrow.Fatal(errors.New("datocms: the resource is empty: make it with NewItems or NewUploads"))
@@ -74,7 +74,7 @@ func (c *collection) get(ctx context.Context, id string) (*document, error) {
 	return c.client.ask(ctx, rest.Request{Path: path})
 }
 
-// byIDs reads the records with those ids, of which some may not exist.
+// byIDs reads the records with those ids. Some may not exist.
 func (c *collection) byIDs(ctx context.Context, ids []string) (*document, []entity, error) {
 	if err := c.ready(); err != nil {
 		return nil, nil, err
@@ -93,7 +93,7 @@ func (c *collection) byIDs(ctx context.Context, ids []string) (*document, []enti
 	return doc, list, err
 }
 
-// find looks up which of the ids have a record of which applied is true.
+// find reads the records of the ids, and returns for each what applied says; a missing record is nil.
 func (c *collection) find(ctx context.Context, ids []string, applied func(e *entity) bool) ([]bool, error) {
 	found := make(map[string]*entity, len(ids))
 	for part := range slices.Chunk(ids, maxIDs) {
@@ -129,8 +129,8 @@ type bulkOperation struct {
 	Relationships map[string]linkage `json:"relationships"`
 }
 
-// bulk carries out a bulk operation such as "destroy". The server only counts: which are done, applied tells of a record
-// that is read again, nil for one that is not there.
+// bulk applies a bulk operation such as "destroy". The response has only counts. If some failed the records are read again,
+// and applied says which are done; it gets nil for a missing record.
 func (c *collection) bulk(ctx context.Context, operation string, attributes map[string]string, ids []string, applied func(e *entity) bool) ([]windrow.Outcome[struct{}], error) {
 	if err := c.ready(); err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (c *collection) bulkNamed(ctx context.Context, operation string, attributes
 		Failed     *int `json:"failed"`
 	}
 	told := json.Unmarshal(doc.meta, &counts) == nil && counts.Successful != nil && counts.Failed != nil
-	succeeded, failed := 0, len(ids) // when it does not say
+	succeeded, failed := 0, len(ids) // without counts
 	if told {
 		succeeded, failed = *counts.Successful, *counts.Failed
 	}
@@ -187,8 +187,8 @@ func (c *collection) bulkNamed(ctx context.Context, operation string, attributes
 	return out, err
 }
 
-// tellMissing says of ids that are gone that they were not there before, as far as the count of those that were deleted
-// tells.
+// tellMissing marks ids that are gone although the server has counted fewer deletes: if it counted none they were not found;
+// otherwise they get a warning, since it is not known which were not found.
 func tellMissing(out []windrow.Outcome[struct{}], gone []bool, deleted int) {
 	n := 0
 	for _, is := range gone {
@@ -210,7 +210,7 @@ func tellMissing(out []windrow.Outcome[struct{}], gone []bool, deleted int) {
 	}
 }
 
-// named does something for the ids that check lets pass, and puts the errors of the others in their places.
+// named calls do with the ids that pass check, and puts the errors of the others in their places.
 func named[Out any](ids []string, check func(id string) error, do func(ids []string) ([]windrow.Outcome[Out], error)) ([]windrow.Outcome[Out], error) {
 	out := make([]windrow.Outcome[Out], len(ids))
 	var good []string
@@ -236,7 +236,7 @@ func named[Out any](ids []string, check func(id string) error, do func(ids []str
 // destroy is the bulk operation that deletes.
 const destroy = "destroy"
 
-// isGone reports whether a record is not there.
+// isGone reports whether a record is missing.
 func isGone(e *entity) bool { return e == nil }
 
 // getBatch reads the records with those ids.
@@ -246,7 +246,7 @@ func getBatch[Out any](ctx context.Context, c *collection, ids []string) ([]wind
 	}
 	return named(ids, func(id string) error {
 		if id == "" || strings.Contains(id, ",") {
-			return windrow.TooLarge(invalid("the id is empty, or holds a comma"), 1) // it is read alone
+			return windrow.TooLarge(invalid("the id is empty, or holds a comma"), 1) // a chunk of 1 is read by Get
 		}
 		return nil
 	}, func(ids []string) ([]windrow.Outcome[Out], error) {

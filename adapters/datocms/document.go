@@ -18,37 +18,37 @@ type Ref struct {
 	ID string `json:"id"`
 }
 
-// Meta is what DatoCMS knows of a record beside its fields. A time is as DatoCMS writes it, "" for none.
+// Meta is the metadata of a record. A time is as DatoCMS writes it, "" for none.
 type Meta struct {
-	// CurrentVersion is the version of the record. An update whose data has one is refused when it is not the current
-	// one any more: see [ErrStaleVersion].
+	// CurrentVersion is the version of the record. An update whose data has an outdated one is refused: see
+	// [ErrStaleVersion].
 	CurrentVersion string `json:"current_version,omitempty"`
 	// Status is "draft", "updated" or "published".
 	Status string `json:"status,omitempty"`
-	// Stage is that of the record's workflow.
+	// Stage is the stage of the record in its workflow.
 	Stage string `json:"stage,omitempty"`
 	// IsValid says that the current version passes all validations.
 	IsValid          bool   `json:"is_valid,omitempty"`
-	CreatedAt        string `json:"created_at,omitempty"`         // when the record was made
+	CreatedAt        string `json:"created_at,omitempty"`         // when the record was created
 	UpdatedAt        string `json:"updated_at,omitempty"`         // when it was last changed
 	PublishedAt      string `json:"published_at,omitempty"`       // when it was last published
 	FirstPublishedAt string `json:"first_published_at,omitempty"` // when it was first published
 }
 
-// Record is what all records have beside their fields. Embed it in a record type:
+// Record has the members that all records have beside their fields. Embed it in a record type:
 //
 //	type Article struct {
 //		datocms.Record
 //		Title string `json:"title"`
 //	}
 //
-// A record that is created keeps its ID, if it has one, its ItemType in place of the resource's, its Creator, and of its
-// Meta CreatedAt and FirstPublishedAt. One that is updated only has the CurrentVersion sent along with the fields.
+// A create sends the fields, the ID if there is one, the ItemType if there is one, the Creator, and CreatedAt and
+// FirstPublishedAt of the Meta. An update sends the fields and the CurrentVersion.
 type Record struct {
 	ID       string `json:"id,omitempty"`       // its id
 	ItemType Ref    `json:"item_type,omitzero"` // its model
 	Creator  Ref    `json:"creator,omitzero"`   // who made it
-	Meta     Meta   `json:"meta,omitzero"`      // what else is known of it
+	Meta     Meta   `json:"meta,omitzero"`      // its metadata
 }
 
 type object = map[string]json.RawMessage
@@ -72,12 +72,12 @@ type body struct {
 	Data any `json:"data"`
 }
 
-// document is the form of an answer, and of the payload of a job.
+// document is the form of a response, and of the payload of a job.
 type document struct {
 	method, path string
 	status       int
 
-	job  string // the job that has begun, "" when that is none
+	job  string // id of the job that has begun, "" if there is none
 	data json.RawMessage
 	meta json.RawMessage
 }
@@ -106,7 +106,7 @@ func (d *document) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// total returns how many records the whole list has, 0 when the answer does not say.
+// total returns how many records the whole list has, 0 if the response does not say.
 func (d *document) total() int {
 	var meta struct {
 		Total int `json:"total_count"`
@@ -115,7 +115,7 @@ func (d *document) total() int {
 	return max(0, meta.Total)
 }
 
-// unreadableError is the error of a success whose answer is not what was expected. Its text does not show what it was.
+// unreadableError is the error of a success with an unexpected body. Its text does not show the body.
 type unreadableError struct {
 	method, path string
 	status       int
@@ -123,7 +123,7 @@ type unreadableError struct {
 }
 
 func (e *unreadableError) Error() string {
-	text := fmt.Sprintf("datocms: %s %s: status %d: the answer is not what was expected", e.method, e.path, e.status)
+	text := fmt.Sprintf("datocms: %s %s: status %d: the response is not what was expected", e.method, e.path, e.status)
 	if err, ok := errors.AsType[*json.UnmarshalTypeError](e.err); ok {
 		text += fmt.Sprintf(": its %s does not fit into a %v", err.Field, err.Type)
 	}
@@ -132,7 +132,7 @@ func (e *unreadableError) Error() string {
 
 func (e *unreadableError) Unwrap() error { return e.err }
 
-// StatusCode tells windrow that there was an answer, and that it said success.
+// StatusCode tells windrow that there was a response, with a status of success.
 func (e *unreadableError) StatusCode() int { return e.status }
 
 func (d *document) unreadable() error { return d.unreadableFor(nil) }
@@ -141,7 +141,7 @@ func (d *document) unreadableFor(err error) error {
 	return &unreadableError{method: d.method, path: d.path, status: d.status, err: err}
 }
 
-// one reads the record of an answer. An Out that is a struct{} takes any.
+// one reads the record of a response. An Out that is a struct{} ignores it.
 func one[Out any](d *document) (out Out, err error) {
 	if _, none := any(out).(struct{}); none {
 		return out, nil
@@ -153,7 +153,7 @@ func one[Out any](d *document) (out Out, err error) {
 	return simple[Out](d, e)
 }
 
-// many reads the records of an answer.
+// many reads the records of a response.
 func many(d *document) ([]entity, error) {
 	var list []entity
 	if len(d.data) == 0 || json.Unmarshal(d.data, &list) != nil {
@@ -162,7 +162,7 @@ func many(d *document) ([]entity, error) {
 	return list, nil
 }
 
-// simple makes the caller's value of a record.
+// simple converts a record to the caller's type.
 func simple[Out any](d *document, e entity) (out Out, err error) {
 	text, err := json.Marshal(e.simplify())
 	if err == nil {
@@ -184,18 +184,18 @@ func (e entity) simplify() object {
 	}
 	o["id"], o["type"] = quoted(e.ID), quoted(e.Type)
 	if e.Meta != nil {
-		o["meta"], _ = json.Marshal(e.Meta) // values that were read
+		o["meta"], _ = json.Marshal(e.Meta) // cannot fail: the values were decoded from JSON
 	}
 	return o
 }
 
 func quoted(text string) json.RawMessage {
-	data, _ := json.Marshal(text) // a string has a JSON form
+	data, _ := json.Marshal(text) // cannot fail for a string
 	return data
 }
 
-// complexify makes a record of the simplified form of a caller's value. What the form holds beside fields is taken out of
-// it: relations by their names, id, type and meta.
+// complexify converts a caller's value in the simplified form to a record. Relations, id, type and meta are moved out of the
+// fields.
 func complexify(in any, kind string, relations ...string) (entity, error) {
 	text, err := json.Marshal(in)
 	if err != nil {
@@ -203,13 +203,13 @@ func complexify(in any, kind string, relations ...string) (entity, error) {
 	}
 	e := entity{Type: kind, Relationships: map[string]linkage{}}
 	if json.Unmarshal(text, &e.Attributes) != nil || e.Attributes == nil {
-		return entity{}, invalid("the JSON form of the input is no object: use a struct or a map")
+		return entity{}, invalid("the JSON form of the input is not an object: use a struct or a map")
 	}
 	if id, there := e.Attributes["id"]; there && json.Unmarshal(id, &e.ID) != nil {
-		return entity{}, invalid("the id of the input is no text")
+		return entity{}, invalid("the id of the input is not a string")
 	}
 	if meta, there := e.Attributes["meta"]; there && json.Unmarshal(meta, &e.Meta) != nil {
-		return entity{}, invalid("the meta of the input is no object")
+		return entity{}, invalid("the meta of the input is not an object")
 	}
 	for _, relation := range relations {
 		if to, there := e.Attributes[relation]; there && string(to) != "null" {
@@ -223,7 +223,7 @@ func complexify(in any, kind string, relations ...string) (entity, error) {
 	return e, nil
 }
 
-// keep removes everything from an object but the names.
+// keep returns the members of an object with those names, except null.
 func keep(o object, names ...string) object {
 	kept := object{}
 	for _, name := range names {

@@ -14,41 +14,41 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
-// ErrStaleVersion is matched by the error of an update whose record has changed since the version that it names was read
-// (code STALE_ITEM_VERSION). Read the record again.
+// ErrStaleVersion is matched by the error of an update whose CurrentVersion is outdated (code STALE_ITEM_VERSION). Read the
+// record again.
 var ErrStaleVersion = errors.New("datocms: the record has changed since it was read")
 
-// APIError is one of the errors that DatoCMS names in an answer (https://www.datocms.com/docs/content-management-api/errors).
+// APIError is one of the errors in a response of DatoCMS (https://www.datocms.com/docs/content-management-api/errors).
 type APIError struct {
-	// Code is the server's name for it, such as INVALID_FIELD.
+	// Code is the server's code, such as INVALID_FIELD.
 	Code string `json:"code"`
-	// Details say more, and may show what a record holds. Nil when there are none.
+	// Details may show a record's content. Nil when there are none.
 	Details json.RawMessage `json:"details,omitempty"`
-	// DocURL leads to the manual; "" when there is none.
+	// DocURL is the page of the manual; "" when there is none.
 	DocURL string `json:"doc_url,omitempty"`
-	// Transient says that the same request may succeed another time.
+	// Transient says that the same request may succeed later.
 	Transient bool `json:"transient,omitempty"`
 }
 
-// Error is a refusal by DatoCMS: an answer that is no success, or a job that failed. Its text holds the method, the path,
-// the status and the codes, never the details, the body, the query or a header.
+// Error is a refusal by DatoCMS: a response that is not a success, or a failed job. Its text holds the method, the path, the
+// status and the codes, never the details, the body, the query or a header.
 //
-// It matches [windrow.ErrNotFound] when DatoCMS says so, and not for the page of a proxy or for an address that DatoCMS does
-// not have, [windrow.ErrAlreadyExists] when the id of a new record is taken, and
-// [ErrStaleVersion]. [errors.As] finds the [*rest.Error] of the answer, for what else that says.
+// It matches [windrow.ErrNotFound] if DatoCMS says so, but not for HTML of a proxy or for a path that DatoCMS does not have;
+// [windrow.ErrAlreadyExists] if the id of a new record is taken; and [ErrStaleVersion]. [errors.As] finds the [*rest.Error]
+// of the response.
 type Error struct {
-	// Method and Path are those of the request; of the one that began the job, if it is a job that failed.
+	// Method and Path are those of the request, or of the request that started the failed job.
 	Method, Path string
-	// Status is the HTTP status; of the job's result, if it is a job that failed.
+	// Status is the HTTP status, or the status in the result of the failed job.
 	Status int
 	// Job is the id of the job that failed, "" when it was the request.
 	Job string
-	// Errors are what DatoCMS names. Empty for an answer that is not DatoCMS's own, such as that of a proxy.
+	// Errors are the errors that DatoCMS names. Empty for a response of another server, such as a proxy.
 	Errors []APIError
 	// Fields are the fields that the Errors name.
 	Fields []*windrow.FieldError
 
-	answer *rest.Error // nil for a job
+	refusal *rest.Error // nil for a job
 }
 
 // Code returns the code of the first of the Errors, "" when there is none.
@@ -80,14 +80,14 @@ func (e *Error) Error() string {
 	if len(codes) > 0 {
 		fmt.Fprintf(&b, " (%s)", strings.Join(codes, ", "))
 	}
-	if e.answer != nil && e.answer.Err != nil {
-		b.WriteString(": " + strings.TrimPrefix(e.answer.Err.Error(), "rest: "))
+	if e.refusal != nil && e.refusal.Err != nil {
+		b.WriteString(": " + strings.TrimPrefix(e.refusal.Err.Error(), "rest: "))
 	}
 	return b.String()
 }
 
-// StatusCode returns the HTTP status, for [windrow.Classify]. That of a stale version is 412 (RFC 9110 section 15.5.13),
-// which says what DatoCMS means by 422 here, and which package plan knows.
+// StatusCode returns the HTTP status, for [windrow.Classify]. For a stale version it is 412 (RFC 9110 section 15.5.13),
+// which package plan recognizes, instead of DatoCMS's 422.
 func (e *Error) StatusCode() int {
 	if e.has("STALE_ITEM_VERSION") {
 		return http.StatusPreconditionFailed
@@ -97,13 +97,13 @@ func (e *Error) StatusCode() int {
 
 // RetryAfter returns how long DatoCMS asked to wait, 0 when it did not say.
 func (e *Error) RetryAfter() time.Duration {
-	if e.answer == nil {
+	if e.refusal == nil {
 		return 0
 	}
-	return e.answer.RetryAfter()
+	return e.refusal.RetryAfter()
 }
 
-// Is makes the error match the errors that stand for its meaning.
+// Is makes the error match the sentinel errors of its documentation.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case windrow.ErrNotFound:
@@ -118,22 +118,22 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Unwrap returns the Fields, and the error of the answer.
+// Unwrap returns the Fields, and the error of the response.
 func (e *Error) Unwrap() []error {
 	errs := make([]error, 0, len(e.Fields)+1)
 	for _, field := range e.Fields {
 		errs = append(errs, field)
 	}
-	if e.answer != nil {
-		errs = append(errs, gone.Inner(e.answer))
+	if e.refusal != nil {
+		errs = append(errs, gone.Inner(e.refusal))
 	}
 	return errs
 }
 
-// isMissing reports whether there is no record as the URL of the request names. A page of a proxy says nothing of it, nor
-// does another code such as INVALID_ENDPOINT.
+// isMissing reports whether the record in the URL of the request does not exist. HTML of a proxy, or another code such as
+// INVALID_ENDPOINT, does not prove it.
 func (e *Error) isMissing() bool {
-	says := e.saysNotFound() && !gone.IsPage(e.answer)
+	says := e.saysNotFound() && !gone.IsPage(e.refusal)
 	return says && (e.has("NOT_FOUND") || e.Code() == "" && e.namesRecord())
 }
 
@@ -150,12 +150,12 @@ func (e *Error) has(code string) bool {
 	return slices.ContainsFunc(e.Errors, func(one APIError) bool { return one.Code == code })
 }
 
-// transient reports whether DatoCMS says that the same request may succeed another time. It says so beside any status.
+// transient reports whether DatoCMS says that the same request may succeed later, whatever the status.
 func (e *Error) transient() bool {
 	return slices.ContainsFunc(e.Errors, func(one APIError) bool { return one.Transient })
 }
 
-// envelope is the form of an error answer, and of the payload of a failed job.
+// envelope is the form of an error response, and of the payload of a failed job.
 type envelope struct {
 	Data []struct {
 		Type       string   `json:"type"`
@@ -165,11 +165,11 @@ type envelope struct {
 
 const maxErrors = 100
 
-// read fills in what the body of a refusal names.
+// read sets Errors and Fields from the body of a refusal.
 func (e *Error) read(body []byte) {
 	var form envelope
 	if json.Unmarshal(body, &form) != nil {
-		return // not DatoCMS's own
+		return // a response of another server
 	}
 	for _, one := range form.Data[:min(len(form.Data), maxErrors)] {
 		if one.Type != "api_error" {
@@ -184,7 +184,7 @@ func (e *Error) read(body []byte) {
 	}
 }
 
-// fieldOf returns the field that an error names, nil when it names none.
+// fieldOf returns the field that an error names, nil if there is none.
 func fieldOf(e APIError) *windrow.FieldError {
 	var details struct {
 		Field string `json:"field"`
@@ -196,7 +196,7 @@ func fieldOf(e APIError) *windrow.FieldError {
 	return &windrow.FieldError{Field: details.Field, Code: name(details.Code)}
 }
 
-// name returns a name that a program gave, and "" for anything else: that may show what a record holds.
+// name returns text if it is an identifier, and "" for anything else, which may show a record's content.
 func name(text string) string {
 	for _, c := range []byte(text) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -210,14 +210,14 @@ func name(text string) string {
 	return text
 }
 
-// classify makes an [*Error] of a refusal: it is the classifier of the client's requests.
-func classify(answer *rest.Error) error {
-	e := &Error{Method: answer.Method, Path: answer.Path, Status: answer.Status, answer: answer}
-	e.read(answer.Body)
+// classify is the classifier of the client's requests. It turns a refusal into an [*Error].
+func classify(refusal *rest.Error) error {
+	e := &Error{Method: refusal.Method, Path: refusal.Path, Status: refusal.Status, refusal: refusal}
+	e.read(refusal.Body)
 	return judged(e)
 }
 
-// judged gives an error the class that its status does not show.
+// judged gives an error its class where the status does not show it.
 func judged(e *Error) error {
 	switch {
 	case e.Status == http.StatusTooManyRequests:
@@ -227,22 +227,22 @@ func judged(e *Error) error {
 	case e.Status == http.StatusRequestURITooLong || e.Status == http.StatusRequestHeaderFieldsTooLarge:
 		return windrow.TooLarge(e, 0) // fewer ids make a shorter URL
 	case e.Method != http.MethodGet && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
-		return windrow.Ambiguous(e) // servers answer so when they have carried it out
+		return windrow.Ambiguous(e) // servers redirect after they have applied a write
 	case e.saysNotFound() && !e.isMissing():
-		return gone.Judge(e, e.answer, gone.Harmless(e.Method) || strings.Contains(e.Path, "/bulk/"))
+		return gone.Judge(e, e.refusal, gone.Harmless(e.Method) || strings.Contains(e.Path, "/bulk/"))
 	case e.Method == http.MethodGet && errors.Is(e, rest.ErrAnswerTooLong):
-		return windrow.Classified(e, windrow.Classification{}) // it will be as long the next time
+		return windrow.Classified(e, windrow.Classification{}) // a repetition would be as long
 	}
 	return e
 }
 
-// marked returns an error whose class the run does not correct by what it knows of the attempt's other requests: of
-// several requests only the last one counts here.
+// marked fixes the class of an error, so that the run does not change it because of the attempt's earlier requests: only the
+// last request counts here.
 func marked(err error) error {
 	return windrow.Classified(err, windrow.Classify(err))
 }
 
-// invalid marks an error of the input, for which nothing was sent.
+// invalid returns an error of the input, before anything was sent.
 func invalid(format string, args ...any) error {
 	return windrow.Classified(fmt.Errorf("datocms: "+format, args...), windrow.Classification{Kind: windrow.KindValidation})
 }

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// NewID returns a random id for a record that is to be created: a UUID of version 4 (RFC 9562 section 5.4) as DatoCMS
-// writes it, 22 characters of unpadded URL-safe base64 (RFC 4648 section 5).
+// NewID returns a random id for a new record: a UUID of version 4 (RFC 9562 section 5.4) as DatoCMS writes it, 22 characters
+// of unpadded URL-safe base64 (RFC 4648 section 5).
 func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	return formatID(b)
 }
 
-// IDFor returns the id that belongs to a name: always the same, and for another name another. It has the form of [NewID],
-// with bits of a SHA-256 checksum in place of random ones.
+// IDFor returns the id of a name, always the same. It has the form of [NewID], with bits of a SHA-256 checksum instead of
+// random ones.
 func IDFor(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return formatID([16]byte(sum[:16]))

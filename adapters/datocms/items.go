@@ -15,19 +15,19 @@ import (
 	"github.com/windrow-go/windrow/plan"
 )
 
-// Items are the records of a model. In is what is sent and Out what comes back, in the simplified form: see the package.
-// Make one with [NewItems]. It may be used from many goroutines.
+// Items are the records of a model. In is sent and Out is read, in the simplified form: see the package. Make one with
+// [NewItems]. It may be used from many goroutines.
 //
-// Each method makes one request, waits for its job, and repeats nothing. A method that has to read something again says so.
+// Each method sends one request, waits for its job, and repeats nothing. A method that reads records again says so.
 type Items[In, Out any] struct {
 	collection
 	model string
 }
 
-// NewItems returns the records of the model with that id, which is what DatoCMS shows beside the API key of a model. What
-// is wrong with the arguments is the error of every call, which stops a run before anything is sent.
+// NewItems returns the records of the model with that id, which DatoCMS shows beside the API key of a model. Invalid
+// arguments are the error of every call, which stops a run before anything is sent.
 func NewItems[In, Out any](client *Client, model string) *Items[In, Out] {
-	// Without a version a list leaves out what is not published, in projects from before 2026.
+	// Without a version, a list has only published records in projects from before 2026.
 	s := &Items[In, Out]{collection: newCollection(client, "/items", "item", url.Values{"version": {"current"}}), model: model}
 	if model == "" {
 		s.err = errors.Join(s.err, errors.New("datocms: NewItems: the model is empty: give the id of one"))
@@ -35,14 +35,14 @@ func NewItems[In, Out any](client *Client, model string) *Items[In, Out] {
 	return s
 }
 
-// Capabilities implements [clients.Describer]: 200 ids in a bulk operation, 300 in a read, and ids that the client gives,
+// Capabilities implements [clients.Describer]: 200 ids in a bulk operation, 300 in a read, and ids that the client chooses,
 // so that creates may be repeated.
 func (s *Items[In, Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true, ClientIDs: true}
 }
 
-// Create creates a record. When its id is empty it gets one: in a run that of its name ([clients.Attempt.RecordName]), so
-// that each attempt names the same record, and with a Key of the caller's each run does; otherwise a random one.
+// Create creates a record. If its id is empty it gets one: in a run the [IDFor] its [clients.Attempt.RecordName], the same
+// in each attempt, and with a Key in each run; otherwise a random one.
 func (s *Items[In, Out]) Create(ctx context.Context, in In) (out Out, err error) {
 	e, err := s.draft(ctx, in)
 	if err != nil {
@@ -55,7 +55,7 @@ func (s *Items[In, Out]) Create(ctx context.Context, in In) (out Out, err error)
 	return one[Out](doc)
 }
 
-// draft returns a record as it is created.
+// draft returns the record to create, with its id.
 func (s *Items[In, Out]) draft(ctx context.Context, in In) (entity, error) {
 	if err := s.ready(); err != nil {
 		return entity{}, err
@@ -78,7 +78,7 @@ func (s *Items[In, Out]) draft(ctx context.Context, in In) (entity, error) {
 	return e, nil
 }
 
-// Reconcile implements [clients.Reconciler]: a record was created when there is one with its id.
+// Reconcile implements [clients.Reconciler]: a record was created if one with its id exists.
 func (s *Items[In, Out]) Reconcile(ctx context.Context, in In) (out Out, applied bool, err error) {
 	e, err := s.draft(ctx, in)
 	if err != nil {
@@ -91,10 +91,9 @@ func (s *Items[In, Out]) Reconcile(ctx context.Context, in In) (out Out, applied
 	return out, err == nil, err
 }
 
-// Update changes the fields of a record that the JSON form of in holds, and no others. When in has a version in its meta,
-// or the plan that is applied has one ([plan.VersionFrom]), the update is refused if that is not the current one: the
-// error matches [ErrStaleVersion], unless the record, which is read again then, has the new values already. It may have
-// got them by an attempt whose answer was lost.
+// Update changes only the fields of a record that are in the JSON form of in. If in has a version in its meta, or the plan
+// has one ([plan.VersionFrom]), and it is outdated, the record is read again. If the record has the new values already,
+// perhaps by an attempt whose response was lost, Update succeeds; otherwise the error matches [ErrStaleVersion].
 func (s *Items[In, Out]) Update(ctx context.Context, id string, in In) (out Out, err error) {
 	path, err := s.pathOf(id)
 	if err != nil {
@@ -120,7 +119,7 @@ func (s *Items[In, Out]) Update(ctx context.Context, id string, in In) (out Out,
 	return one[Out](doc)
 }
 
-// hasFields reports whether a record has the values.
+// hasFields reports whether a record has those values.
 func hasFields(doc *document, want object) bool {
 	var is entity
 	if json.Unmarshal(doc.data, &is) != nil {
@@ -134,7 +133,7 @@ func hasFields(doc *document, want object) bool {
 	return true
 }
 
-// sameValue reports whether two values in JSON mean the same.
+// sameValue reports whether two JSON values are equal.
 func sameValue(a, b json.RawMessage) bool {
 	var x, y any
 	read := func(data json.RawMessage, into *any) bool {
@@ -154,35 +153,35 @@ func (s *Items[In, Out]) Get(ctx context.Context, id string) (out Out, err error
 	return one[Out](doc)
 }
 
-// GetBatch implements [clients.BatchGetter]. A record that is not in the answer does not exist: its error is
+// GetBatch implements [clients.BatchGetter]. A record that is not in the response does not exist: its error is
 // [windrow.ErrNotFound]. Records of other models are found, too.
 func (s *Items[In, Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Outcome[Out], error) {
 	return getBatch[Out](ctx, &s.collection, ids)
 }
 
-// Delete deletes a record, and waits for that.
+// Delete deletes a record, and waits for the job.
 func (s *Items[In, Out]) Delete(ctx context.Context, id string) error { return s.delete(ctx, id) }
 
-// DeleteBatch implements [clients.BatchDeleter]. When DatoCMS counts failures the records are read again, and those that
-// are still there end as too large a chunk: a run deletes them one by one, and each has its own error. An id that there
-// never was counts as deleted, with a warning, unless none of the request was there.
+// DeleteBatch implements [clients.BatchDeleter]. If DatoCMS counts failures the records are read again, and the error of
+// those that still exist is ClassTooLarge: a run deletes them one by one, and each has its own error. An id that never
+// existed counts as deleted, with a warning, unless none of the request existed.
 func (s *Items[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
 	return s.bulk(ctx, destroy, nil, ids, isGone)
 }
 
-// transition is a change of the state of records, for one or for many.
+// transition is a change of the state of records, of one or of many.
 type transition struct {
 	one  func(ctx context.Context, id string) error
 	many func(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error)
 }
 
-// processor returns what makes the change for the ids of a run.
+// processor returns a processor that applies the transition to the ids of a run.
 func (t transition) processor(opts []windrow.Option) *windrow.BatchProcessor[string, struct{}] {
 	all := append([]windrow.Option{windrow.Repeatable(), windrow.Duplicates(windrow.KeepFirst)}, opts...)
 	p := windrow.NewBatchProcessor(windrow.NoOutput(func(ctx context.Context, id string) error {
 		err := t.one(ctx, id)
 		if err != nil && windrow.Classify(err).Class == windrow.ClassPermanent {
-			return marked(err) // "exists already" means nothing here
+			return marked(err) // a retry must not take "exists already" for its own work
 		}
 		return err
 	}), all...)
@@ -194,13 +193,13 @@ func (t transition) processor(opts []windrow.Option) *windrow.BatchProcessor[str
 	return p
 }
 
-// PublishProcessor returns a processor that publishes the records with the ids of a run: many with one request, one alone
-// with one of its own. Publishing twice does no harm. An id that is named twice ends as Skipped the second time.
+// PublishProcessor returns a processor that publishes the records with the ids of a run, many with one request. Publishing
+// may be repeated. A repeated id ends as Skipped the second time.
 func (s *Items[In, Out]) PublishProcessor(opts ...windrow.Option) *windrow.BatchProcessor[string, struct{}] {
 	return s.state("publish", opts, func(e *entity) bool { return e != nil && sameValue(e.Meta["status"], quoted("published")) })
 }
 
-// UnpublishProcessor returns a processor that takes the records with the ids of a run back to drafts. Otherwise it is as
+// UnpublishProcessor returns a processor that turns the records with the ids of a run into drafts. Otherwise it is like
 // [Items.PublishProcessor].
 func (s *Items[In, Out]) UnpublishProcessor(opts ...windrow.Option) *windrow.BatchProcessor[string, struct{}] {
 	return s.state("unpublish", opts, func(e *entity) bool { return e != nil && sameValue(e.Meta["status"], quoted("draft")) })
@@ -213,7 +212,7 @@ func (s *Items[In, Out]) state(operation string, opts []windrow.Option, applied 
 			if err != nil {
 				return err
 			}
-			_, err = s.client.request(ctx, rest.Request{Method: http.MethodPut, Path: path + "/" + operation}) // with a body only parts are
+			_, err = s.client.request(ctx, rest.Request{Method: http.MethodPut, Path: path + "/" + operation}) // no body: that would publish only parts
 			return err
 		},
 		many: func(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
@@ -222,8 +221,8 @@ func (s *Items[In, Out]) state(operation string, opts []windrow.Option, applied 
 	}.processor(opts)
 }
 
-// MoveToStageProcessor returns a processor that moves the records with the ids of a run to a stage of their workflow. Of a
-// record that cannot be moved DatoCMS does not say why: its error matches [ErrNotMoved]. Otherwise it is as
+// MoveToStageProcessor returns a processor that moves the records with the ids of a run to a stage of their workflow. The
+// error of a record that cannot be moved matches [ErrNotMoved]: DatoCMS gives no reason. Otherwise it is like
 // [Items.PublishProcessor].
 func (s *Items[In, Out]) MoveToStageProcessor(stage string, opts ...windrow.Option) *windrow.BatchProcessor[string, struct{}] {
 	many := func(ctx context.Context, ids []string) ([]windrow.Outcome[struct{}], error) {
@@ -235,7 +234,7 @@ func (s *Items[In, Out]) MoveToStageProcessor(stage string, opts ...windrow.Opti
 		})
 	}
 	return transition{
-		one: func(ctx context.Context, id string) error { // there is no request for one
+		one: func(ctx context.Context, id string) error { // the API has no request for one record
 			outcomes, err := many(ctx, []string{id})
 			if err != nil || outcomes[0].Err == nil {
 				return err
@@ -249,7 +248,7 @@ func (s *Items[In, Out]) MoveToStageProcessor(stage string, opts ...windrow.Opti
 	}.processor(opts)
 }
 
-// ErrNotMoved is matched by the error of a record that DatoCMS counts as one that could not be moved to another stage.
+// ErrNotMoved is matched by the error of a record that DatoCMS counts as failed when moving it to a stage.
 var ErrNotMoved = errors.New("datocms: the record could not be moved to the stage, and DatoCMS does not say why")
 
 var (

@@ -12,16 +12,16 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// ended is what came of a request or a job.
+// ended is the result of a request or a job.
 type ended struct {
 	doc *document
-	err error // of a job that failed
+	err error // of a failed job
 
-	refusal *rest.Error // what the user's classifier is asked about; nil when there is none
+	refusal *rest.Error // the failed job, for the user's classifier; nil if there is none
 }
 
-// request makes a request, and waits for its job if DatoCMS answers with one: any endpoint may. In a retry of an attempt
-// that has begun a job only that is asked for. There is one job in an attempt.
+// request sends a request, and waits for its job if the response has one, as that of any endpoint may. A retry of an attempt
+// that has started a job only polls the job. An attempt has at most one job.
 func (c *Client) request(ctx context.Context, r rest.Request) (*document, error) {
 	var direct *document
 	out, err := clients.SubmitAndPoll(ctx, c.Poll, func(ctx context.Context) (string, error) {
@@ -44,7 +44,7 @@ func (c *Client) request(ctx context.Context, r rest.Request) (*document, error)
 	}
 	if out.err != nil {
 		if attempt, ok := clients.AttemptFrom(ctx); ok {
-			attempt.SetHandle("") // a retry begins another
+			attempt.SetHandle("") // a retry starts another job
 		}
 		if out.refusal != nil {
 			if err := c.user.Ask(out.refusal); err != nil {
@@ -56,9 +56,9 @@ func (c *Client) request(ctx context.Context, r rest.Request) (*document, error)
 	return out.doc, nil
 }
 
-// jobResult asks for the result of a job that the request has begun. As long as the job runs there is none.
+// jobResult asks for the result of a job that r has started. It is pending while the job runs.
 func (c *Client) jobResult(ctx context.Context, job string, r rest.Request) (ended, error) {
-	if problem := segment.Problem(job); problem != "" { // the job runs: it is its name that says nothing
+	if problem := segment.Problem(job); problem != "" { // the job has started, and cannot be polled
 		return ended{err: windrow.Ambiguous(errors.New("datocms: the id of the job " + problem))}, nil
 	}
 	doc, err := c.ask(ctx, rest.Request{Path: "/job-results/" + url.PathEscape(job)})
@@ -78,7 +78,7 @@ func (c *Client) jobResult(ctx context.Context, job string, r rest.Request) (end
 		return ended{err: windrow.Ambiguous(doc.unreadable())}, nil
 	}
 	inner := &document{method: r.Method, path: r.Path, status: result.Attributes.Status}
-	// The status of the answer says nothing of the job: that of the result does.
+	// The status of the job is that of the result, not that of the response.
 	if inner.status < 200 || inner.status > 299 {
 		e := &Error{Method: r.Method, Path: r.Path, Status: inner.status, Job: job}
 		e.read(result.Attributes.Payload)

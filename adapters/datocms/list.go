@@ -14,18 +14,18 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// defaultPage is how many records a page has, as in DatoCMS's guide. The server's own default is 30.
+// defaultPage is the default page size, as in DatoCMS's guide. The server's own default is 30.
 const defaultPage = 100
 
-// Query says which records of a model a list has, or which assets. The zero Query is all of them.
+// Query selects records of a model, or assets. The zero Query selects all.
 type Query struct {
-	// PageSize is how many there are on a page, from 1 to 500. Defaults to 100.
+	// PageSize is how many records a page has, from 1 to 500. Defaults to 100.
 	PageSize int
-	// Values are further parameters as DatoCMS writes them, such as filter[fields][title][eq], order_by, locale or
-	// nested. "version" defaults to "current", which is with what is not published; and filter[type] to the model.
+	// Values are further parameters as DatoCMS writes them, such as filter[fields][title][eq], order_by, locale or nested.
+	// "version" defaults to "current", which includes unpublished records, and filter[type] to the model.
 	Values url.Values
-	// Run is how each page is read: a run of one read with these options. By default a page that was throttled or whose
-	// answer was lost is asked for again. They need no windrow.WithLimiter when the client has one.
+	// Run are the options of the run that reads each page. By default a page that was throttled or whose response was lost
+	// is retried. They need no windrow.WithLimiter if the client has one.
 	Run []windrow.Option
 }
 
@@ -38,37 +38,36 @@ func (q Query) Where(field, operator, value string) Query {
 	return q
 }
 
-// Pager returns a pager of the records that the query asks for. What is wrong with the query is the error of the first
-// page.
+// Pager returns a pager of the records that the query selects. An invalid query is the error of the first page.
 //
-// Pages are read by offset: of a list that is changed meanwhile some are missed. Collect what is to be changed first, as
+// Pages are read by offset: if the list changes meanwhile, records are missed. To change records, collect them first, as
 // [Items.IDs] and package plan do.
 func (s *Items[In, Out]) Pager(q Query) *windrow.Pager[Out] {
 	return pagerOf[Out](&s.collection, s.narrowed(q), defaultPage)
 }
 
-// IDs returns the ids of the records that the query asks for, read in pages of 500 unless the query says otherwise.
+// IDs returns the ids of the records that the query selects, read in pages of 500 unless the query says otherwise.
 func (s *Items[In, Out]) IDs(ctx context.Context, q Query) ([]string, error) {
 	return idsOf(ctx, &s.collection, s.narrowed(q))
 }
 
-// narrowed returns the query for the records of the model alone.
+// narrowed restricts the query to the records of the model.
 func (s *Items[In, Out]) narrowed(q Query) Query {
 	if q.Values = maps.Clone(q.Values); q.Values == nil {
 		q.Values = url.Values{}
 	}
-	if !q.Values.Has("filter[type]") && !q.Values.Has("filter[ids]") { // which exclude each other
+	if !q.Values.Has("filter[type]") && !q.Values.Has("filter[ids]") { // they exclude each other
 		q.Values.Set("filter[type]", s.model)
 	}
 	return q
 }
 
-// Pager returns a pager of the assets that the query asks for. See [Items.Pager].
+// Pager returns a pager of the assets that the query selects. See [Items.Pager].
 func (s *Uploads[Out]) Pager(q Query) *windrow.Pager[Out] {
 	return pagerOf[Out](&s.collection, q, defaultPage)
 }
 
-// IDs returns the ids of the assets that the query asks for. See [Items.IDs].
+// IDs returns the ids of the assets that the query selects. See [Items.IDs].
 func (s *Uploads[Out]) IDs(ctx context.Context, q Query) ([]string, error) {
 	return idsOf(ctx, &s.collection, q)
 }
@@ -87,7 +86,7 @@ func idsOf(ctx context.Context, c *collection, q Query) (ids []string, err error
 	return ids, nil
 }
 
-// page is one that is asked for. A run knows it by its path alone.
+// page is the item of the run that reads one page.
 type page struct {
 	path  string
 	query url.Values
@@ -125,7 +124,7 @@ func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
 	})
 }
 
-// readOnce reads a page by one run.
+// readOnce reads a page with one run.
 func readOnce[Out any](ctx context.Context, reads *windrow.BatchProcessor[*page, *windrow.Page[Out]], p *page) (windrow.Page[Out], error) {
 	res, err := reads.Run(ctx, []*page{p})
 	first := res.At(0)
@@ -143,7 +142,7 @@ func readOnce[Out any](ctx context.Context, reads *windrow.BatchProcessor[*page,
 	return windrow.Page[Out]{}, err
 }
 
-// check returns what is wrong with the query.
+// check returns an error if the query is invalid.
 func (q Query) check(size int) error {
 	switch {
 	case size < 1 || size > maxPage:

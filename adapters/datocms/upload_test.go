@@ -432,7 +432,7 @@ func TestFilesOfAnyKind(t *testing.T) {
 		check(t, "ends", []string{"succeeded", "succeeded", "failed", "failed", "succeeded", "succeeded"}, ends(res))
 		check(t, "assets", []string{"unknown size.txt", "empty.txt", "no extension", "größe ü.png"}, server.Assets())
 		check(t, "attempts", []int{1, 1}, []int{res.At(2).Attempts, res.At(3).Attempts})
-		if !errors.Is(res.At(3).Err, fs.ErrNotExist) || !strings.Contains(res.At(2).Err.Error(), "changed") {
+		if !errors.Is(res.At(3).Err, fs.ErrNotExist) || !strings.Contains(res.At(2).Err.Error(), "does not have its Size") {
 			t.Errorf("errors %v, %v", res.At(2).Err, res.At(3).Err)
 		}
 		check(t, "transfers of the first", []string{"unknown size.txt 0/0 false", "unknown size.txt 5/0 true"}, transfers[:2])

@@ -16,39 +16,39 @@ import (
 	"github.com/windrow-go/windrow/upload"
 )
 
-// Asset is an asset in the simplified form, for those who have no type of their own.
+// Asset is an asset in the simplified form, for callers without a type of their own.
 type Asset struct {
 	ID       string `json:"id"`                  // its id
 	Filename string `json:"filename"`            // the name of its file, as DatoCMS writes it
-	Basename string `json:"basename,omitempty"`  // that without the extension
-	URL      string `json:"url,omitempty"`       // where it can be fetched
+	Basename string `json:"basename,omitempty"`  // the name without the extension
+	URL      string `json:"url,omitempty"`       // from which it can be fetched
 	Path     string `json:"path,omitempty"`      // where it is in the bucket
 	Size     int64  `json:"size,omitempty"`      // in bytes
 	MD5      string `json:"md5,omitempty"`       // its checksum, in hexadecimal
-	MimeType string `json:"mime_type,omitempty"` // what it is
+	MimeType string `json:"mime_type,omitempty"` // its media type
 	// DefaultFieldMetadata is the title, the text and so on, as DatoCMS has it: by locale and then by name, or the other
 	// way round.
 	DefaultFieldMetadata json.RawMessage `json:"default_field_metadata,omitempty"`
 }
 
-// Attributes are those of a new asset by their API names, such as "default_field_metadata", "tags", "author", "copyright"
-// and "notes". See [Uploads.Upload].
+// Attributes are the attributes of a new asset by their API names, such as "default_field_metadata", "tags", "author",
+// "copyright" and "notes". See [Uploads.Upload].
 type Attributes map[string]any
 
-// Uploads are the assets of a project. Out is what comes back, in the simplified form: [Asset], or a type of the caller's.
-// Make one with [NewUploads]. It may be used from many goroutines.
+// Uploads are the assets of a project. Out is read, in the simplified form: [Asset], or a type of the caller. Make one with
+// [NewUploads]. It may be used from many goroutines.
 //
-// It is what package upload takes: see [NewUploader]. It deletes and reads like [Items].
+// It is a client for package upload: see [NewUploader]. It deletes and reads like [Items].
 type Uploads[Out any] struct{ collection }
 
-// NewUploads returns the assets of the client's project. What is wrong with the client is the error of every call.
+// NewUploads returns the assets of the client's project. An invalid client is the error of every call.
 func NewUploads[Out any](client *Client) *Uploads[Out] {
 	return &Uploads[Out]{newCollection(client, "/uploads", "upload", url.Values{})}
 }
 
-// NewUploader returns an uploader of files to the assets: three at a time, and of what is there already by its MD5
-// checksum none. Set its SkipExisting to upload.SameName to go by the name alone, as DatoCMS's guide does: a file that
-// has changed is skipped then, too. When the client has a limiter it is the uploader's.
+// NewUploader returns an uploader of files to the assets: three at a time, without files that exist already by their MD5
+// checksum. Set its SkipExisting to upload.SameName to compare only names, as DatoCMS's guide does: then a file that has
+// changed is skipped, too. The uploader uses the client's limiter if there is one.
 func NewUploader[Out any](s *Uploads[Out], opts ...windrow.Option) *upload.Uploader[Out] {
 	var all []windrow.Option
 	if s != nil && s.client != nil {
@@ -64,10 +64,10 @@ func (s *Uploads[Out]) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: maxBulk, MaxReads: maxIDs, DistinctKeys: true}
 }
 
-// Upload implements [upload.Client]: it asks for a place in the bucket, puts the file there, creates the asset and waits
-// for its job. A retry goes on at the step that failed.
+// Upload implements [upload.Client]: it asks for a URL in the bucket, puts the file there, creates the asset and waits for
+// its job. A retry goes on at the step that failed.
 //
-// The Metadata of a file is the asset's default_field_metadata, and passed on as it is; or it is [Attributes].
+// The Metadata of a file is the asset's default_field_metadata, sent as it is, or [Attributes].
 func (s *Uploads[Out]) Upload(ctx context.Context, task *upload.Task) (out Out, err error) {
 	if err := s.ready(); err != nil {
 		return out, err
@@ -75,14 +75,14 @@ func (s *Uploads[Out]) Upload(ctx context.Context, task *upload.Task) (out Out, 
 	path, err := upload.Step(ctx, task, "put the bytes", func(ctx context.Context) (string, error) {
 		path, err := s.put(ctx, task)
 		if err != nil && windrow.Classify(err).Class == windrow.ClassAmbiguous {
-			return "", windrow.Transient(err) // there is no asset before it is created
+			return "", windrow.Transient(err) // no asset exists before create
 		}
 		return path, marked(err)
 	})
 	if err != nil {
 		return out, err
 	}
-	// A job that failed for the time being is followed by another, with steps of its own.
+	// A job with a transient failure is followed by another, with steps of its own.
 	for try := 1; ; try++ {
 		began, err := upload.Once(ctx, task, step("create the asset", try), func(ctx context.Context) (*begun, error) {
 			return s.create(ctx, task, path)
@@ -103,12 +103,12 @@ func (s *Uploads[Out]) Upload(ctx context.Context, task *upload.Task) (out Out, 
 		case asked:
 			return out, end.Failure.err()
 		case !end.Failure.Transient:
-			return out, windrow.Permanent(end.Failure.err()) // it was said before
+			return out, windrow.Permanent(end.Failure.err()) // a stored failure
 		}
 	}
 }
 
-// step returns the name of a step that may be taken several times.
+// step returns the name of a step that may be repeated.
 func step(name string, try int) string {
 	if try == 1 {
 		return name
@@ -116,13 +116,13 @@ func step(name string, try int) string {
 	return name + " " + strconv.Itoa(try)
 }
 
-// begun is what is known of an asset that is being created: the job, or all of it.
+// begun is an asset that is being created: its job, or its record if there is no job.
 type begun struct {
 	Job  string          `json:"job,omitempty"`
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
-// end is what came of a job.
+// end is the result of a job.
 type end struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 	Failure *failure        `json:"failure,omitempty"`
@@ -147,7 +147,7 @@ func (f *failure) err() error {
 	return marked(judged(e))
 }
 
-// create creates an asset of a file in the bucket.
+// create creates an asset from a file in the bucket.
 func (s *Uploads[Out]) create(ctx context.Context, task *upload.Task, path string) (*begun, error) {
 	attributes := Attributes{}
 	switch metadata := task.Metadata.(type) {
@@ -172,7 +172,7 @@ func (s *Uploads[Out]) create(ctx context.Context, task *upload.Task, path strin
 	return &begun{Data: doc.data}, nil
 }
 
-// await waits until an asset was created.
+// await waits until an asset is created.
 func (s *Uploads[Out]) await(ctx context.Context, b *begun) (end, error) {
 	if b.Job == "" {
 		return end{Data: b.Data}, nil
@@ -235,7 +235,7 @@ func (s *Uploads[Out]) GetBatch(ctx context.Context, ids []string) ([]windrow.Ou
 	return getBatch[Out](ctx, &s.collection, ids)
 }
 
-// Update changes attributes of an asset: those that are given, and no others.
+// Update changes only the given attributes of an asset.
 func (s *Uploads[Out]) Update(ctx context.Context, id string, in Attributes) (out Out, err error) {
 	path, err := s.pathOf(id)
 	if err != nil {
@@ -253,7 +253,7 @@ func (s *Uploads[Out]) Update(ctx context.Context, id string, in Attributes) (ou
 	return one[Out](doc)
 }
 
-// Delete deletes an asset, and waits for that.
+// Delete deletes an asset, and waits for the job.
 func (s *Uploads[Out]) Delete(ctx context.Context, id string) error { return s.delete(ctx, id) }
 
 // DeleteBatch implements [clients.BatchDeleter]. See [Items.DeleteBatch].

@@ -44,8 +44,8 @@ func (r *Resource[In, Out]) DeleteBatch(ctx context.Context, ids []string) ([]wi
 	return send[struct{}](ctx, r.client, r.object, OperationDelete, records, BatchOptions{})
 }
 
-// DryRun has the server try to create or upsert records without writing them. It refuses unless [Client.VerifyDryRun] has
-// seen that nothing is written.
+// DryRun asks the server to validate creates or upserts without writing. It returns an error unless [Client.VerifyDryRun]
+// has verified that nothing is written.
 func (r *Resource[In, Out]) DryRun(ctx context.Context, in []In) ([]error, error) {
 	if err := r.ready(); err != nil {
 		return nil, err
@@ -96,12 +96,12 @@ func (r *Resource[In, Out]) batch(ctx context.Context, operation BatchOperationT
 var (
 	errBefore  = fmt.Errorf("%w: an earlier record was refused, and the run stops there", windrow.ErrRolledBack)
 	errWhole   = fmt.Errorf("%w: another record is not valid", windrow.ErrRolledBack)
-	errOmitted = fmt.Errorf("%w: the server's answer ends with an earlier record, which was refused", windrow.ErrRolledBack)
-	errMissing = errors.New("objectstack: the answer has no result for this record")
+	errOmitted = fmt.Errorf("%w: the server's response ends with an earlier record, which was refused", windrow.ErrRolledBack)
+	errMissing = errors.New("objectstack: the response has no result for this record")
 )
 
-// send carries out an operation on records as the attempt that ctx belongs to wants it, and returns one outcome for each.
-// Records that are not valid are not sent.
+// send applies an operation to records, with the options of ctx's attempt, and returns one outcome for each. Records that
+// are not valid are not sent.
 func send[Out any](ctx context.Context, c *Client, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) ([]windrow.Outcome[Out], error) {
 	attempt, _ := clients.AttemptFrom(ctx)
 	options.Atomic = attempt.Atomic
@@ -127,11 +127,11 @@ func send[Out any](ctx context.Context, c *Client, object string, operation Batc
 		}
 		return out, nil
 	}
-	answer, err := c.send(ctx, object, operation, sent, options)
+	response, err := c.send(ctx, object, operation, sent, options)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := match(sent, answer.Results, options)
+	rows, err := match(sent, response.Results, options)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func send[Out any](ctx context.Context, c *Client, object string, operation Batc
 	return out, nil
 }
 
-// send makes the request of a batch, to the endpoint of its operation.
+// send sends a batch to the endpoint of its operation.
 func (c *Client) send(ctx context.Context, object string, operation BatchOperationType, records []BatchRecord, options BatchOptions) (BatchUpdateResponse, error) {
 	switch {
 	case operation == OperationUpdate:
@@ -163,10 +163,10 @@ func (c *Client) send(ctx context.Context, object string, operation BatchOperati
 	return c.batch(ctx, object, BatchUpdateRequest{Operation: operation, Records: records, Options: options})
 }
 
-// row is what an answer says of one record.
+// row is the result of one record in a response.
 type row struct {
-	result *BatchOperationResult // nil when it says nothing
-	err    error                 // then: what that means
+	result *BatchOperationResult // nil when the response has none
+	err    error                 // set when result is nil
 }
 
 func allSucceeded(rows []row) bool {
@@ -178,8 +178,8 @@ func allSucceeded(rows []row) bool {
 	return true
 }
 
-// match puts the results of an answer into the order of the records. A result is about the record at its index, or at its
-// own place when it has none. An answer that does not fit is an error that matches [windrow.ErrProtocol].
+// match puts the results of a response into the order of the records. A result belongs to the record at its index, or at its
+// own place if it has none. A response that does not fit is an error that matches [windrow.ErrProtocol].
 func match(records []BatchRecord, results []BatchOperationResult, options BatchOptions) ([]row, error) {
 	rows := make([]row, len(records))
 	indexed := len(results) > 0
@@ -203,7 +203,7 @@ func match(records []BatchRecord, results []BatchOperationResult, options BatchO
 	if len(results) == len(records) {
 		return rows, nil
 	}
-	// Servers before 17 end the answer with the record that ended the batch.
+	// Servers before 17 end the response with the record that ended the batch.
 	n := len(results)
 	ended := !options.ContinueOnError && n > 0 && rows[n-1].result != nil && !rows[n-1].result.Success
 	if !ended && !indexed {
@@ -221,7 +221,7 @@ func match(records []BatchRecord, results []BatchOperationResult, options BatchO
 	return rows, nil
 }
 
-// outcome is what a row means.
+// outcome returns the outcome of a row.
 func outcome[Out any](r row, atomic bool) (out windrow.Outcome[Out]) {
 	switch {
 	case r.result == nil:
@@ -235,21 +235,21 @@ func outcome[Out any](r row, atomic bool) (out windrow.Outcome[Out]) {
 	return out
 }
 
-// askUser returns what the user's classifier makes of a record that was refused, nil for one that it leaves as it is.
+// askUser returns the error of the user's classifier for a refused record, nil if it returns none.
 func (c *Client) askUser(object string, r row) error {
 	if c.user == nil || r.result == nil || r.result.Success || len(r.result.Errors) == 0 {
 		return nil
 	}
 	e := r.result.Errors[0]
-	if e.Is(windrow.ErrRolledBack) { // it is no fault of this record
+	if e.Is(windrow.ErrRolledBack) { // another record was refused
 		return nil
 	}
-	body, _ := json.Marshal(e) // which was JSON
+	body, _ := json.Marshal(e) // cannot fail: it was decoded from JSON
 	path, _ := dataPath(object)
 	return c.user.Ask(&rest.Error{Method: http.MethodPost, Path: path, Status: e.HTTPStatus, Code: e.Code, Fields: e.FieldErrors, Body: body})
 }
 
-// warnings tell which fields the server dropped, and why.
+// warnings returns which fields the server dropped, and why.
 func warnings(dropped []DroppedFields) []string {
 	var texts []string
 	for _, d := range dropped {
@@ -263,7 +263,7 @@ func warnings(dropped []DroppedFields) []string {
 }
 
 // Inserter creates records with POST /data/{object}/createMany: all of a request or none. It is faster for the server than
-// the batches of a [Resource], and tells nothing of single records. Make one with [Resource.Inserter].
+// the batches of a [Resource], and has no results for single records. Make one with [Resource.Inserter].
 type Inserter[In, Out any] struct{ resource *Resource[In, Out] }
 
 // Inserter returns a client that creates records with createMany.
@@ -279,8 +279,8 @@ func (i *Inserter[In, Out]) Create(ctx context.Context, in In) (Out, error) {
 	return i.resource.Create(ctx, in)
 }
 
-// CreateBatch creates all of the records or none. When one of them is not valid none is sent, and the others have an error
-// that matches [windrow.ErrRolledBack].
+// CreateBatch creates all of the records or none. If one of them is not valid none is sent, and the errors of the others
+// match [windrow.ErrRolledBack].
 func (i *Inserter[In, Out]) CreateBatch(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
 	r := i.resource
 	if err := r.ready(); err != nil {

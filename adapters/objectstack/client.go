@@ -18,13 +18,13 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
-// Client makes requests to the data API of one server. Make one with [New]. It may be used from many goroutines.
+// Client sends requests to the data API of one server. Make one with [New]. It may be used from many goroutines.
 //
-// The methods named after endpoints make one request each. The verbs of windrow take a [Resource] or a [Transaction].
+// The methods named after endpoints send one request each. The verbs of windrow take a [Resource] or a [Transaction].
 type Client struct {
 	rest *rest.Client
 	user users.Classifier
-	max  atomic.Int64 // records in a batch, as the server said when it refused one; 0 before that
+	max  atomic.Int64 // records in a batch, as a BATCH_TOO_LARGE said; 0 before that
 
 	mu       sync.Mutex
 	known    bool
@@ -32,10 +32,10 @@ type Client struct {
 }
 
 // New returns a client for the server whose API is at the URL, such as https://crm.example/api/v1. The token is sent as a
-// bearer token. A nil httpClient means one of its own. Of the options [rest.WithTokenSource] takes the place of the token, and
-// the function of [rest.WithClassifier] is asked before the package's own, also about each record of a batch that was refused:
-// as an [*rest.Error] with the record's error as its Body, and that one's HTTPStatus, which may be 0. The server documents no rate limit, so that there is no limiter
-// unless [rest.WithLimiter] gives one.
+// bearer token. A nil httpClient means one of its own. The option [rest.WithTokenSource] replaces the token, and the
+// function of [rest.WithClassifier] is called before the package's own, also for each refused record of a batch: with an
+// [*rest.Error] whose Body is the record's error, and whose Status is its HTTPStatus, which may be 0. The server documents
+// no rate limit, so there is no limiter without [rest.WithLimiter].
 func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*Client, error) {
 	c := &Client{user: users.ClassifierOf(opts)}
 	all := []rest.Option{rest.WithToken(token)}
@@ -53,10 +53,10 @@ func New(baseURL, token string, httpClient *http.Client, opts ...rest.Option) (*
 // Limiter returns the limiter of the client, nil when there is none.
 func (c *Client) Limiter() *windrow.Limiter { return c.rest.Limiter() }
 
-// refusal makes an Error of an answer that is no success.
+// refusal makes an Error from a response that is not a success.
 func (c *Client) refusal(r *rest.Error) error { return c.learn(requestError(r)) }
 
-// learn remembers what an error says of the deployment.
+// learn stores the batch size that an error tells.
 func (c *Client) learn(err error) error {
 	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeBatchTooLarge && e.Max > 0 {
 		c.max.Store(int64(e.Max))
@@ -64,7 +64,7 @@ func (c *Client) learn(err error) error {
 	return err
 }
 
-// maxRecords is how many records a batch may hold, by what is known.
+// maxRecords returns how many records a batch may hold, as far as it is known.
 func (c *Client) maxRecords(chosen int) int {
 	if learned := int(c.max.Load()); learned > 0 {
 		return min(chosen, learned)
@@ -72,10 +72,10 @@ func (c *Client) maxRecords(chosen int) int {
 	return chosen
 }
 
-// Batch carries out one operation on many records of an object with POST /data/{object}/batch. A request without records
-// is answered here, and one that is not valid, or that holds more records than the server takes, is not sent: that is
-// DefaultMaxRecords until a refusal has told another number. (A [Resource] may be told, see [WithMaxRecords].) The error is
-// that of the request; those of the records are in the answer.
+// Batch applies one operation to many records of an object with POST /data/{object}/batch. A request without records is not
+// sent, nor is one that is not valid or holds too many records: more than DefaultMaxRecords, or than the server's last
+// refusal said. (For a [Resource] see [WithMaxRecords].) The error is about the request; the errors of the records are in
+// the response.
 func (c *Client) Batch(ctx context.Context, object string, request BatchUpdateRequest) (BatchUpdateResponse, error) {
 	if err := c.check(len(request.Records), request.validate()); err != nil {
 		return BatchUpdateResponse{}, err
@@ -99,7 +99,7 @@ func (c *Client) DeleteMany(ctx context.Context, object string, request DeleteMa
 	return c.deleteMany(ctx, object, request)
 }
 
-// check returns the error of a request that is not to be sent: for what is wrong with its n records, or for their number.
+// check returns an error if a request must not be sent: wrong, or the number n of its records.
 func (c *Client) check(n int, wrong error) error {
 	if wrong != nil {
 		return invalid(wrong)
@@ -122,7 +122,7 @@ func (c *Client) deleteMany(ctx context.Context, object string, request DeleteMa
 	return c.request(ctx, object, "deleteMany", OperationDelete, len(request.IDs), request.Options, request)
 }
 
-// request makes a request to one of the endpoints that answer with a result for each record.
+// request sends a request to one of the endpoints that return a result for each record.
 func (c *Client) request(ctx context.Context, object, endpoint string, operation BatchOperationType, n int, options BatchOptions, body any) (BatchUpdateResponse, error) {
 	none := BatchUpdateResponse{Success: true, Operation: operation}
 	path, err := dataPath(object, endpoint)
@@ -140,24 +140,24 @@ func (c *Client) request(ctx context.Context, object, endpoint string, operation
 	return c.post(ctx, path, body)
 }
 
-// post makes the request of a batch.
-func (c *Client) post(ctx context.Context, path string, body any) (answer BatchUpdateResponse, err error) {
+// post sends a batch.
+func (c *Client) post(ctx context.Context, path string, body any) (response BatchUpdateResponse, err error) {
 	data, err := c.do(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return BatchUpdateResponse{}, err
 	}
-	err = json.Unmarshal(data, &answer)
+	err = json.Unmarshal(data, &response)
 	switch {
-	case err == nil && answer.Results != nil:
-		return answer, nil
-	case err == nil && answer.Error != nil: // a refusal with a status that says success
-		return BatchUpdateResponse{}, c.learn(recordError([]*Error{answer.Error}, false))
+	case err == nil && response.Results != nil:
+		return response, nil
+	case err == nil && response.Error != nil: // a refusal with a status that says success
+		return BatchUpdateResponse{}, c.learn(recordError([]*Error{response.Error}, false))
 	}
 	return BatchUpdateResponse{}, errNoResults
 }
 
 // CreateMany creates many records of an object with POST /data/{object}/createMany: all or none. It returns them as the
-// server does, in their order. What is not valid, or too much, is not sent: see [Client.Batch].
+// server does, in their order. Invalid or too many records are not sent: see [Client.Batch].
 func (c *Client) CreateMany(ctx context.Context, object string, records []any) ([]json.RawMessage, error) {
 	var errs []error
 	for i, record := range records {
@@ -178,22 +178,22 @@ func (c *Client) createMany(ctx context.Context, object string, records []any) (
 	if err != nil {
 		return nil, err
 	}
-	var answer struct{ Records []json.RawMessage }
-	if err := json.Unmarshal(data, &answer); err != nil {
+	var response struct{ Records []json.RawMessage }
+	if err := json.Unmarshal(data, &response); err != nil {
 		return nil, errNoResults
 	}
-	if got := len(answer.Records); got != len(records) {
+	if got := len(response.Records); got != len(records) {
 		return nil, fmt.Errorf("%w: it has %d records for %d", windrow.ErrProtocol, got, len(records))
 	}
-	return answer.Records, nil
+	return response.Records, nil
 }
 
 var (
 	errNoResults = fmt.Errorf("%w: it has no results", windrow.ErrProtocol)
-	errDryRun    = errors.New("objectstack: validateOnly is not sent: servers are known that write all the same; see VerifyDryRun, or use windrow.DryRun without it")
+	errDryRun    = errors.New("objectstack: validateOnly is not sent: some servers write nevertheless; see VerifyDryRun, or use windrow.DryRun without it")
 )
 
-// do makes a request, and returns the answer without the envelope that some servers put around it.
+// do sends a request, and returns the response without the envelope that some servers add.
 func (c *Client) do(ctx context.Context, method, path string, body any) (json.RawMessage, error) {
 	var data json.RawMessage
 	if _, err := c.rest.Do(ctx, rest.Request{Method: method, Path: path, In: body}, &data); err != nil {
@@ -202,7 +202,7 @@ func (c *Client) do(ctx context.Context, method, path string, body any) (json.Ra
 	return unwrap(data), nil
 }
 
-// unwrap returns what is in {"success": true, "data": {…}}, and anything else as it is.
+// unwrap returns the data of {"success": true, "data": {…}}, and anything else as it is.
 func unwrap(data json.RawMessage) json.RawMessage {
 	var outer map[string]json.RawMessage
 	if json.Unmarshal(data, &outer) != nil {
@@ -220,7 +220,7 @@ func unwrap(data json.RawMessage) json.RawMessage {
 	return data
 }
 
-// dataPath returns the path of an object, or of what is below it.
+// dataPath returns the path of an object, or one below it.
 func dataPath(object string, below ...string) (string, error) {
 	if segment.Problem(object) != "" {
 		return "", windrow.Fatal(errors.New("objectstack: the object has no name: give one such as account"))
@@ -235,7 +235,7 @@ func dataPath(object string, below ...string) (string, error) {
 	return strings.Join(parts, "/"), nil
 }
 
-// invalid marks an error of an input for which nothing was sent.
+// invalid marks an error of the input, before anything was sent.
 func invalid(err error) error {
 	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
 }

@@ -12,35 +12,35 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
-// The codes that this package knows the meaning of. Servers before 17 write them in lower case; [Error] holds them in
-// upper case in any case.
+// The codes with a meaning for this package. Servers before 17 write them in lower case; [Error] always has them in upper
+// case.
 const (
 	CodeBatchTooLarge  = "BATCH_TOO_LARGE" // Max tells how many records are allowed
-	CodeNotImplemented = "NOT_IMPLEMENTED" // the server cannot roll back, or has not what was asked for
-	CodeRolledBack     = "ROLLED_BACK"     // the record was written, and that was undone because of another
+	CodeNotImplemented = "NOT_IMPLEMENTED" // the server cannot roll back, or lacks the feature
+	CodeRolledBack     = "ROLLED_BACK"     // the record was written, and rolled back because of another record
 	CodeNotAttempted   = "NOT_ATTEMPTED"   // the batch ended before the record
 	CodeRecordNotFound = "RECORD_NOT_FOUND"
-	CodeNotAtomic      = "BATCH_NOT_ATOMIC"     // a transaction that is not to be one
-	CodeUnresolvedRef  = "BATCH_UNRESOLVED_REF" // a reference to what no earlier operation creates
+	CodeNotAtomic      = "BATCH_NOT_ATOMIC"     // a transaction without atomic
+	CodeUnresolvedRef  = "BATCH_UNRESOLVED_REF" // a reference to a record that no earlier operation creates
 )
 
-// Error is what the server says of a record or of a request that it refused. Its text holds codes and the names of
-// fields, never the server's message: that may show what the record holds.
+// Error is the server's error for a refused record or request. Its text holds codes and the names of fields, never the
+// server's message, which may show the record's content.
 //
 // It matches [windrow.ErrNotFound], [windrow.ErrAlreadyExists] and [windrow.ErrRolledBack] by its code, and
-// [windrow.FieldErrors] finds its FieldErrors. Without a code the status 404 of a record, or of a request whose URL names one,
-// matches ErrNotFound, too, unless the answer is not JSON. Any other 404, such as that of a wrong base URL or object, does
-// not: it refuses the request, and says nothing of its records. The error of a request unwraps to an [*rest.Error].
+// [windrow.FieldErrors] returns its FieldErrors. Without a code the status 404 of a record, or of a request whose URL names
+// one, matches ErrNotFound, too, if the response is JSON. Any other 404, such as that of a wrong base URL or object, only
+// refuses the request. The error of a request unwraps to an [*rest.Error].
 type Error struct {
-	// Code is the server's, in upper case; "" when it has none.
+	// Code is the server's code, in upper case; "" when it has none.
 	Code string `json:"code"`
 	// Message is for people.
 	Message string `json:"message"`
 	// Category is such as validation, authorization, rate_limit, server.
 	Category string `json:"category,omitempty"`
-	// HTTPStatus is that of the error; 0 when the server does not tell.
+	// HTTPStatus is the status of the error; 0 when the server does not tell.
 	HTTPStatus int `json:"httpStatus,omitempty"`
-	// Retryable says that the same may succeed later. Nil means that the server does not tell.
+	// Retryable says that a repetition may succeed later. Nil means that the server does not tell.
 	Retryable *bool `json:"retryable,omitempty"`
 	// RetryStrategy is no_retry, retry_immediate, retry_backoff or retry_after; "" when the server does not tell.
 	RetryStrategy string `json:"retryStrategy,omitempty"`
@@ -48,14 +48,14 @@ type Error struct {
 	RetryAfterSeconds float64 `json:"retryAfter,omitempty"`
 	// FieldErrors are the fields that the server names.
 	FieldErrors []*windrow.FieldError `json:"fieldErrors,omitempty"`
-	// Details is whatever else it says.
+	// Details is the rest of the error.
 	Details json.RawMessage `json:"details,omitempty"`
 	// RequestID is for the server's support.
 	RequestID string `json:"requestId,omitempty"`
 	// Max is how many records a BATCH_TOO_LARGE allows.
 	Max int `json:"max,omitempty"`
 
-	request *rest.Error // whose answer it is; nil for that of a record
+	request *rest.Error // the error of the response; nil for the error of a record
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -74,10 +74,10 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	var details struct {
 		FieldErrors json.RawMessage `json:"fieldErrors"`
 	}
-	_ = json.Unmarshal(e.Details, &details) // which may be anything
+	_ = json.Unmarshal(e.Details, &details) // Details may be any JSON
 	for _, list := range []json.RawMessage{got.FieldErrors, got.Fields, details.FieldErrors} {
 		var fields []fieldJSON
-		_ = json.Unmarshal(list, &fields) // what is no list of fields names none
+		_ = json.Unmarshal(list, &fields) // anything but a list has no fields
 		for _, f := range fields {
 			e.FieldErrors = append(e.FieldErrors, &windrow.FieldError{Field: f.Field, Code: strings.ToUpper(f.Code), Message: f.Message})
 		}
@@ -98,7 +98,7 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	return json.Marshal(got)
 }
 
-// fieldJSON is a field error on the wire. The value, which the server repeats, is left out.
+// fieldJSON is a field error on the wire, without the value, which the server repeats.
 type fieldJSON struct {
 	Field   string `json:"field"`
 	Code    string `json:"code"`
@@ -141,7 +141,7 @@ func (e *Error) RetryAfter() time.Duration {
 	return 0
 }
 
-// Is makes the error match what its code says.
+// Is makes the error match the sentinel errors of its documentation.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case windrow.ErrNotFound:
@@ -179,11 +179,11 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// requestError makes an Error of an answer that is no success, whichever envelope it has, and says what follows from it.
+// requestError makes an Error from a response that is not a success, with any envelope, and gives it a class.
 func requestError(r *rest.Error) error {
 	e := &Error{request: r}
 	var outer struct{ Error json.RawMessage }
-	_ = json.Unmarshal(r.Body, &outer) // the page of a proxy is not JSON
+	_ = json.Unmarshal(r.Body, &outer) // HTML of a proxy is not JSON
 	if len(outer.Error) > 0 && outer.Error[0] == '{' {
 		_ = json.Unmarshal(outer.Error, e) // {"success": false, "error": {"code", "message"}}
 	} else {
@@ -195,12 +195,12 @@ func requestError(r *rest.Error) error {
 		e.FieldErrors = r.Fields
 	}
 	switch {
-	case r.Status < 300 && e.Code != "": // it says success, and then that there is none
+	case r.Status < 300 && e.Code != "": // a status of success with an error in the body
 		return recordError([]*Error{e}, false)
 	case e.Code == CodeBatchTooLarge:
 		return windrow.TooLarge(e, e.Max)
 	case e.Code == CodeNotImplemented || r.Status == http.StatusNotImplemented:
-		return windrow.Permanent(e) // nothing was done
+		return windrow.Permanent(e) // nothing was applied
 	case e.throttles():
 		return windrow.Throttled(e, e.RetryAfter())
 	case r.Status >= 400 && r.Status < 500 && windrow.Classify(r).Class == windrow.ClassPermanent && e.mayRetry():
@@ -209,11 +209,11 @@ func requestError(r *rest.Error) error {
 	if gone.Says(r) && !e.isMissing() {
 		return gone.Judge(e, r, gone.Harmless(r.Method) || strings.HasSuffix(r.Path, "/updateMany") || strings.HasSuffix(r.Path, "/deleteMany"))
 	}
-	return e // by its status: that a server error may be retried does not say that nothing was written
+	return e // by its status: a retryable server error does not prove that nothing was written
 }
 
-// recordError returns the error of a record, with what follows from it. A record that the server says it did not write
-// was not written. Only a timeout leaves that open, unless all was undone.
+// recordError returns the error of a record with its class. A record with an error was not written. Only after a timeout
+// that is not known, unless the batch was rolled back.
 func recordError(errs []*Error, atomic bool) error {
 	if len(errs) == 0 {
 		errs = []*Error{{}}
@@ -253,7 +253,7 @@ func (e *Error) unavailable() bool {
 	return e.Code == "SERVICE_UNAVAILABLE" || e.Category == "maintenance" || e.HTTPStatus == http.StatusServiceUnavailable
 }
 
-// throttles reports whether the server refused because of a limit of its own.
+// throttles reports whether the server refused because of a rate limit.
 func (e *Error) throttles() bool {
 	switch e.Code {
 	case "RATE_LIMIT_EXCEEDED", "QUOTA_EXCEEDED", "CONCURRENT_LIMIT_EXCEEDED":
@@ -262,12 +262,12 @@ func (e *Error) throttles() bool {
 	return e.Category == "rate_limit" || e.HTTPStatus == http.StatusTooManyRequests
 }
 
-// mayRetry reports whether the server says that the same may succeed later.
+// mayRetry reports whether the server says that a repetition may succeed later.
 func (e *Error) mayRetry() bool {
 	return e.RetryStrategy != "no_retry" && (e.Retryable != nil && *e.Retryable || e.Retryable == nil && strings.HasPrefix(e.RetryStrategy, "retry_"))
 }
 
-// kind groups the error by its category, its code or its status.
+// kind returns the kind of the error by its category, its code or its status.
 func (e *Error) kind() windrow.ErrorKind {
 	switch e.Category {
 	case "validation":

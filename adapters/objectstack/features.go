@@ -12,29 +12,29 @@ import (
 	"github.com/windrow-go/windrow/adapters/internal/gone"
 )
 
-// Features is what a server can do beyond what all can.
+// Features are the optional features of a server.
 type Features struct {
-	// Transactions says that it undoes the whole of an atomic batch when a record is refused.
+	// Transactions says that it rolls back an atomic batch when a record is refused.
 	Transactions bool
-	// DryRun says that validateOnly was seen to write nothing.
+	// DryRun says that validateOnly was verified to write nothing.
 	DryRun bool
 }
 
-// Probe asks the server at /discovery what it can do, and remembers it. A server that has no /discovery can do nothing of
-// it. A client that was not told and has not asked does so before its first atomic batch.
+// Probe reads the server's features from /discovery, and stores them. A server without /discovery has none. A client without
+// known features does so before its first atomic batch.
 //
-// No answer tells whether validateOnly writes: DryRun stays what [Client.VerifyDryRun] or [Client.Assume] made it.
+// /discovery does not tell whether validateOnly writes: DryRun is set by [Client.VerifyDryRun] or [Client.Assume] only.
 func (c *Client) Probe(ctx context.Context) (Features, error) {
 	data, err := c.do(ctx, http.MethodGet, "/discovery", nil)
 	e, refused := errors.AsType[*Error](err)
 	if err != nil && (!refused || !gone.Says(e.request) || gone.IsPage(e.request)) {
 		return Features{}, err
 	}
-	var answer struct{ Capabilities map[string]json.RawMessage }
-	_ = json.Unmarshal(data, &answer) // a server that tells nothing can do nothing of it
+	var response struct{ Capabilities map[string]json.RawMessage }
+	_ = json.Unmarshal(data, &response) // a server without capabilities has no features
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known, c.features.Transactions = true, enabled(answer.Capabilities["transactionalBatch"])
+	c.known, c.features.Transactions = true, enabled(response.Capabilities["transactionalBatch"])
 	return c.features, nil
 }
 
@@ -47,7 +47,7 @@ func enabled(raw json.RawMessage) (yes bool) {
 	return json.Unmarshal(raw, &nested) == nil && nested.Enabled
 }
 
-// Assume tells the client what the server can do, so that it does not ask.
+// Assume sets the server's features, so that the client does not ask.
 func (c *Client) Assume(f Features) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,11 +67,11 @@ func (c *Client) dryRunVerified() bool {
 	return c.features.DryRun
 }
 
-// ErrNoTransactions is the error of an atomic batch for a server that cannot roll back. It was not sent: such a server
-// keeps what it had written before the failure.
+// ErrNoTransactions is the error of an atomic batch for a server that cannot roll back. The batch was not sent: such a
+// server keeps the records written before a failure.
 var ErrNoTransactions = errors.New("objectstack: the server cannot roll back (capabilities.transactionalBatch at /discovery): nothing was sent; leave out windrow.Atomic, or see Client.Assume")
 
-// needTransactions returns nil when the server can roll back.
+// needTransactions returns an error unless the server can roll back.
 func (c *Client) needTransactions(ctx context.Context) error {
 	can, known := c.transactions()
 	if !known {
@@ -87,11 +87,11 @@ func (c *Client) needTransactions(ctx context.Context) error {
 	return nil
 }
 
-// VerifyDryRun finds out whether the server's dry run writes, and remembers it. It has the server try to create a record of
-// the object with a new id, and looks whether it is there afterwards. If it is, it is deleted. data must be something
-// that the server accepts, whose JSON is an object.
+// VerifyDryRun finds out whether the server's dry run writes, and stores the result. It sends a dry run that creates a
+// record of the object with a new id, looks whether the record exists, and deletes it if it does. data must be valid for the
+// server, and its JSON an object.
 //
-// When it is true, [windrow.DryRun] asks the server, too.
+// If it returns true, [windrow.DryRun] asks the server, too.
 func (c *Client) VerifyDryRun(ctx context.Context, object string, data any) (bool, error) {
 	path, err := dataPath(object, "batch")
 	if err != nil {
@@ -102,21 +102,21 @@ func (c *Client) VerifyDryRun(ctx context.Context, object string, data any) (boo
 	if err != nil {
 		return false, err
 	}
-	answer, err := c.post(ctx, path, BatchUpdateRequest{
+	response, err := c.post(ctx, path, BatchUpdateRequest{
 		Operation: OperationCreate, Records: []BatchRecord{{ID: id, Data: record}}, Options: BatchOptions{ContinueOnError: true, ValidateOnly: true},
 	})
 	if e, refused := errors.AsType[*Error](err); refused && e.HTTPStatus >= 400 && e.HTTPStatus < 500 && windrow.Classify(err).Class == windrow.ClassPermanent {
-		return c.setDryRun(false), nil // the server knows no dry run
+		return c.setDryRun(false), nil // the server has no dry run
 	}
 	if err != nil {
 		return false, err
 	}
-	if len(answer.Results) != 1 || !answer.Results[0].Success {
+	if len(response.Results) != 1 || !response.Results[0].Success {
 		return false, errors.New("objectstack: VerifyDryRun: the server did not accept the record: give one that it would create")
 	}
 	wrote := false
 	ids := []string{id}
-	if other := answer.Results[0].ID; other != "" && other != id { // the server chose one itself
+	if other := response.Results[0].ID; other != "" && other != id { // the server chose the id
 		ids = append(ids, other)
 	}
 	for _, id := range ids {
@@ -153,7 +153,7 @@ func withID(data any, id string) (map[string]json.RawMessage, error) {
 	}
 	var record map[string]json.RawMessage
 	if json.Unmarshal(text, &record) != nil || record == nil {
-		return nil, errors.New("objectstack: VerifyDryRun: the JSON of the data is no object")
+		return nil, errors.New("objectstack: VerifyDryRun: the JSON of the data is not an object")
 	}
 	record["id"], err = json.Marshal(id)
 	return record, err

@@ -211,7 +211,7 @@ func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 		want  string
 	}{
 		{"refused", func(*world) any { return account{Email: "none"} }, "give one that it would create"},
-		{"no object", func(*world) any { return "x" }, "is no object"},
+		{"no object", func(*world) any { return "x" }, "is not an object"},
 		{"no JSON", func(*world) any { return func() {} }, "cannot be turned into JSON"},
 		{"server error", func(w *world) any { w.always("/batch", reply(500, `{}`)); return account{} }, "status 500"},
 		{"not looked", func(w *world) any {

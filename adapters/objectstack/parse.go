@@ -19,16 +19,15 @@ type Type interface {
 		BatchUpdateRequest | BatchUpdateResponse | DeleteManyRequest | UpdateManyRequest
 }
 
-// Parse reads a value of the protocol from JSON, fills in the defaults, and checks it: what is required is there, each
-// field is of its type, and the rules of the Validate methods hold. The error joins a [*windrow.FieldError] for each
-// thing that is wrong (see [windrow.FieldErrors]). Fields that the protocol does not know are left out.
+// Parse reads a value of the protocol from JSON, fills in the defaults, and checks required fields, types and the rules of
+// the Validate methods. The error joins a [*windrow.FieldError] for each problem (see [windrow.FieldErrors]). Unknown fields
+// are ignored.
 //
-// Where servers do not agree on a default the one of servers since 17 is taken: Atomic is false. (It was true before,
-// and nothing was undone.)
+// Where the defaults of servers differ it uses those since 17: Atomic is false. (It was true before, without a rollback.)
 func Parse[T Type](data []byte) (T, error) {
 	var value T
 	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber() // in Data, where no number may be lost
+	decoder.UseNumber() // for Data, whose numbers must keep their digits
 	if c, ok := any(&value).(*BatchConfig); ok {
 		*c = DefaultConfig()
 	}
@@ -46,7 +45,7 @@ func Parse[T Type](data []byte) (T, error) {
 	return value, errors.Join(errs...)
 }
 
-// kindOf names a type as JSON does.
+// kindOf returns the JSON name of a type.
 func kindOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -61,7 +60,7 @@ func kindOf(t reflect.Type) string {
 	return "an object"
 }
 
-// required are the fields that a value must have, of types whose zero value says something else.
+// required are the fields that a value must have, by type.
 var required = map[reflect.Type][]string{
 	reflect.TypeFor[BatchUpdateRequest]():   {"operation", "records"},
 	reflect.TypeFor[UpdateManyRequest]():    {"records"},
@@ -70,10 +69,10 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[BatchOperationResult](): {"success"},
 }
 
-// missing returns an error for each required field that is not there.
+// missing returns an error for each required field that is missing.
 func missing(data []byte, t reflect.Type) []error {
 	var object map[string]json.RawMessage
-	_ = json.Unmarshal(data, &object) // of what is no object, nothing is required
+	_ = json.Unmarshal(data, &object) // anything but an object has no required fields
 	var errs []error
 	for _, name := range required[t] {
 		if value, ok := object[name]; !ok || string(value) == "null" {
@@ -90,7 +89,7 @@ func missing(data []byte, t reflect.Type) []error {
 	return errs
 }
 
-// under puts the name of a field before those of the field errors in err.
+// under prefixes the fields of the field errors in err with a name.
 func under(name string, err error) error {
 	var errs []error
 	for _, e := range windrow.FieldErrors(err) {
@@ -103,12 +102,12 @@ func refuse(field, message string, args ...any) error {
 	return &windrow.FieldError{Field: field, Message: fmt.Sprintf(message, args...)}
 }
 
-// DefaultConfig returns the configuration of a deployment that chose nothing.
+// DefaultConfig returns the default configuration of a deployment.
 func DefaultConfig() BatchConfig {
 	return BatchConfig{Enabled: true, MaxRecordsPerBatch: DefaultMaxRecords}
 }
 
-// Validate says what is wrong with the configuration.
+// Validate returns an error if the configuration is invalid.
 func (c BatchConfig) Validate() error {
 	if c.MaxRecordsPerBatch < 1 || c.MaxRecordsPerBatch > MaxRecords {
 		return refuse("maxRecordsPerBatch", "must be from 1 to %d", MaxRecords)
@@ -116,8 +115,7 @@ func (c BatchConfig) Validate() error {
 	return nil
 }
 
-// Admits says why the deployment does not take a batch with so many records, nil when it does. It takes an empty one, which
-// does nothing.
+// Admits returns an error if the deployment refuses a batch with that many records. An empty batch is allowed.
 func (c BatchConfig) Admits(records int) error {
 	switch {
 	case !c.Enabled:
@@ -128,7 +126,7 @@ func (c BatchConfig) Admits(records int) error {
 	return nil
 }
 
-// Validate says whether it is one of the four operations.
+// Validate returns an error unless it is one of the four operations.
 func (o BatchOperationType) Validate() error {
 	if !slices.Contains([]BatchOperationType{OperationCreate, OperationUpdate, OperationUpsert, OperationDelete}, o) {
 		return refuse("operation", "must be create, update, upsert or delete")
@@ -136,7 +134,7 @@ func (o BatchOperationType) Validate() error {
 	return nil
 }
 
-// Validate says what the record lacks for the operation.
+// Validate returns an error if the record lacks something for the operation.
 func (r BatchRecord) Validate(operation BatchOperationType) error {
 	var errs []error
 	switch {
@@ -151,7 +149,7 @@ func (r BatchRecord) Validate(operation BatchOperationType) error {
 	return errors.Join(errs...)
 }
 
-// validateData says why the data is no record.
+// validateData returns an error if the data is not a record.
 func (r BatchRecord) validateData(operation BatchOperationType) error {
 	switch jsonform.Of(r.Data) {
 	case jsonform.Object:
@@ -162,10 +160,10 @@ func (r BatchRecord) validateData(operation BatchOperationType) error {
 	return refuse("data", "must be an object")
 }
 
-// admits says why a deployment that chose nothing does not take a batch with so many records.
+// admits returns an error if a default deployment refuses a batch with that many records.
 func admits(records int) error { return DefaultConfig().Admits(records) }
 
-// validateRecords says what is wrong with the records of a batch.
+// validateRecords returns an error if records of a batch are invalid.
 func validateRecords(records []BatchRecord, operation BatchOperationType) error {
 	var errs []error
 	for i, r := range records {
@@ -174,12 +172,12 @@ func validateRecords(records []BatchRecord, operation BatchOperationType) error 
 	return errors.Join(errs...)
 }
 
-// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+// Validate returns an error if the request is invalid for a deployment with the [DefaultConfig].
 func (r BatchUpdateRequest) Validate() error {
 	return errors.Join(admits(len(r.Records)), r.validate())
 }
 
-// validate is Validate for a deployment of which nothing is known.
+// validate is Validate without the bounds of a deployment.
 func (r BatchUpdateRequest) validate() error {
 	if err := r.Operation.Validate(); err != nil {
 		return err
@@ -187,14 +185,14 @@ func (r BatchUpdateRequest) validate() error {
 	return validateRecords(r.Records, r.Operation)
 }
 
-// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+// Validate returns an error if the request is invalid for a deployment with the [DefaultConfig].
 func (r UpdateManyRequest) Validate() error {
 	return errors.Join(admits(len(r.Records)), r.validate())
 }
 
 func (r UpdateManyRequest) validate() error { return validateRecords(r.Records, OperationUpdate) }
 
-// Validate says what is wrong with the request, for a deployment with the [DefaultConfig].
+// Validate returns an error if the request is invalid for a deployment with the [DefaultConfig].
 func (r DeleteManyRequest) Validate() error {
 	return errors.Join(admits(len(r.IDs)), r.validate())
 }
@@ -209,9 +207,9 @@ func (r DeleteManyRequest) validate() error {
 	return errors.Join(errs...)
 }
 
-// Validate says what does not add up in the answer: Succeeded and Failed are Total, and the results are what they count.
-// Servers before 17 leave records out of all but Total when a batch ends early, which is an error here, and none to a
-// [Resource].
+// Validate returns an error if the counts of the response do not fit: Succeeded and Failed must add up to Total, and match
+// the results. Servers before 17 omit records from all but Total when a batch ends early, which is an error here, but not
+// for a [Resource].
 func (r BatchUpdateResponse) Validate() error {
 	succeeded := 0
 	for _, result := range r.Results {

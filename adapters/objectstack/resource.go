@@ -13,26 +13,26 @@ import (
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
-// Resource is the records of one object. In is what is sent, as a JSON object, and Out what comes back: it may be
-// struct{}. It is what the verbs of windrow take, and carries out batches with one request. Make one with [NewResource];
-// set the fields before the first use. It may be used from many goroutines.
+// Resource is the records of one object. In is sent, as a JSON object, and Out is read; it may be struct{}. It is a client
+// for the verbs of windrow, and sends a batch with one request. Make one with [NewResource]; set the fields before the first
+// use. It may be used from many goroutines.
 //
-// A run that stops at the first error ([windrow.StopOnError]) has the server stop there too, and one that is
-// [windrow.Atomic] has it undo all.
+// With [windrow.StopOnError] the server stops a batch at the first error, too; with [windrow.Atomic] it rolls back the
+// batch.
 type Resource[In, Out any] struct {
 	// ExternalID is the caller's own id of a record, by which an upsert finds it. Upserts need it or ID.
 	ExternalID func(in In) string
-	// ID is the server's id of a record that is upserted, "" when it has none yet.
+	// ID is the server's id of a record to upsert, "" when it has none yet.
 	ID func(in In) string
 
 	client *Client
 	object string
 	max    int
-	whole  bool // the answer holds records, not ids alone
+	whole  bool // the response holds records, not only ids
 	err    error
 }
 
-// ResourceOption is a choice for a [Resource].
+// ResourceOption configures a [Resource].
 type ResourceOption interface{ applyTo(*resourceConfig) }
 
 type resourceConfig struct {
@@ -45,8 +45,8 @@ type resourceOptionFunc func(*resourceConfig)
 
 func (f resourceOptionFunc) applyTo(c *resourceConfig) { f(c) }
 
-// WithMaxRecords is how many records one batch holds at most, from 1 to MaxRecords. Defaults to DefaultMaxRecords. A
-// server that takes fewer says so, and is believed.
+// WithMaxRecords sets how many records one batch holds at most, from 1 to MaxRecords. Defaults to DefaultMaxRecords. A lower
+// number in a refusal of the server replaces it.
 func WithMaxRecords(n int) ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) {
 		if n < 1 || n > MaxRecords {
@@ -56,14 +56,14 @@ func WithMaxRecords(n int) ResourceOption {
 	})
 }
 
-// WithoutRecords has the server answer with ids alone. Out is then read from {"id": "…"}. Without it the answer holds the
+// WithoutRecords makes the server return only ids. Out is then read from {"id": "…"}. Without it the response holds the
 // records, unless Out is struct{}.
 func WithoutRecords() ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) { c.whole = false })
 }
 
-// NewResource returns the records of an object, such as "account". What is wrong with the arguments is the error of every
-// call, which stops a run before anything is sent.
+// NewResource returns the records of an object, such as "account". Invalid arguments are the error of every call, which
+// stops a run before anything is sent.
 func NewResource[In, Out any](client *Client, object string, opts ...ResourceOption) *Resource[In, Out] {
 	_, nothing := any(new(Out)).(*struct{})
 	c := resourceConfig{max: DefaultMaxRecords, whole: !nothing}
@@ -103,7 +103,8 @@ func (r *Resource[In, Out]) Update(ctx context.Context, id string, in In) (Out, 
 	return r.write(ctx, http.MethodPatch, id, OperationUpdate, in)
 }
 
-// Upsert creates or updates one record by its ExternalID or its ID. There is no endpoint for one: it is a batch.
+// Upsert creates or updates one record by its ExternalID or its ID. There is no endpoint for a single upsert: it sends a
+// batch.
 func (r *Resource[In, Out]) Upsert(ctx context.Context, in In) (out Out, err error) {
 	outcomes, err := r.UpsertBatch(ctx, []In{in})
 	if err != nil {
@@ -136,7 +137,7 @@ func (r *Resource[In, Out]) path(id string) (string, error) {
 	return dataPath(r.object, id)
 }
 
-// ready returns what is wrong with the resource.
+// ready returns an error if the resource is invalid.
 func (r *Resource[In, Out]) ready() error {
 	if r.client == nil && r.err == nil {
 		return windrow.Fatal(errors.New("objectstack: the Resource is empty: make one with NewResource"))
@@ -144,7 +145,7 @@ func (r *Resource[In, Out]) ready() error {
 	return r.err
 }
 
-// write sends a record, unless it is none.
+// write sends a record, unless it is not a JSON object.
 func (r *Resource[In, Out]) write(ctx context.Context, method, id string, operation BatchOperationType, in In) (out Out, err error) {
 	if err := r.ready(); err != nil {
 		return out, err
@@ -155,7 +156,7 @@ func (r *Resource[In, Out]) write(ctx context.Context, method, id string, operat
 	return r.one(ctx, method, id, in)
 }
 
-// one makes a request whose answer is {"object", "id", "record"}.
+// one sends a request whose response is {"object", "id", "record"}.
 func (r *Resource[In, Out]) one(ctx context.Context, method, id string, in any) (out Out, err error) {
 	if err := r.ready(); err != nil {
 		return out, err
@@ -173,22 +174,22 @@ func (r *Resource[In, Out]) one(ctx context.Context, method, id string, in any) 
 	if err != nil {
 		return out, err
 	}
-	var answer struct {
+	var response struct {
 		ID     string          `json:"id"`
 		Record json.RawMessage `json:"record"`
 	}
-	if err := json.Unmarshal(data, &answer); err != nil || answer.ID == "" && len(answer.Record) == 0 {
+	if err := json.Unmarshal(data, &response); err != nil || response.ID == "" && len(response.Record) == 0 {
 		return out, windrow.Ambiguous(errUnreadable)
 	}
 	if method != http.MethodGet && !r.whole {
-		answer.Record = nil
+		response.Record = nil
 	}
-	return read[Out](answer.Record, answer.ID)
+	return read[Out](response.Record, response.ID)
 }
 
-var errUnreadable = errors.New("objectstack: the record in the answer cannot be read")
+var errUnreadable = errors.New("objectstack: the record in the response cannot be read")
 
-// read makes an Out of a record, or of its id alone.
+// read decodes an Out from a record, or from its id alone.
 func read[Out any](record json.RawMessage, id string) (out Out, err error) {
 	if _, nothing := any(&out).(*struct{}); nothing {
 		return out, nil
@@ -198,7 +199,7 @@ func read[Out any](record json.RawMessage, id string) (out Out, err error) {
 	}
 	if err := exact.Unmarshal(record, &out); err != nil {
 		var none Out
-		return none, windrow.Ambiguous(errUnreadable) // without the text of the error, which may show what is in it
+		return none, windrow.Ambiguous(errUnreadable) // without the error, whose text may show the content
 	}
 	return out, nil
 }

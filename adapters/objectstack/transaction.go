@@ -13,12 +13,12 @@ import (
 	"github.com/windrow-go/windrow/mixed"
 )
 
-// Transaction carries out operations on several objects as a whole with POST /batch: it is what [mixed.Run] takes,
-// with the option [windrow.Atomic]. Make one with [Client.Transaction].
+// Transaction applies operations on several objects as a whole with POST /batch. It is a client for [mixed.Run] with
+// the option [windrow.Atomic]. Make one with [Client.Transaction].
 //
 // The operations are create, update and delete; Resource is the object. An operation may refer to a record that an earlier
-// one creates: the earlier one has an ExternalID, which is not sent, and the value of a field of the later one is a [Ref]
-// to that. The value of a create and an update is a [json.RawMessage] that holds the record.
+// operation creates: set the ExternalID of the earlier one, which is not sent, and a field of the later one to a [Ref] with
+// it. The value of a create and an update is the record as a [json.RawMessage].
 //
 //	project := mixed.Operation{Kind: windrow.OpCreate, Resource: "project", ExternalID: "apollo", Data: …}
 //	task := mixed.Operation{Kind: windrow.OpCreate, Resource: "task", Data: map[string]any{"project": objectstack.Ref("apollo")}}
@@ -28,8 +28,8 @@ type Transaction struct{ client *Client }
 // Transaction returns the client's executor of operations on several objects.
 func (c *Client) Transaction() *Transaction { return &Transaction{c} }
 
-// Ref is the value of a field that is to hold the id of a record which an earlier operation of the same transaction
-// creates: the one with that ExternalID.
+// Ref is the value of a field that refers to a record of an earlier operation of the same transaction, by its ExternalID.
+// The server replaces it with the record's id.
 type Ref string
 
 // MarshalJSON implements [json.Marshaler].
@@ -44,7 +44,7 @@ func (t *Transaction) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: t.client.maxRecords(MaxRecords), Atomicity: windrow.AtomicityAll, Ordered: true}
 }
 
-// operation is one of them on the wire.
+// operation is an operation on the wire.
 type operation struct {
 	Object string          `json:"object"`
 	Action string          `json:"action"`
@@ -52,14 +52,14 @@ type operation struct {
 	Data   json.RawMessage `json:"data,omitempty"`
 }
 
-// Execute carries out the operations, all or none. When one of them is not what a transaction can do, none is sent, and
-// the others have an error that matches [windrow.ErrRolledBack].
+// Execute applies the operations, all or none. If one of them is not valid in a transaction, none is sent, and the errors of
+// the others match [windrow.ErrRolledBack].
 //
 // In a run without [windrow.Atomic], which may send the operations in parts, none of them may hold a [Ref].
 func (t *Transaction) Execute(ctx context.Context, ops []mixed.Operation) ([]windrow.Outcome[any], error) {
 	out := make([]windrow.Outcome[any], len(ops))
 	wire := make([]operation, len(ops))
-	made := map[string]int{} // where the record with that ExternalID is created
+	made := map[string]int{} // by ExternalID: the operation that creates the record
 	attempt, running := clients.AttemptFrom(ctx)
 	refused := false
 	for i, o := range ops {
@@ -90,25 +90,25 @@ func (t *Transaction) Execute(ctx context.Context, ops []mixed.Operation) ([]win
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
+	var response struct {
 		Results []json.RawMessage
 		Dropped []struct {
 			DroppedFields
 			Index int `json:"index"`
 		} `json:"droppedFields"`
 	}
-	if err := json.Unmarshal(data, &answer); err != nil {
+	if err := json.Unmarshal(data, &response); err != nil {
 		return nil, errNoResults
 	}
-	if got := len(answer.Results); got != len(ops) {
+	if got := len(response.Results); got != len(ops) {
 		return nil, fmt.Errorf("%w: it has %d results for %d operations", windrow.ErrProtocol, got, len(ops))
 	}
 	for i, o := range ops {
 		if o.Kind != windrow.OpDelete {
-			out[i].Value = answer.Results[i]
+			out[i].Value = response.Results[i]
 		}
 	}
-	for _, d := range answer.Dropped {
+	for _, d := range response.Dropped {
 		if d.Index >= 0 && d.Index < len(out) {
 			out[d.Index].Warnings = append(out[d.Index].Warnings, warnings([]DroppedFields{d.DroppedFields})...)
 		}
@@ -116,7 +116,7 @@ func (t *Transaction) Execute(ctx context.Context, ops []mixed.Operation) ([]win
 	return out, nil
 }
 
-// encode returns an operation on the wire, or says what is wrong with it.
+// encode returns an operation in its wire form.
 func encode(o mixed.Operation, made map[string]int) (operation, error) {
 	wire := operation{Object: o.Resource, Action: o.Kind.String(), ID: o.ID}
 	switch o.Kind {
@@ -139,13 +139,13 @@ func encode(o mixed.Operation, made map[string]int) (operation, error) {
 	return wire, err
 }
 
-// resolve puts the places of operations where the data refers to them by their ExternalID.
+// resolve replaces each reference by ExternalID in data with the index of the operation.
 func resolve(data []byte, made map[string]int) (json.RawMessage, error) {
 	if !bytes.Contains(data, []byte(`"`+refKey+`"`)) {
 		return data, nil
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber() // no number is lost
+	decoder.UseNumber() // numbers keep their digits
 	var value any
 	if err := decoder.Decode(&value); err != nil {
 		return nil, refuse("Data", "must be something whose JSON is an object")
@@ -164,7 +164,7 @@ func resolve(data []byte, made map[string]int) (json.RawMessage, error) {
 	return json.Marshal(value)
 }
 
-// walk returns a value in which each reference by name was replaced.
+// walk returns a value with each reference replaced.
 func walk(value any, place func(name string) any) any {
 	switch v := value.(type) {
 	case map[string]any:

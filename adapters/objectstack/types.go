@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// The sizes of a batch. How many records one may hold is the deployment's choice.
+// The sizes of a batch. The deployment configures how many records a batch may hold.
 const (
-	DefaultMaxRecords = 200  // of a deployment that chose nothing
-	MaxRecords        = 1000 // the most that a deployment can choose
+	DefaultMaxRecords = 200  // the default of a deployment
+	MaxRecords        = 1000 // the most that a deployment can configure
 )
 
-// BatchOperationType is what a batch does with its records.
+// BatchOperationType is the operation of a batch on its records.
 type BatchOperationType string
 
 // The operations.
@@ -22,37 +22,36 @@ const (
 	OperationDelete BatchOperationType = "delete"
 )
 
-// BatchConfig is how a deployment takes batches.
+// BatchConfig is the configuration of batches in a deployment.
 type BatchConfig struct {
-	// Enabled says that it takes them. Defaults to true when it is parsed.
+	// Enabled allows batches. Parse sets it to true by default.
 	Enabled bool `json:"enabled"`
-	// MaxRecordsPerBatch is from 1 to MaxRecords. Defaults to DefaultMaxRecords when it is parsed.
+	// MaxRecordsPerBatch is from 1 to MaxRecords. Parse sets it to DefaultMaxRecords by default.
 	MaxRecordsPerBatch int `json:"maxRecordsPerBatch"`
-	// DefaultOptions hold for batches without any. Nil means the server's own.
+	// DefaultOptions apply to batches without options. Nil means the server's own.
 	DefaultOptions *BatchOptions `json:"defaultOptions,omitempty"`
 }
 
-// BatchOptions is what a batch does when a record is refused, and what it answers. All but ValidateOnly are sent with
-// every request, also when they are false: servers do not agree on what the absence of one means.
+// BatchOptions says what a batch does when a record is refused, and what it returns. All except ValidateOnly are always
+// sent, since the defaults of servers differ.
 type BatchOptions struct {
-	// Atomic undoes all when one record is refused. It needs a server that can: see [Client.Probe].
+	// Atomic rolls back the batch when a record is refused, if the server can: see [Client.Probe].
 	Atomic bool `json:"atomic"`
-	// ReturnRecords has the answer hold the records, and not their ids alone.
+	// ReturnRecords returns the records, not only their ids.
 	ReturnRecords bool `json:"returnRecords"`
-	// ContinueOnError goes on after a record that was refused. Without it the batch ends there. It means nothing
-	// beside Atomic.
+	// ContinueOnError goes on after a refused record. Without it the batch ends there. It has no effect with Atomic.
 	ContinueOnError bool `json:"continueOnError"`
-	// ValidateOnly asks for a dry run. Servers since 17 refuse it, and those before ignore it and write: see
-	// [Client.VerifyDryRun]. It is sent when it is true only.
+	// ValidateOnly asks for a dry run. Servers since 17 refuse it, and older servers ignore it and write: see
+	// [Client.VerifyDryRun]. It is sent only when it is true.
 	ValidateOnly bool `json:"validateOnly,omitempty"`
 }
 
 // BatchRecord is a record of a batch.
 type BatchRecord struct {
-	// ID names the record. An update and a delete need it, and an upsert that has no ExternalID.
+	// ID is the id of the record. An update and a delete need it, and an upsert without ExternalID.
 	ID string `json:"id,omitempty"`
-	// Data is the content: a struct, a map or something else whose JSON is an object. A create, an update and an
-	// upsert need it.
+	// Data is the content: a struct, a map or another value whose JSON is an object. A create, an update and an upsert need
+	// it.
 	Data any `json:"data,omitempty"`
 	// ExternalID is the caller's own id of the record, by which an upsert finds it.
 	ExternalID string `json:"externalId,omitempty"`
@@ -60,9 +59,9 @@ type BatchRecord struct {
 
 // BatchUpdateRequest is the body of POST /data/{object}/batch.
 type BatchUpdateRequest struct {
-	Operation BatchOperationType `json:"operation"` // what is done
-	Records   []BatchRecord      `json:"records"`   // with what
-	Options   BatchOptions       `json:"options"`   // and how
+	Operation BatchOperationType `json:"operation"` // the operation on each record
+	Records   []BatchRecord      `json:"records"`   // the records
+	Options   BatchOptions       `json:"options"`   // the options
 }
 
 // UpdateManyRequest is the body of POST /data/{object}/updateMany.
@@ -77,44 +76,44 @@ type DeleteManyRequest struct {
 	Options BatchOptions `json:"options"` // how
 }
 
-// BatchOperationResult is what became of one record.
+// BatchOperationResult is the result of one record.
 type BatchOperationResult struct {
-	// ID is that of the record, if it succeeded; "" where the server does not tell.
+	// ID is the id of the record, if it succeeded; "" if the server does not tell.
 	ID string `json:"id,omitempty"`
-	// Success says that it was written.
+	// Success says that the record was written.
 	Success bool `json:"success"`
-	// Errors say why not. The first one decides.
+	// Errors are its errors. The first one decides.
 	Errors []*Error `json:"errors,omitempty"`
-	// Data is the record, if that was asked for.
+	// Data is the record, with ReturnRecords.
 	Data json.RawMessage `json:"data,omitempty"`
-	// Index is the place in the request. Nil means the place in the answer.
+	// Index is the position in the request. Nil means the position in the response.
 	Index *int `json:"index,omitempty"`
-	// DroppedFields are those that the server left out of what it wrote.
+	// DroppedFields are fields that the server did not write.
 	DroppedFields []DroppedFields `json:"droppedFields,omitempty"`
 }
 
-// DroppedFields are fields that the server left out of a record that it wrote.
+// DroppedFields are fields that the server did not write.
 type DroppedFields struct {
 	Object string   `json:"object"` // the record's
 	Fields []string `json:"fields"` // their names
 	Reason string   `json:"reason"` // such as readonly, readonly_when
 }
 
-// BatchUpdateResponse is the answer to a batch. Success is false also when some records succeeded.
+// BatchUpdateResponse is the response to a batch. Success is false unless all records succeeded.
 type BatchUpdateResponse struct {
 	Success   bool                   `json:"success"`             // all records succeeded
 	Error     *Error                 `json:"error,omitempty"`     // of the request
-	Meta      *ResponseMeta          `json:"meta,omitempty"`      // about the answer
+	Meta      *ResponseMeta          `json:"meta,omitempty"`      // about the response
 	Operation BatchOperationType     `json:"operation,omitempty"` // what was done
 	Total     int                    `json:"total"`               // records in the request
-	Succeeded int                    `json:"succeeded"`           // of them
-	Failed    int                    `json:"failed"`              // of them
+	Succeeded int                    `json:"succeeded"`           // of the records
+	Failed    int                    `json:"failed"`              // of the records
 	Results   []BatchOperationResult `json:"results"`             // one for each record, or for those before the end
 }
 
-// ResponseMeta is what an answer says of itself.
+// ResponseMeta is the metadata of a response.
 type ResponseMeta struct {
-	Timestamp time.Time `json:"timestamp"`           // when it was made
+	Timestamp time.Time `json:"timestamp"`           // of the response
 	Duration  float64   `json:"duration,omitempty"`  // in milliseconds
 	RequestID string    `json:"requestId,omitempty"` // for the server's support
 	TraceID   string    `json:"traceId,omitempty"`   // for the server's support

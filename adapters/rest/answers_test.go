@@ -173,9 +173,9 @@ func TestF21HTMLInPlaceOfAnAnswer(t *testing.T) {
 	t.Run("long", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			_, err := articlesOf(serve(t, page("text/html", strings.Repeat("<", 2*keptBody))).client(t)).Get(t.Context(), "1")
+			_, err := articlesOf(serve(t, page("text/html", strings.Repeat("<", 2*maxErrorBody))).client(t)).Get(t.Context(), "1")
 			e, _ := errors.AsType[*Error](err)
-			if e == nil || len(e.Body) != keptBody || !errors.Is(err, ErrContentType) {
+			if e == nil || len(e.Body) != maxErrorBody || !errors.Is(err, ErrContentType) {
 				t.Errorf("error %v", err)
 			}
 		})
@@ -313,7 +313,7 @@ func TestF27HugeAnswer(t *testing.T) {
 				endless(w, req)
 			}).client(t)).Get(t.Context(), "1")
 			e, _ := errors.AsType[*Error](err)
-			if e == nil || e.Status != http.StatusNotFound || len(e.Body) != keptBody {
+			if e == nil || e.Status != http.StatusNotFound || len(e.Body) != maxErrorBody {
 				t.Errorf("error %v", err)
 			}
 		})

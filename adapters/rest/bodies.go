@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// Raw is a body that is sent or read as it is: as the In of a [Request], or of a [Resource], it is sent with its
-// ContentType; a *Raw as out takes an answer of any type, with what the answer says of it. A success that is read so is not
-// looked at.
+// Raw is a body that is sent or read as it is. As the In of a [Request] or a [Resource] it is sent with its ContentType; a
+// *Raw as out takes a response of any media type. A success that is read into a *Raw is not searched for an error.
 type Raw struct {
 	// ContentType is the media type. "" sends application/octet-stream.
 	ContentType string
@@ -18,15 +17,15 @@ type Raw struct {
 	Data []byte
 }
 
-// Lines is JSON Lines: one JSON value a line, as many bulk endpoints take and give it. As In it is sent as
-// application/x-ndjson, unless a header says otherwise; a *Lines as out reads answers of the types application/x-ndjson,
+// Lines is JSON Lines: one JSON value a line, as many bulk endpoints read and write it. As In it is sent as
+// application/x-ndjson, unless a header says otherwise. A *Lines as out reads responses of the types application/x-ndjson,
 // application/ndjson, application/jsonl, application/x-jsonlines and application/json-lines, and those that a client reads
-// as JSON, also one array. Empty lines are left out. A line that cannot be read is the error of the whole answer,
-// and so is an only line that holds nothing but an error (see [Client.Do]). Of several lines each is a value, whatever it
-// says: give T a field for the error of a line.
+// as JSON, also one array. Empty lines are skipped. A line that cannot be read fails the whole response, and so does a
+// single line that holds nothing but an error (see [Client.Do]). With several lines each is a value, also one that holds an
+// error: give T a field for it.
 type Lines[T any] []T
 
-// sender is an input that makes its own body.
+// sender is an input that writes its own body.
 type sender interface {
 	// send writes the body, and returns its media type.
 	send(w io.Writer, codec Codec) (contentType string, err error)
@@ -34,9 +33,9 @@ type sender interface {
 
 // receiver is an out that reads the body itself.
 type receiver interface {
-	// accept is what the header Accept asks for.
+	// accept returns the value of the Accept header.
 	accept() string
-	// receive reads a body of a media type, of which isJSON says whether the client takes it for JSON.
+	// receive reads a body. isJSON says whether the client takes the media type for JSON.
 	receive(contentType string, isJSON bool, body []byte, codec Codec) error
 }
 
@@ -66,7 +65,7 @@ func (l Lines[T]) send(w io.Writer, codec Codec) (string, error) {
 	return linesType, nil
 }
 
-// line writes a value and a newline.
+// line writes a value and a line feed.
 func (c Codec) line(w io.Writer, v any) error {
 	var data []byte
 	if c.Encode != nil {
@@ -120,7 +119,7 @@ func (l *Lines[T]) receive(contentType string, isJSON bool, body []byte, codec C
 	return nil
 }
 
-// lineError is the error of one line of an answer.
+// lineError is the error of one line of a response.
 type lineError struct {
 	line int
 	err  error

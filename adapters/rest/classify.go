@@ -12,18 +12,18 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// classifiedBody is how much of a body a classifier of a [Transport] can read.
-const classifiedBody = 64 << 10
+// maxClassifiedBody is how many bytes of a body a classifier of a [Transport] can read.
+const maxClassifiedBody = 64 << 10
 
-// said is what an answer says of the server, and of itself.
-type said struct {
+// reading is what a response says about the server's load, and about itself.
+type reading struct {
 	limits
-	nothing bool                    // whether the server can take more
-	page    bool                    // a page says "not found", where the request may be repeated: see [Error.isPage]
-	meaning *windrow.Classification // of the answer, when it is known whatever its status and its error say
+	inconclusive bool                    // it does not show whether the server can take more requests
+	notFoundPage bool                    // HTML with "not found" to a repeatable request: see [Error.isNotFoundPage]
+	meaning      *windrow.Classification // by Classify, which overrides the status; nil when it returned nil
 }
 
-// limits is what the answer to a request says of the server's limits.
+// limits returns what a response says about the server's limits.
 func (t *Transport) limits(res *http.Response, err error) limits {
 	if err != nil {
 		return limits{}
@@ -35,9 +35,9 @@ func (t *Transport) limits(res *http.Response, err error) limits {
 	return l
 }
 
-// read returns what the answer to a request says.
-func (t *Transport) read(req *http.Request, res *http.Response, err error) said {
-	s := said{limits: t.limits(res, err), nothing: err != nil}
+// read returns what a response says.
+func (t *Transport) read(req *http.Request, res *http.Response, err error) reading {
+	s := reading{limits: t.limits(res, err), inconclusive: err != nil}
 	if err != nil {
 		return s
 	}
@@ -45,9 +45,9 @@ func (t *Transport) read(req *http.Request, res *http.Response, err error) said 
 	if x != nil {
 		x.meaning = nil
 	}
-	s.nothing = res.StatusCode >= 500 || res.StatusCode == http.StatusRequestTimeout
+	s.inconclusive = res.StatusCode >= 500 || res.StatusCode == http.StatusRequestTimeout
 	if (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) && repeatable(req.Method) && isHTMLType(mediaType(res.Header.Get("Content-Type"))) {
-		s.page = true
+		s.notFoundPage = true
 	}
 	if t.Classify == nil || res.StatusCode == http.StatusSwitchingProtocols {
 		return s
@@ -64,12 +64,12 @@ func (t *Transport) read(req *http.Request, res *http.Response, err error) said 
 	if x != nil {
 		x.meaning = &c
 	}
-	s.nothing = c.Class != windrow.ClassPermanent && c.Class != windrow.ClassTooLarge
+	s.inconclusive = c.Class != windrow.ClassPermanent && c.Class != windrow.ClassTooLarge
 	s.meaning = &c
 	return s
 }
 
-// classify asks a classifier about an answer, of which it may read the beginning.
+// classify calls a classifier with a response, of whose body the classifier may read the beginning.
 func classify(ask func(*http.Response) error, res *http.Response) error {
 	if res.Body == nil || res.Body == http.NoBody {
 		return ask(res)
@@ -80,7 +80,7 @@ func classify(ask func(*http.Response) error, res *http.Response) error {
 	if isPacked(res) {
 		body = &unpacker{from: head}
 	}
-	seen.Body = io.NopCloser(io.LimitReader(body, classifiedBody))
+	seen.Body = io.NopCloser(io.LimitReader(body, maxClassifiedBody))
 	err := ask(&seen)
 	if len(head.read) > 0 || head.err != nil {
 		res.Body = &resumedBody{Reader: io.MultiReader(bytes.NewReader(head.read), head), Closer: res.Body}
@@ -89,12 +89,12 @@ func classify(ask func(*http.Response) error, res *http.Response) error {
 	return err
 }
 
-// headReader reads the beginning of a body, and keeps what it has read for those who read the body afterwards.
+// headReader reads the beginning of a body for a classifier, and keeps the bytes for the caller, who reads the body again.
 type headReader struct {
 	body  io.Reader
 	read  []byte
-	err   error // that ended the body, or broke it off
-	again bool  // it is read by those by now
+	err   error // with which the body ended
+	again bool  // the caller is reading: keep no more
 }
 
 // Read implements [io.Reader].
@@ -103,10 +103,10 @@ func (r *headReader) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	if !r.again {
-		if len(r.read) >= classifiedBody {
+		if len(r.read) >= maxClassifiedBody {
 			return 0, io.EOF
 		}
-		p = p[:min(len(p), classifiedBody-len(r.read))]
+		p = p[:min(len(p), maxClassifiedBody-len(r.read))]
 	}
 	n, err := r.body.Read(p)
 	if !r.again {
@@ -115,13 +115,13 @@ func (r *headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// resumedBody is a body whose beginning was read before.
+// resumedBody is a body whose beginning is replayed from memory.
 type resumedBody struct {
 	io.Reader
 	io.Closer
 }
 
-// isPacked reports whether the body is gzip that whoever asked for it has to unpack.
+// isPacked reports whether the body is gzip that net/http has not unpacked.
 func isPacked(res *http.Response) bool {
 	switch strings.ToLower(strings.TrimSpace(res.Header.Get("Content-Encoding"))) {
 	case "gzip", "x-gzip":
@@ -130,7 +130,7 @@ func isPacked(res *http.Response) bool {
 	return false
 }
 
-// unpacker unpacks gzip. It begins when it is read. Of nothing it makes nothing.
+// unpacker unpacks gzip, from the first Read on.
 type unpacker struct {
 	from io.Reader
 	zip  *gzip.Reader

@@ -16,7 +16,7 @@ import (
 	"github.com/windrow-go/windrow/internal/inspect"
 )
 
-// Client makes requests to one JSON API. Make one with [New]. It may be used from many goroutines.
+// Client sends requests to one JSON API. Make one with [New]. It may be used from many goroutines.
 type Client struct {
 	base      string // escaped path, without a slash at its end
 	root      url.URL
@@ -24,7 +24,7 @@ type Client struct {
 	http      *http.Client // without a Timeout
 	timeout   time.Duration
 	transport *Transport
-	tokens    *tokens // nil without a source
+	tokens    *tokens // nil without a token source
 }
 
 // New returns a client for the API at the URL, which may have a path. The error says what is wrong with the URL or the
@@ -39,7 +39,7 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	policy := redirectPolicy(nil)
 	if cfg.http != nil {
 		*c.http = *cfg.http
-		// Within its own Timeout net/http counts the time that the transport waits for the limiter.
+		// The Timeout of net/http would include the time that the transport waits for the limiter.
 		c.timeout, c.http.Timeout = c.http.Timeout, 0
 		policy = redirectPolicy(cfg.http.CheckRedirect)
 	}
@@ -81,7 +81,7 @@ func parseBase(baseURL string) (*url.URL, error) {
 	return nil, errors.New("rest: the base URL " + problem)
 }
 
-// transport returns the transport of a client whose own is given.
+// transport wraps the transport that the http.Client has, or returns it if it is a [Transport] already.
 func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 	t := &Transport{Base: given, Limiter: c.limiter, Dialect: c.dialect}
 	windrows, ok := given.(*Transport)
@@ -90,7 +90,7 @@ func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 	}
 	if ok {
 		if windrows.Limiter != nil && c.limiter != nil && windrows.Limiter != c.limiter {
-			return nil, errors.New("rest: WithLimiter and the transport of WithHTTPClient have two limiters: requests would count twice; give one of them")
+			return nil, errors.New("rest: WithLimiter and the transport of WithHTTPClient have two limiters: requests would be counted twice; set only one of them")
 		}
 		if c.limiter == nil || c.limiter == windrows.Limiter {
 			return windrows, nil
@@ -108,11 +108,11 @@ func (c *config) transport(given http.RoundTripper) (*Transport, error) {
 	return t, nil
 }
 
-// maxRedirects is how often a read follows a redirect, as in net/http.
+// maxRedirects is how many redirects a read follows, as in net/http.
 const maxRedirects = 10
 
-// redirectPolicy follows redirects of reads within the API's own server, so that no header goes elsewhere. A write is
-// never redirected: with a 301, 302 or 303 net/http would make a GET of it.
+// redirectPolicy follows redirects of reads within the API's own server, so that no header goes elsewhere. A write is never
+// redirected: net/http would turn it into a GET on a 301, 302 or 303.
 func redirectPolicy(ask func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	return func(req *http.Request, via []*http.Request) error {
 		first := via[0]
@@ -126,7 +126,7 @@ func redirectPolicy(ask func(*http.Request, []*http.Request) error) func(*http.R
 	}
 }
 
-// sameServer reports whether what was sent to one URL may be sent to the other.
+// sameServer reports whether a request to one URL, with its headers, may be sent to the other.
 func sameServer(from, to *url.URL) bool {
 	if from.Hostname() != to.Hostname() {
 		return false
@@ -135,7 +135,7 @@ func sameServer(from, to *url.URL) bool {
 	return upgrade || from.Scheme == to.Scheme && from.Port() == to.Port()
 }
 
-// Limiter returns the limiter that the requests ask, nil when there is none. Give it to the runs with
+// Limiter returns the limiter of the client's requests, nil when there is none. Give it to the runs with
 // [windrow.WithLimiter].
 func (c *Client) Limiter() *windrow.Limiter {
 	if c.empty() {
@@ -149,10 +149,10 @@ func (c *Client) empty() bool { return c == nil || c.cfg == nil }
 
 var errNoClient = errors.New("rest: the Client is nil or empty: make one with New")
 
-// CloseIdleConnections closes the connections that no request uses.
+// CloseIdleConnections closes the idle connections.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// url returns the URL of a path, in which what is not escaped yet is escaped where it has to be.
+// url returns the URL of a path. Characters of the path that must be escaped and are not, are escaped.
 func (c *Client) url(path string, query url.Values) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") && (path != "" || c.base == "") {
 		path = "/" + path
@@ -160,7 +160,7 @@ func (c *Client) url(path string, query url.Values) (*url.URL, error) {
 	plain, err := url.PathUnescape(c.base + path)
 	switch {
 	case err != nil || strings.ContainsAny(path, "?#"):
-		return nil, invalid(errors.New("rest: the path is not one: escape ids with url.PathEscape, and give the query by itself"))
+		return nil, invalid(errors.New("rest: the path is not valid: escape ids with url.PathEscape, and give the query separately"))
 	case segment.HasDots(plain):
 		return nil, invalid(errors.New("rest: the path has a dot segment: it would name another path (RFC 3986 section 5.2.4)"))
 	}
@@ -169,7 +169,7 @@ func (c *Client) url(path string, query url.Values) (*url.URL, error) {
 	return &u, nil
 }
 
-// invalid marks an error of the input, for which nothing was sent.
+// invalid marks an error of the input, before anything was sent.
 func invalid(err error) error {
 	return windrow.Classified(err, windrow.Classification{Kind: windrow.KindValidation})
 }
@@ -178,41 +178,40 @@ func invalid(err error) error {
 type Request struct {
 	// Method defaults to GET.
 	Method string
-	// Path is what follows the base URL, escaped where needed (see [url.PathEscape]) and without a query. A path with a dot
-	// segment, escaped or not, is refused.
+	// Path follows the base URL, escaped where needed (see [url.PathEscape]) and without a query. A path with a dot segment,
+	// escaped or not, is refused.
 	Path string
-	// Query is what follows the path.
+	// Query is the query of the URL.
 	Query url.Values
-	// Header is sent beside what the client sends, and replaces it. The token stays.
+	// Header is sent in addition to the client's own header fields, and replaces those of the same name except the token.
 	Header http.Header
-	// In is what is sent, as JSON, or in its own way if it is a [Raw] or [Lines]. Nil means no body.
+	// In is sent as JSON, or in its own form if it is a [Raw] or [Lines]. Nil means no body.
 	In any
 }
 
-// Response is an answer with a status from 200 to 299.
+// Response is a response with a status from 200 to 299.
 type Response struct {
 	// Status is the HTTP status.
 	Status int
-	// Header is that of the answer.
+	// Header is the response header.
 	Header http.Header
-	// Body is the whole body, unpacked. Empty when there is none, or when the caller wanted no value.
+	// Body is the whole body, unpacked. Empty when there is none, or when out is nil.
 	Body []byte
 }
 
-// Do makes one request, and reads its answer into out, which is a pointer, or nil when only success matters. An empty
-// answer leaves *out as it is; it is an error for a GET, and for a POST that is not answered with 201, 202, 204 or 205.
+// Do sends one request, and reads the response into out, which is a pointer, or nil when only success matters. An empty
+// response leaves *out as it is; it is an error for a GET, and for a POST with the status 200.
 //
-// A success whose body holds nothing but an error is an [*Error], too, unless out is a [*Raw]. Such a body is an object with a
-// member fault or one whose name begins with error; with ok, success or successful that is false, "false" or 0; or with a
-// status such as "error" or "fail" beside a message, a code, errors or data. The case of names and their order do not matter.
-// With a value in another member, those of envelopes such as meta and request_id apart, it is an answer; null, "", {}, [] and
-// what is made of these are no values, nor are texts and numbers beside "ok": false and an error (Slack's). It is an answer
-// where the error is false or 0, or has the code "ok" or 0, and where errors stand beside an empty list, as those of a batch do
-// none of whose items succeeded. {}, null, a status alone and {"code": 429, "message": "…"} are answers, as a record may look
-// so.
+// A success whose body holds nothing but an error is an [*Error], too, unless out is a [*Raw]. Such a body is an object with
+// a member fault or one whose name begins with error; with ok, success or successful that is false, "false" or 0; or with a
+// status such as "error" or "fail" beside a message, a code, errors or data. The case of names and their order do not
+// matter. A body with a value in any other member is a record, not an error. Exceptions: members of envelopes such as meta
+// and request_id; null, "", {}, [] and nestings of these; and texts and numbers beside "ok": false and an error (Slack's). A
+// body is no error if its error is false or 0 or has the code "ok" or 0, or if errors stand beside an empty list, as for a
+// batch in which no item succeeded. {}, null, a status alone and {"code": 429, "message": "…"} are records, too.
 //
-// A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. It is
-// the way to endpoints that are no [Resource].
+// A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. Use Do for
+// endpoints that do not fit a [Resource].
 func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) {
 	if c.empty() {
 		return nil, windrow.Fatal(errNoClient)
@@ -224,7 +223,7 @@ func (c *Client) Do(ctx context.Context, r Request, out any) (*Response, error) 
 	return c.do(ctx, u, r, out)
 }
 
-// do is [Client.Do] with a URL in place of the request's path and query.
+// do is [Client.Do] with a URL instead of the request's path and query.
 func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Response, err error) {
 	if inspect.IsNil(ctx) {
 		return nil, invalid(windrow.ErrNilContext)
@@ -233,7 +232,7 @@ func (c *Client) do(ctx context.Context, u *url.URL, r Request, out any) (_ *Res
 		r.Method = http.MethodGet
 	}
 	if attempt, ok := clients.AttemptFrom(ctx); ok {
-		attempt.Engage() // nothing leaves but through the transport
+		attempt.Engage() // only the transport sends
 	}
 	var body *payload
 	if r.In != nil {

@@ -1,15 +1,15 @@
 // Package rest connects windrow with anything that speaks HTTP.
 //
-// [Transport] is for those who have an SDK: put it into the SDK's http.Client. It feeds the limiter from the server's
-// real answers, sends the item's idempotency key, and tells the run whether a request left before it failed, so that
-// a refused connection is sent again and a lost answer is not. The SDK knows nothing of it.
+// [Transport] is for callers with an SDK: put it into the SDK's http.Client. It reports the server's responses to the
+// limiter, sends the item's idempotency key, and tells the run whether a request left before it failed, so that a write is
+// repeated after a refused connection and not after a lost response. The SDK needs no change.
 //
 //	limiter := windrow.NewLimiter(windrow.Concurrency(16))
 //	sdk := cms.New(token, &http.Client{Transport: &rest.Transport{Limiter: limiter}})
 //	res, err := windrow.CreateMany(ctx, windrow.CreateFunc(sdk.CreateArticle), drafts, windrow.WithLimiter(limiter))
 //
-// [Client] and [Resource] are for those who have none: create, read, update, delete and list the records of a JSON
-// API. A Resource is what the verbs of windrow take.
+// [Client] and [Resource] are for callers without an SDK: create, read, update, delete and list the records of a JSON API.
+// The verbs of windrow take a Resource.
 //
 //	client, err := rest.New("https://cms.example/api", rest.WithToken(token), rest.WithLimiter(limiter))
 //	articles := rest.NewResource[Draft, Article](client, "/articles")
@@ -20,7 +20,7 @@
 //	pager := articles.ByCursor(rest.WithNextField("meta.next_cursor"))
 //	for article, err := range windrow.Pages(ctx, pager) {
 //
-// A client translates, and never retries, sleeps or logs. (One exception: after a 401 the token source is asked for
-// another token, and the request, which was not carried out, is made with that.) What the server refused is an
-// [*Error]. [windrow.Classify] knows what follows from its status.
+// A client translates, and never retries, sleeps or logs. (One exception: after a 401 the client asks the token source for
+// another token, and sends the request, which was not applied, once more.) A refusal is an [*Error], and [windrow.Classify]
+// classifies it by its status.
 package rest

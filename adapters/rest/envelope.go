@@ -32,7 +32,7 @@ type object = map[string]json.RawMessage
 //	[{"errorCode", "fields"}]                                 Salesforce
 //	{"type", "title", "errors": [{"pointer", "detail"}]}      RFC 9457
 //
-// Other shapes give neither.
+// It finds neither in other shapes.
 func readEnvelope(body []byte, status int) (code string, fields []*windrow.FieldError) {
 	var top object
 	if list := listOf(body); len(list) > 0 {
@@ -51,7 +51,7 @@ func readEnvelope(body []byte, status int) (code string, fields []*windrow.Field
 	for _, o := range []object{inner, top} {
 		for _, name := range []string{"errors", "details", "detail", "fields", "fieldErrors", "invalid_params", "invalid-params"} {
 			raw := o[name]
-			if name == "details" && fieldOf(objectOf(raw)) != "" { // one error, not one a field
+			if name == "details" && fieldOf(objectOf(raw)) != "" { // a single error, not an object of errors by field
 				raw = slices.Concat(json.RawMessage("["), raw, json.RawMessage("]"))
 			}
 			found, first := fieldsOf(raw, status)
@@ -68,7 +68,7 @@ func readEnvelope(body []byte, status int) (code string, fields []*windrow.Field
 	return code, fields[:min(len(fields), maxFields)]
 }
 
-// codeOf finds the code of an error object. A number that only repeats the status is none.
+// codeOf returns the code of an error object. A number that only repeats the status is not a code.
 func codeOf(o object, status int) string {
 	for _, name := range []string{"code", "errorCode", "error_code", "type", "status", "name"} {
 		text := stringOf(o[name])
@@ -88,7 +88,7 @@ func codeOf(o object, status int) string {
 	return ""
 }
 
-// machine returns a code that a program made, and "" for a sentence: that may show what the item holds.
+// machine returns text if it is a code for programs, and "" for a sentence, which may show the item's content.
 func machine(text string) string {
 	for _, c := range []byte(text) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -102,7 +102,7 @@ func machine(text string) string {
 	return text
 }
 
-// fieldsOf reads a list or an object of errors. first is the code of the first that names no field.
+// fieldsOf reads a list or an object of errors. first is the code of the first error that names no field.
 func fieldsOf(raw json.RawMessage, status int) (fields []*windrow.FieldError, first string) {
 	if o := objectOf(raw); o != nil {
 		for _, name := range slices.Sorted(maps.Keys(o)) {
@@ -121,7 +121,7 @@ func fieldsOf(raw json.RawMessage, status int) (fields []*windrow.FieldError, fi
 	return fields, first
 }
 
-// messagesOf reads what an object of errors says of one field: a text, an object with a code, or several of these.
+// messagesOf reads the value of one field in an object of errors: a text, an object with a code, or a list of these.
 func messagesOf(field string, raw json.RawMessage, status int) []*windrow.FieldError {
 	if text := stringOf(raw); text != "" {
 		return []*windrow.FieldError{{Field: field, Message: text}}
@@ -177,21 +177,21 @@ func messageOf(o object) string {
 
 func stringOf(raw json.RawMessage) (s string) {
 	if len(raw) > 0 && raw[0] == '"' {
-		_ = json.Unmarshal(raw, &s) // what is no string is ""
+		_ = json.Unmarshal(raw, &s) // "" if it is not a string
 	}
 	return s
 }
 
 func objectOf(raw json.RawMessage) (o object) {
 	if len(raw) > 0 && raw[0] == '{' {
-		_ = json.Unmarshal(raw, &o) // what is no object is nil
+		_ = json.Unmarshal(raw, &o) // nil if it is not an object
 	}
 	return o
 }
 
 func listOf(raw json.RawMessage) (list []json.RawMessage) {
 	if raw = bytes.TrimLeft(raw, space); len(raw) > 0 && raw[0] == '[' {
-		_ = json.Unmarshal(raw, &list) // what is no list is nil
+		_ = json.Unmarshal(raw, &list) // nil if it is not a list
 	}
 	return list
 }

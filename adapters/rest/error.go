@@ -15,51 +15,52 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// Error is an answer that is no success, or one that says so and cannot be read. Its text holds the method, the path,
-// the status and the server's code. It never holds what may show an item's content or a secret: the body, the query,
-// the header, the server's message. Nor does it show Header and Body in any other form, with %#v or as JSON: servers are
-// known that send back what they were sent, credentials included.
+// Error is a response that is not a success, or a success that cannot be read. Its text holds the method, the path, the
+// status and the server's code. It never holds what may show an item's content or a secret: the body, the query, the header,
+// the server's message. %#v and JSON leave Header and Body out, too: some servers send back what they were sent, credentials
+// included.
 //
-// It matches [windrow.ErrNotFound] for the status 404 and 410, unless the answer is a page (HTML, also without that Content-Type): most likely a proxy's, it
-// is no proof that the record is gone, and what may be repeated is. It matches [windrow.ErrAlreadyExists] for a POST with status
-// 409, unless that says when to come back, and is a throttle. [windrow.FieldErrors] finds its Fields.
+// It matches [windrow.ErrNotFound] for the status 404 and 410, unless the body is HTML (whatever its Content-Type): HTML
+// most likely comes from a proxy and does not prove that the record is gone, so repeatable requests are repeated. It matches
+// [windrow.ErrAlreadyExists] for a POST with status 409, unless the response has a Retry-After and is a throttle.
+// [windrow.FieldErrors] returns its Fields.
 type Error struct {
-	// Method and Path are those of the request. The path is escaped, begins with that of the base URL, and has no query.
+	// Method and Path are those of the request. The path is escaped, begins with the path of the base URL, and has no query.
 	Method, Path string
 	// Status is the HTTP status.
 	Status int
-	// Code is the server's own name for the error, as JSON APIs and RFC 9457 send it; "" when there is none.
+	// Code is the server's code for the error, as JSON APIs and RFC 9457 send it; "" when there is none.
 	Code string
 	// Fields are the fields that the server names, at most 100.
 	Fields []*windrow.FieldError
-	// Header is that of the answer.
+	// Header is the response header.
 	Header http.Header `json:"-"`
-	// Body is the beginning of the answer, at most 64 KiB.
+	// Body is the beginning of the response body, at most 64 KiB.
 	Body []byte `json:"-"`
-	// Err is why an answer with a status from 200 to 299 cannot be used, or that the body of another one broke off. Nil
-	// otherwise.
+	// Err is why a response with a status from 200 to 299 cannot be used, or why reading the body of any other one failed.
+	// Nil otherwise.
 	Err error
 
 	after time.Duration
 	html  bool
 }
 
-// newError makes an error of an answer whose body was read.
+// newError makes an error from a response whose body was read.
 func newError(x *exchange, body []byte) *Error {
 	e := &Error{
 		Method: x.method, Path: x.path, Status: x.res.StatusCode, Header: x.res.Header, Body: body,
 		after: limitsOf(x.res.StatusCode, x.res.Header, time.Now(), x.dialect, x.units).after,
 	}
 	isHTML, isJSON := x.client.cfg.contentType(x.res.Header)
-	e.html = isHTML || beginsAsPage(body)
+	e.html = isHTML || beginsAsHTML(body)
 	if isJSON {
 		e.Code, e.Fields = readEnvelope(bytes.TrimPrefix(body, bom), e.Status)
 	}
 	return e
 }
 
-// beginsAsPage reports whether a text is HTML, whatever its Content-Type says.
-func beginsAsPage(body []byte) bool {
+// beginsAsHTML reports whether a text is HTML, whatever its Content-Type says.
+func beginsAsHTML(body []byte) bool {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, bom))
 	for _, tag := range []string{"<!doctype html", "<html"} {
 		if len(body) >= len(tag) && strings.EqualFold(string(body[:len(tag)]), tag) {
@@ -82,11 +83,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Format implements [fmt.Formatter]: %#v shows the fields other than Header and Body, and every other verb the text. It is
-// a method of the value, so that one that is no pointer is printed in the same way.
+// Format implements [fmt.Formatter]: %#v shows the fields except the contents of Header and Body, and every other verb the
+// text. Its receiver is a value, so that an Error and an *Error print alike.
 func (e Error) Format(s fmt.State, verb rune) {
 	if verb != 'v' || !s.Flag('#') {
-		_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error()) // whoever prints has no error to give
+		_, _ = fmt.Fprintf(s, fmt.FormatString(s, verb), e.Error()) // Format cannot return an error
 		return
 	}
 	fields := make([]string, len(e.Fields))
@@ -100,7 +101,7 @@ func (e Error) Format(s fmt.State, verb rune) {
 // StatusCode returns the HTTP status, for [windrow.Classify].
 func (e *Error) StatusCode() int { return e.Status }
 
-// RetryAfter returns how long the server asked to wait when the answer came, 0 when it did not say. "At once" is 1 ns.
+// RetryAfter returns how long the server asked to wait, counted from the response; 0 when it did not say. "At once" is 1 ns.
 func (e *Error) RetryAfter() time.Duration { return e.after }
 
 // Is makes the error match [windrow.ErrNotFound] and [windrow.ErrAlreadyExists].
@@ -118,9 +119,9 @@ func (e *Error) isMissing() bool {
 	return e.Status == http.StatusNotFound || e.Status == http.StatusGone
 }
 
-// isPage reports whether the answer is a page that says "not found", such as that of a proxy that has no server for the
-// path: no proof that the record is gone.
-func (e *Error) isPage() bool { return e.html && e.isMissing() }
+// isNotFoundPage reports whether the response is HTML that says "not found", such as that of a proxy without a server for
+// the path: it does not prove that the record is gone.
+func (e *Error) isNotFoundPage() bool { return e.html && e.isMissing() }
 
 // Unwrap returns Err, if there is one, and the Fields.
 func (e *Error) Unwrap() []error {
@@ -135,24 +136,24 @@ func (e *Error) Unwrap() []error {
 }
 
 var (
-	// ErrAnswerTooLong is matched by the error of an answer that is longer than [WithMaxBody] allows. For a read that
-	// is the end of it; a write has been carried out, and its answer is lost.
-	ErrAnswerTooLong = errors.New("rest: the answer is longer than WithMaxBody allows")
-	// ErrContentType is matched by the error of an answer that is not JSON, such as the page of a proxy.
-	ErrContentType = errors.New("rest: the answer is not JSON")
+	// ErrAnswerTooLong is matched by the error of a response that is longer than [WithMaxBody] allows. A read is not
+	// repeated; a write was applied, and counts as one whose response was lost.
+	ErrAnswerTooLong = errors.New("rest: the response is longer than WithMaxBody allows")
+	// ErrContentType is matched by the error of a response that is not JSON, such as the HTML of a proxy.
+	ErrContentType = errors.New("rest: the response is not JSON")
 
-	errEmpty     = errors.New("the answer is empty")
-	errErrorBody = errors.New("the answer holds nothing but an error")
-	errMeaning   = errors.New("the classifier of the transport takes the answer for an error")
+	errEmpty     = errors.New("the response is empty")
+	errErrorBody = errors.New("the response holds nothing but an error")
+	errMeaning   = errors.New("the classifier of the transport returned an error for the response")
 )
 
-// transportError is an error of a request without an answer.
+// transportError is the error of a request without a response.
 type transportError struct {
 	method, path string
 	err          error
 }
 
-// Error leaves out what net/http puts before an error: the URL, which is longer than the path.
+// Error leaves out the URL, which net/http puts before an error: the path is enough.
 func (e *transportError) Error() string {
 	text := e.err.Error()
 	if err, ok := e.err.(*url.Error); ok {
@@ -163,32 +164,32 @@ func (e *transportError) Error() string {
 
 func (e *transportError) Unwrap() error { return e.err }
 
-// readError is the error of a body that broke off.
+// readError is the error of a body that could not be read to its end.
 type readError struct{ err error }
 
 func (e *readError) Error() string {
 	if errors.Is(e.err, io.ErrUnexpectedEOF) {
-		return "the answer broke off"
+		return "the response broke off"
 	}
-	return "the answer broke off: " + e.err.Error()
+	return "the response broke off: " + e.err.Error()
 }
 
 func (e *readError) Unwrap() error { return e.err }
 
-// decodeError is the error of an answer that is not what was expected. Its text does not show what it was.
+// decodeError is the error of a response that does not decode. Its text does not show the response.
 type decodeError struct{ err error }
 
 func (e *decodeError) Error() string {
 	if err, ok := errors.AsType[*json.UnmarshalTypeError](e.err); ok {
 		if err.Field == "" {
-			return fmt.Sprintf("the answer does not fit into a %v", err.Type)
+			return fmt.Sprintf("the response does not fit into a %v", err.Type)
 		}
-		return fmt.Sprintf("the answer's %s does not fit into a %v", err.Field, err.Type)
+		return fmt.Sprintf("the response's %s does not fit into a %v", err.Field, err.Type)
 	}
 	if err, ok := errors.AsType[*itemsError](e.err); ok {
 		return err.Error()
 	}
-	return "the answer is not the JSON that was expected"
+	return "the response is not the JSON that was expected"
 }
 
 func (e *decodeError) Unwrap() error { return e.err }

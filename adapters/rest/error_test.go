@@ -122,15 +122,15 @@ func TestErrorTextsShowNoContent(t *testing.T) {
 		}, nil, nil, "rest: POST /api/articles: status 422 (BAD)"},
 		{"no code", func(w http.ResponseWriter, _ *http.Request) { answer(w, 400, secret) }, nil, nil, "rest: POST /api/articles: status 400"},
 		{"HTML", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>"+secret) }, nil, nil,
-			"rest: POST /api/articles: status 200: the answer is not JSON"},
+			"rest: POST /api/articles: status 200: the response is not JSON"},
 		{"broken JSON", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, `{"id":`+secret)
-		}, nil, new(article), "rest: POST /api/articles: status 200: the answer is not the JSON that was expected"},
+		}, nil, new(article), "rest: POST /api/articles: status 200: the response is not the JSON that was expected"},
 		{"another type", func(w http.ResponseWriter, _ *http.Request) { answer(w, 201, map[string]any{"id": 12345}) }, nil, new(article),
-			"rest: POST /api/articles: status 201: the answer's id does not fit into a string"},
+			"rest: POST /api/articles: status 201: the response's id does not fit into a string"},
 		{"another type of all", func(w http.ResponseWriter, _ *http.Request) { answer(w, 201, secret) }, nil, new(article),
-			"rest: POST /api/articles: status 201: the answer does not fit into a rest.article"},
+			"rest: POST /api/articles: status 201: the response does not fit into a rest.article"},
 		{"input", good, map[string]any{"x": math.NaN()}, nil, "rest: POST /api/articles: the input cannot be turned into JSON"},
 		{"type of the input", good, unsupported{}, nil, "rest: POST /api/articles: the input cannot be turned into JSON: it holds a chan int"},
 		{"no answer", hangUp, nil, nil, "rest: POST /api/articles: EOF"},

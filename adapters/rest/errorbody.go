@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// isErrorBody reports whether an answer holds nothing but an error, although its status says success:
+// isErrorBody reports whether a response holds nothing but an error, although its status says success:
 //
 //	{"error": "…"}, {"errors": […]}                      and what envelopes have beside them, in any order
 //	{"error_code": 4, "error_msg": "…"}                  and what else begins with error; fault in its place
@@ -16,8 +16,8 @@ import (
 //	{"data": null, "errors": […], "extensions": {…}}     GraphQL, and {"data": {"create": null}, "errors": […]}
 //	{"jsonrpc": "2.0", "id": 1, "error": {…}}            JSON-RPC
 //
-// What holds something else, too, is an answer, such as a record that has a field named error. A member that is null, "",
-// {}, [] or made of these says nothing. The case of names does not matter.
+// A body that holds something else, too, such as a record with a field named error, is not an error body. A member that is
+// null, "", {}, [] or a nesting of these does not count. The case of names does not matter.
 func isErrorBody(body []byte) bool {
 	m := members{rest: body}
 	if !m.begin() {
@@ -29,33 +29,33 @@ func isErrorBody(body []byte) bool {
 			return false
 		}
 	}
-	// What cannot be read is no error here, nor is what has something behind it.
+	// A body that is not one JSON object is not an error body.
 	return m.ended() && s.error()
 }
 
-// signs are what the members of an answer say of whether it is an error.
+// signs are what the members of a body say about whether it is an error.
 type signs struct {
-	errors  bool // a member errors, which may be those of a batch's items
-	cause   bool // another member for an error
-	fine    bool // such a member that says that there is none
-	text    bool // a message or a code
-	refused bool // ok or success that is no
-	plainly bool // the same as a boolean: what Slack and others tell beside it is no record
-	failed  bool // status, as the word for an error
-	job     bool // that word is one of jobs, too
-	fail    bool // that word is JSend's for an error that is in data
-	data    bool // there is a member data
-	holds   bool // which says something
-	list    bool // an empty list, such as that of what a batch has made
-	more    bool // a number, a text or a boolean of another name
+	errors        bool // a member errors, possibly of a batch's items
+	cause         bool // any other member for an error
+	noError       bool // a member for an error that says "no error"
+	text          bool // a message or a code
+	refused       bool // ok or success is false, "false" or 0
+	refusedByBool bool // it is the boolean false, beside which Slack and others put texts and numbers
+	failed        bool // status is a word for an error
+	jobWord       bool // status is "failed", which a record of a job has, too
+	jsendFail     bool // status is "fail": in JSend data holds the error then
+	data          bool // there is a member data
+	dataHolds     bool // data is not empty
+	emptyList     bool // an empty list, such as the records that a batch has created
+	otherValue    bool // a number, a text or a boolean under another name
 }
 
-// see reads a member. It returns false when the answer is no error, whatever follows.
+// see reads a member. It returns false when the body cannot be an error, whatever follows.
 func (s *signs) see(m *members, body []byte) bool {
 	kind := kindOf(m.name)
 	s.data = s.data || kind == isData
 	if nothing := m.nothing(); nothing != nil {
-		s.list = s.list || (kind == isOther || kind == isRefusal) && bytes.IndexByte(nothing, '[') >= 0
+		s.emptyList = s.emptyList || (kind == isOther || kind == isRefusal) && bytes.IndexByte(nothing, '[') >= 0
 		return true
 	}
 	switch kind {
@@ -63,7 +63,7 @@ func (s *signs) see(m *members, body []byte) bool {
 		value := m.value()
 		switch {
 		case isFine(value):
-			s.fine = true
+			s.noError = true
 		case strings.EqualFold(m.name, "errors"):
 			s.errors = true
 		default:
@@ -72,7 +72,7 @@ func (s *signs) see(m *members, body []byte) bool {
 	case isRefusal:
 		switch word(m.value()) {
 		case "false":
-			s.refused, s.plainly = true, true
+			s.refused, s.refusedByBool = true, true
 		case `"false"`, "0":
 			s.refused = true
 		default:
@@ -89,7 +89,7 @@ func (s *signs) see(m *members, body []byte) bool {
 			return false
 		}
 		m.value()
-		s.holds = true
+		s.dataHolds = true
 	case isID:
 		return len(m.value()) > 0 && bytes.Contains(body, []byte(`"jsonrpc"`))
 	default:
@@ -102,7 +102,7 @@ func (s *signs) see(m *members, body []byte) bool {
 	return true
 }
 
-// status reads a member status: a number says nothing, nor does a boolean.
+// status reads the member status. A number or a boolean does not count.
 func (s *signs) status(m *members, body []byte) bool {
 	if m.opens() {
 		return false
@@ -113,38 +113,38 @@ func (s *signs) status(m *members, body []byte) bool {
 	}
 	switch strings.ToLower(stringOf(value)) {
 	case "error", "err", "fail", "failure", "ko":
-		s.failed, s.fail = true, s.fail || string(value) == `"fail"`
+		s.failed, s.jsendFail = true, s.jsendFail || string(value) == `"fail"`
 	case "failed":
-		s.failed, s.job = true, true
+		s.failed, s.jobWord = true, true
 	default:
 		return s.another(body)
 	}
 	return true
 }
 
-// another sees a value that may be one of a record. Only ok and success make an error of an answer that has one.
+// another notes a value that may be a field of a record. With one, the body is an error only if ok or success is false.
 func (s *signs) another(body []byte) bool {
-	seen := s.more
-	s.more = true
+	seen := s.otherValue
+	s.otherValue = true
 	return seen || mayRefuse(body)
 }
 
-// error reports what the members together say.
+// error reports whether the members make the body an error.
 func (s *signs) error() bool {
 	cause := s.errors || s.cause
 	switch {
-	case s.holds:
-		return s.fail && !s.more
-	case s.more:
-		return s.plainly && (cause || s.text)
+	case s.dataHolds:
+		return s.jsendFail && !s.otherValue
+	case s.otherValue:
+		return s.refusedByBool && (cause || s.text)
 	case s.refused:
 		return true
-	case s.job && s.cause: // a record: it tells why the job has failed
+	case s.jobWord && s.cause: // a record of a job, with the cause of its failure
 		return false
 	case s.failed && (cause || s.text || s.data):
 		return true
 	}
-	return !s.fine && (s.cause || s.errors && !s.list)
+	return !s.noError && (s.cause || s.errors && !s.emptyList)
 }
 
 // kind is what a member is for, by its name.
@@ -155,7 +155,7 @@ const (
 	isError
 	isRefusal
 	isText
-	isBeside // of the envelope
+	isBeside // a member of the envelope
 	isStatus
 	isData
 	isID
@@ -186,7 +186,7 @@ func kindOf(name string) kind {
 	return isOther
 }
 
-// isFine reports whether a member for an error says that there is none, by itself or by its code.
+// isFine reports whether the value of a member for an error, or its code, says "no error".
 func isFine(value []byte) bool {
 	if code := objectOf(value)["code"]; code != nil {
 		value = code
@@ -194,7 +194,7 @@ func isFine(value []byte) bool {
 	return isNone(value)
 }
 
-// isNone reports whether a value is one of no error.
+// isNone reports whether a value stands for "no error".
 func isNone(value []byte) bool {
 	switch word(value) {
 	case "false", `"false"`, "0", `"0"`, `"ok"`: // TikTok
@@ -203,7 +203,7 @@ func isNone(value []byte) bool {
 	return false
 }
 
-// word returns a value in lower case, and "" when it is longer than what is looked for.
+// word returns a value in lower case, and "" when it is longer than any word that is compared.
 func word(value []byte) string {
 	if len(value) > len(`"false"`) {
 		return ""
@@ -211,7 +211,7 @@ func word(value []byte) string {
 	return strings.ToLower(string(value))
 }
 
-// mayRefuse reports whether there may be an "ok" or "success" that is false, which counts wherever it stands.
+// mayRefuse reports whether the text has an "ok", "success" or "successful" with the value false, at any depth.
 func mayRefuse(body []byte) bool {
 	for {
 		before, after, found := bytes.Cut(body, []byte("false"))
@@ -228,15 +228,15 @@ func mayRefuse(body []byte) bool {
 	}
 }
 
-// members goes through the members of an object without making anything of their values: most answers show at their first
-// member that they are no error.
+// members iterates over the members of an object without decoding their values: for most responses the first member shows
+// that they are no error.
 type members struct {
-	rest   []byte // what was not read yet; a value, after next
+	rest   []byte // not read yet; after next it begins with the value
 	name   string
 	closed bool
 }
 
-// begin reports whether there is an object.
+// begin reports whether the text is an object.
 func (m *members) begin() bool {
 	m.rest = bytes.TrimLeft(m.rest, space)
 	if len(m.rest) == 0 || m.rest[0] != '{' {
@@ -246,8 +246,8 @@ func (m *members) begin() bool {
 	return true
 }
 
-// next goes to the next member. It returns false at the end, and where the text is no JSON. The value has to be read before
-// it is called again.
+// next goes to the next member. It returns false at the end, and where the text is not JSON. The value must be read before
+// next is called again.
 func (m *members) next() bool {
 	m.rest = bytes.TrimLeft(m.rest, space+",")
 	if len(m.rest) > 0 && m.rest[0] == '}' {
@@ -272,7 +272,7 @@ func (m *members) opens() bool {
 	return m.rest[0] == '{' || m.rest[0] == '['
 }
 
-// value reads the value. What is no JSON is nil.
+// value reads the value; empty if it is not JSON.
 func (m *members) value() []byte {
 	n := valueLen(m.rest)
 	value := m.rest[:n]
@@ -280,8 +280,8 @@ func (m *members) value() []byte {
 	return value
 }
 
-// nothing reads a value that says nothing, and returns it. Of another one it reads no further than that shows, and the value
-// is still to be read: nil.
+// nothing reads a value that is empty or a nesting of empty values, and returns it. For any other value it returns nil, and
+// the value is still to be read.
 func (m *members) nothing() []byte {
 	n := nothingLen(m.rest)
 	if n == 0 {
@@ -312,7 +312,7 @@ func valueLen(text []byte) int {
 			depth++
 		case '}', ']':
 			if depth--; depth < 0 {
-				return i // of a number or a word before it
+				return i // the end of a number or a word
 			}
 			if depth == 0 {
 				return i + 1
@@ -329,8 +329,8 @@ func valueLen(text []byte) int {
 	return len(text)
 }
 
-// nothingLen returns the length of the value at the beginning of a JSON text if it is null, "", {}, [] or made of these, and 0
-// otherwise.
+// nothingLen returns the length of the value at the beginning of a JSON text if it is null, "", {}, [] or a nesting of
+// these, and 0 otherwise.
 func nothingLen(text []byte) int {
 	depth := 0
 	for i := 0; i < len(text); {
@@ -348,7 +348,7 @@ func nothingLen(text []byte) int {
 			continue
 		case '"':
 			if depth == 0 && !bytes.HasPrefix(text[i:], []byte(`""`)) {
-				return 0 // without a look for its end
+				return 0 // its end does not matter
 			}
 			end := stringEnd(text[i+1:])
 			if end < 0 {

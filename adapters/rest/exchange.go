@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// keptBody is how much of the body of a refusal an [Error] keeps.
-	keptBody = 64 << 10
-	// drainedBody is how much of an answer is read for nothing, so that its connection can be used again.
-	drainedBody = 256 << 10
+	// maxErrorBody is how many bytes of the body of a refusal an [Error] keeps.
+	maxErrorBody = 64 << 10
+	// maxDrain is how many bytes of a refusal are read and dropped, so that its connection can be reused.
+	maxDrain = 256 << 10
 )
 
-// exchange is a request and its answer.
+// exchange is a request and its response.
 type exchange struct {
 	client  *Client
 	method  string
@@ -33,21 +33,21 @@ type exchange struct {
 	units   *dialect.Units
 	sent    time.Time
 	body    *payload // nil when there is none
-	out     any      // what the answer is read into
+	out     any      // what the response is read into
 
 	res     *http.Response
-	meaning *windrow.Classification // of the answer, by the classifier of the transport
+	meaning *windrow.Classification // by the classifier of the transport; nil when it has none
 
-	// Of an answer that was read before the limiter was told of it:
-	settled bool
-	answer  *Response
-	err     error
+	// Set when the response was read before the limiter was told about it:
+	settled  bool
+	response *Response
+	err      error
 }
 
-// bom is the mark with which some servers begin a text (RFC 8259 section 8.1 has readers leave it out).
+// bom is the byte order mark with which some servers begin a text. RFC 8259 section 8.1 allows readers to ignore it.
 var bom = []byte("\ufeff")
 
-// exchangeKey is that of the context value that is the [exchange] of a request.
+// exchangeKey is the context key of a request's [exchange].
 type exchangeKey struct{}
 
 // exchangeOf returns the exchange that a request of a [Client] belongs to, nil for other requests.
@@ -56,18 +56,18 @@ func exchangeOf(ctx context.Context) *exchange {
 	return x
 }
 
-// settle reads an answer and returns its error, if it is the last one of the exchange.
+// settle reads a response and returns its error, unless another request of the exchange follows (a redirect, or a 401).
 func (x *exchange) settle(res *http.Response) error {
 	if res.StatusCode >= 300 && res.StatusCode <= 399 || res.StatusCode == http.StatusUnauthorized {
 		return nil
 	}
 	x.res = res
-	x.answer, x.err = x.client.receive(x)
+	x.response, x.err = x.client.receive(x)
 	x.settled = true
 	return x.err
 }
 
-// send makes one request. Its error is one of the network, the limiter or the context.
+// send sends one request. Its error is one of the network, the limiter or the context.
 func (c *Client) send(ctx context.Context, r Request, u *url.URL, body *payload, token string, out any) (*exchange, error) {
 	failed := func(err error) error {
 		return &transportError{method: r.Method, path: u.EscapedPath(), err: withoutQuery(err, u)}
@@ -81,7 +81,7 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL, body *payload,
 	if err != nil {
 		return nil, invalid(failed(err))
 	}
-	req.URL, req.Host = u, u.Host // as it would be after writing and reading it
+	req.URL, req.Host = u, u.Host // as after formatting and parsing it
 	req.Header.Set("Accept", "application/json")
 	if own, ok := out.(receiver); ok {
 		req.Header.Set("Accept", own.accept())
@@ -105,7 +105,7 @@ func (c *Client) send(ctx context.Context, r Request, u *url.URL, body *payload,
 	return x, nil
 }
 
-// withoutQuery takes the query out of the URL that an error of net/http shows.
+// withoutQuery removes the query from the URL that an error of net/http shows.
 func withoutQuery(err error, u *url.URL) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		clean := *u
@@ -115,16 +115,16 @@ func withoutQuery(err error, u *url.URL) error {
 	return err
 }
 
-// receive reads the answer.
+// receive reads the response.
 func (c *Client) receive(x *exchange) (*Response, error) {
 	if x.settled {
-		return x.answer, x.err
+		return x.response, x.err
 	}
 	status, out := x.res.StatusCode, x.out
 	if status < 200 || status > 299 {
 		return nil, c.judge(x, c.refusal(x))
 	}
-	answer := &Response{Status: status, Header: x.res.Header}
+	response := &Response{Status: status, Header: x.res.Header}
 	body, err := c.read(x.res)
 	isHTML, isJSON := c.cfg.contentType(x.res.Header)
 	own, isOwn := out.(receiver)
@@ -137,12 +137,12 @@ func (c *Client) receive(x *exchange) (*Response, error) {
 	switch {
 	case x.meaning != nil:
 		cause = errMeaning
-	case len(body) > 0 && isHTML && !isRaw: // a proxy or a login page has answered
+	case len(body) > 0 && isHTML && !isRaw: // from a proxy or a login page
 		cause = ErrContentType
 	case err == nil && !isRaw && isErrorBody(body):
 		cause = errErrorBody
-	case out == nil: // the status says it all
-		return answer, nil
+	case out == nil: // the status is enough
+		return response, nil
 	case err != nil:
 		cause = err
 	case len(body) == 0 && (isRaw || isOwn && isLines(field) || mayBeEmpty(x.method, status)):
@@ -161,21 +161,21 @@ func (c *Client) receive(x *exchange) (*Response, error) {
 		}
 	}
 	if cause != nil {
-		e := newError(x, body[:min(len(body), keptBody)])
+		e := newError(x, body[:min(len(body), maxErrorBody)])
 		e.Err = cause
 		return nil, c.judge(x, e)
 	}
-	answer.Body = body
-	return answer, nil
+	response.Body = body
+	return response, nil
 }
 
-// read reads the body of an answer, drains it and closes it. What was read is returned beside an error, too.
+// read reads the body of a response and closes it. On an error it returns what was read, too.
 func (c *Client) read(res *http.Response) ([]byte, error) {
 	defer res.Body.Close()
 	from := unpacked(res)
 	var buf bytes.Buffer
-	if n := res.ContentLength; n > 0 && n <= min(c.cfg.maxBody, defaultMaxBody) { // more than that has to come first
-		buf.Grow(int(n) + bytes.MinRead) // ReadFrom wants room to see the end
+	if n := res.ContentLength; n > 0 && n <= min(c.cfg.maxBody, defaultMaxBody) { // above that, Content-Length is not trusted
+		buf.Grow(int(n) + bytes.MinRead) // ReadFrom needs room to see the end
 	}
 	limit := c.cfg.maxBody
 	if limit < math.MaxInt64 {
@@ -183,7 +183,7 @@ func (c *Client) read(res *http.Response) ([]byte, error) {
 	}
 	n, err := buf.ReadFrom(io.LimitReader(from, limit))
 	if n > c.cfg.maxBody {
-		return buf.Bytes(), ErrAnswerTooLong // closing it without draining cuts the connection: the rest may be endless
+		return buf.Bytes(), ErrAnswerTooLong // closing without draining cuts the connection: the rest may be endless
 	}
 	if err != nil {
 		return buf.Bytes(), &readError{err}
@@ -191,19 +191,19 @@ func (c *Client) read(res *http.Response) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// refusal makes an error of an answer, and closes it. What the status says holds also if the body cannot be read.
+// refusal makes an error from a response, and closes it. The status counts even if the body cannot be read.
 func (c *Client) refusal(x *exchange) *Error {
 	defer x.res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(unpacked(x.res), min(keptBody, c.cfg.maxBody)))
-	_, _ = io.CopyN(io.Discard, x.res.Body, drainedBody)
+	body, err := io.ReadAll(io.LimitReader(unpacked(x.res), min(maxErrorBody, c.cfg.maxBody)))
+	_, _ = io.CopyN(io.Discard, x.res.Body, maxDrain)
 	e := newError(x, body)
-	if err != nil { // after an earlier attempt the status alone proves nothing
+	if err != nil { // after an earlier attempt the status alone is no proof
 		e.Err = &readError{err}
 	}
 	return e
 }
 
-// judge gives an error the class that its method and status do not show, and asks the API's own classifier.
+// judge gives an error its class where method and status do not show it, after asking the API's own classifier.
 func (c *Client) judge(x *exchange, e *Error) error {
 	if c.cfg.classify != nil {
 		if err := c.cfg.classify(e); err != nil {
@@ -217,25 +217,25 @@ func (c *Client) judge(x *exchange, e *Error) error {
 		return windrow.Classified(e, *x.meaning)
 	case e.Status == http.StatusBadRequest && tooMany(e.Code):
 		return windrow.TooLarge(e, 0)
-	case e.isPage() && repeatable(e.Method):
-		return windrow.Transient(e) // nothing was changed, and whether there is such a record it does not say
+	case e.isNotFoundPage() && repeatable(e.Method):
+		return windrow.Transient(e) // nothing was changed, and the record may exist
 	case write && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
-		return windrow.Ambiguous(e) // many servers answer so when they have carried it out
+		return windrow.Ambiguous(e) // many servers redirect after they have applied a write
 	case !write && errors.Is(e.Err, ErrAnswerTooLong):
-		return windrow.Classified(e, windrow.Classification{}) // it will be as long the next time
+		return windrow.Classified(e, windrow.Classification{}) // a repetition would be as long
 	}
 	return e
 }
 
-// learn tells the limiter of a throttle, or of how long it lasts, that only the API's classifier sees. It does not of a part of
-// a response, which was not sent by itself.
+// learn reports a throttle that only the API's classifier sees, and its duration, to the limiter. It ignores parts of a
+// batch response, which were not requests of their own (sent is zero).
 func (c *Client) learn(x *exchange, judged error) {
 	if j := windrow.Classify(judged); j.Class == windrow.ClassThrottled && c.transport.Limiter != nil && !x.sent.IsZero() {
 		clients.Observe(c.transport.Limiter, clients.Feedback{Sent: x.sent, Throttled: true, RetryAfter: j.After})
 	}
 }
 
-// mayBeEmpty reports whether an answer without a body is a whole one.
+// mayBeEmpty reports whether a response may have no body.
 func mayBeEmpty(method string, status int) bool {
 	switch method {
 	case http.MethodGet:
@@ -246,7 +246,7 @@ func mayBeEmpty(method string, status int) bool {
 	return true
 }
 
-// contentType looks at the Content-Type of an answer. One that has none may be JSON.
+// contentType reads the Content-Type of a response. A response without one may be JSON.
 func (c *config) contentType(h http.Header) (isHTML, isJSON bool) {
 	t := mediaType(h.Get("Content-Type"))
 	if t == "" {
@@ -260,8 +260,7 @@ func isHTMLType(mediaType string) bool {
 	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
 }
 
-// unpacked returns the body of an answer as it was before it was packed, which net/http leaves to those who have asked for
-// that themselves.
+// unpacked returns the unpacked body of a response. net/http does not unpack when the request sets Accept-Encoding itself.
 func unpacked(res *http.Response) io.Reader {
 	if !isPacked(res) {
 		return res.Body

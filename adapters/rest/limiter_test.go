@@ -350,7 +350,7 @@ func TestRefusalsAreDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			_, _ = w.Write(bytes.Repeat([]byte("x"), keptBody+drainedBody-1))
+			_, _ = w.Write(bytes.Repeat([]byte("x"), maxErrorBody+maxDrain-1))
 		})
 		_, _ = windrow.CreateMany(t.Context(), articlesOf(s.client(t)), make([]draft, 10), windrow.PreserveOrder())
 		check(t, "requests", 10, len(s.requests()))

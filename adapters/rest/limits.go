@@ -11,15 +11,15 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// Dialect is how an API writes the time at which a limit is renewed, in headers such as X-RateLimit-Reset. Pin it where
-// the API's manual says: the value alone does not always tell. The zero Dialect is [DialectAuto].
+// Dialect is how an API writes the time at which a limit is renewed, in headers such as X-RateLimit-Reset. Pin it if the
+// API's manual says: the value alone is not always clear. The zero Dialect is [DialectAuto].
 type Dialect uint8
 
 // The dialects.
 const (
-	// DialectAuto looks at the value: epoch milliseconds from 10^11 on, epoch seconds above 10^9, else seconds from now;
-	// a Go duration, an HTTP date and RFC 3339 are what they look like. Seconds that fall a thousand times as fast as the
-	// clock are milliseconds: after some answers a Transport takes them so.
+	// DialectAuto looks at the value: epoch milliseconds from 10^11 on, epoch seconds above 10^9, else seconds from now; a
+	// Go duration, an HTTP date and RFC 3339 are what they look like. Values that fall a thousand times as fast as seconds
+	// would are milliseconds: a Transport detects this after a few responses.
 	DialectAuto         Dialect = iota
 	DialectDeltaSeconds         // seconds from now: DatoCMS, Contentful
 	DialectDeltaMillis          // milliseconds from now
@@ -31,17 +31,17 @@ const (
 	DialectOff                  // reads no such header; Retry-After is read in any case
 )
 
-// The dialects are the parser's pins, in the same order. It does not compile otherwise.
+// The dialects must be the parser's pins, in the same order. This line does not compile otherwise.
 var _ = [1]int{}[int(DialectOff)-int(dialect.Off)]
 
-// limits is what an answer says of the server's limits.
+// limits is what a response says about the server's limits.
 type limits struct {
 	throttled bool
 	after     time.Duration // how long the server asks to wait, 0 when it does not say
 	quotas    []clients.Quota
 }
 
-// limitsOf reads an answer that came at now. units corrects what the values alone do not tell; nil where nothing is known.
+// limitsOf reads a response that arrived at now. units corrects values whose unit is not clear; it may be nil.
 func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialect.Units) limits {
 	l := limits{after: retryAfter(h, now)}
 	l.throttled = verdict.Throttles(status, l.after)
@@ -72,15 +72,15 @@ func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialec
 	return l
 }
 
-// spent reports whether nothing is left of a limit that is renewed later: a 403 that says so is no refusal for good.
+// spent reports whether nothing remains of a limit that is renewed later: a 403 that says so is a throttle.
 func spent(r dialect.Reading) bool {
 	return slices.ContainsFunc(r.Policies, func(p dialect.Policy) bool {
 		return p.RemainingKnown && p.Remaining == 0 && p.Reset > 0 && p.Unit != dialect.ConcurrentRequests
 	})
 }
 
-// retryAfter returns what Retry-After says, 0 when there is none. A wait of 0 comes back as the shortest there is: the
-// limiter makes its own least pause of it.
+// retryAfter returns the wait of Retry-After, 0 when there is none. A wait of 0 becomes 1 ns: the limiter applies its own
+// shortest pause.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	wait, present := retryafter.Wait(h, now)
 	if !present {

@@ -26,8 +26,8 @@ type webLink struct {
 	anchor bool
 }
 
-// cutLink reads the first link of a field, and returns what follows it. What it cannot read is left out, as RFC 8288
-// appendix B.2 does it.
+// cutLink reads the first link of a field, and returns what follows it. What it cannot read is skipped, as in RFC 8288
+// appendix B.2.
 func cutLink(field string) (link webLink, rest string) {
 	_, field, opened := strings.Cut(field, "<")
 	target, rest, closed := strings.Cut(field, ">")
@@ -41,7 +41,7 @@ func cutLink(field string) (link webLink, rest string) {
 		if rest == "" || rest[0] == ',' {
 			return link, strings.TrimPrefix(rest, ",")
 		}
-		if rest[0] != ';' { // not a link value: go on behind the next comma
+		if rest[0] != ';' { // not a link value: continue after the next comma
 			_, rest = cutText(rest, ",")
 			return webLink{}, strings.TrimPrefix(rest, ",")
 		}
@@ -64,8 +64,8 @@ func cutLink(field string) (link webLink, rest string) {
 	}
 }
 
-// cutText returns a quoted string without its quotes (RFC 9110 section 5.6.4), or what stands before one of the ends,
-// and what follows.
+// cutText returns a quoted string without its quotes (RFC 9110 section 5.6.4), or the text before one of the ends, and the
+// rest.
 func cutText(s, ends string) (text, rest string) {
 	if !strings.HasPrefix(s, `"`) {
 		i := strings.IndexAny(s, ends)

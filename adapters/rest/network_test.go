@@ -40,7 +40,7 @@ func TestF1BodyBreaksOff(t *testing.T) {
 			if !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error %v does not match io.ErrUnexpectedEOF", err)
 			}
-			check(t, "text", "rest: POST /api/articles: status 201: the answer broke off", err.Error())
+			check(t, "text", "rest: POST /api/articles: status 201: the response broke off", err.Error())
 			check(t, "class", windrow.ClassAmbiguous, windrow.Classify(err).Class)
 		})
 	})

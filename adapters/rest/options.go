@@ -13,17 +13,17 @@ import (
 	"github.com/windrow-go/windrow/internal/exact"
 )
 
-// defaultMaxBody is how long an answer may be.
+// defaultMaxBody is how many bytes a response may have.
 const defaultMaxBody = 32 << 20
 
-// Option is a choice for a [Client]. Of several for one thing the last counts.
+// Option configures a [Client]. If several set the same thing, the last counts.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// config is what the options of a client say.
+// config is what the options of a client set.
 type config struct {
 	dialect     Dialect
 	limiter     *windrow.Limiter
@@ -31,7 +31,7 @@ type config struct {
 	connections int
 	source      func(context.Context) (string, error)
 	token       string
-	fixed       bool // token is what is sent
+	fixed       bool // WithToken was the last of the token options
 	scheme      string
 	header      http.Header
 	maxBody     int64
@@ -53,11 +53,11 @@ func newConfig(opts []Option) (*config, error) {
 		}
 		opt.apply(c)
 	}
-	if c.fixed && (c.token == "" || !isFieldValue(c.token)) { // of the one that counts
+	if c.fixed && (c.token == "" || !isFieldValue(c.token)) { // checked here, since only the last one counts
 		c.refuse("WithToken: the token is empty, or holds characters that no header can")
 	}
 	if c.connections > 0 && c.http != nil && c.http.Transport != nil {
-		c.refuse("WithConnections does not go with the transport of WithHTTPClient, which has its own: give one of them")
+		c.refuse("WithConnections does not go with the transport of WithHTTPClient, which has its own: set only one of them")
 	}
 	return c, errors.Join(c.errs...)
 }
@@ -66,8 +66,8 @@ func (c *config) refuse(format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("rest: "+format, args...))
 }
 
-// WithLimiter makes every request ask the limiter first, and teach it. Give the same one to the runs. Without it
-// the requests of a run ask and teach the run's limiter, and others none.
+// WithLimiter makes every request wait for the limiter, and report its response to it. Give the same limiter to the runs.
+// Without it the requests of a run use the run's limiter, and other requests none.
 func WithLimiter(l *windrow.Limiter) Option {
 	return optionFunc(func(c *config) {
 		if l == nil {
@@ -77,10 +77,9 @@ func WithLimiter(l *windrow.Limiter) Option {
 	})
 }
 
-// WithHTTPClient makes the requests with a copy of that client: its transport becomes the Base of a [Transport] unless
-// it is one, its redirect policy is only asked about reads, and its Timeout bounds each exchange from when the limiter lets
-// it pass until the answer is read; the time that it waits for the limiter does not count. Without it there is a client with a transport of
-// [NewBase] and without a timeout.
+// WithHTTPClient sends the requests with a copy of that client. Its transport becomes the Base of a [Transport] unless it is
+// one; its redirect policy is used for reads only; its Timeout bounds each exchange from when the limiter lets it pass until
+// the response is read. Without it there is a client with a transport of [NewBase] and without a timeout.
 func WithHTTPClient(h *http.Client) Option {
 	return optionFunc(func(c *config) {
 		if h == nil {
@@ -90,7 +89,7 @@ func WithHTTPClient(h *http.Client) Option {
 	})
 }
 
-// WithDialect pins how the API's headers tell when a limit is renewed. Defaults to [DialectAuto].
+// WithDialect sets how the API's headers say when a limit is renewed. Defaults to [DialectAuto].
 func WithDialect(d Dialect) Option {
 	return optionFunc(func(c *config) {
 		if d > DialectOff {
@@ -100,8 +99,8 @@ func WithDialect(d Dialect) Option {
 	})
 }
 
-// WithConnections is how many idle connections are kept, at least 1. Defaults to as many as the limiter allows calls,
-// at least 64.
+// WithConnections sets how many idle connections are kept, at least 1. Defaults to the number of calls that the limiter
+// allows, at least 64.
 func WithConnections(n int) Option {
 	return optionFunc(func(c *config) {
 		if n < 1 {
@@ -118,15 +117,15 @@ func WithToken(token string) Option {
 	})
 }
 
-// WithTokenSource asks a function for the token, at the first request and once more after an answer with status 401.
-// The request is then made once more, too; a second 401 is its error. Of many calls that need a token at once one asks,
-// and the others wait for it. Its context is that of the request that asks. It must not use this client, nor its
-// transport. It takes the place of an earlier [WithToken], which may be empty then.
+// WithTokenSource calls source for the token, at the first request and again after a response with status 401. The request
+// is then sent once more, too; a second 401 is its error. Of many calls that need a token at once, one calls source with its
+// context, and the others wait for it. source must not use this client or its transport. WithTokenSource replaces an earlier
+// [WithToken], even an empty one.
 //
-// Its errors are judged by [windrow.Classify]. What may pass is tried again, as nothing of the item was sent: an error of the
-// network or of its own time, a status such as 429 or 503 that an error such as [*Error] tells, [windrow.Throttled],
-// [windrow.Transient] and [windrow.Ambiguous]. Any other error, a plain one included, is fatal, and stops the run; so does an
-// empty token.
+// Its errors are classified by [windrow.Classify]. An error that may pass is retried, since nothing of the item was sent: an
+// error of the network, a timeout, a status such as 429 or 503 of an error such as [*Error], [windrow.Throttled],
+// [windrow.Transient] and [windrow.Ambiguous]. Any other error, a plain one included, is fatal, and stops the run; so does
+// an empty token.
 func WithTokenSource(source func(ctx context.Context) (string, error)) Option {
 	return optionFunc(func(c *config) {
 		if source == nil {
@@ -136,8 +135,8 @@ func WithTokenSource(source func(ctx context.Context) (string, error)) Option {
 	})
 }
 
-// WithAuthScheme is what stands before the token (RFC 9110 section 11.4). Defaults to "Bearer". With "" the token
-// stands alone, as PocketBase and others take it.
+// WithAuthScheme sets the scheme before the token (RFC 9110 section 11.4). Defaults to "Bearer". With "" the token is sent
+// alone, as PocketBase and others expect it.
 func WithAuthScheme(scheme string) Option {
 	return optionFunc(func(c *config) {
 		if scheme != "" && !isFieldName(scheme) {
@@ -147,8 +146,7 @@ func WithAuthScheme(scheme string) Option {
 	})
 }
 
-// WithHeader sends a header field with each request. It replaces what the client would send under that name, the token
-// apart.
+// WithHeader sends a header field with each request. It replaces the client's own field of that name, except the token.
 func WithHeader(name, value string) Option {
 	return optionFunc(func(c *config) {
 		switch {
@@ -164,8 +162,8 @@ func WithHeader(name, value string) Option {
 	})
 }
 
-// WithMaxBody is how many bytes an answer may have when it is unpacked. Defaults to 32 MiB. The error of a longer one
-// matches [ErrAnswerTooLong].
+// WithMaxBody sets how many bytes an unpacked response may have. Defaults to 32 MiB. The error of a longer one matches
+// [ErrAnswerTooLong].
 func WithMaxBody(bytes int64) Option {
 	return optionFunc(func(c *config) {
 		if bytes < 1 {
@@ -175,9 +173,9 @@ func WithMaxBody(bytes int64) Option {
 	})
 }
 
-// WithJSONTypes says which other media types of answers are JSON, such as text/plain for a server that does not say what it
-// sends, or application/x-amz-json-1.0. Without it these are application/json, text/json, all that end in +json, and
-// answers that have none. What bodies are sent as, a header Content-Type of [WithHeader] or of a [Request] says.
+// WithJSONTypes adds media types of responses that are JSON, such as text/plain for a server that labels JSON wrongly, or
+// application/x-amz-json-1.0. The types application/json, text/json, all that end in +json, and a missing type are always
+// JSON. To change what requests are sent as, set the Content-Type with [WithHeader] or in a [Request].
 func WithJSONTypes(types ...string) Option {
 	return optionFunc(func(c *config) {
 		for _, t := range types {
@@ -190,20 +188,20 @@ func WithJSONTypes(types ...string) Option {
 	})
 }
 
-// Codec turns values into JSON and back. Its functions are called from many goroutines at once, and must not keep
-// what they are given.
+// Codec turns values into JSON and back. Its functions are called from many goroutines at once, and must not keep their
+// arguments.
 type Codec struct {
-	// Marshal must be set where Encode is not.
+	// Marshal must be set if Encode is not.
 	Marshal func(v any) ([]byte, error)
-	// Encode takes the place of Marshal: it writes v, and perhaps a newline, as the Encoders of JSON packages do. A run's
-	// writes are encoded into buffers that are used again, where Marshal makes a new slice for each request.
+	// Encode replaces Marshal: it writes v, and perhaps a line feed, as the Encoders of JSON packages do. It writes to
+	// buffers that are reused, where Marshal allocates a slice for each request.
 	Encode func(w io.Writer, v any) error
 	// Unmarshal must be set.
 	Unmarshal func(data []byte, v any) error
 }
 
-// WithCodec replaces encoding/json by a faster one. Without it a number of an answer keeps all its digits where it goes into
-// an interface, as in a map[string]any: it is a [json.Number]. A codec of one's own should keep them, too.
+// WithCodec replaces encoding/json, such as by a faster codec. The default decodes a number into an interface, as in a
+// map[string]any, as a [json.Number] with all its digits. Another codec should do the same.
 func WithCodec(codec Codec) Option {
 	return optionFunc(func(c *config) {
 		if codec.Marshal == nil && codec.Encode == nil || codec.Unmarshal == nil {
@@ -213,11 +211,10 @@ func WithCodec(codec Codec) Option {
 	})
 }
 
-// WithClassifier lets an API say what its refusals mean where the status does not: the function is called with each
-// [*Error], from many goroutines at once, and returns the error to use in its place, such as
-// windrow.Throttled(e, time.Minute) for a 403 whose body speaks of a limit; or nil to leave it as it is. It is not called
-// for answers that are accepted; [Client.Do] says which bodies of a success are errors. The parts of a batch reach it by
-// [Client.ReadPart].
+// WithClassifier classifies the refusals of an API where the status does not. The function is called with each [*Error],
+// from many goroutines at once, and returns the error to use instead, such as windrow.Throttled(e, time.Minute) for a 403
+// whose body names a limit; or nil to leave it as it is. It is not called for successes; [Client.Do] says which bodies of a
+// success are errors. [Client.ReadPart] calls it for the parts of a batch.
 func WithClassifier(classify func(e *Error) error) Option {
 	return optionFunc(func(c *config) {
 		if classify == nil {
@@ -227,12 +224,12 @@ func WithClassifier(classify func(e *Error) error) Option {
 	})
 }
 
-// ClassifierOf is for authors of clients that have a classifier of their own: it returns the function of the last
-// [WithClassifier] among the options of their users, which is to be asked first, or nil when there is none.
+// ClassifierOf is for authors of clients that have a classifier of their own. It returns the function of the last
+// [WithClassifier] in their user's options, which should be called first; nil when there is none.
 func ClassifierOf(opts ...Option) func(e *Error) error {
 	c := &config{header: http.Header{}}
 	for _, opt := range opts {
-		if opt != nil { // which New refuses
+		if opt != nil { // New refuses a nil option
 			opt.apply(c)
 		}
 	}

@@ -15,14 +15,14 @@ import (
 type Listing[Out any] struct {
 	// Items are the records of the page.
 	Items []Out
-	// Header is that of the answer: some APIs put the link to the next page there.
+	// Header is the response header: some APIs put the link to the next page there.
 	Header http.Header
-	// Body is the whole answer: most APIs put totals and cursors beside the items.
+	// Body is the whole response body: most APIs put totals and cursors beside the items.
 	Body json.RawMessage
 }
 
-// List reads one page of the collection. The query says which; what it may hold is the API's business. For
-// a whole list see [Resource.ByOffset] and its siblings.
+// List reads one page of the collection, which the query selects in the API's own terms. For a whole list see
+// [Resource.ByOffset] and its siblings.
 func (r *Resource[In, Out]) List(ctx context.Context, query url.Values) (*Listing[Out], error) {
 	if err := r.ready(); err != nil {
 		return nil, err
@@ -44,23 +44,23 @@ func (r *Resource[In, Out]) list(ctx context.Context, u *url.URL) (*Listing[Out]
 	return &Listing[Out]{Items: page.items, Header: res.Header, Body: res.Body}, nil
 }
 
-// itemFields are where the items of a page are looked for, unless [WithItemsField] names the field.
+// itemFields are the fields in which a page may have its items, unless [WithItemsField] names one.
 var itemFields = []string{"items", "data", "results", "records"}
 
-// itemsError is the error of a page without items. It says where they were looked for.
+// itemsError is the error of a page without an array of items. It says which fields were tried.
 type itemsError struct{ field string }
 
 func (e *itemsError) Error() string {
 	if e.field != "" {
-		return fmt.Sprintf("the answer has no array of items in the field %s, which WithItemsField names", e.field)
+		return fmt.Sprintf("the response has no array of items in the field %s, which WithItemsField names", e.field)
 	}
-	return fmt.Sprintf("the answer has no array of items: it is no array itself, and none of its fields %s holds one: "+
-		"name the field by WithItemsField", strings.Join(itemFields, ", "))
+	return fmt.Sprintf("the response has no array of items: it is not an array, and none of its fields %s holds one: "+
+		"name the field with WithItemsField", strings.Join(itemFields, ", "))
 }
 
-// isMisread reports whether the answer was whole, and is not the page that was expected: it will not be the next time.
+// isMisread reports whether a complete response is not the page that was expected, so that a repetition would not help.
 func isMisread(err error) bool {
-	e, ok := err.(*Error) // not one that the API's own classifier has judged
+	e, ok := err.(*Error) // not an error of the API's own classifier
 	if !ok {
 		return false
 	}
@@ -95,7 +95,7 @@ func (p *pageReader[Out]) UnmarshalJSON(body []byte) error {
 	return p.unmarshal(items, &p.items)
 }
 
-// find returns the items. Null is an empty page: some servers write an empty list so.
+// find returns the items. Null is an empty page: some servers write an empty list as null.
 func (p *pageReader[Out]) find(fields object) json.RawMessage {
 	if p.field != "" {
 		value, _ := dig(fields, p.field)
@@ -109,7 +109,7 @@ func (p *pageReader[Out]) find(fields object) json.RawMessage {
 	return nil
 }
 
-// arrayOf returns a value that is an array or null, nil for any other.
+// arrayOf returns value if it is an array or null, and nil otherwise.
 func arrayOf(value json.RawMessage) json.RawMessage {
 	value = bytes.TrimSpace(value)
 	if bytes.HasPrefix(value, []byte("[")) || bytes.Equal(value, []byte("null")) {

@@ -10,8 +10,8 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// follow says what a page tells of those that follow it.
-func follow[Out any](c *pagerConfig, a *answerOf, items []Out) (windrow.Page[Out], error) {
+// follow returns a page with its total and with what it says about the next page.
+func follow[Out any](c *pagerConfig, a *pageEnvelope, items []Out) (windrow.Page[Out], error) {
 	page := windrow.Page[Out]{Items: items, Total: c.total(a)}
 	page.Last, page.More = c.tells(a)
 	next, err := c.next(a)
@@ -21,8 +21,8 @@ func follow[Out any](c *pagerConfig, a *answerOf, items []Out) (windrow.Page[Out
 	return page, err
 }
 
-// next returns the cursor of the next page, or the link to it; "" when there is none.
-func (c *pagerConfig) next(a *answerOf) (string, error) {
+// next returns the cursor of the next page or the link to it; "" when there is none.
+func (c *pagerConfig) next(a *pageEnvelope) (string, error) {
 	link := c.kind.name == byLink.name
 	switch {
 	case !c.kind.next:
@@ -45,11 +45,11 @@ func (c *pagerConfig) next(a *answerOf) (string, error) {
 	return "", nil
 }
 
-// linkPaths are where servers put the link to the next page into the body.
+// linkPaths are the fields of the body in which servers put the link to the next page.
 var linkPaths = []string{"links.next", "next"}
 
-// total returns how many records the server says that there are, 0 when it does not say.
-func (c *pagerConfig) total(a *answerOf) int {
+// total returns the server's number of records in the list, 0 when it does not say.
+func (c *pagerConfig) total(a *pageEnvelope) int {
 	text := a.header.Get(c.totalHead)
 	if c.totalField != "" {
 		text, _ = a.text(c.totalField, false)
@@ -61,8 +61,8 @@ func (c *pagerConfig) total(a *answerOf) int {
 	return n
 }
 
-// tells returns whether the server says that no page follows, or that one does. Neither: it does not say.
-func (c *pagerConfig) tells(a *answerOf) (last, more bool) {
+// tells returns whether the server says that this page is the last, or that more follow; both are false if it does not say.
+func (c *pagerConfig) tells(a *pageEnvelope) (last, more bool) {
 	switch {
 	case c.moreField != "":
 		value, there := a.value(c.moreField)
@@ -71,14 +71,14 @@ func (c *pagerConfig) tells(a *answerOf) (last, more bool) {
 		value, there := a.value(c.lastField)
 		there = there && string(value) != "null"
 		return there && !isNo(value), there && isNo(value)
-	case c.kind.given: // a page that is asked for by its place, and has a link to the next nevertheless
+	case c.kind.given: // a page by offset or number that links to the next page
 		return false, c.links(a)
 	}
 	return false, false
 }
 
 // links reports whether a page links to the next.
-func (c *pagerConfig) links(a *answerOf) bool {
+func (c *pagerConfig) links(a *pageEnvelope) bool {
 	if nextLink(a.header) != "" {
 		return true
 	}
@@ -94,7 +94,7 @@ func (c *pagerConfig) links(a *answerOf) bool {
 	return false
 }
 
-// isNo reports whether a value says no.
+// isNo reports whether a value means false.
 func isNo(value json.RawMessage) bool {
 	switch strings.ToLower(stringOf(value)) {
 	case "false", "null", "0":
@@ -103,7 +103,7 @@ func isNo(value json.RawMessage) bool {
 	return isNothing(value) || string(value) == "0"
 }
 
-// isNothing reports whether a value stands for nothing, and is no number.
+// isNothing reports whether a value is absent, null, false or "".
 func isNothing(value json.RawMessage) bool {
 	switch string(value) {
 	case "", "null", "false", `""`:

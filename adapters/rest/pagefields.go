@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// answerOf is a page as the server sent it, for what stands beside the items.
-type answerOf struct {
+// pageEnvelope is a page as the server sent it, with the fields beside the items.
+type pageEnvelope struct {
 	header    http.Header
 	body      json.RawMessage
 	unmarshal func([]byte, any) error
-	top       object // of the body, once it was read
+	top       object // the body's fields, once read is set
 	read      bool
 }
 
 // text returns the text or the number at a path of the body, "" where there is none. A link may be an object with the
 // text href, as in JSON:API and HAL.
-func (a *answerOf) text(path string, link bool) (string, error) {
+func (a *pageEnvelope) text(path string, link bool) (string, error) {
 	value, _ := a.value(path)
 	if isNothing(value) || link && string(value) == "0" {
 		return "", nil
@@ -47,17 +47,17 @@ func (a *answerOf) text(path string, link bool) (string, error) {
 }
 
 // value returns what is at a path of the body.
-func (a *answerOf) value(path string) (json.RawMessage, bool) {
+func (a *pageEnvelope) value(path string) (json.RawMessage, bool) {
 	if !a.read {
 		a.read = true
 		if bytes.HasPrefix(bytes.TrimLeft(a.body, space), []byte("{")) {
-			_ = a.unmarshal(a.body, &a.top) // the items were found in it
+			_ = a.unmarshal(a.body, &a.top) // cannot fail: the items were decoded from it
 		}
 	}
 	return dig(a.top, path)
 }
 
-// dig follows a path of names that are joined by dots. A name may have dots itself: the longest that fits is taken.
+// dig follows a path of names that are joined by dots. A name may have dots itself: the longest name that exists is taken.
 func dig(o object, path string) (json.RawMessage, bool) {
 	for name := path; o != nil; {
 		if value, there := o[name]; there {
@@ -78,7 +78,7 @@ func dig(o object, path string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-// hostOf returns the host and port that a URL leads to.
+// hostOf returns the host and port of a URL, with the default port of its scheme.
 func hostOf(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

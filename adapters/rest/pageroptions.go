@@ -12,8 +12,8 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// PagerOption is a choice for a pager of a [Resource]. Of several for one thing the last counts. One that the pager has
-// no use for is refused.
+// PagerOption configures a pager of a [Resource]. If several set the same thing, the last counts. An option that does not
+// apply to the pager is refused.
 type PagerOption interface{ applyToPager(*pagerConfig) }
 
 type pagerOptionFunc func(*pagerConfig)
@@ -36,19 +36,19 @@ var (
 	byKey    = pagerKind{name: "ByKey", at: "after", size: "limit"}
 )
 
-// pagerConfig is what the options of a pager say.
+// pagerConfig is what the options of a pager set.
 type pagerConfig struct {
 	kind       pagerKind
 	query      url.Values
 	at, size   string // parameters
-	items      int    // on a page; 0: as many as the server likes
+	items      int    // on a page; 0: the server decides
 	totalField string
 	totalHead  string
 	nextField  string
 	nextHead   string
 	moreField  string
 	lastField  string
-	noNext     []string // texts in the place of a cursor or link that say that there is none
+	noNext     []string // cursors or links that mean that there is no next page
 	first      int      // offset of the first record
 	bases      []*url.URL
 	set        func(query url.Values, after string)
@@ -56,17 +56,17 @@ type pagerConfig struct {
 	err        error // what is wrong with the options
 }
 
-// WithQuery is sent with every page, such as filters and the order. A [Resource.ByLink] sends it with the first: the
-// links have what the server wants in them. The parameters of the paging itself are refused.
+// WithQuery adds a query to the request of every page, such as filters and the order. [Resource.ByLink] sends it with the
+// first page only, since links carry their own query. The parameters of the paging itself are refused.
 func WithQuery(query url.Values) PagerOption {
 	query = cloneQuery(query)
 	return pagerOptionFunc(func(c *pagerConfig) { c.query = query })
 }
 
-// WithParameters names the query parameters of the paging: that of the position, which is the offset, the page's
-// number, the cursor, or the key after which the page begins; and that of the page's size. For example "page[offset]"
-// and "page[limit]", or "skip" and "take". With the size "" none is sent, and the server's own must be the one that the
-// pager is told. A [Resource.ByLink] has no parameter for the position: give "".
+// WithParameters names the query parameters of the paging: that of the position, which is the offset, the page's number, the
+// cursor, or the key after which the page begins; and that of the page's size. For example "page[offset]" and "page[limit]",
+// or "skip" and "take". With the size "" none is sent, and the size given to the pager must be the server's.
+// [Resource.ByLink] has no parameter for the position: give "".
 func WithParameters(position, size string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		c.at, c.size = position, size
@@ -82,8 +82,8 @@ func WithParameters(position, size string) PagerOption {
 	})
 }
 
-// WithPageSize is how many records a page is asked to have, at least 1. Without it the server decides. [Resource.ByOffset]
-// and [Resource.ByNumber] are told by their arguments.
+// WithPageSize sets how many records to request for a page, at least 1. Without it the server decides. [Resource.ByOffset]
+// and [Resource.ByNumber] have an argument for it.
 func WithPageSize(n int) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.items = n; n < 1 {
@@ -95,10 +95,10 @@ func WithPageSize(n int) PagerOption {
 	})
 }
 
-// WithTotalField says where in a page's body the number of records in the whole list is, such as "meta.total". Names
-// are joined by dots; a name may have dots itself. Without it the total is that of the header X-Total-Count, if there
-// is one. A total never ends the reading: it lets a short page be told from the last one, and
-// [windrow.ParallelPages] look ahead.
+// WithTotalField says where in a page's body the number of records in the whole list is, such as "meta.total". Names are
+// joined by dots; a name may have dots itself. Without it the total is that of the header X-Total-Count, if there is one. A
+// total never ends the reading: it distinguishes a short page from the last one, and lets [windrow.ParallelPages] look
+// ahead.
 func WithTotalField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.totalField = path; path == "" {
@@ -117,9 +117,9 @@ func WithTotalHeader(name string) PagerOption {
 	})
 }
 
-// WithNextField says where in a page's body the cursor of the next page is, or the link to it: such as
-// "meta.next_cursor", "links.next" or "@odata.nextLink". Names are joined by dots; a name may have dots itself. The
-// last page has none there, or null, false, "", or what [WithNoNext] says.
+// WithNextField says where in a page's body the cursor of the next page is, or the link to it: such as "meta.next_cursor",
+// "links.next" or "@odata.nextLink". Names are joined by dots; a name may have dots itself. The last page has none there, or
+// null, false, "", or one of the texts of [WithNoNext].
 func WithNextField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.nextField = path; path == "" {
@@ -140,10 +140,9 @@ func WithNextHeader(name string) PagerOption {
 	})
 }
 
-// WithNoNext says which texts stand for no next page where [WithNextField], [WithNextHeader] or the place of a link holds
-// one, beside none at all, null, false and "". Numbers are compared as text, 0.0 as 0. Defaults to "null" and "0"; with no
-// texts every one is followed. A page that says by [WithMoreField] or [WithLastField] that more follow has its cursor
-// followed whatever it is.
+// WithNoNext sets which cursors or links mean that there is no next page, in addition to a missing one, null, false and "".
+// Numbers are compared as text, 0.0 as 0. Defaults to "null" and "0"; with no texts every cursor is followed. If a page says
+// by [WithMoreField] or [WithLastField] that more follow, its cursor is followed whatever it is.
 func WithNoNext(texts ...string) PagerOption {
 	texts = append([]string{}, texts...)
 	return pagerOptionFunc(func(c *pagerConfig) {
@@ -152,10 +151,10 @@ func WithNoNext(texts ...string) PagerOption {
 	})
 }
 
-// WithMoreField says where in a page's body the server tells whether a page follows, such as "has_more". The page is the
-// last when it has false, null, 0 or "" there, or one of these as a text; with anything else one follows, also behind a
-// short or an empty page. A page that has nothing there does not say: the kind of pager decides, as it does without the
-// option. WithMoreField and [WithLastField] exclude each other.
+// WithMoreField names the field of a page's body that says whether a page follows, such as "has_more". The page is the last
+// if the field is false, null, 0 or "", or one of these as a text; with any other value a page follows, also after a short
+// or an empty page. If the field is missing, the kind of pager decides, as it does without the option. WithMoreField and
+// [WithLastField] exclude each other.
 func WithMoreField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.moreField = path; path == "" {
@@ -164,10 +163,10 @@ func WithMoreField(path string) PagerOption {
 	})
 }
 
-// WithLastField says where in a page's body the server tells whether the page is the last, such as "isLast" or
-// "meta.last_page". With false, 0 or "" there, or one of these as a text, a page follows, also behind a short or an empty
-// one; with anything else none does. A page that has nothing there, or null, does not say: the kind of pager decides, as
-// it does without the option.
+// WithLastField names the field of a page's body that says whether the page is the last, such as "isLast" or
+// "meta.last_page". If the field is false, 0 or "", or one of these as a text, a page follows, also after a short or an
+// empty page; with any other value none does. If the field is missing or null, the kind of pager decides, as it does without
+// the option.
 func WithLastField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.lastField = path; path == "" {
@@ -176,8 +175,8 @@ func WithLastField(path string) PagerOption {
 	})
 }
 
-// WithFirstOffset is the offset of the first record, 0 or 1, in a list that [Resource.ByOffset] reads: SCIM and others
-// count from 1. Defaults to 0.
+// WithFirstOffset sets the offset of the first record, 0 or 1, for [Resource.ByOffset]: SCIM and others count from 1.
+// Defaults to 0.
 func WithFirstOffset(n int) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.first = n; n != 0 && n != 1 {
@@ -189,10 +188,9 @@ func WithFirstOffset(n int) PagerOption {
 	})
 }
 
-// WithLinkBase says what the server takes the client's base URL for, where a proxy stands before it, such as
-// "http://10.0.0.5:8080/v1"; several where several servers do. A link that lies below one of them is followed below the
-// base URL in its place: nothing is sent to the host that it names. It is for [Resource.ByLink]. Without it such a link
-// is [ErrOtherServer].
+// WithLinkBase names the base URLs that a server behind a proxy puts into its links instead of the client's, such as
+// "http://10.0.0.5:8080/v1". A link below one of them is followed below the client's base URL: nothing is sent to the host
+// in the link. It is for [Resource.ByLink]. Without it such a link is [ErrOtherServer].
 func WithLinkBase(bases ...string) PagerOption {
 	bases = slices.Clone(bases)
 	return pagerOptionFunc(func(c *pagerConfig) {
@@ -214,13 +212,13 @@ func WithLinkBase(bases ...string) PagerOption {
 	})
 }
 
-// WithAfter is how a [Resource.ByKey] asks for the records that follow a key, where a parameter that holds the key is
-// not enough: the function changes the query of a page other than the first, such as
+// WithAfter sets how [Resource.ByKey] requests the records after a key, where a parameter with the key is not enough. The
+// function changes the query of each page except the first, such as
 //
 //	query.Set("filter", fmt.Sprintf("slug > %q", after))
 //
-// The query is that of [WithQuery] and the size; the function must keep what it filters by. It is called from many
-// goroutines at once.
+// The query holds that of [WithQuery] and the size; the function must keep its filters. It is called from many goroutines at
+// once.
 func WithAfter(set func(query url.Values, after string)) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.set = set; set == nil {
@@ -232,9 +230,9 @@ func WithAfter(set func(query url.Values, after string)) PagerOption {
 	})
 }
 
-// WithPageRun is how each page is read: a run of one read, with these options. They follow the client's limiter. By
-// default a page that was throttled or whose answer was lost is asked for again by the zero [windrow.RetryPolicy], one
-// that is answered with status 502, 503 or 504 for up to 5 minutes, and an attempt may take any time.
+// WithPageRun sets the options of the run that reads each page; they come after the client's limiter. By default a page that
+// was throttled or whose response was lost is retried by the zero [windrow.RetryPolicy], a page with status 502, 503 or 504
+// for up to 5 minutes, and an attempt has no timeout.
 func WithPageRun(opts ...windrow.Option) PagerOption {
 	opts = slices.Clone(opts)
 	return pagerOptionFunc(func(c *pagerConfig) { c.run = opts })
@@ -259,7 +257,7 @@ func newPagerConfig(kind pagerKind, opts []PagerOption) pagerConfig {
 		c.refuse("WithMoreField and WithLastField exclude each other")
 	}
 	if c.items > 0 && c.size == "" {
-		c.refuse("WithPageSize (%d) needs the parameter of the size: name it by WithParameters", c.items)
+		c.refuse("WithPageSize (%d) needs the parameter of the size: name it with WithParameters", c.items)
 	}
 	if c.query.Has(c.at) && c.at != "" && c.set == nil {
 		c.refuse("WithQuery has the parameter %q, which the pager sets", c.at)
@@ -270,7 +268,7 @@ func newPagerConfig(kind pagerKind, opts []PagerOption) pagerConfig {
 	return c
 }
 
-// refuse notes what is wrong with an option.
+// refuse adds what is wrong with an option to err.
 func (c *pagerConfig) refuse(format string, args ...any) {
 	c.err = errors.Join(c.err, fmt.Errorf("rest: "+c.kind.name+": "+format, args...))
 }
@@ -281,7 +279,7 @@ func (c *pagerConfig) mustHaveNext(option string) {
 	}
 }
 
-// firstQuery returns what every page is asked for with.
+// firstQuery returns the query that the requests of all pages share.
 func (c *pagerConfig) firstQuery() url.Values {
 	query := cloneQuery(c.query)
 	if c.items > 0 {

@@ -14,14 +14,14 @@ import (
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
-// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
-// unless [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See
-// [windrow.OffsetPager] for where it ends, and [WithMoreField] and [WithLastField] for servers that tell. A page with a
-// link to the next, in the header Link with the relation "next" or in the fields links.next or next of its body, is not
-// the last. It reads a collection that nobody changes meanwhile; to change or delete what is read, use [Resource.ByKey].
+// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit unless
+// [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See [windrow.OffsetPager] for
+// where it ends, and [WithMoreField] and [WithLastField] for servers that say so. A page with a link to the next, in the
+// header Link with the relation "next" or in the fields links.next or next of its body, is not the last. The collection must
+// not change meanwhile; to change or delete the records that are read, use [Resource.ByKey].
 //
-// Each page is a run of one read through the client's limiter: a page that was throttled or lost is asked for again.
-// See [WithPageRun]. What is wrong with the arguments is the error of the first page, and nothing is sent.
+// Each page is a run of one read through the client's limiter: a page that was throttled or lost is retried. See
+// [WithPageRun]. Invalid arguments are the error of the first page, and nothing is sent.
 func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byOffset, opts)
 	return windrow.OffsetPager(size, func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
@@ -29,11 +29,10 @@ func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *windrow.Pag
 	})
 }
 
-// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and
-// per_page unless [WithParameters] names others. The first page has the number first, 0 or 1. See
-// [windrow.PageNumberPager] for where it ends, [WithMoreField] and [WithLastField] for servers that answer an error behind
-// the last page,
-// and [Resource.ByOffset] for the rest.
+// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and per_page
+// unless [WithParameters] names others. The first page has the number first, 0 or 1. See [windrow.PageNumberPager] for where
+// it ends, [WithMoreField] and [WithLastField] for servers that respond with an error after the last page, and
+// [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byNumber, opts)
 	return windrow.PageNumberPager(first, size, func(ctx context.Context, number, size int) (windrow.Page[Out], error) {
@@ -42,9 +41,9 @@ func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *wind
 }
 
 // ByCursor returns a pager of the collection by the cursor that each page has for the next. [WithNextField] or
-// [WithNextHeader], one of which must be given, says where it is. It is sent in the parameter cursor, and the size of
-// [WithPageSize] in the parameter limit, unless [WithParameters] names others; the first page is asked for without a
-// cursor. A page without one is the last. See [windrow.CursorPager], and [Resource.ByOffset] for the rest.
+// [WithNextHeader], one of which must be given, says where the cursor is. It is sent in the parameter cursor, and the size
+// of [WithPageSize] in the parameter limit, unless [WithParameters] names others; the request of the first page has none. A
+// page without a cursor is the last. See [windrow.CursorPager], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byCursor, opts)
 	return windrow.CursorPager(func(ctx context.Context, cursor string) (windrow.Page[Out], error) {
@@ -52,14 +51,15 @@ func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
 	})
 }
 
-// ByLink returns a pager of the collection by the link that each page has to the next: that of its header Link with
-// the relation "next" (RFC 8288), or in its body links.next or next, a text or an object with the text href.
-// [WithNextField] or [WithNextHeader] names the one place where it is instead. A page without a link is the last. The
-// size of [WithPageSize] is sent in the parameter limit, unless [WithParameters] names another.
+// ByLink returns a pager of the collection by the link that each page has to the next: that of its header Link with the
+// relation "next" (RFC 8288), or in its body links.next or next, a text or an object with the text href. [WithNextField] or
+// [WithNextHeader] replaces these places. A page without a link is the last. The size of [WithPageSize] is sent in the
+// parameter limit, unless [WithParameters] names another.
 //
-// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: only the first page is asked
-// for with the query of [WithQuery] and the size. A link to another server than the base URL's ends the reading with
-// [ErrOtherServer], unless [WithLinkBase] says what it stands for: credentials do not go there. See [windrow.LinkPager], and [Resource.ByOffset] for the rest.
+// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: the query of [WithQuery] and the
+// size are sent with the first page only. A link to another server than the base URL's ends the reading with
+// [ErrOtherServer], unless [WithLinkBase] maps it to the base URL: credentials are never sent to another server. See
+// [windrow.LinkPager], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byLink, opts)
 	first := "/" // never sent
@@ -81,11 +81,11 @@ func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
 	})
 }
 
-// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter
-// after, unless [WithParameters] or [WithAfter] says otherwise; the first page is asked for without it. The server must
-// sort by that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the
-// parameter limit. It ends with an empty page, or by [WithMoreField]. This is the pager for records that are changed or
-// deleted while they are read. See [windrow.KeysetPager], and [Resource.ByOffset] for the rest.
+// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter after,
+// unless [WithParameters] or [WithAfter] says otherwise; the request of the first page has none. The server must sort by
+// that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the parameter limit.
+// It ends with an empty page, or by [WithMoreField]. Use it for records that are changed or deleted while they are read. See
+// [windrow.KeysetPager], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOption) *windrow.Pager[Out] {
 	p := newPaging(r, byKey, opts)
 	set := p.set
@@ -100,9 +100,9 @@ func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOpti
 // ErrOtherServer is matched by the error of a page whose link to the next leads to another server.
 var ErrOtherServer = errors.New("the link to the next page leads to another server")
 
-// own returns the URL of a link as it is followed: one of the server that the base URL names, without a user name. A
-// link with http to a server that the base URL names with https is followed with https: servers behind a proxy that
-// ends TLS often send such. A link below one of the bases leads below the base URL.
+// own returns the URL that a link leads to, on the server of the base URL and without a user name. A link with http to a
+// server that the base URL names with https is followed with https: servers behind a proxy that ends TLS often send http
+// links. A link below one of the bases is moved below the base URL.
 func (c *Client) own(link string, bases []*url.URL) (*url.URL, error) {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -128,7 +128,7 @@ func (c *Client) own(link string, bases []*url.URL) (*url.URL, error) {
 	return u, nil
 }
 
-// below returns the escaped path of a URL behind that of a base, if it lies there.
+// below returns the escaped path of a URL relative to a base, if the URL lies below the base.
 func below(u, base *url.URL) (rest string, is bool) {
 	if u.Scheme != base.Scheme || hostOf(u) != hostOf(base) {
 		return "", false
@@ -137,7 +137,7 @@ func below(u, base *url.URL) (rest string, is bool) {
 	return rest, is && (rest == "" || rest[0] == '/')
 }
 
-// paging is what the pagers of a resource have in common. It does not change once it is made.
+// paging is what the pagers of a resource share. It is immutable.
 type paging[In, Out any] struct {
 	pagerConfig
 	resource *Resource[In, Out]
@@ -145,7 +145,7 @@ type paging[In, Out any] struct {
 	err      error // what is wrong with the arguments
 }
 
-// pageRequest is one page that is asked for. Its identity is all that a run knows of it.
+// pageRequest is the item of the run that reads one page. It is a pointer, so that the item has an identity.
 type pageRequest struct{ url *url.URL }
 
 // String names the page in logs and errors, without its query.
@@ -171,7 +171,7 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 	return p
 }
 
-// sized asks for a page by a number and a size.
+// sized reads a page by its position, an offset or a number, and its size.
 func (p *paging[In, Out]) sized(ctx context.Context, at, size int) (windrow.Page[Out], error) {
 	query := p.firstQuery()
 	query.Set(p.at, strconv.Itoa(at))
@@ -181,7 +181,7 @@ func (p *paging[In, Out]) sized(ctx context.Context, at, size int) (windrow.Page
 	return p.ask(ctx, query)
 }
 
-// after asks for the page after what set puts into the query, and for the first one with "".
+// after reads the page after a cursor or key, which set puts into the query; the first page if that is "".
 func (p *paging[In, Out]) after(ctx context.Context, after string, set func(url.Values, string)) (windrow.Page[Out], error) {
 	query := p.firstQuery()
 	if after != "" {
@@ -190,7 +190,7 @@ func (p *paging[In, Out]) after(ctx context.Context, after string, set func(url.
 	return p.ask(ctx, query)
 }
 
-// ask reads the page of the collection with that query.
+// ask reads the page of the collection with a query.
 func (p *paging[In, Out]) ask(ctx context.Context, query url.Values) (windrow.Page[Out], error) {
 	if p.err != nil {
 		return windrow.Page[Out]{}, p.err
@@ -202,7 +202,7 @@ func (p *paging[In, Out]) ask(ctx context.Context, query url.Values) (windrow.Pa
 	return p.read(ctx, u)
 }
 
-// read reads the page at the URL, and what it says of the list. Unless the options say how, it outlasts an outage.
+// read reads the page at a URL. Unless [WithPageRun] is given, it keeps trying during an outage.
 func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
 	if len(p.run) > 0 {
 		return p.once(ctx, u)
@@ -210,7 +210,7 @@ func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Ou
 	return pages.Persist(ctx, func() (windrow.Page[Out], error) { return p.once(ctx, u) })
 }
 
-// once reads the page by one run.
+// once reads the page with one run.
 func (p *paging[In, Out]) once(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
 	res, err := p.pages.Run(ctx, []*pageRequest{{u}})
 	if err != nil {
@@ -220,15 +220,15 @@ func (p *paging[In, Out]) once(ctx context.Context, u *url.URL) (windrow.Page[Ou
 	if page == nil {
 		return windrow.Page[Out]{}, errors.New("rest: WithPageRun: the options keep the page from being read")
 	}
-	answer := answerOf{header: page.Header, body: page.Body, unmarshal: p.resource.client.cfg.codec.Unmarshal}
-	told, err := follow(&p.pagerConfig, &answer, page.Items)
+	envelope := pageEnvelope{header: page.Header, body: page.Body, unmarshal: p.resource.client.cfg.codec.Unmarshal}
+	told, err := follow(&p.pagerConfig, &envelope, page.Items)
 	if err != nil {
 		return windrow.Page[Out]{}, invalid(fmt.Errorf("rest: %s %s: %w", http.MethodGet, u.EscapedPath(), err))
 	}
 	return told, nil
 }
 
-// errorOf returns why a page was not read: the page's own error, or what stopped its run before.
+// errorOf returns why a page was not read: the page's own error, or the cause that stopped its run.
 func errorOf[In, Out any](page windrow.Result[In, Out], err error) error {
 	if page.State == windrow.Failed {
 		return page.Err

@@ -9,17 +9,17 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// ReadPart reads a response that came inside of another one, as each part of a batch does, in the way in which [Client.Do]
-// reads one that came by itself: into out, a pointer, or nil when only success matters. What is no success, or cannot be
-// read, is an [*Error], judged by the function of [WithClassifier]: the error for the [windrow.Outcome] of the part's item.
+// ReadPart reads a response inside another one, such as a part of a batch response, as [Client.Do] reads a response of its
+// own: into out, a pointer, or nil when only success matters. A refusal, or a part that cannot be read, is an [*Error],
+// classified by the function of [WithClassifier]: the error for the [windrow.Outcome] of the part's item.
 //
-// Of r the Method, which defaults to GET, and the Path are looked at: those of the request that the part answers. A part
-// without a Content-Type is JSON, unless WithCodec says otherwise. The limiter hears nothing of a part: the run does, by the
-// outcome. A status outside of 100 to 599 tells nothing; its error is ambiguous. ReadPart does not block, and may be called
-// from many goroutines.
+// Only the Method of r, which defaults to GET, and its Path are used: those of the part's request. A part without a
+// Content-Type is JSON, unless WithCodec says otherwise. A part is not reported to the limiter, but to the run, by the
+// outcome. The error of a status outside 100 to 599 is ambiguous. ReadPart does not block, and may be called from many
+// goroutines.
 func (c *Client) ReadPart(r Request, part Response, out any) error {
 	if part.Status < 100 || part.Status > 599 {
-		return windrow.Ambiguous(fmt.Errorf("rest: the status of a part is %d, which is none", part.Status))
+		return windrow.Ambiguous(fmt.Errorf("rest: the status of a part is %d, which is not an HTTP status", part.Status))
 	}
 	if r.Method == "" {
 		r.Method = http.MethodGet

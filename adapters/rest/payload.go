@@ -8,17 +8,17 @@ import (
 	"sync/atomic"
 )
 
-// keptPayload is how large a buffer is kept for other requests.
-const keptPayload = 1 << 20
+// maxPooledPayload is the size of the largest buffer that is kept for reuse.
+const maxPooledPayload = 1 << 20
 
-// payload is the body of a request and of its repetitions. Its buffer is used again when each reader that was opened has
-// been read to its end: net/http may go on reading when the answer has come.
+// payload is the body of a request and of its repetitions. Its buffer is reused only when each reader was read to its end:
+// net/http may go on reading after the response has arrived.
 type payload struct {
 	buf         bytes.Buffer
 	data        []byte // of buf, or of a codec without Encode
 	contentType string
 	opened      atomic.Int64 // readers
-	written     atomic.Int64 // readers whose request was written whole: as many, when the buffer is used again
+	written     atomic.Int64 // readers whose request was written completely
 }
 
 var payloads = sync.Pool{New: func() any { return new(payload) }}
@@ -37,7 +37,7 @@ func (c Codec) payload(v any) (_ *payload, err error) {
 		return p, err
 	}
 	err = c.Encode(&p.buf, v)
-	p.data = bytes.TrimSuffix(p.buf.Bytes(), []byte{'\n'}) // encoders end each value with one
+	p.data = bytes.TrimSuffix(p.buf.Bytes(), []byte{'\n'}) // encoders end each value with a line feed
 	return p, err
 }
 
@@ -46,14 +46,14 @@ func (p *payload) attach(req *http.Request) {
 	req.ContentLength = int64(len(p.data))
 	req.GetBody = func() (io.ReadCloser, error) {
 		p.opened.Add(1)
-		return io.NopCloser(bytes.NewReader(p.data)), nil // as net/http knows it: it sends the header with it
+		return io.NopCloser(bytes.NewReader(p.data)), nil // net/http recognizes this type and writes it together with the header
 	}
 	req.Body, _ = req.GetBody()
 }
 
-// release gives the buffer to other requests, if nobody can still read it.
+// release returns the buffer to the pool, unless a reader of it may still be in use.
 func (p *payload) release() {
-	if p.opened.Load() != p.written.Load() || p.buf.Cap() > keptPayload {
+	if p.opened.Load() != p.written.Load() || p.buf.Cap() > maxPooledPayload {
 		return
 	}
 	p.buf.Reset()

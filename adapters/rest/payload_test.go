@@ -100,7 +100,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var writers []io.Writer
 		c := serve(t, good).client(t, WithCodec(encoding(&writers)))
-		large := draft{strings.Repeat("x", keptPayload)}
+		large := draft{strings.Repeat("x", maxPooledPayload)}
 		if _, err := windrow.CreateMany(t.Context(), articlesOf(c), []draft{large, large, large, large, large}, windrow.Concurrency(1)); err != nil {
 			t.Fatal(err)
 		}

@@ -12,19 +12,18 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// record is what is known of one request of an attempt.
-type record struct {
+// tracker records what happens to one request of an attempt.
+type tracker struct {
 	attempt clients.Attempt
-	changes bool // it may change something
+	changes bool // the method may change something
 
-	traced    atomic.Bool // the base tells what it does
+	traced    atomic.Bool // the base supports httptrace
 	connected atomic.Bool // there was a connection
 	sent      atomic.Bool // the request has begun to leave
 }
 
-// watch returns a context in which the base tells what it does, also of a [payload]. A trace that the caller has set is
-// served too.
-func (r *record) watch(ctx context.Context) context.Context {
+// watch returns a context with a trace of what the base does, also with a [payload]. A trace of the caller stays active.
+func (r *tracker) watch(ctx context.Context) context.Context {
 	var body *payload
 	if x := exchangeOf(ctx); x != nil {
 		body = x.body
@@ -41,34 +40,35 @@ func (r *record) watch(ctx context.Context) context.Context {
 	})
 }
 
-// sending records, once, that the request has begun to leave.
-func (r *record) sending() {
+// sending reports, once, that the request has begun to leave.
+func (r *tracker) sending() {
 	if !r.sent.Swap(true) {
 		r.attempt.Sending()
 	}
 }
 
-// answered records that the answer has come, and what it means.
-func (r *record) answered(status int, s said) {
+// responded reports that the response has arrived, and what it means.
+func (r *tracker) responded(status int, s reading) {
 	if r.changes {
-		r.sending() // also when the base did not tell
+		r.sending() // also if the base does not support httptrace
 	}
 	switch {
 	case s.meaning != nil:
 		r.attempt.AnsweredAs(*s.meaning, status, r.changes)
 		return
-	case s.page:
+	case s.notFoundPage:
 		r.attempt.AnsweredAs(windrow.Classification{Class: windrow.ClassTransient}, status, r.changes)
 		return
 	case s.throttled:
-		// A 503 that names a time to come back is a refusal, as a 429 is: nothing was carried out.
+		// A 503 with Retry-After is a refusal, as a 429 is: nothing was applied.
 		status = http.StatusTooManyRequests
 	}
 	r.attempt.Answered(status, r.changes)
 }
 
-// failed records that there is no answer, and whether the request's context had ended. That the request never left is only claimed when it is certain.
-func (r *record) failed(ended bool, base http.RoundTripper) {
+// failed reports that there is no response. ended says whether the request's context had ended. Only if it is certain that
+// the request never left is it reported as not sent.
+func (r *tracker) failed(ended bool, base http.RoundTripper) {
 	if !r.changes {
 		return
 	}
@@ -86,13 +86,13 @@ const (
 	noKeyHeader      = "-"
 )
 
-// outgoing returns the request as it leaves: one that may change something is watched, and has the attempt's idempotency
-// key if it takes one.
-func (t *Transport) outgoing(r *record, req *http.Request) *http.Request {
+// outgoing returns the request to send: one that may change something is traced, and gets the attempt's idempotency key if
+// its method takes one.
+func (t *Transport) outgoing(r *tracker, req *http.Request) *http.Request {
 	if !r.changes {
 		return req
 	}
-	out := req.WithContext(r.watch(req.Context())) // a copy, whose header is still the caller's
+	out := req.WithContext(r.watch(req.Context())) // a copy that shares the caller's header
 	name := t.KeyHeader
 	if name == "" {
 		name = defaultKeyHeader
@@ -106,13 +106,13 @@ func (t *Transport) outgoing(r *record, req *http.Request) *http.Request {
 	}
 	out.Header = make(http.Header, len(req.Header)+1)
 	maps.Copy(out.Header, req.Header)
-	// In lower case on purpose: a request with an "Idempotency-Key" net/http sends again by itself when a kept
-	// connection breaks. Not every server honours the key, and only the run knows.
+	// In lower case on purpose: net/http itself repeats a request with an "Idempotency-Key" when an idle connection breaks.
+	// Not every server honours the key, and only the run knows whether this one does.
 	out.Header[strings.ToLower(name)] = []string{key}
 	return out
 }
 
-// has reports whether a header field is there, however its name is written.
+// has reports whether a header has a field, in any case of its name.
 func has(h http.Header, name string) bool {
 	for key := range h {
 		if strings.EqualFold(key, name) {

@@ -13,24 +13,25 @@ import (
 	"github.com/windrow-go/windrow/clients"
 )
 
-// Resource is a collection of records at one path. In is what is sent, and Out what comes back. It is what the verbs
-// of windrow take for records with ids of type string. Make one with [NewResource]. It may be used from many goroutines.
+// Resource is a collection of records at one path. In is sent, and Out is read. The verbs of windrow take a Resource as a
+// client for records with ids of type string. Make one with [NewResource]. It may be used from many goroutines.
 //
-// An id is one segment of the path, escaped. One that is empty, or that has a dot segment, is refused before anything is
-// sent: servers decode paths before they tidy them.
+// An id is one segment of the path, escaped. An id that is empty or has a dot segment is refused before anything is sent:
+// servers decode a path before they resolve its dot segments.
 //
-// Each method makes one request, and none repeats it, the [WithTokenSource] case apart. For errors see [Client.Do].
+// Each method sends one request, and does not repeat it, except after a 401 with [WithTokenSource]. For errors see
+// [Client.Do].
 type Resource[In, Out any] struct {
 	client       *Client
 	path         string // without a slash at its end
 	slash        string // "/" if the path had one
 	method       string // of updates
-	items        string // name of the field that holds the items of a page; "" when it is to be found
+	items        string // name of the field that holds the items of a page; "" tries itemFields
 	capabilities windrow.Capabilities
-	err          error // what is wrong with it
+	err          error // what is wrong with the arguments
 }
 
-// ResourceOption is a choice for a [Resource].
+// ResourceOption configures a [Resource].
 type ResourceOption interface{ applyTo(*resourceConfig) }
 
 type resourceOptionFunc func(*resourceConfig)
@@ -44,7 +45,7 @@ type resourceConfig struct {
 	err          error
 }
 
-// WithUpdateMethod is the method of updates: PATCH, which is the default, or PUT.
+// WithUpdateMethod sets the method of updates: PATCH, which is the default, or PUT.
 func WithUpdateMethod(method string) ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) {
 		if method != http.MethodPatch && method != http.MethodPut {
@@ -56,7 +57,7 @@ func WithUpdateMethod(method string) ResourceOption {
 
 // WithItemsField names the field of a page that holds its items, such as "articles" or "result.rows": names are joined by
 // dots, and a name may have dots itself. Without it a page is a bare array, or the items are in the first of the fields
-// items, data, results and records that holds an array. A list whose items are found nowhere is not asked for again.
+// items, data, results and records that holds an array. A page in which no items are found is not retried.
 func WithItemsField(name string) ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) {
 		if name == "" {
@@ -66,15 +67,15 @@ func WithItemsField(name string) ResourceOption {
 	})
 }
 
-// WithCapabilities says what the API can do, such as IdempotencyKeys if it honours the key that the [Transport] sends:
-// only then are creates sent again after an answer was lost. Without it nothing is taken for granted.
+// WithCapabilities says what the API can do, such as IdempotencyKeys if it honours the key that the [Transport] sends: only
+// then are creates sent again after a lost response. Without it no capability is assumed.
 func WithCapabilities(capabilities windrow.Capabilities) ResourceOption {
 	return resourceOptionFunc(func(c *resourceConfig) { c.capabilities = capabilities })
 }
 
-// NewResource returns the resource at a path below the client's base URL, such as "/articles". The path is escaped
-// where needed. When it ends in a slash every path of the resource does. What is wrong with the arguments is the error
-// of every call, which stops a run before anything is sent.
+// NewResource returns the resource at a path below the client's base URL, such as "/articles". The path is escaped where
+// needed. If it ends in a slash, so does every path of the resource. Invalid arguments are the error of every call, which
+// stops a run before anything is sent.
 func NewResource[In, Out any](client *Client, path string, opts ...ResourceOption) *Resource[In, Out] {
 	c := resourceConfig{method: http.MethodPatch}
 	if client.empty() {
@@ -100,13 +101,12 @@ func NewResource[In, Out any](client *Client, path string, opts ...ResourceOptio
 // Capabilities implements [clients.Describer].
 func (r *Resource[In, Out]) Capabilities() windrow.Capabilities { return r.capabilities }
 
-// Create sends a record with POST, and returns what the server made of it.
+// Create sends a record with POST, and returns the record of the response.
 func (r *Resource[In, Out]) Create(ctx context.Context, in In) (Out, error) {
 	return r.one(ctx, http.MethodPost, r.path+r.slash, in)
 }
 
-// Update changes the record with that id, with the method of [WithUpdateMethod]. When the answer is empty so is the
-// value.
+// Update changes the record with that id, with the method of [WithUpdateMethod]. After an empty response the value is zero.
 func (r *Resource[In, Out]) Update(ctx context.Context, id string, in In) (Out, error) {
 	path, err := r.pathOf(id)
 	if err != nil {
@@ -126,7 +126,7 @@ func (r *Resource[In, Out]) Get(ctx context.Context, id string) (Out, error) {
 	return r.one(ctx, http.MethodGet, path, nil)
 }
 
-// Delete deletes the record with that id. What the answer holds does not matter.
+// Delete deletes the record with that id. The content of the response is ignored.
 func (r *Resource[In, Out]) Delete(ctx context.Context, id string) error {
 	path, err := r.pathOf(id)
 	if err == nil {
@@ -135,8 +135,8 @@ func (r *Resource[In, Out]) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Upserter returns a client that puts each record where its id says, with PUT, which creates or replaces it
-// (RFC 9110 section 9.3.4). It is for APIs that let the caller choose the ids.
+// Upserter returns a client that sends each record to the path of its id with PUT, which creates or replaces it (RFC 9110
+// section 9.3.4). It is for APIs that let the caller choose the ids.
 func (r *Resource[In, Out]) Upserter(id func(in In) string) windrow.Upserter[In, Out] {
 	return upserter[In, Out]{r, id}
 }
@@ -161,7 +161,7 @@ func (u upserter[In, Out]) Upsert(ctx context.Context, in In) (out Out, err erro
 // Capabilities implements [clients.Describer].
 func (u upserter[In, Out]) Capabilities() windrow.Capabilities { return u.resource.capabilities }
 
-// one makes a request whose answer is one record.
+// one sends a request whose response is one record.
 func (r *Resource[In, Out]) one(ctx context.Context, method, path string, in any) (out Out, err error) {
 	if err := r.ready(); err != nil {
 		return out, err
@@ -172,7 +172,7 @@ func (r *Resource[In, Out]) one(ctx context.Context, method, path string, in any
 	}
 	if _, err = r.client.Do(ctx, Request{Method: method, Path: path, In: in}, into); err != nil {
 		var none Out
-		return none, err // not the half of a record
+		return none, err // not a half-decoded record
 	}
 	return out, nil
 }

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// timeoutKey is that of the context value that says how long an exchange may take: a [time.Duration].
+// timeoutKey is the context key of the [time.Duration] that an exchange may take.
 type timeoutKey struct{}
 
 // timeoutError is the error of an exchange that took longer than the Timeout of the client's [http.Client]. It does not
-// match [context.DeadlineExceeded]: that is the caller's own deadline.
+// match [context.DeadlineExceeded], which stands for the caller's deadline.
 type timeoutError struct{ limit time.Duration }
 
 // Error implements error.
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("the answer took longer than the Timeout of the http.Client (%v)", e.limit)
+	return fmt.Sprintf("the response took longer than the Timeout of the http.Client (%v)", e.limit)
 }
 
 // Timeout makes the error a timeout for package net/http and for [windrow.Classify].
 func (e *timeoutError) Timeout() bool { return true }
 
-// stopwatch bounds one exchange, from when the limiter let it pass until its answer is read. Nil has no bound.
+// stopwatch bounds one exchange, from when the limiter let it pass until its response is read. A nil stopwatch has no bound.
 type stopwatch struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -41,7 +41,7 @@ func startWatch(req *http.Request) (*http.Request, *stopwatch) {
 	return req.WithContext(t.ctx), t
 }
 
-// judge puts the stopwatch's own error in the place of one that it brought about.
+// judge replaces an error that the stopwatch caused by its timeoutError.
 func (t *stopwatch) judge(err error) error {
 	if err != nil && err != io.EOF && context.Cause(t.ctx) == error(t.err) {
 		return t.err
@@ -49,7 +49,7 @@ func (t *stopwatch) judge(err error) error {
 	return err
 }
 
-// end takes the outcome of the exchange, and lets the stopwatch run until the body is read or closed.
+// end takes the outcome of the exchange. The stopwatch runs until the body is read or closed.
 func (t *stopwatch) end(res *http.Response, err error) (*http.Response, error) {
 	if t == nil {
 		return res, err
@@ -63,7 +63,7 @@ func (t *stopwatch) end(res *http.Response, err error) (*http.Response, error) {
 	return res, nil
 }
 
-// timedBody is the body of an answer that has to be read in time.
+// timedBody is a response body under a stopwatch.
 type timedBody struct {
 	io.ReadCloser
 	watch *stopwatch

@@ -9,15 +9,15 @@ import (
 	"github.com/windrow-go/windrow"
 )
 
-// tokens keeps the token that a source gave. Of many callers that need another one asks, with its own context, and
-// the others wait: it is a singleflight whose waiters can leave, and whose work ends with whoever asks for it.
+// tokens keeps the token of a source. Of many callers that need a new one, one calls the source with its own context, and
+// the others wait: a singleflight whose waiters can leave, and whose call ends with its caller's context.
 type tokens struct {
 	source func(context.Context) (string, error)
-	turn   chan struct{} // holds one value: whoever has taken it may ask
+	turn   chan struct{} // holds one value: the caller that has taken it may call source
 
 	mu    sync.Mutex
-	token string // "" before the first
-	round int    // how often the source has answered
+	token string // "" before the first round
+	round int    // how often the source has returned
 	err   error  // of the last round
 }
 
@@ -27,7 +27,7 @@ func newTokens(source func(context.Context) (string, error)) *tokens {
 	return t
 }
 
-// get returns a token. refused is one that the server refuses, "" when there is none.
+// get returns a token. refused is the token that the server refused, "" when there is none.
 func (t *tokens) get(ctx context.Context, refused string) (string, error) {
 	t.mu.Lock()
 	token, round := t.token, t.round
@@ -42,14 +42,14 @@ func (t *tokens) get(ctx context.Context, refused string) (string, error) {
 	}
 	defer func() { t.turn <- struct{}{} }()
 	t.mu.Lock()
-	token, err, answered := t.token, t.err, t.round != round
+	token, err, refreshed := t.token, t.err, t.round != round
 	t.mu.Unlock()
-	if answered { // while this call waited
+	if refreshed { // another caller got a token while this one waited
 		return token, err
 	}
 	token, err = t.ask(ctx)
 	if err != nil && ctx.Err() != nil {
-		return "", err // which says nothing to the others
+		return "", err // the end of this caller's ctx is no error for the others
 	}
 	t.mu.Lock()
 	t.round++
@@ -62,8 +62,8 @@ func (t *tokens) get(ctx context.Context, refused string) (string, error) {
 
 var errNoToken = errors.New("it returned an empty token, or one that no header can hold")
 
-// ask calls the source. A source that fails for good stops the run; one that may recover has not harmed the item,
-// since nothing of it was sent.
+// ask calls the source. A permanent error stops the run; after one that may pass the item is retried, since nothing of it
+// was sent.
 func (t *tokens) ask(ctx context.Context) (string, error) {
 	token, err := t.source(ctx)
 	if err == nil && (token == "" || !isFieldValue(token)) {

@@ -1,4 +1,4 @@
-// Package delays asks functions of the caller's how long to wait before the next attempt.
+// Package delays calls the caller's functions for the delay before the next attempt.
 package delays
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/windrow-go/windrow/internal/parallel"
 )
 
-// Func is a BackOff that asks f how long to wait before the n-th repetition, counted from 1. Any negative answer is
+// Func returns a BackOff that calls f for the delay before the n-th repetition, counted from 1. A negative delay is
 // [backoff.Stop].
 func Func(f func(n int) time.Duration) backoff.BackOff { return &counted{f: f} }
 
@@ -27,8 +27,8 @@ func (c *counted) NextBackOff() time.Duration {
 // Reset implements [backoff.BackOff].
 func (c *counted) Reset() { c.n = 0 }
 
-// Guarded is the BackOff of one item that a strategy makes. One that panics or ends its goroutine says
-// [backoff.Stop], and has a Failure from then on.
+// Guarded is the BackOff of one item, made by a strategy. If the strategy or its BackOff panics or ends its goroutine,
+// Guarded returns [backoff.Stop] and has a Failure.
 type Guarded struct {
 	strategy func() backoff.BackOff
 	delays   backoff.BackOff // nil until the first delay
@@ -36,7 +36,8 @@ type Guarded struct {
 	failure  error
 }
 
-// Guard returns the BackOff that the strategy will make. lost makes an error of a panic; value is nil for a Goexit.
+// Guard returns the BackOff of a strategy, which is called for the first delay. lost makes an error from a panic; value is
+// nil for a Goexit.
 func Guard(strategy func() backoff.BackOff, lost func(value any, stack []byte) error) *Guarded {
 	return &Guarded{strategy: strategy, lost: lost}
 }
@@ -59,8 +60,8 @@ func (g *Guarded) NextBackOff() (d time.Duration) {
 	return d
 }
 
-// Reset implements [backoff.BackOff]. Nobody calls it: the item has ended by then.
+// Reset implements [backoff.BackOff]. It is never called, since a Guarded ends with its item.
 func (g *Guarded) Reset() {}
 
-// Failure returns why the strategy did not return, nil as long as it does.
+// Failure returns why the strategy did not return, nil if it did.
 func (g *Guarded) Failure() error { return g.failure }

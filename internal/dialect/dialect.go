@@ -1,16 +1,16 @@
-// Package dialect reads what the headers of a response say of the server's rate limit.
+// Package dialect reads the server's rate limits from the headers of a response.
 //
-// There is one standard in the making and there are many habits. In the order in which they are believed:
+// There is one draft standard and there are many conventions. In the order of precedence:
 //
 //   - RateLimit and RateLimit-Policy as structured fields (draft-ietf-httpapi-ratelimit-headers-08 to -11);
 //   - RateLimit as a dictionary (draft -07), then RateLimit-Limit, -Remaining and -Reset (drafts -00 to -06);
 //   - X-RateLimit-* and X-Rate-Limit-* in all their meanings of Reset, and the headers of single vendors: Contentful,
 //     Anthropic, HubSpot and Shopify.
 //
-// A kind is only asked when those before it hold nothing that requests can be paced by. Headers that their vendor says
-// not to steer by (x-ms-ratelimit-* of Dataverse) are not read at all.
+// A kind is read only if the kinds before it have nothing by which requests can be paced. Headers that their vendor says not
+// to rely on (x-ms-ratelimit-* of Dataverse) are not read at all.
 //
-// Retry-After is not read here, and goes before everything that is: "the Retry-After field MUST take precedence" (draft
+// Retry-After is not read here, and takes precedence over all of these: "the Retry-After field MUST take precedence" (draft
 // -11 section 7). A [Reading] is a hint and no promise: positive remaining quota does not mean that the next request is
 // served, nor do later responses have to carry the same headers or any (section 7).
 package dialect
@@ -22,18 +22,18 @@ import (
 	"time"
 )
 
-// MaxReset is the sanity window: a reset further away than this, in the future or in the past, is taken for a mistake,
-// such as milliseconds read as seconds, and ignored. It is a day that ends summer time, so that daily quotas pass. The
-// drafts ask for such a bound (draft -11 section 8.5.1).
+// MaxReset is the sanity window: a reset further away than this, in the future or in the past, is treated as a mistake, such
+// as milliseconds read as seconds, and ignored. It is 25 hours, the day on which summer time ends, so that daily quotas
+// pass. The drafts ask for such a bound (draft -11 section 8.5.1).
 const MaxReset = 25 * time.Hour
 
-// maxWindow is the same for the windows of policies, which say nothing of waiting: a leap year.
+// maxWindow is the sanity bound for the windows of policies: a leap year.
 const maxWindow = 366 * 24 * time.Hour
 
-// A Pin says how an API writes its headers, for those who know. Most can be told apart by looking; the rest, such as a
-// delay of milliseconds, cannot, and then a pin is the only cure. Pins are about Reset in X-RateLimit-*, X-Rate-Limit-*
-// and RateLimit-*; fields whose meaning a specification or a vendor fixes are read the same under each, but for
-// [Standard] and [Off]. A value that does not fit the pin is ignored. Other numbers than these match no value.
+// A Pin sets how an API writes its headers. Most forms can be distinguished by their values; others, such as a delay in
+// milliseconds, need a pin. Pins apply to Reset in X-RateLimit-*, X-Rate-Limit-* and RateLimit-*; fields whose meaning a
+// specification or a vendor fixes are read in the same way under each pin except [Standard] and [Off]. A value that does not
+// fit the pin is ignored. An unknown pin matches no value.
 type Pin uint8
 
 const (
@@ -51,7 +51,7 @@ const (
 	Off              // reads nothing
 )
 
-// A Unit is what a policy counts. Those of the drafts have constants (draft -11 section 3.1.2); others are named as in
+// A Unit is what a policy counts. The units of the drafts have constants (draft -11 section 3.1.2); others are named as in
 // the header, such as "tokens".
 type Unit string
 
@@ -62,11 +62,11 @@ const (
 	ConcurrentRequests Unit = "concurrent-requests"
 )
 
-// A Policy is one limit of the server. What it does not say is zero, and not Known where zero could be meant.
+// A Policy is one limit of the server. Values that it does not have are zero, with Known unset where zero is a valid value.
 type Policy struct {
-	Source    string // the header it was read from, "X-RateLimit-*" for a family: to be logged
-	Name      string // as the server calls it, "" when it does not
-	Partition string // bytes of the pk parameter (draft -11 section 4.1.3): whose quota it is
+	Source    string // the header from which it was read, "X-RateLimit-*" for a family; for logs
+	Name      string // the server's name, "" if there is none
+	Partition string // bytes of the pk parameter (draft -11 section 4.1.3): the owner of the quota
 	Unit      Unit
 
 	Limit          int64 // quota of a whole window, never negative
@@ -75,16 +75,16 @@ type Policy struct {
 	RemainingKnown bool
 
 	// Reset is how long after the response the quota is renewed, from 0, which a reset in the past is too, to MaxReset.
-	// Servers round it up: the truth lies in (Reset-ResetUnit, Reset]. See [Policy.ResetBetween].
+	// Servers round it up: the exact time is in (Reset-ResetUnit, Reset]. See [Policy.ResetBetween].
 	Reset      time.Duration
 	ResetUnit  time.Duration // granularity of Reset, above 0 if Reset is known
 	ResetKnown bool
 
-	Window time.Duration // how long Limit lasts; 0 when unknown
+	Window time.Duration // window of Limit; 0 when unknown
 }
 
-// ResetBetween returns between which instants the quota is renewed, for a request that was sent and answered at these:
-// as whole seconds are rounded up, and the server counts from some instant in between, a Reset of T means (sent + T - 1 s,
+// ResetBetween returns between which instants the quota is renewed, for a request sent and a response received at these: as
+// whole seconds are rounded up, and the server counts from some instant in between, a Reset of T means (sent + T - 1 s,
 // received + T]. Of several responses in one window the intersection holds. It reports false when Reset is not known.
 func (p Policy) ResetBetween(sent, received time.Time) (earliest, latest time.Time, ok bool) {
 	if !p.ResetKnown {
@@ -93,10 +93,10 @@ func (p Policy) ResetBetween(sent, received time.Time) (earliest, latest time.Ti
 	return sent.Add(max(0, p.Reset-p.ResetUnit)), received.Add(p.Reset), true
 }
 
-// Pace returns the highest steady rate, in requests a second, that neither exceeds what remains nor what the policy
-// allows in the long run. Both count, since what remains divided by the reset alone is a trap (draft -11 section 8.5):
-// q=10000;w=1000 with r=10000;t=10 is 10 a second and not 1000. Without a reset, what remains has to last for the
-// window. It reports false for other units than [Requests], and when too little is known.
+// Pace returns the highest steady rate, in requests a second, that neither exceeds what remains nor what the policy allows
+// in the long run. Both count, since what remains divided by the reset alone is a trap (draft -11 section 8.5):
+// q=10000;w=1000 with r=10000;t=10 is 10 a second and not 1000. Without a reset, what remains has to last for the window. ok
+// is false for other units than [Requests], and if too little is known.
 func (p Policy) Pace() (perSecond float64, ok bool) {
 	if p.Unit != Requests {
 		return 0, false
@@ -116,16 +116,15 @@ func (p Policy) Pace() (perSecond float64, ok bool) {
 	return perSecond, ok
 }
 
-// A Reading is what one response says.
+// A Reading is the limits in one response.
 type Reading struct {
 	// Policies has every policy found: structured ones in the order of the header, others by name.
 	Policies []Policy
 }
 
-// Tightest returns the policy to obey: of those in [Requests] the one with the least left, since each request takes from
-// all of them and that one runs out first (draft -01 section 4 has servers choose likewise); of several the one that
-// resets last. One whose reset is due has been renewed and comes after all others. It reports false when nothing is
-// known to remain.
+// Tightest returns the policy to obey: of those in [Requests] the one with the least left, since each request takes from all
+// of them and that one runs out first (draft -01 section 4 has servers choose likewise); of equal ones the one that resets
+// last. A policy whose reset is due has been renewed and comes after all others. ok is false if no policy says what remains.
 func (r Reading) Tightest() (Policy, bool) {
 	var tightest Policy
 	found := false
@@ -145,7 +144,7 @@ func tighter(a, b Policy) bool {
 	case a.Remaining != b.Remaining:
 		return a.Remaining < b.Remaining
 	default:
-		return a.Reset > b.Reset // 0 when unknown: one that can be waited for goes first
+		return a.Reset > b.Reset // 0 when unknown: a known reset goes first
 	}
 }
 
@@ -159,10 +158,10 @@ func (r Reading) Pace() (perSecond float64, ok bool) {
 	return perSecond, ok
 }
 
-// Hint returns how long a request that was refused with this response should wait, if it had no Retry-After: until the
-// policy that has nothing left resets, the last of several, in whatever unit, as it may be the one that was violated;
-// else until the reset of a policy in [Requests] that does not say what remains. It reports false when there is none of
-// these, as when quota remains: such a refusal has other causes (DatoCMS refuses under load too).
+// Hint returns how long to wait after a refusal without Retry-After: until the last reset of the policies with nothing left,
+// in any unit, since each may be the violated one; else until the reset of a policy in [Requests] that does not say what
+// remains. ok is false without such a policy. If quota remains the refusal has other causes (DatoCMS also refuses under
+// load).
 func (r Reading) Hint() (time.Duration, bool) {
 	var exhausted, unknown time.Duration
 	for _, p := range r.Policies {
@@ -179,11 +178,11 @@ func (r Reading) Hint() (time.Duration, bool) {
 	return unknown, unknown > 0
 }
 
-// Parse reads the headers of a response that was received at now. Keys must be canonical, as those of net/http are. It
-// never fails: what is malformed is ignored, a structured field as a whole ("Malformed RateLimit header fields MUST be
-// ignored", draft -11 section 7). It reports false when it found no policy, and for responses from a cache, which are
-// those with a positive Age (section 7.3). Points in time are compared with the Date of the response if there is one, so
-// that the local clock does not matter; this costs another second of granularity.
+// Parse reads the headers of a response that was received at now. Keys must be canonical, as those of net/http are. It never
+// fails: malformed values are ignored, a structured field as a whole ("Malformed RateLimit header fields MUST be ignored",
+// draft -11 section 7). It reports false when it found no policy, and for responses from a cache, which are those with a
+// positive Age (section 7.3). Points in time are compared with the Date of the response if there is one, so that the local
+// clock does not matter; this costs another second of granularity.
 func Parse(h http.Header, now time.Time, pin Pin) (Reading, bool) {
 	if pin >= Off || !mentionsLimit(h) || fromCache(h["Age"]) {
 		return Reading{}, false
@@ -191,7 +190,7 @@ func Parse(h http.Header, now time.Time, pin Pin) (Reading, bool) {
 	c := clock{now: now}
 	if dates := h["Date"]; len(dates) > 0 {
 		if date, err := http.ParseTime(strings.TrimSpace(dates[0])); err == nil {
-			c = clock{now: date, slack: time.Second} // it is cut to the second
+			c = clock{now: date, slack: time.Second} // Date is truncated to seconds
 		}
 	}
 	policies := standard(h, c, pin)
@@ -205,8 +204,8 @@ func Parse(h http.Header, now time.Time, pin Pin) (Reading, bool) {
 	return Reading{Policies: policies}, len(policies) > 0
 }
 
-// mentionsLimit reports whether there is a field that may be read: they all have Limit in their names, in this case or
-// another. Most responses have none, and looking for each takes long.
+// mentionsLimit reports whether a header may have a limit: all such fields have Limit in their names, in any case. Most
+// responses have none, and looking up each field is slow.
 func mentionsLimit(h http.Header) bool {
 	for name := range h {
 		if strings.Contains(name, "limit") || strings.Contains(name, "Limit") {
@@ -216,7 +215,7 @@ func mentionsLimit(h http.Header) bool {
 	return false
 }
 
-// paces reports whether requests can be paced by a policy.
+// paces reports whether a policy can pace requests.
 func paces(p Policy) bool {
 	return p.Unit == Requests && (p.RemainingKnown || p.ResetKnown)
 }

@@ -20,18 +20,18 @@ type family struct {
 	pin    Pin  // if fixed
 }
 
-// families are those that are no draft's. Names of X-RateLimit headers are in "RateLimit header fields currently used on
-// the web" of the drafts.
+// families are the headers that are not in a draft. Names of X-RateLimit headers are in "RateLimit header fields currently
+// used on the web" of the drafts.
 var families = []family{
 	{prefix: "X-Ratelimit-", source: "X-RateLimit-*"},
 	{prefix: "X-Rate-Limit-", source: "X-Rate-Limit-*"},
-	// Reset is when the next request can be made, of whichever policy: it has no name.
+	// Reset is when the next request can be made, for all policies.
 	{prefix: "X-Contentful-Ratelimit-", source: "X-Contentful-RateLimit-*", fixed: true, pin: DeltaSeconds},
 	// RFC 3339.
 	{prefix: "Anthropic-Ratelimit-", source: "Anthropic-RateLimit-*", fixed: true, pin: Auto},
 }
 
-// windows are the names of policies that say how long their window is, as gateways (Kong) write them. A month and a year
+// windows are the names of policies that tell the length of their window, as gateways (Kong) write them. A month and a year
 // have no fixed length.
 var windows = map[string]time.Duration{
 	"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour, "month": 0, "year": 0,
@@ -52,7 +52,7 @@ func (f family) policies(h http.Header, c clock, pin Pin) []Policy {
 	if keys == nil {
 		return nil
 	}
-	slices.Sort(keys) // the order of a map must not decide anything
+	slices.Sort(keys) // for a result that does not depend on the order of a map
 	byName := map[string]*fields{}
 	for _, key := range keys {
 		word, name := split(strings.ToLower(key[len(f.prefix):]))
@@ -79,7 +79,7 @@ func (f family) policies(h http.Header, c clock, pin Pin) []Policy {
 	return giveReset(policies)
 }
 
-// split finds the word that says what a header holds. The others are the name of the policy.
+// split finds the word that says what a header holds. The other words are the name of the policy.
 func split(rest string) (word, name string) {
 	words := strings.Split(rest, "-")
 	for i, w := range words {
@@ -95,7 +95,7 @@ func split(rest string) (word, name string) {
 	return "", ""
 }
 
-// add adds to what a server may write twice: as X-RateLimit-Limit-Requests and as X-RateLimit-Requests-Limit.
+// add adds lines to a field, which a server may send twice: as X-RateLimit-Limit-Requests and as X-RateLimit-Requests-Limit.
 func (f *fields) add(word string, lines []string) {
 	switch word {
 	case "limit":
@@ -111,8 +111,8 @@ func (f *fields) add(word string, lines []string) {
 	}
 }
 
-// unitNamed is what a policy counts, going by its name: requests if it has none, calls itself requests
-// (X-RateLimit-Limit-Requests, X-RateLimit-Endpoint-Requests-Limit), or is named after a window.
+// unitNamed returns what a policy counts, by its name: requests if it has no name, its name has requests
+// (X-RateLimit-Limit-Requests, X-RateLimit-Endpoint-Requests-Limit), or it is named after a window.
 func unitNamed(name string) Unit {
 	_, timed := windows[name]
 	if name == "" || timed || name == "requests" || strings.HasSuffix(name, "-requests") {
@@ -129,7 +129,7 @@ func (f *fields) policies(p Policy, c clock, pin Pin) []Policy {
 	limits, lengths := counts(f.limit)
 	remaining, _ := counts(f.remaining)
 	used, _ := counts(f.used)
-	resets := c.resets(f.resetAfter, DeltaSeconds) // goes before Reset: it needs no clock
+	resets := c.resets(f.resetAfter, DeltaSeconds) // preferred to Reset: it needs no clock
 	if resets == nil {
 		resets = c.resets(f.reset, pin)
 	}
@@ -176,8 +176,8 @@ func (f *fields) policies(p Policy, c clock, pin Pin) []Policy {
 
 func (p *Policy) setReset(r reset) { p.Reset, p.ResetUnit, p.ResetKnown = r.after, r.unit, true }
 
-// giveReset gives a reset that came without anything to what it is of: the policies that are exhausted. Contentful sends
-// one for all.
+// giveReset assigns a reset without a policy of its own to the policies that are exhausted. Contentful sends one reset for
+// all.
 func giveReset(policies []Policy) []Policy {
 	from := slices.IndexFunc(policies, func(p Policy) bool { return p.Name == "" && p.ResetKnown && !p.LimitKnown && !p.RemainingKnown })
 	if from < 0 {
@@ -196,7 +196,7 @@ func giveReset(policies []Policy) []Policy {
 	return policies
 }
 
-// counts reads numbers and the windows beside them. Fractions (Reddit) are cut. One value that is not a number, or is
+// counts reads numbers and the windows beside them. Fractions (Reddit) are truncated. One value that is not a number, or is
 // negative, makes the header absent: -1 is "unlimited" for some and "overdrawn" for others.
 func counts(lines []string) (numbers []int64, lengths []time.Duration) {
 	list, ok := parseList(combined(lines))
@@ -240,9 +240,9 @@ func (c clock) resets(lines []string, pin Pin) []reset {
 	return resets
 }
 
-// hubspot reads X-HubSpot-RateLimit-*: -Max and -Remaining are of a rolling window of -Interval-Milliseconds, -Daily ends
-// at midnight in the time zone of the account. -Secondly is deprecated and no longer enforced, so it counts only where
-// nothing else is sent.
+// hubspot reads X-HubSpot-RateLimit-*: -Max and -Remaining are of a rolling window of -Interval-Milliseconds, -Daily ends at
+// midnight in the time zone of the account. -Secondly is deprecated and no longer enforced, so it counts only if nothing
+// else is sent.
 func hubspot(h http.Header) []Policy {
 	const prefix = "X-Hubspot-Ratelimit-"
 	read := func(name, limit, remaining string, window time.Duration) []Policy {
@@ -261,8 +261,8 @@ func hubspot(h http.Header) []Policy {
 	return policies
 }
 
-// shopify reads X-Shopify-Shop-Api-Call-Limit, which says how full a leaky bucket is: 32/40. How fast it leaks depends
-// on the plan and is not said.
+// shopify reads X-Shopify-Shop-Api-Call-Limit, which says how full a leaky bucket is: 32/40. How fast it leaks depends on
+// the plan and is not known.
 func shopify(h http.Header) []Policy {
 	lines := h["X-Shopify-Shop-Api-Call-Limit"]
 	if len(lines) != 1 {

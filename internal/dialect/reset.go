@@ -8,19 +8,19 @@ import (
 	"time"
 )
 
-// maxValue is how long a value may be: twice the date that JavaScript writes.
+// maxValue is how many bytes a value may have: twice those of a date that JavaScript writes.
 const maxValue = 128
 
-// A clock is what points in time are compared with.
+// A clock is the reference for points in time.
 type clock struct {
 	now   time.Time
-	slack time.Duration // how much earlier than the truth now may be
+	slack time.Duration // how much too early now may be
 }
 
 // A reset is a delay and its granularity.
 type reset struct{ after, unit time.Duration }
 
-// until returns the delay to a point in time. The past is 0 and not a delay (coral issue 89).
+// until returns the delay to a point in time. For the past it is 0 (coral issue 89).
 func (c clock) until(t time.Time, unit time.Duration) (reset, bool) {
 	d := t.Sub(c.now)
 	if d > MaxReset || d < -MaxReset {
@@ -29,12 +29,12 @@ func (c clock) until(t time.Time, unit time.Duration) (reset, bool) {
 	return reset{max(0, d), unit + c.slack}, true
 }
 
-// delay returns a delay that a server gave.
+// delay returns a delay from a server, if it is within the sanity window.
 func delay(d, unit time.Duration) (reset, bool) {
 	return reset{d, unit}, 0 <= d && d <= MaxReset
 }
 
-// reset reads a value under a pin. What does not fit is absent, never an error and never 0.
+// reset reads a value under a pin. A value that does not fit is absent, not an error and not 0.
 func (c clock) reset(value string, pin Pin) (reset, bool) {
 	value = strings.TrimSpace(value)
 	if value == "" || len(value) > maxValue {
@@ -78,7 +78,7 @@ func (c clock) reset(value string, pin Pin) (reset, bool) {
 	return reset{}, false
 }
 
-// guess tells what a number stands for.
+// guess returns the pin that fits a number.
 func guess(n int64) Pin {
 	switch {
 	case n >= 100_000_000_000: // the year 5138 in seconds, 1973 in milliseconds
@@ -106,7 +106,7 @@ func parseNumber(s string) (number, bool) {
 	n := number{places: len(fraction)}
 	var err error
 	if n.whole, err = strconv.ParseInt(whole, 10, 64); err != nil {
-		n.whole = math.MaxInt64 // far outside every window
+		n.whole = math.MaxInt64 // outside every window
 	}
 	if len(fraction) > 9 {
 		if strings.Trim(fraction[9:], "0") != "" {
@@ -121,13 +121,13 @@ func parseNumber(s string) (number, bool) {
 	return n, true
 }
 
-// fraction is what follows the point, of one.
+// fraction returns the digits after the point, as a part of one.
 func (n number) fraction(one time.Duration) time.Duration {
 	scale := int64(time.Second / one)
 	return time.Duration((n.nanos + scale - 1) / scale)
 }
 
-// unit is what the last digit stands for.
+// unit returns the value of the last digit.
 func (n number) unit(one time.Duration) time.Duration {
 	for range n.places {
 		one /= 10
@@ -142,8 +142,8 @@ func (n number) delay(one time.Duration) (reset, bool) {
 	return delay(time.Duration(n.whole)*one+n.fraction(one), n.unit(one))
 }
 
-// parseDuration reads what time.Duration writes. Its granularity is that of the last digit, but not above a second:
-// "6m" is six minutes and not something between five and six.
+// parseDuration reads the form of time.Duration. Its granularity is that of the last digit, but not above a second: "6m" is
+// six minutes and not something between five and six.
 func parseDuration(s string) (reset, bool) {
 	if s[0] < '0' || s[0] > '9' { // no signs
 		return reset{}, false
@@ -164,7 +164,7 @@ func parseDuration(s string) (reset, bool) {
 	return delay(d, min(number{places: places}.unit(one), time.Second))
 }
 
-// layouts are the dates that servers write beside those of net/http, and their granularity.
+// layouts are forms of dates that servers write beside those of net/http, with their granularity.
 var layouts = []struct {
 	layout string
 	unit   time.Duration
@@ -174,7 +174,7 @@ var layouts = []struct {
 	{"Mon Jan 02 2006 15:04:05 GMT-0700", time.Second}, // JavaScript's Date.toString: lemlist
 }
 
-// parseDate reads the three forms of HTTP (RFC 9110 section 5.6.7), RFC 3339, and what else servers write.
+// parseDate reads the three forms of HTTP (RFC 9110 section 5.6.7), RFC 3339, and the other layouts.
 func parseDate(s string) (time.Time, time.Duration, bool) {
 	if t, err := http.ParseTime(s); err == nil {
 		return t, time.Second, true

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// draft6 is how drafts -00 to -06 spell it.
+// draft6 is the spelling of drafts -00 to -06.
 var draft6 = family{prefix: "Ratelimit-", source: "RateLimit-*"}
 
-// standard reads the fields of the drafts: what remains in the newest form that there is, with limits and windows from
+// standard reads the fields of the drafts: what remains from the newest form in the header, with limits and windows from
 // RateLimit-Policy.
 func standard(h http.Header, c clock, pin Pin) []Policy {
 	limits := serviceLimits(h["Ratelimit"])
@@ -33,7 +33,7 @@ func standard(h http.Header, c clock, pin Pin) []Policy {
 	return limits
 }
 
-// combined is the value of a field: its lines, joined as in RFC 9110 section 5.3, but for empty ones.
+// combined returns the value of a field: its lines except empty ones, joined as in RFC 9110 section 5.3.
 func combined(lines []string) string {
 	if len(lines) == 1 {
 		return lines[0]
@@ -41,7 +41,7 @@ func combined(lines []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return strings.Trim(line, " \t") == "" }), ", ")
 }
 
-// serviceLimits reads RateLimit. One malformed member makes the field malformed, and then nothing of it counts.
+// serviceLimits reads RateLimit. One malformed member makes the whole field malformed.
 func serviceLimits(lines []string) []Policy {
 	field := combined(lines)
 	list, ok := parseList(field)
@@ -91,7 +91,7 @@ func draft7(field string) []Policy {
 type quota struct {
 	policy Policy
 	named  bool // draft -08 and later
-	used   bool // something remains of it
+	used   bool // a service limit matches it
 }
 
 // quotaPolicies reads RateLimit-Policy. Members are "name";q=100;w=60, or 100;w=60 up to draft -07; q is required, and w
@@ -138,7 +138,7 @@ func (q quota) covers(limit Policy) bool {
 		(limit.Partition == q.policy.Partition || limit.Partition == "" || q.policy.Partition == "")
 }
 
-// complete adds to a service limit what the quota knows.
+// complete adds the values of the quota to a service limit.
 func (q quota) complete(limit Policy) Policy {
 	limit.Limit, limit.LimitKnown = q.policy.Limit, true
 	limit.Window = cmp.Or(q.policy.Window, limit.Window)
@@ -186,8 +186,8 @@ func quantity(value any) (int64, bool) {
 	return max(0, n), ok && n >= 0
 }
 
-// resetIn sets a reset in whole seconds. It reports whether the value is well-formed; one outside the sanity window is,
-// but is not used.
+// resetIn sets a reset in whole seconds. It reports whether the value is well-formed; a well-formed value outside the sanity
+// window is not used.
 func resetIn(p *Policy, value any) bool {
 	seconds, ok := quantity(value)
 	if r, sane := (number{whole: seconds}).delay(time.Second); ok && sane {
@@ -196,7 +196,7 @@ func resetIn(p *Policy, value any) bool {
 	return ok
 }
 
-// window is a window of so many seconds, or 0 if that is absurd.
+// window returns a window of that many seconds, or 0 if it exceeds maxWindow.
 func window(seconds int64) time.Duration {
 	if seconds > int64(maxWindow/time.Second) {
 		return 0

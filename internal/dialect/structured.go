@@ -21,7 +21,7 @@ type (
 // maxMembers is how many members a list may have: as many as RFC 9651 section 3.1 wants to be supported.
 const maxMembers = 1024
 
-// An item is a bare item with its parameters; of a parameter that comes twice the last is kept.
+// An item is a bare item with its parameters; if a parameter is repeated the last is kept.
 type item struct {
 	value  any
 	params map[string]any
@@ -42,8 +42,8 @@ func parseList(s string) ([]item, bool) {
 	return list, true
 }
 
-// parseDictionary parses a Dictionary of Items (RFC 9651 section 4.2.2), without the members' parameters. Of a key that
-// comes twice the last is kept.
+// parseDictionary parses a Dictionary of Items (RFC 9651 section 4.2.2), without the members' parameters. If a key is
+// repeated the last is kept.
 func parseDictionary(s string) (map[string]any, bool) {
 	p := &parser{strings.Trim(s, " ")}
 	members := map[string]any{}
@@ -60,7 +60,7 @@ func parseDictionary(s string) (map[string]any, bool) {
 	return members, true
 }
 
-// A parser consumes what is left of a field. Its methods report false when that is malformed, and are of no use then.
+// A parser consumes a field. Its methods return false if it is malformed, and must not be called after that.
 type parser struct{ rest string }
 
 // next consumes c, if it comes next.
@@ -205,8 +205,8 @@ func (p *parser) string() (any, bool) {
 	return nil, false
 }
 
-// bytes is section 4.2.7. Missing padding and pad bits that are not zero are let pass, as it says they should; an example
-// of the draft itself has the latter.
+// bytes is section 4.2.7. Missing padding and nonzero pad bits are accepted, as the RFC recommends; an example of the draft
+// has the latter.
 func (p *parser) bytes() (any, bool) {
 	p.next(':')
 	text := p.while(func(c byte) bool { return letter(c) || digit(c) || strings.IndexByte("+/=", c) >= 0 })

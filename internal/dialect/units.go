@@ -6,36 +6,36 @@ import (
 )
 
 const (
-	// unitsAfter is over how long at least it is measured how fast a reset falls.
+	// unitsAfter is the shortest time over which the fall of a reset is measured.
 	unitsAfter = 200 * time.Millisecond
-	// fallSlack is by how much a reset may fall faster than the clock: by its granularity, and by what answers overtake
-	// each other.
+	// fallSlack is by how much a reset may fall faster than the clock, because of its granularity and of responses that
+	// overtake each other.
 	fallSlack = 5 * time.Second
-	// A reset in milliseconds that is taken for one in seconds falls a thousand times as fast as the clock. unitsProof is how
-	// many times in a row it has to fall about so, or not at all so, to change what is believed.
+	// unitsProof is how many measurements in a row must contradict the current unit to change it. A reset in milliseconds
+	// that is read as seconds falls a thousand times as fast as the clock.
 	slowestMillis = 600
 	fastestMillis = 1600
 	unitsProof    = 3
-	// maxUnits bounds the memory for limits of different names.
+	// maxUnits bounds the number of limits that are kept.
 	maxUnits = 64
 )
 
-// Units finds out of which limits the reset is told in milliseconds, where it looks like seconds: it falls a thousand times
-// as fast as the clock. The zero value is ready. It may be used from many goroutines.
+// Units detects limits whose reset is in milliseconds although it looks like seconds: it falls a thousand times as fast as
+// the clock. The zero value is ready to use. It may be used from many goroutines.
 type Units struct {
 	mu    sync.Mutex
 	known map[string]*unit
 }
 
-// unit is what is known of the resets of one limit.
+// unit is the state of the resets of one limit.
 type unit struct {
-	at     time.Time // since when it falls
+	at     time.Time // start of the measurement
 	reset  time.Duration
-	turns  int // times in a row that speak for a change
+	turns  int // measurements in a row that contradict the unit
 	millis bool
 }
 
-// Correct learns from a reading of an answer that came at now, under [Auto], and corrects the resets in it.
+// Correct learns from a reading under [Auto] of a response that arrived at now, and corrects its resets.
 func (u *Units) Correct(r *Reading, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -50,7 +50,7 @@ func (u *Units) Correct(r *Reading, now time.Time) {
 	}
 }
 
-// of returns what is known of a limit.
+// of returns the state of a limit.
 func (u *Units) of(name string, reset time.Duration, now time.Time) *unit {
 	if known := u.known[name]; known != nil {
 		return known

@@ -1,5 +1,5 @@
-// Package disk is what a journal needs of a file system: a file that one process has for itself, and that says when what
-// was written is safe. It is also what a backup needs: a file that is there as a whole or not at all. Package disktest has one that fails and loses power.
+// Package disk is the file system for journals and backups: a file that is locked by one process and can be made durable,
+// and a file that is complete or absent. Package disktest has a disk that fails and loses power.
 package disk
 
 import (
@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// ErrLocked is matched by the error of a file that somebody else has open.
+// ErrLocked is matched by the error of a file that is already open.
 var ErrLocked = errors.New("in use")
 
 // File is an open file. Its methods may be called from several goroutines.
@@ -22,32 +22,32 @@ type File interface {
 	Size() (int64, error)
 	// Truncate sets the length.
 	Truncate(size int64) error
-	// Sync makes what was written, and the length, durable. After an error nobody knows what is: the system may have
-	// dropped what it could not write, and a second call that succeeds says nothing of that.
+	// Sync makes all writes, and the length, durable. After an error it is not known which writes are durable: the system
+	// may have dropped some, and a later Sync would succeed nevertheless.
 	Sync() error
 }
 
 // Disk opens files.
 type Disk interface {
-	// Open opens a file for reading and writing, and creates it when there is none. The file is the caller's alone until
-	// it is closed: another Open of it, in any process, fails with ErrLocked.
+	// Open opens a file for reading and writing, and creates it if there is none. Until it is closed, another Open of it, in
+	// any process, fails with ErrLocked.
 	Open(path string) (File, error)
-	// View opens a file for reading, also one that somebody has open.
+	// View opens a file for reading, also one that is already open.
 	View(path string) (File, error)
-	// SyncDir makes durable that the file is in its folder.
+	// SyncDir makes the file's entry in its folder durable.
 	SyncDir(path string) error
 }
 
-// Folder makes files that are to be there as a whole or not at all: they are written under another name and renamed.
+// Folder creates files that are complete or absent: they are written under another name and renamed.
 type Folder interface {
-	// Create makes an empty file for writing, which only the user may read. When there is one the error matches
-	// [os.ErrExist]. It is open to others too.
+	// Create creates an empty file for writing, which only its owner may read. If it exists the error matches [os.ErrExist].
+	// The file is not locked.
 	Create(path string) (File, error)
-	// Rename gives a file another name, and removes the file that had that.
+	// Rename renames a file, and replaces a file of the new name.
 	Rename(from, to string) error
 	// Remove removes a file.
 	Remove(path string) error
-	// SyncDir makes durable which files are in the folder of a file.
+	// SyncDir makes the entries of a file's folder durable.
 	SyncDir(path string) error
 }
 
@@ -58,18 +58,18 @@ var On func(Disk) any
 // OS is the disk of the operating system.
 type OS struct{}
 
-// opens bounds how often Open looks for a file that is put into the place of another all the time.
-const opens = 10
+// maxOpens bounds how often Open retries if the file is being replaced.
+const maxOpens = 10
 
 // Open implements [Disk].
 func (OS) Open(path string) (File, error) {
-	for range opens {
+	for range maxOpens {
 		f, err := openLocked(path)
 		if err != nil {
 			return nil, err
 		}
-		// Between opening and locking another process may have removed the file, or put another one into its place: the
-		// lock of a file that has no name any more keeps nobody out.
+		// Between opening and locking another process may have removed or replaced the file: the lock of a file without a
+		// name does not exclude other processes.
 		if mine, err := isAt(f, path); err != nil || mine {
 			if err != nil {
 				_ = f.Close()
@@ -124,7 +124,7 @@ func (OS) Remove(path string) error { return os.Remove(path) }
 
 // SyncDir implements [Disk] and [Folder].
 func (OS) SyncDir(path string) error {
-	path, err := filepath.EvalSymlinks(path) // the entry that counts is that of the file itself
+	path, err := filepath.EvalSymlinks(path) // sync the folder of the file itself, not of a link
 	if err != nil {
 		return err
 	}

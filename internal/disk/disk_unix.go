@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// openLocked opens a file and takes a lock of the whole of it, which ends with the process at the latest.
+// openLocked opens a file and locks all of it. The lock ends with the process at the latest.
 func openLocked(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -38,7 +38,7 @@ func syncDir(dir string) error {
 	}
 	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // some network file systems cannot, and need not
+		err = nil // some network file systems do not support it, and need it not
 	}
 	return errors.Join(err, d.Close())
 }

@@ -1,4 +1,4 @@
-// Package enum knows enums by their names: those of results, whose names are part of stored results, and any other.
+// Package enum converts enums to and from their names. The names of the enums of results are part of stored results.
 package enum
 
 import (
@@ -14,13 +14,13 @@ var (
 	Kinds   = New("kind", "system", "validation", "resource", "timeout")
 )
 
-// Enum is the names of the values of an enum.
+// Enum holds the names of the values of an enum.
 type Enum struct {
 	what  string
 	names []string
 }
 
-// New returns an enum whose values, from 0, have these names. what is what it is an enum of.
+// New returns an enum whose values, from 0, have these names. what is the noun for errors, such as "state".
 func New(what string, names ...string) Enum { return Enum{what, names} }
 
 // Name returns the name of a value.

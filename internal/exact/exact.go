@@ -1,5 +1,4 @@
-// Package exact reads JSON without a loss: a number that goes into an interface, as in a map[string]any, keeps all its
-// digits.
+// Package exact decodes JSON without loss: a number in an interface, as in a map[string]any, keeps all its digits.
 package exact
 
 import (
@@ -10,8 +9,8 @@ import (
 	"sync"
 )
 
-// Unmarshal is [json.Unmarshal], but that a number which goes into an interface is a [json.Number]. As a float64 it would
-// lose its last digits above 2^53.
+// Unmarshal is like [json.Unmarshal], except that a number in an interface is a [json.Number]. As a float64 it would lose
+// its last digits above 2^53.
 func Unmarshal(data []byte, into any) error {
 	if !loses(reflect.TypeOf(into)) {
 		return json.Unmarshal(data, into)
@@ -25,14 +24,14 @@ func Unmarshal(data []byte, into any) error {
 	if err != nil || len(bytes.TrimLeft(data[d.InputOffset():], " \t\r\n")) > 0 {
 		var none any
 		if plain := json.Unmarshal(data, &none); plain != nil {
-			return plain // which tells the end of the data from the end of a connection
+			return plain // its error distinguishes truncated data from the end of a connection
 		}
 	}
 	return err
 }
 
-// As returns what was read from JSON without knowing its type as a T. What is nil, is a T already, or does not fit into one
-// comes back as it is.
+// As converts a value that was decoded from JSON into an any to a T. It returns v unchanged if it is nil, is a T already, or
+// does not fit.
 func As[T any](v any) any {
 	if _, is := v.(T); is || v == nil {
 		return v
@@ -45,7 +44,7 @@ func As[T any](v any) any {
 	return out
 }
 
-// known are the types that were looked at, and whether they lose digits.
+// known caches, by type, whether it loses digits.
 var known sync.Map
 
 // loses reports whether a value of the type may hold a number in an interface.
@@ -61,7 +60,8 @@ func loses(t reflect.Type) bool {
 	return answer
 }
 
-// holdsInterface looks for an interface in a type. seen are the types that are being looked at already.
+// holdsInterface reports whether a type contains an interface. seen are the types that are being inspected, against
+// recursion.
 func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
 		return false

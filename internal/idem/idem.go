@@ -15,7 +15,7 @@ const maxHeader = 255
 // RunID returns a new random name for a run.
 func RunID() string {
 	var b [12]byte
-	_, _ = rand.Read(b[:]) // it never fails: crypto/rand.Read aborts the program instead
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand.Read aborts the program instead
 	return hex.EncodeToString(b[:])
 }
 
@@ -43,14 +43,14 @@ func Hash(parts ...string) string {
 	return form(sha256.Sum256(data))
 }
 
-// Scoped derives a key from a name within a scope: the same name in another scope, and for another operation, gives another.
+// Scoped derives a key from a scope, an operation and a name.
 func Scoped(scope, op, name string) string { return Hash(scoped, scope, op, name) }
 
-// scoped begins the parts of what is derived within a scope. No operation has that name, with which the parts begin of what
-// is derived without one.
+// scoped is the first part of keys within a scope. Keys without a scope begin with an operation, none of which has this
+// name.
 const scoped = "in a scope"
 
-// NewScoped returns a digest of parts within a scope; without one, as [NewDigest].
+// NewScoped returns a digest within a scope; without a scope it is [NewDigest].
 func NewScoped(scope string) *Digest {
 	d := NewDigest()
 	if scope != "" {
@@ -60,16 +60,16 @@ func NewScoped(scope string) *Digest {
 	return d
 }
 
-// Digest derives a key as [Hash] does, from any number of parts that come one by one.
+// Digest derives a key as [Hash] does, from parts that are added one by one.
 type Digest struct {
 	hash hash.Hash
-	data []byte // not hashed yet
+	data []byte // not yet hashed
 }
 
 // NewDigest returns a digest of no parts.
 func NewDigest() *Digest { return &Digest{hash: sha256.New(), data: make([]byte, 0, 256)} }
 
-// Add takes the next part.
+// Add adds the next part.
 func (d *Digest) Add(part string) {
 	if d.data = appendPart(d.data, part); len(d.data) > cap(d.data)/2 {
 		d.hash.Write(d.data)
@@ -84,7 +84,7 @@ func (d *Digest) Key() string {
 	return form([sha256.Size]byte(d.hash.Sum(nil)))
 }
 
-// appendPart appends a part after its length, so that no two lists of parts read the same.
+// appendPart appends a part after its length, so that different lists of parts have different digests.
 func appendPart(data []byte, part string) []byte {
 	data = binary.BigEndian.AppendUint64(data, uint64(len(part)))
 	return append(data, part...)

@@ -1,4 +1,4 @@
-// Package identity names what a run sends: by the keys of the items, and by idempotency keys that are derived from them.
+// Package identity derives idempotency keys from the keys of a run's items.
 package identity
 
 import (
@@ -8,18 +8,18 @@ import (
 	"github.com/windrow-go/windrow/internal/idem"
 )
 
-// Run is what the attempts of a run know of it.
+// Run is the data of a run that its attempts share.
 type Run struct {
 	Op          uint8
 	OpName      string
 	Atomic      bool
 	StopOnError bool
 	ID          string
-	Scope       string // of the idempotency keys; "" when they are the items' own
+	Scope       string // of the idempotency keys; "" when these are the items' Keys
 	Keys        []string
-	Mask        int                                    // item & Mask is the place of its key
-	Unique      bool                                   // the keys are the caller's, and no two items have the same one
-	Revisions   map[int]int                            // items whose input was corrected
+	Mask        int                                    // item & Mask is the index of its key
+	Unique      bool                                   // the keys are the caller's, and unique
+	Revisions   map[int]int                            // by item: how often its input was corrected
 	Limiter     any                                    // a *windrow.Limiter
 	Save        func(a *engine.Attempt, handle string) // to the journal; nil when there is none
 }
@@ -43,7 +43,7 @@ func (r *Run) KeyOf(item int) string {
 	return r.Keys[item&r.Mask]
 }
 
-// OwnKey returns the key that the caller gave an item and no other one, "" when there is none.
+// OwnKey returns the caller's unique key of an item, "" when there is none.
 func (r *Run) OwnKey(item int) string {
 	if !r.Unique {
 		return ""
@@ -51,11 +51,11 @@ func (r *Run) OwnKey(item int) string {
 	return r.KeyOf(item)
 }
 
-// plain reports whether an item is known by its index alone.
+// plain reports whether an item is identified only by its index.
 func (r *Run) plain(item int) bool { return r.OwnKey(item) == "" && r.Revisions[item] == 0 }
 
-// itemKey returns the idempotency key of one item. A corrected input is another request, which must not have the key
-// of the first one; nor must a second update of one record, today's or tomorrow's.
+// itemKey returns the idempotency key of one item. A corrected input is another request and must not reuse the key; neither
+// must a second update of one record, in this run or a later one.
 func (r *Run) itemKey(item int) string {
 	name := r.Name(item)
 	if r.Scope == "" || r.OwnKey(item) == "" {
@@ -64,8 +64,8 @@ func (r *Run) itemKey(item int) string {
 	return idem.Scoped(r.Scope, r.OpName, name)
 }
 
-// Name is what an item is called, whatever the scope. Where it has a key of its own that is the same in every run. Journals
-// and results that are older than scopes have it as the idempotency key.
+// Name returns a name of an item that does not depend on the scope. With a key of its own it is the same in every run.
+// Journals and results from before scopes use it as the idempotency key.
 func (r *Run) Name(item int) string {
 	key, revision := r.OwnKey(item), r.Revisions[item]
 	if revision == 0 && idem.Fits(key) {
@@ -77,7 +77,7 @@ func (r *Run) Name(item int) string {
 	return idem.Hash(r.OpName, key, strconv.Itoa(revision))
 }
 
-// IdempotencyKey returns that of a request of the attempt.
+// IdempotencyKey returns the idempotency key of the attempt's request.
 func (r *Run) IdempotencyKey(a *engine.Attempt) string {
 	if items := a.Items(); len(items) > 1 {
 		return r.KeyFor(items)
@@ -85,8 +85,8 @@ func (r *Run) IdempotencyKey(a *engine.Attempt) string {
 	return r.itemKey(a.Item())
 }
 
-// KeyFor returns the idempotency key of a request for exactly these items. Those without a key of their own that follow
-// each other in the run are one part of it, since there may be many.
+// KeyFor returns the idempotency key of a request for exactly these items. A range of consecutive items without keys of
+// their own is one part of it, since there may be many.
 func (r *Run) KeyFor(items []int) string {
 	if len(items) == 1 {
 		return r.itemKey(items[0])

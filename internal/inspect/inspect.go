@@ -1,5 +1,4 @@
-// Package inspect looks at values of which nothing is known but that they are there: clients, ids and items of the
-// caller's.
+// Package inspect examines the caller's values of unknown types: clients, ids and items.
 package inspect
 
 import (
@@ -21,8 +20,7 @@ func IsNil(client any) bool {
 	return false
 }
 
-// Text returns an id as text, two of which are equal only if the ids are: fmt's form of a struct is that of another one
-// with spaces elsewhere.
+// Text returns an id as text. Different ids have different texts, unlike with fmt, whose forms of two structs may be equal.
 func Text[ID comparable](id ID) string {
 	switch v := any(id).(type) {
 	case string:
@@ -37,11 +35,11 @@ func Text[ID comparable](id ID) string {
 	return fmt.Sprint(id)
 }
 
-// JSONSize is the length of an item's JSON form and a separator, 0 when it has none.
+// JSONSize returns the length of an item's JSON form and a separator, 0 if it has none.
 func JSONSize[In any](in In) int {
 	data, err := json.Marshal(in)
 	if err != nil {
-		return 0 // the client will say what is wrong with it
+		return 0 // the client will return the error
 	}
 	return len(data) + 1
 }

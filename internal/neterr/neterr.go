@@ -1,4 +1,4 @@
-// Package neterr tells what an error of the network says about whether a request was carried out.
+// Package neterr classifies network errors by whether the request may have been applied.
 package neterr
 
 import (
@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// Fault is what went wrong.
+// Fault is the kind of a network error.
 type Fault uint8
 
 // The faults.
@@ -22,12 +22,12 @@ const (
 	None        Fault = iota // not an error of the network
 	NotSent                  // the connection was never made, or was closed before anything was written
 	NoSuchName               // the name does not exist
-	Timeout                  // the answer did not come in time
-	Broken                   // the connection ended before the answer did
-	Obscure                  // a request failed for a reason of no type: it may have left, or could not be sent at all
+	Timeout                  // no response in time
+	Broken                   // the connection ended before the end of the response
+	Obscure                  // an error of unknown type: the request may have left or not
 	Cut                      // the caller's own context ended
 	Certificate              // the server's certificate was refused, or it does not speak TLS
-	BadURL                   // the client is configured with a URL that no request can be sent to
+	BadURL                   // the client is configured with an unusable URL
 )
 
 // Of returns the fault that err describes.
@@ -69,16 +69,16 @@ func Of(err error) Fault {
 	return None
 }
 
-// ofURL judges what net/http wraps and what is of no type of its own.
+// ofURL classifies an error of net/http without an exported type by its text.
 func ofURL(u *url.Error) Fault {
 	text := u.Err.Error()
 	switch {
 	case strings.Contains(text, "unsupported protocol scheme"), strings.Contains(text, "no Host in request URL"):
 		return BadURL
 	case u.Op == "parse":
-		return None // this one item's URL
+		return None // concerns only this item's URL
 	case strings.HasPrefix(text, "http2: "), strings.Contains(text, "server closed idle connection"):
-		return Broken // of no exported type
+		return Broken // no exported type
 	default:
 		return Obscure
 	}
@@ -111,7 +111,7 @@ func isCertificate(err error) bool {
 	return strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// Host returns the host that a request was sent to, "" when the error does not tell.
+// Host returns the host of the request, "" if the error does not have it.
 func Host(err error) string {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		if u, err := url.Parse(e.URL); err == nil {
@@ -121,8 +121,8 @@ func Host(err error) string {
 	return ""
 }
 
-// Detail returns what happened in words that hold nothing of the request: the operation, the address and the error of the
-// system. It is "" for an error without them.
+// Detail returns the operation, the address and the system's error, without content of the request; "" for an error without
+// them.
 func Detail(err error) string {
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
 		return e.Error()

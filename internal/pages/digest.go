@@ -7,28 +7,27 @@ import (
 )
 
 const (
-	// digestDepth is how deep into an item a digest looks.
+	// digestDepth is how many levels of an item a digest includes.
 	digestDepth = 10
-	// digestParts is how many parts of an item a digest looks at.
+	// digestParts is how many parts of an item a digest includes.
 	digestParts = 500
 )
 
-// digest tells pages from each other by what their items hold. It keeps nothing of them.
+// digest computes fingerprints of pages from the content of their items. It keeps no content.
 type digest struct {
 	seed  maphash.Seed
-	parts int // that may still be looked at, of this item
+	parts int // that may still be included of this item
 }
 
-// print is what is remembered of a page.
+// print is the fingerprint of a page.
 type print struct {
 	sum   uint64
 	items int
-	// telling: no two items of the page are equal, as it is with records. A page that comes again is hardly an accident
-	// then.
+	// telling: no two items of the page are equal, as with records. Then a repeated print means a repeated page.
 	telling bool
 }
 
-// page makes the print of n items, each of which has a sum.
+// page returns the print of n items with these sums.
 func (d *digest) page(n int, sum func(i int) (_ uint64, empty bool)) print {
 	p := print{items: n, telling: n > 0}
 	seen := make(map[uint64]struct{}, n)
@@ -43,12 +42,12 @@ func (d *digest) page(n int, sum func(i int) (_ uint64, empty bool)) print {
 	return p
 }
 
-// byKeys makes the print of a page of the keys of its items.
+// byKeys returns the print of a page by the keys of its items.
 func (d *digest) byKeys(keys []string) print {
 	return d.page(len(keys), func(i int) (uint64, bool) { return maphash.String(d.seed, keys[i]), keys[i] == "" })
 }
 
-// byContent makes the print of a page of what its items hold.
+// byContent returns the print of a page by the content of its items.
 func byContent[T any](d *digest, items []T) print {
 	return d.page(len(items), func(i int) (uint64, bool) {
 		v := reflect.ValueOf(&items[i]).Elem()
@@ -57,7 +56,7 @@ func byContent[T any](d *digest, items []T) print {
 	})
 }
 
-// of returns a sum of what a value holds. Equal values have equal sums.
+// of returns a sum of a value's content. Equal values have equal sums.
 func (d *digest) of(v reflect.Value, depth int) uint64 {
 	if d.parts--; d.parts < 0 || depth == 0 {
 		return 1
@@ -89,7 +88,7 @@ func (d *digest) of(v reflect.Value, depth int) uint64 {
 	case reflect.Slice, reflect.Array:
 		return d.list(v, depth)
 	case reflect.Map:
-		sum := uint64(8) // whatever the order
+		sum := uint64(8) // independent of the order
 		for entries := v.MapRange(); entries.Next(); {
 			sum += mix(d.of(entries.Key(), depth-1), d.of(entries.Value(), depth-1))
 		}
@@ -98,8 +97,7 @@ func (d *digest) of(v reflect.Value, depth int) uint64 {
 	return 9 // a function or a channel
 }
 
-// inside looks at what a pointer or an interface leads to. A time zone is the same for all, and what package sync has is
-// no content.
+// inside returns the sum behind a pointer or an interface. Time zones and types of package sync do not count as content.
 func (d *digest) inside(v reflect.Value, depth int) uint64 {
 	if v.IsNil() {
 		return 10
@@ -130,7 +128,7 @@ func (d *digest) list(v reflect.Value, depth int) uint64 {
 	return mix(sum, uint64(v.Len()))
 }
 
-// mix makes one sum of two. Their order matters.
+// mix combines two sums, in this order.
 func mix(a, b uint64) uint64 {
 	a ^= b + 0x9e3779b97f4a7c15 + a<<6 + a>>2
 	a ^= a >> 33

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// longestOutage is for how long a page is asked for that a proxy answers in place of its server.
+	// longestOutage is how long Persist retries a page during an outage.
 	longestOutage = 5 * time.Minute
-	// outagePause is how long it is not asked for after a run has failed.
+	// outagePause is the pause after a failed run.
 	outagePause = time.Second
 )
 
-// Persist reads a page by a run, and again while the run fails because there is an outage: to read a page again is
-// harmless. It ends with the context, or when the outage has lasted too long.
+// Persist reads a page by run, and retries while run fails because of an outage: repeating a read is harmless. It ends with
+// the context, or after longestOutage.
 func Persist[T any](ctx context.Context, run func() (T, error)) (T, error) {
 	start := time.Now()
 	for {
@@ -31,8 +31,7 @@ func Persist[T any](ctx context.Context, run func() (T, error)) (T, error) {
 	}
 }
 
-// isOutage reports whether a proxy has answered that there is no server behind it. What the network fails with, the run
-// itself waits for.
+// isOutage reports whether a proxy responded that its server is away. For network errors the run itself waits.
 func isOutage(err error) bool {
 	status, ok := errors.AsType[interface {
 		error

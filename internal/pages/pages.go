@@ -1,5 +1,5 @@
-// Package pages reads a list that a server gives out in pages: it follows the pages of the five usual kinds of list,
-// fetches ahead of whoever handles the items, notices cursors that lead back, and leaves nothing running.
+// Package pages reads a paged list: it follows the five usual kinds of paging, fetches ahead of the consumer, detects
+// cursors that lead back, and leaks no goroutine.
 package pages
 
 import (
@@ -12,24 +12,24 @@ import (
 )
 
 var (
-	// ErrLoop says that the server leads back to a page that was read before.
-	ErrLoop = errors.New("windrow: the pages go round in circles: the server sent a cursor, link, key or page that it had sent before")
-	// ErrEmpty says that too many pages in a row brought nothing.
+	// ErrLoop says that the server leads back to an earlier page.
+	ErrLoop = errors.New("windrow: the pages are in a loop: the server repeated an earlier cursor, link, key or page")
+	// ErrEmpty says that too many pages in a row had no new item.
 	ErrEmpty = errors.New("windrow: too many pages in a row without a new item")
-	// errTooLong says that a page holds more than was asked for. Where the next page begins is anybody's guess then,
-	// and often the server takes no notice of the paging at all and would send the same for ever.
+	// errTooLong says that a page has more items than requested. Then it is not known where the next page begins; often the
+	// server ignores the paging and would send the same page forever.
 	errTooLong = errors.New("windrow: the server does not keep to the size of a page")
 	// errBoth says that a page contradicts itself.
 	errBoth = errors.New("windrow: the page says that it is the last, and that more follow")
-	// errNowhere says that a list goes on where it cannot be followed.
+	// errNowhere says that more pages follow, without a cursor or link.
 	errNowhere = errors.New("windrow: the server says that more pages follow, but not where")
 )
 
-// Page is what one fetch brings.
+// Page is the result of one fetch.
 type Page[T any] struct {
 	Items []T
 	Next  string // the cursor, link or key of the page that follows; "" when there is none
-	Total int    // of the whole list, as far as the server says it; 0 when it does not
+	Total int    // of the whole list; 0 if the server does not say
 	Last  bool   // the server says that no page follows
 	More  bool   // the server says that a page follows
 }
@@ -38,10 +38,10 @@ type Page[T any] struct {
 type Position struct {
 	Page   int    // its number, from 0
 	Offset int    // the items on the pages before it
-	Cursor string // what it is asked for by: a cursor, a link or a key
+	Cursor string // its cursor, link or key
 }
 
-// String names the page. It leaves out the query and the user of a link, which may be credentials.
+// String names the page, without the query and the user of a link, which may be credentials.
 func (p Position) String() string {
 	text := fmt.Sprintf("page %d, offset %d", p.Page, p.Offset)
 	if p.Cursor == "" {
@@ -64,30 +64,30 @@ func (p Position) String() string {
 
 // Panic is the error of a fetch that did not return.
 type Panic struct {
-	Value any // nil when it ended its goroutine instead
+	Value any // nil if it ended its goroutine instead
 	Stack []byte
 }
 
 // Error implements error.
 func (p *Panic) Error() string { return fmt.Sprintf("the fetch panicked with a %T", p.Value) }
 
-// Config says what to read and how.
+// Config configures the reading of a list.
 type Config[T any] struct {
 	Route Route
-	// Fetch brings one page. It is called from goroutines of its own, several at once if Parallel says so.
+	// Fetch fetches one page. It is called from goroutines of its own, with Parallel from several at once.
 	Fetch func(ctx context.Context, at Position) (Page[T], error)
-	// Key is what makes two items the same, of which only the first is handed over. Nil: all are.
+	// Key returns the key of an item; of items with one key only the first is yielded. Nil: all are.
 	Key func(T) string
-	// OnPage is told of each page before its items are handed over. Nil: nobody is.
+	// OnPage is called with each page before its items are yielded. It may be nil.
 	OnPage func(at Position, items, total int)
 
 	Start    Position
-	Prefetch int // pages that may be fetched ahead of the one that is handled
-	Parallel int // pages that may be fetched at once, when the total is known; below 2: one
-	MaxEmpty int // pages in a row that may bring nothing
+	Prefetch int // pages that may be fetched ahead of the current one
+	Parallel int // pages that may be fetched at once, if the total is known; below 2: one
+	MaxEmpty int // pages in a row that may have no new item
 }
 
-// ahead is how many pages may be on their way or waiting while one is handled.
+// ahead returns how many pages may be in flight or fetched beside the current one.
 func (c *Config[T]) ahead() int {
 	if c.Parallel > 1 {
 		return max(c.Prefetch, c.Parallel)
@@ -95,16 +95,16 @@ func (c *Config[T]) ahead() int {
 	return c.Prefetch
 }
 
-// Read hands the items of all pages to yield, on the caller's goroutine, until it returns false. It returns the error
-// that ended the reading before the end of the list, and where; a [Panic] when the fetch panicked. It has ended all
-// its goroutines when it returns or panics, whatever ended it.
+// Read calls yield with the items of all pages, on the caller's goroutine, until it returns false. It returns the error that
+// ended the reading before the end of the list, and the position; a [Panic] if the fetch panicked. All its goroutines have
+// ended when it returns or panics.
 func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, error) {
 	ahead := c.ahead()
 	w := newWalker(c, ahead)
 	inner, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()
-		for range w.out { // closed when everything has ended
+		for range w.out { // closed when all goroutines have ended
 		}
 	}()
 	go w.walk(inner)
@@ -112,7 +112,7 @@ func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, err
 	known := newRecent(recentPages)
 	came := newRepeats(c.Key != nil, c.Route.Ahead != nil)
 	granted, empty, total := 0, 0, 0
-	asked := false // whether this page was asked for although the total was reached by pages that were all new
+	asked := false // this page was requested although the total was reached, by new pages only
 	grant := func(pages int) {
 		for ; granted < pages; granted++ {
 			w.grants <- struct{}{}
@@ -136,7 +136,7 @@ func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, err
 		again, loop := false, false
 		if r.err == nil {
 			switch again, loop = came.see(r.print); {
-			case again && asked: // a server that starts again behind the end, or repeats its last page
+			case again && asked: // after the end the server starts again, or repeats its last page
 				return r.at, nil
 			case loop:
 				return r.at, ErrLoop
@@ -173,7 +173,7 @@ func (c *Config[T]) Read(ctx context.Context, yield func(T) bool) (Position, err
 	}
 }
 
-// ended is the error of a context that has ended. It always matches the context's own error, beside a cause.
+// ended returns the error of a context that has ended. It matches the context's own error in addition to the cause.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if errors.Is(cause, err) {

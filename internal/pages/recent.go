@@ -1,13 +1,13 @@
 package pages
 
 const (
-	// recentPages is for how many pages the keys of items are remembered.
+	// recentPages is for how many pages the keys of items are kept.
 	recentPages = 32
-	// recentCursors is how many cursors are remembered. Longer cycles are found as well, but later.
+	// recentCursors is how many cursors are kept. Longer cycles are detected later.
 	recentCursors = 256
 )
 
-// recent remembers the keys of the last pages.
+// recent keeps the keys of the last pages.
 type recent struct {
 	page  int
 	last  map[string]int // the page on which a key was seen last
@@ -18,7 +18,7 @@ func newRecent(pages int) *recent {
 	return &recent{last: map[string]int{}, pages: make([][]string, pages)}
 }
 
-// turn begins a page, and forgets the keys that were not seen for too long.
+// turn begins a page, and drops the keys that were last seen too many pages ago.
 func (r *recent) turn() {
 	r.page++
 	keys := &r.pages[r.page%len(r.pages)]
@@ -31,7 +31,7 @@ func (r *recent) turn() {
 	*keys = (*keys)[:0]
 }
 
-// again notes a key of the page, and reports whether it is remembered. No key is never the same as another.
+// again adds a key of the page, and reports whether it was kept already. An empty key is never equal to another.
 func (r *recent) again(key string) bool {
 	if key == "" {
 		return false
@@ -45,18 +45,18 @@ func (r *recent) again(key string) bool {
 	return known
 }
 
-// loops finds out whether cursors go round in circles, in bounded memory: at once if the circle is short, and by
-// Brent's algorithm within three turns if it is not.
+// loops detects cycles of cursors in bounded memory: short cycles at once, longer ones within three turns by Brent's
+// algorithm.
 type loops struct {
 	recent *recent
-	mark   string // a cursor to wait for
+	mark   string // a cursor that a cycle repeats
 	steps  int    // since the mark was set
-	limit  int    // steps after which it is set anew
+	limit  int    // steps after which mark is replaced
 }
 
 func newLoops() *loops { return &loops{recent: newRecent(recentCursors), limit: 1} }
 
-// closed reports whether a cursor has been there before.
+// closed reports whether a cursor was seen before.
 func (l *loops) closed(cursor string) bool {
 	l.recent.turn()
 	if l.recent.again(cursor) || cursor == l.mark && l.mark != "" {

@@ -3,27 +3,27 @@ package pages
 import "strconv"
 
 const (
-	// repeatedItems and repeatedPages are how many items, or pages, must come again one after the other to be a loop. A
-	// few come again where records are inserted in front of a list that is read by offset.
+	// repeatedItems and repeatedPages are how many items, or pages, in a row must be repeated to be a loop. A few are
+	// repeated if records are inserted at the front of a list that is read by offset.
 	repeatedItems = 100
 	repeatedPages = 3
-	// dullPages is the same for pages whose items cannot be told from each other, of which a list may be full.
+	// dullPages is the same for pages with equal items, which a list may have many of.
 	dullPages = 10_000
-	// firstPages is how many of the first pages of a list by offset or number are remembered for good: one that starts
-	// again begins with them. What has cursors is found to go round by these.
+	// firstPages is how many of the first pages of a list by offset or number are always kept: a server that starts again
+	// repeats them. Lists by cursor are checked by their cursors.
 	firstPages = 8
 )
 
-// repeats finds out whether the server sends pages again that it had sent before.
+// repeats detects that the server repeats earlier pages.
 type repeats struct {
-	keyed bool           // what comes again is dropped
+	keyed bool           // repeated items are dropped
 	loops *loops         // of prints
 	first map[print]bool // the first pages
-	most  int            // of them
+	most  int            // capacity of first
 	last  print
-	pages int // in a row that came before
-	items int // on them
-	dull  int // pages in a row that came before, and cannot be told from others
+	pages int // repeated pages in a row
+	items int // on these pages
+	dull  int // repeated pages in a row that have equal items
 }
 
 func newRepeats(keyed, sized bool) *repeats {
@@ -34,7 +34,7 @@ func newRepeats(keyed, sized bool) *repeats {
 	return r
 }
 
-// see notes a page. It reports whether it came before, and whether that is a loop.
+// see adds a page. It reports whether the page is repeated, and whether that is a loop.
 func (r *repeats) see(p print) (again, loop bool) {
 	if p.items == 0 {
 		return false, false
@@ -53,7 +53,7 @@ func (r *repeats) see(p print) (again, loop bool) {
 		r.pages, r.items, r.dull = 0, 0, 0
 	case !p.telling:
 		r.dull++
-	case same && r.keyed: // moved by records in front: with keys nothing comes twice
+	case same && r.keyed: // shifted by new records; repeated items are dropped by key
 	default:
 		r.pages++
 		r.items += p.items

@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// Outline is what the way through a list depends on.
+// Outline is the part of a page on which a Route depends.
 type Outline struct {
 	Items int
 	Next  string
@@ -16,19 +16,18 @@ type Outline struct {
 	Most  int // items on the longest page so far
 }
 
-// Route is the way through a list of one kind.
+// Route determines the positions of the pages of a list.
 type Route struct {
-	// Next says where the page after this one begins, whether there may be one, and what is wrong with this page. It
-	// is called from many goroutines at once.
+	// Next returns the position of the next page, whether there may be one, and an error if this page is invalid. It is
+	// called from many goroutines at once.
 	Next func(at Position, page Outline) (next Position, more bool, err error)
-	// Ahead says where the page after the one at this position begins, if that one is full. Nil: only the page itself
-	// can tell.
+	// Ahead returns the position after a full page at this position. Nil: only the page itself has it.
 	Ahead func(at Position) Position
-	// Numbered: pages are asked for by their number, whatever the items on those before.
+	// Numbered: pages are requested by number, independent of earlier items.
 	Numbered bool
 }
 
-// same reports whether the same page is asked for.
+// same reports whether two positions are those of one page.
 func (r *Route) same(a, b Position) bool {
 	if r.Numbered {
 		return a.Page == b.Page
@@ -36,15 +35,15 @@ func (r *Route) same(a, b Position) bool {
 	return a.Offset == b.Offset
 }
 
-// Offset is the route through a list that is asked for by offset and limit.
+// Offset returns the route of a list by offset and limit.
 func Offset(size int) Route {
 	return sized(size, false, func(most int) int { return cmp.Or(most, size) })
 }
 
-// Number is the route through a list that is asked for by page number and size.
+// Number returns the route of a list by page number and size.
 func Number(size int) Route { return sized(size, true, func(int) int { return 0 }) }
 
-// sized is the route by sizes. skipped says by how much the offset grows behind an empty page.
+// sized returns a route by page size. skipped returns by how much the offset grows after an empty page.
 func sized(size int, numbered bool, skipped func(most int) int) Route {
 	return Route{
 		Numbered: numbered,
@@ -56,11 +55,11 @@ func sized(size int, numbered bool, skipped func(most int) int) Route {
 				return at, false, fmt.Errorf("%w: %d items where %d were asked for", errTooLong, page.Items, size)
 			}
 			next := Position{Page: at.Page + 1, Offset: at.Offset + page.Items}
-			// Servers cap the size of a page without a word. Where the total shows it, the list goes on behind what
-			// came. If the total lies, the next page is empty.
+			// Some servers cap the size of a page silently. If the total shows that, continue after the items received. If
+			// the total is wrong, the next page is empty.
 			full := page.Items == size || page.Total > next.Offset
 			if page.More && page.Items == 0 {
-				// The server has left out what was there. It looked at no more than it puts on a page.
+				// The server has filtered out all records of this page, which were no more than a page has.
 				next.Offset += skipped(page.Most)
 			}
 			return next, page.More || !page.Last && page.Items > 0 && full, nil
@@ -68,7 +67,7 @@ func sized(size int, numbered bool, skipped func(most int) int) Route {
 	}
 }
 
-// Cursor is the route through a list each page of which says what to ask for next.
+// Cursor returns the route of a list whose pages have the cursor of the next.
 func Cursor() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
 		if page.More && page.Next == "" {
@@ -78,7 +77,7 @@ func Cursor() Route {
 	}}
 }
 
-// Link is the route through a list each page of which links to the next. A relative link starts from its page.
+// Link returns the route of a list whose pages link to the next. A relative link is resolved against its page.
 func Link() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
 		if page.More && page.Next == "" {
@@ -99,7 +98,7 @@ func Link() Route {
 	}}
 }
 
-// badLink leaves out the link itself, which may hold credentials.
+// badLink returns an error without the link itself, which may hold credentials.
 func badLink(which string, err error) error {
 	if parse, ok := err.(*url.Error); ok {
 		err = parse.Err
@@ -107,17 +106,16 @@ func badLink(which string, err error) error {
 	return fmt.Errorf("windrow: the link %s is not a URL: %w", which, err)
 }
 
-// Keyset is the route through a list that is asked for by the key after which a page begins. Next is the key of the
-// page's last item.
+// Keyset returns the route of a list by the key after which a page begins. Next is the key of the page's last item.
 func Keyset() Route {
 	return Route{Next: func(at Position, page Outline) (Position, bool, error) {
 		if page.More && page.Items == 0 {
-			return at, false, errNowhere // there is no key to go on behind
+			return at, false, errNowhere // there is no key for the next page
 		}
 		if page.Last || page.Items == 0 {
 			return at, false, nil
 		}
-		if page.Next == "" { // which is where the list begins
+		if page.Next == "" { // "" would be the first page
 			return at, false, ErrLoop
 		}
 		return behind(at, page, page.Next), true, nil

@@ -6,26 +6,26 @@ import (
 	"runtime/debug"
 )
 
-// walker fetches the pages in their order, on a goroutine of its own, as far ahead as it is granted.
+// walker fetches the pages in order, on a goroutine of its own, as far ahead as its grants allow.
 type walker[T any] struct {
 	*Config[T]
 	grants chan struct{}  // one for each page that may be fetched
-	out    chan result[T] // never full: there are no more results than grants, but for the last one
+	out    chan result[T] // never full: there are no more results than grants, except the last one
 	loops  *loops
 
-	queue    []*request[T]    // pages that are fetched or on their way, in order
-	finished chan *request[T] // never full: it has room for all that run
+	queue    []*request[T]    // pages that are fetched or in flight, in order
+	finished chan *request[T] // never full: it has room for all requests in flight
 	running  int
-	width    int // pages on their way at once
-	tokens   int // grants that were not used yet
-	total    int // of the list, as the last page said
+	width    int // pages that may be in flight at once
+	tokens   int // unused grants
+	total    int // of the list, from the last page
 	most     int // items on the longest page
 	seed     maphash.Seed
 	ctx      context.Context
 	stop     context.CancelFunc // of ctx; nil when there is none
 }
 
-// request is a page that was asked for.
+// request is a page that is being fetched.
 type request[T any] struct {
 	at    Position
 	page  Page[T]
@@ -34,14 +34,14 @@ type request[T any] struct {
 	ended bool
 }
 
-// result is a page in its turn, or what came of it.
+// result is the next page in order, or an error.
 type result[T any] struct {
 	at, next Position
 	page     Page[T]
 	print    print
-	read     bool  // the page is to be handed over, before the error
+	read     bool  // yield the page's items before the error
 	more     bool  // a page follows
-	err      error // nothing follows
+	err      error // ends the list
 }
 
 func newWalker[T any](c *Config[T], ahead int) *walker[T] {
@@ -54,8 +54,8 @@ func newWalker[T any](c *Config[T], ahead int) *walker[T] {
 	}
 }
 
-// walk goes from page to page until the end of the list, an error, or the end of the context. Then it closes out,
-// when nothing runs any more.
+// walk goes from page to page until the end of the list, an error, or the end of the context. It closes out when all
+// requests have ended.
 func (w *walker[T]) walk(ctx context.Context) {
 	defer close(w.out)
 	defer w.drop()
@@ -79,7 +79,7 @@ func (w *walker[T]) walk(ctx context.Context) {
 func (w *walker[T]) page(ctx context.Context, at Position) result[T] {
 	if len(w.queue) > 0 && !w.Route.same(w.queue[0].at, at) {
 		w.drop()
-		w.width = 1 // the pages are not where they were thought to be
+		w.width = 1 // the guessed positions were wrong
 	}
 	if len(w.queue) == 0 {
 		if w.tokens == 0 {
@@ -129,7 +129,7 @@ func (w *walker[T]) page(ctx context.Context, at Position) result[T] {
 	return r
 }
 
-// guess says which page to fetch beside those on their way.
+// guess returns the next page to fetch beside those in flight.
 func (w *walker[T]) guess() (Position, bool) {
 	if w.Route.Ahead == nil || w.running >= w.width {
 		return Position{}, false
@@ -138,7 +138,7 @@ func (w *walker[T]) guess() (Position, bool) {
 	return at, at.Offset < w.total
 }
 
-// start asks for a page.
+// start starts the fetch of a page.
 func (w *walker[T]) start(ctx context.Context, at Position) {
 	if w.stop == nil {
 		w.ctx, w.stop = context.WithCancel(ctx)
@@ -157,14 +157,14 @@ func (w *walker[T]) start(ctx context.Context, at Position) {
 			w.finished <- r
 		}()
 		if r.page, err = w.Fetch(ctx, at); err == nil && w.Key == nil {
-			r.print = byContent(w.digest(), r.page.Items) // here, and not where the caller waits for it
+			r.print = byContent(w.digest(), r.page.Items) // here, so that the caller does not wait for it
 		}
 	}(w.ctx)
 }
 
 func (w *walker[T]) digest() *digest { return &digest{seed: w.seed} }
 
-// drop cancels the requests on their way, waits for them, and forgets what was fetched ahead.
+// drop cancels the requests in flight, waits for them, and drops the pages fetched ahead.
 func (w *walker[T]) drop() {
 	if w.stop == nil {
 		return

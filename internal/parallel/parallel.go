@@ -1,4 +1,4 @@
-// Package parallel runs a function for many indexes on all processors.
+// Package parallel calls a function for many indexes on all processors.
 package parallel
 
 import (
@@ -10,9 +10,9 @@ import (
 
 const block = 256
 
-// For calls f(i) for each i from 0 to n-1, in blocks on several goroutines, and returns when all calls have. Between
-// blocks it asks stop whether to end early. A call that panics is told to lost with the panic's value and its stack,
-// one that ends its goroutine with nil for both; the other calls are made all the same.
+// For calls f(i) for each i from 0 to n-1, in blocks on several goroutines, and returns when all calls have. Between blocks
+// it calls stop, and ends early if that returns true. For a call that panics it calls lost with the panic's value and stack,
+// for one that ends its goroutine with nil for both; the other calls are still made.
 func For(n int, stop func() bool, f func(i int), lost func(i int, value any, stack []byte)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -21,7 +21,7 @@ func For(n int, stop func() bool, f func(i int), lost func(i int, value any, sta
 		for {
 			for lo < hi {
 				lo = calls(lo, hi, f, lost, func(rest int) {
-					wg.Go(func() { work(rest, hi) }) // a Goexit took this goroutine
+					wg.Go(func() { work(rest, hi) }) // a Goexit ends this goroutine
 				})
 			}
 			if lo = int(next.Add(block)) - block; lo >= n || stop() {
@@ -36,8 +36,8 @@ func For(n int, stop func() bool, f func(i int), lost func(i int, value any, sta
 	wg.Wait()
 }
 
-// calls calls f from i to end, and returns where to go on: at the end, or behind a call that panicked. Behind one
-// that ended the goroutine it calls exited instead.
+// calls calls f from i to end, and returns the next index: end, or the one after a call that panicked. After a call that
+// ended the goroutine it calls exited instead.
 func calls(i, end int, f func(int), lost func(int, any, []byte), exited func(rest int)) (next int) {
 	done := false
 	defer func() {

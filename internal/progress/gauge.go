@@ -6,7 +6,7 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 )
 
-// State is how far a run has come.
+// State is the progress of a run.
 type State struct {
 	Done      int
 	Total     int // -1 when it is not known
@@ -20,23 +20,23 @@ type State struct {
 	Waiting   string
 }
 
-// Wait is what a run waits for. The zero Wait is nothing.
+// Wait is why a run waits. The zero Wait means that it does not.
 type Wait struct {
-	Why     string    // "" when it does not wait
+	Why     string    // "" if it does not wait
 	Until   time.Time // when it goes on; zero when that is not known
-	Endless bool      // the time that is left cannot be told
+	Endless bool      // the remaining time is not known
 }
 
-// Gauge tells how far a run has come. It is not safe for concurrent use.
+// Gauge measures the progress of a run. It is not safe for concurrent use.
 type Gauge struct {
 	Meter  Meter
-	Count  func(engine.State) int64 // items of the run that have ended so
-	Wait   func() Wait              // what the run waits for
+	Count  func(engine.State) int64 // items of the run that have ended in a state
+	Wait   func() Wait              // why the run waits
 	Total  int                      // -1 when it is not known
 	Before [engine.States]int       // items that had ended before anything was sent
 }
 
-// Read returns how far the run has come.
+// Read returns the progress of the run.
 func (g *Gauge) Read() State {
 	now := time.Now()
 	before, sent := 0, 0

@@ -1,4 +1,4 @@
-// Package progress tells now and then how far something has come.
+// Package progress measures and reports progress at intervals.
 package progress
 
 import (
@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// Every calls f at each interval from one goroutine, until the function it returns is called. That one waits for a
-// call under way, and has f called once more, on the same goroutine. Ticks that f is too slow for are left out. When
-// f panics or ends the goroutine it is not called again, and lost is called with the panic's value and stack, nil for
-// a Goexit.
+// Every calls f at each interval from one goroutine, until stop is called. stop waits for a call in progress, and for one
+// last call of f, on the same goroutine. Ticks during a slow call are skipped. If f panics or ends the goroutine it is not
+// called again, and lost is called with the panic's value and stack, nil for a Goexit.
 func Every(interval time.Duration, f func(), lost func(value any, stack []byte)) (stop func()) {
 	end := make(chan struct{})
 	var wg sync.WaitGroup
@@ -35,7 +34,7 @@ func Every(interval time.Duration, f func(), lost func(value any, stack []byte))
 			case <-end:
 			}
 			select {
-			case <-end: // also when a tick has come meanwhile: who waits for a slow f waits for one call
+			case <-end: // preferred to a tick, so that stop waits for one call of a slow f
 				f()
 				ended = true
 			default:
@@ -49,15 +48,15 @@ func Every(interval time.Duration, f func(), lost func(value any, stack []byte))
 	}
 }
 
-// Meter tells the rate and the time that is left. Pauses that have ended count as part of the pace; one that is under
-// way does not slow the rate, and what is left of it is added to the time. It is not safe for concurrent use.
+// Meter computes the rate and the remaining time. Past pauses count in the rate; the current pause does not, and its rest is
+// added to the remaining time. It is not safe for concurrent use.
 type Meter struct {
 	Start    time.Time
-	pausedAt time.Time // when the pause under way was first seen
+	pausedAt time.Time // when the current pause was first seen
 }
 
-// Read returns the items a second so far, and how long the rest will take, -1 when nobody can tell. total is -1 when
-// it is not known; paused is how long nothing will be done from now on, and waiting that nothing is being done.
+// Read returns the items a second so far, and how long the rest will take, -1 if it is not known. total is -1 if it is not
+// known; paused is the rest of the current pause, and waiting says that nothing is being done.
 func (m *Meter) Read(now time.Time, done, total int, paused time.Duration, waiting bool) (rate float64, eta time.Duration) {
 	active := now
 	if paused > 0 || waiting {

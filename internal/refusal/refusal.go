@@ -13,8 +13,8 @@ func ForRun[Option any](opts []Option) []Option {
 	return append(slices.Clip(opts), seam.RunOnly.(Option))
 }
 
-// Context returns a context that has ended because of err: a run with it sends nothing, and err is its cause. Unlike one
-// that was cancelled with a cause it does not match [context.Canceled], since nobody cancelled anything.
+// Context returns a context that has ended because of err: a run with it sends nothing, and err is its cause. Unlike a
+// context that was cancelled with a cause its error does not match [context.Canceled].
 func Context(parent context.Context, err error) context.Context {
 	done := make(chan struct{})
 	close(done)

@@ -7,16 +7,15 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 )
 
-// Earlier is the result of a run that is gone on with, without a journal.
+// Earlier is the result of a run that a Rerun continues, without a journal.
 type Earlier struct {
 	Table     *engine.Table
-	Keys      []string            // nil when there are none
+	Keys      []string            // nil if there are none
 	Corrected map[int]bool        // items whose input was corrected and not sent since
-	MayRepeat func(item int) bool // to send one that is Unknown is harmless, or there is a way to look it up first
+	MayRepeat func(item int) bool // an Unknown item is harmless to repeat, or can be looked up first
 }
 
-// Past returns which items are to be sent, and how: anew, or, if a replay is wanted, with the requests that left
-// something to go on with.
+// Past returns which items to send: anew or, with replay, with their earlier requests that stored a handle.
 func (e *Earlier) Past(replay bool) (pending []bool, past *Past) {
 	pending, doubtful := e.pending()
 	past = &Past{Pending: slices.Clone(pending), Doubtful: doubtful}
@@ -32,7 +31,7 @@ func (e *Earlier) Past(replay bool) (pending []bool, past *Past) {
 	return pending, past
 }
 
-// pending returns which items are to be sent, and which of these the earlier run may have applied.
+// pending returns which items to send, and which of these the earlier run may have applied.
 func (e *Earlier) pending() (pending, doubtful []bool) {
 	n := len(e.Table.Slots)
 	pending, doubtful = make([]bool, n), make([]bool, n)
@@ -52,7 +51,7 @@ func (e *Earlier) pending() (pending, doubtful []bool) {
 	return pending, doubtful
 }
 
-// open returns the requests that ended as Unknown and left something to go on with, such as a job on the server.
+// open returns the requests that ended as Unknown and stored a handle, such as that of a job on the server.
 func (e *Earlier) open(pending []bool) (all []engine.Replay) {
 	anew := map[string]bool{} // keys of the items that are sent again from the start
 	known := map[*engine.Replay]bool{}
@@ -64,7 +63,7 @@ func (e *Earlier) open(pending []bool) (all []engine.Replay) {
 		}
 	}
 	for open := range known {
-		// Those that share a key with one that is sent anew go one after the other.
+		// Items that share a key with one that is sent anew are sent one after the other.
 		if !slices.ContainsFunc(open.Items, func(i int) bool { return e.Keys != nil && anew[e.Keys[i]] }) {
 			all = append(all, *open)
 		}
@@ -73,8 +72,8 @@ func (e *Earlier) open(pending []bool) (all []engine.Replay) {
 	return all
 }
 
-// Join adds the attempts of the earlier run to those of the items that were pending and sent again. It returns the
-// corrected ones that were not, since the run was stopped before.
+// Join adds the attempts of the earlier run to those of pending items that were sent again. It returns the corrected items
+// that were not sent, because the run stopped before.
 func (e *Earlier) Join(now *engine.Table, pending []bool) (left []int) {
 	for i := range pending {
 		slot, before := &now.Slots[i], e.Table.Slots[i]
@@ -89,8 +88,8 @@ func (e *Earlier) Join(now *engine.Table, pending []bool) (left []int) {
 	return left
 }
 
-// SentBefore returns the first pending item that has the key of one that an earlier run has sent, as the table says,
-// and that one. ok is false when there is none.
+// SentBefore returns the first pending item whose key is that of an item that an earlier run has sent, according to the
+// table, and that item. ok is false if there is none.
 func SentBefore(table *engine.Table, keys []string, pending []bool) (before, item int, ok bool) {
 	sent := map[string]int{}
 	for i, key := range keys {

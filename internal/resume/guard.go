@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Guard returns the journal with its panics made errors by lost.
+// Guard returns a journal that turns panics of j into errors with lost.
 func Guard(j Journal, lost func(value any, stack []byte) error) Journal { return guarded{j, lost} }
 
 type guarded struct {
@@ -14,7 +14,7 @@ type guarded struct {
 	lost    func(value any, stack []byte) error
 }
 
-// try calls f and makes an error of its panic.
+// try calls f and turns its panic into an error.
 func (g guarded) try(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

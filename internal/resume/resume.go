@@ -1,5 +1,5 @@
-// Package resume goes on with what an earlier run left: it asks a journal what became of each item, decides what is to
-// be sent, and tells the journal what is begun and ended.
+// Package resume continues an earlier run: it reads the state of each item from a journal, decides what to send, and records
+// in the journal what is begun and ended.
 package resume
 
 import (
@@ -17,12 +17,12 @@ import (
 )
 
 var (
-	// ErrBegun is the error of an item that was begun, for which nothing can be done.
+	// ErrBegun is the error of an item that was begun, and can be neither repeated nor looked up.
 	ErrBegun = errors.New("windrow: an earlier run has begun it, and may have applied it")
-	// ErrContentChanged is the error of an item that is known with another content.
-	ErrContentChanged = errors.New("windrow: the journal knows this key with another content: give the item a new key, or undo the change")
+	// ErrContentChanged is the error of an item whose fingerprint differs from the journal's.
+	ErrContentChanged = errors.New("windrow: the journal has this key with another content: give the item a new key, or undo the change")
 
-	errNoKey = errors.New("windrow: the item has no key, by which the journal would know it")
+	errNoKey = errors.New("windrow: the item has no key, which a journal needs")
 )
 
 // Entry is how an item ended.
@@ -34,7 +34,7 @@ type Entry struct {
 	Fingerprint string
 }
 
-// Intent is what is about to be sent with one request.
+// Intent is the items about to be sent with one request.
 type Intent struct {
 	Keys           []string
 	IdempotencyKey string
@@ -43,7 +43,7 @@ type Intent struct {
 	Repeatable     bool // it need not be durable
 }
 
-// Journal is what remembers.
+// Journal is the interface of a journal.
 type Journal interface {
 	Find(key string) (Entry, error)
 	Unfinished() iter.Seq2[Intent, error]
@@ -58,33 +58,33 @@ type Resumption struct {
 	Journal     Journal
 	Table       *engine.Table
 	Key         func(item int) string
-	Fingerprint func(item int) string // nil: nobody looks
-	Validate    func(item int) error  // nil: nobody looks; of an item without a key, whose only look it is
-	ID          func(item int) string // of the result of an item that has ended
+	Fingerprint func(item int) string // nil: content is not compared
+	Validate    func(item int) error  // nil: no check; called for an item without a key, which is not checked elsewhere
+	ID          func(item int) string // id of the result of an item that has ended
 	KeyFor      func(items []int) string
 	Traits      func(item int) engine.Traits
-	MayLook     bool // there is a way to look up whether an item was applied
+	MayLook     bool // the run can look up whether an item was applied
 	Atomic      bool
 	ChunkItems  int                                 // in one request
-	Lost        func(value any, stack []byte) error // makes an error of a panic
+	Lost        func(value any, stack []byte) error // makes an error from a panic
 	Reopened    bool                                // the journal is one of an earlier process
 
-	seen atomic.Bool // the journal knows one of the items
+	seen atomic.Bool // the journal has one of the items
 }
 
-// Resumed reports whether an earlier run may have sent items that the journal does not know of.
+// Resumed reports whether an earlier run may have sent items without a record in the journal.
 func (r *Resumption) Resumed() bool { return r.Reopened || r.seen.Load() }
 
-// Past is what an earlier run left, as its result or the journal says.
+// Past is the state that an earlier run left, from its result or the journal.
 type Past struct {
-	Pending  []bool          // they are to be sent anew; nil means all
-	Doubtful []bool          // of these, those that an earlier run may have applied; nil means none
+	Pending  []bool          // by item: to be sent anew; nil means all
+	Doubtful []bool          // of Pending: may have been applied by an earlier run; nil means none
 	Settled  []int           // items that need nothing, or for which nothing can be done
-	Replay   []engine.Replay // what is to be sent again as it was; none of it is Pending
-	IDs      []string        // of what is done
+	Replay   []engine.Replay // requests to be sent again unchanged; their items are not Pending
+	IDs      []string        // of items that are done
 }
 
-// failed names an error of the journal.
+// failed wraps an error of the journal.
 func failed(err error) error {
 	if err == nil {
 		return nil
@@ -92,8 +92,8 @@ func failed(err error) error {
 	return fmt.Errorf("windrow: the journal: %w", err)
 }
 
-// known asks the journal for an item, and writes into its slot what needs no more than that. It reports whether the item
-// is to be looked at further: it was never begun, or it is Unknown.
+// known reads an item's entry from the journal, and settles its slot if the entry decides. open reports that it does not:
+// the item was never begun, or is Unknown.
 func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool, _ error) {
 	key := r.Key(item)
 	if key == "" {
@@ -136,8 +136,8 @@ func (r *Resumption) known(item int, doubt engine.State) (entry Entry, open bool
 	}
 }
 
-// Recall asks for one item of a stream. id is that of an item that is done. When fresh is false the item's slot says what
-// is to be done.
+// Recall reads the entry of one item of a stream. id is that of a finished item. If fresh is false the item's slot says how
+// to proceed.
 func (r *Resumption) Recall(item int) (id string, fresh bool, _ error) {
 	doubt := engine.Unknown
 	if r.mayTakeUp(item) {
@@ -150,7 +150,7 @@ func (r *Resumption) Recall(item int) (id string, fresh bool, _ error) {
 	return entry.ID, open && entry.State != engine.Unknown, nil
 }
 
-// RecallAll asks for every item of a run that is pending.
+// RecallAll reads the entries of all pending items of a run.
 func (r *Resumption) RecallAll(ctx context.Context, pending, doubtful []bool) (*Past, error) {
 	n := len(pending)
 	past := &Past{Pending: make([]bool, n), Doubtful: make([]bool, n), IDs: make([]string, n)}
@@ -191,7 +191,8 @@ func (r *Resumption) RecallAll(ctx context.Context, pending, doubtful []bool) (*
 	return past, r.takeUp(past, open)
 }
 
-// takeUp decides what becomes of the items that an earlier run has begun and not ended.
+// takeUp decides about items that an earlier run has begun and not ended: replay them, repeat or look them up, or leave them
+// as Unknown.
 func (r *Resumption) takeUp(past *Past, begun map[string]int) error {
 	if len(begun) == 0 {
 		return nil
@@ -224,8 +225,8 @@ func (r *Resumption) takeUp(past *Past, begun map[string]int) error {
 	return nil
 }
 
-// mayReplay reports whether what was sent together may be sent again, together: the server knows it by the handle of a
-// job, or by its idempotency key.
+// mayReplay reports whether an intent's items may be sent again together: the server recognizes them by the handle of a job,
+// or by the idempotency key.
 func (r *Resumption) mayReplay(intent Intent, items []int) bool {
 	if intent.Handle != "" {
 		return true
@@ -233,13 +234,13 @@ func (r *Resumption) mayReplay(intent Intent, items []int) bool {
 	return len(items) <= r.ChunkItems && r.Traits(items[0]).WholeOnly && r.KeyFor(items) == intent.IdempotencyKey
 }
 
-// mayTakeUp reports whether something can be done for an item that an earlier run has begun.
+// mayTakeUp reports whether an item that an earlier run has begun can be repeated or looked up.
 func (r *Resumption) mayTakeUp(item int) bool {
 	t := r.Traits(item)
 	return t.Repeatable && !t.WholeOnly || r.MayLook
 }
 
-// Keep has the engine tell the journal what it begins and ends. An error of the journal stops the run.
+// Keep makes the engine record in the journal what it begins and ends. An error of the journal stops the run.
 func (r *Resumption) Keep(hooks *engine.Hooks, stop func(error)) {
 	hooks.Intend = func(a *engine.Attempt, items []int) error { return failed(r.Journal.Intend(a, r.intent(a, items))) }
 	hooks.Settled = func(lo, hi int) {
@@ -267,8 +268,7 @@ func (r *Resumption) intent(a *engine.Attempt, items []int) Intent {
 	return Intent{Keys: keys, IdempotencyKey: r.KeyFor(items), Attempt: a.Number(), Repeatable: repeatable}
 }
 
-// entry is what the journal is to remember of an item that has ended. That is true even when a hook panics, which the
-// error names.
+// entry returns the entry of an item that has ended. The entry is valid even if a hook panics, which the error reports.
 func (r *Resumption) entry(item int) (Entry, error) {
 	slot := r.Table.At(item)
 	e := Entry{Key: r.Key(item), State: slot.State, Reason: slot.Reason}
@@ -279,7 +279,7 @@ func (r *Resumption) entry(item int) (Entry, error) {
 	return e, err
 }
 
-// ask calls a hook and makes an error of its panic.
+// ask calls a hook and turns its panic into an error.
 func (r *Resumption) ask(hook string, f func()) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -290,13 +290,13 @@ func (r *Resumption) ask(hook string, f func()) (err error) {
 	return nil
 }
 
-// SaveHandle has the journal remember the handle of a job that an attempt has begun.
+// SaveHandle stores the handle of a job that an attempt has started in the journal.
 func (r *Resumption) SaveHandle(a *engine.Attempt, handle string) error {
 	items := a.Items()
 	if items == nil {
 		items = []int{a.Item()}
 	}
-	ctx := context.WithoutCancel(a) // the job has begun
+	ctx := context.WithoutCancel(a) // store it even after a cancel: the job runs
 	intent := r.intent(a, items)
 	if a.Intended() {
 		return failed(r.Journal.Save(ctx, intent.IdempotencyKey, handle))
@@ -305,8 +305,7 @@ func (r *Resumption) SaveHandle(a *engine.Attempt, handle string) error {
 	return failed(r.Journal.Intend(ctx, intent))
 }
 
-// Close tells the journal which of the items that were not attempted it believes to be begun, and has it write
-// everything down.
+// Close records the items that the journal has as begun but that were not attempted, and syncs the journal.
 func (r *Resumption) Close(left []int) error {
 	var errs []error
 	for _, i := range left {

@@ -1,4 +1,4 @@
-// Package retryafter reads the Retry-After header field (RFC 9110 section 10.2.3), as servers really send it.
+// Package retryafter reads the Retry-After header field (RFC 9110 section 10.2.3), in the forms that servers send.
 package retryafter
 
 import (
@@ -11,19 +11,19 @@ import (
 const (
 	// Max is the longest wait that is returned. Longer ones, and numbers that overflow, count as Max.
 	Max = 365 * 24 * time.Hour
-	// epochFrom is from when on a number of seconds is not a delay but a time, sent by mistake: 1,000,000,000 seconds
-	// are 31 years, and as a time they are the year 2001.
+	// epochFrom is the number of seconds from which a value is a time instead of a delay, sent by mistake: 1,000,000,000
+	// seconds are 31 years, and as a time they are the year 2001.
 	epochFrom = 1_000_000_000
 	// epochUntil is the end of the year 9999, the last that an HTTP date can name.
 	epochUntil = 253_402_300_799
 )
 
-// Wait returns how long the header asks to wait, rounded up to the next millisecond, at most [Max]. Of several fields
-// the longest counts. A time that has passed is a wait of 0. present is false when there is no field that can be
-// understood, as with a negative or empty one: the sender has then said nothing.
+// Wait returns how long the header asks to wait, rounded up to the next millisecond, at most [Max]. Of several fields the
+// longest counts. A time in the past is a wait of 0. present is false if there is no valid field; negative and empty ones
+// are not valid.
 //
-// Times are taken relative to the header's own Date where it has one, so that a clock that is wrong here does not
-// matter, and relative to now otherwise.
+// Times are relative to the header's own Date if there is one, so that a wrong local clock does not matter, and to now
+// otherwise.
 func Wait(h http.Header, now time.Time) (wait time.Duration, present bool) {
 	fields := h.Values("Retry-After")
 	if len(fields) == 0 {
@@ -50,7 +50,7 @@ func parse(field string, now time.Time) (time.Duration, bool) {
 	nanoseconds, more := nanos(fraction)
 	seconds, err := strconv.ParseInt(whole, 10, 64)
 	switch {
-	case err != nil || seconds > epochUntil: // err: it overflows
+	case err != nil || seconds > epochUntil: // err: overflow
 		return Max, true
 	case seconds > epochFrom:
 		return until(time.Unix(seconds, nanoseconds+more), now), true
@@ -59,7 +59,7 @@ func parse(field string, now time.Time) (time.Duration, bool) {
 	}
 }
 
-// nanos reads the digits after the dot. more is 1 when there are some beyond the ninth that are not zero.
+// nanos reads the digits after the dot. more is 1 if a digit after the ninth is not zero.
 func nanos(digits string) (nanoseconds, more int64) {
 	if len(digits) > 9 {
 		if strings.Trim(digits[9:], "0") != "" {
@@ -113,8 +113,8 @@ func parseDate(s string, now time.Time) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	// Two digits of a year mean the one within 50 years of now. That more than 50 years ahead is the past is the rule
-	// of RFC 9110; that the other way round is the future is what it takes to get over the turn of a century.
+	// A year of two digits is the one within 50 years of now. RFC 9110 moves dates more than 50 years ahead to the past;
+	// moving dates more than 50 years back to the future handles the turn of a century.
 	now = now.UTC()
 	t = t.AddDate(now.Year()/100*100+t.Year()%100-t.Year(), 0, 0)
 	switch {

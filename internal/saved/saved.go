@@ -1,5 +1,4 @@
-// Package saved is the form in which the items of a result are stored as JSON and read back. Its field names are part
-// of the contract.
+// Package saved is the JSON form of the items of a result. Its field names are part of the contract.
 package saved
 
 import (
@@ -23,8 +22,8 @@ type Item[In, Out any] struct {
 	Elapsed  int64    `json:"elapsed_ns"`
 	Error    *failure `json:"error,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
-	Revision int      `json:"revision,omitempty"`  // how often the input was corrected and sent
-	Corrects bool     `json:"corrected,omitempty"` // and that it was once more, and not sent since
+	Revision int      `json:"revision,omitempty"`  // how often a corrected input was sent
+	Corrects bool     `json:"corrected,omitempty"` // the input was corrected again, and not sent since
 	Input    In       `json:"input"`
 	Value    *Out     `json:"value,omitempty"`
 }
@@ -32,7 +31,7 @@ type Item[In, Out any] struct {
 type failure struct {
 	Kind    kind   `json:"kind"`
 	Message string `json:"message"`
-	Resend  bool   `json:"resend"` // it was not refused: the same item may succeed another time
+	Resend  bool   `json:"resend"` // not refused: the same item may succeed later
 }
 
 type (
@@ -51,17 +50,17 @@ func (s *state) UnmarshalText(text []byte) error  { return enum.States.Read(text
 func (r *reason) UnmarshalText(text []byte) error { return enum.Reasons.Read(text, (*uint8)(r)) }
 func (k *kind) UnmarshalText(text []byte) error   { return enum.Kinds.Read(text, (*uint8)(k)) }
 
-// Result is what is stored of a result.
+// Result is the stored part of a result.
 type Result[In, Out any] struct {
 	Inputs    []In
 	Values    []Out
-	Table     *engine.Table // nil when there are no items
+	Table     *engine.Table // nil if there are no items
 	Keys, IDs []string      // nil when there are none
 	Corrected map[int]bool
 	Revisions map[int]int
 }
 
-// Items returns the items. id names what the server made of one; IDs is not looked at.
+// Items returns the items. id returns the id of an item's result; the field IDs is not used.
 func (r *Result[In, Out]) Items(id func(i int) string) []Item[In, Out] {
 	all := make([]Item[In, Out], len(r.Inputs))
 	for i := range all {
@@ -85,13 +84,13 @@ func (r *Result[In, Out]) Items(id func(i int) string) []Item[In, Out] {
 	return all
 }
 
-// Open is a request that ended as Unknown and left something to go on with, such as a job on the server.
+// Open is a request that ended as Unknown and stored a handle, such as that of a job on the server.
 type Open struct {
 	Items  []int  `json:"items"`
 	Handle string `json:"handle"`
 }
 
-// Open returns such requests of the result, in the order of their first items.
+// Open returns the open requests of the result, in the order of their first items.
 func (r *Result[In, Out]) Open() (all []Open) {
 	seen := map[*engine.Replay]bool{}
 	for i := range r.Inputs {
@@ -103,7 +102,7 @@ func (r *Result[In, Out]) Open() (all []Open) {
 	return all
 }
 
-// Reopen adds to a result what [Result.Open] said of it.
+// Reopen adds the requests of an earlier [Result.Open] to a result.
 func (r *Result[In, Out]) Reopen(all []Open) error {
 	for k, open := range all {
 		replay, some := engine.Replay(open), false
@@ -124,7 +123,7 @@ func (r *Result[In, Out]) Reopen(all []Open) error {
 	return nil
 }
 
-// Load returns the result that the items are of. Errors come back as texts.
+// Load returns the result of stored items. Errors have only their texts.
 func Load[In, Out any](items []Item[In, Out]) (*Result[In, Out], error) {
 	n := len(items)
 	r := &Result[In, Out]{Inputs: make([]In, n), Values: make([]Out, n), Table: engine.NewTable(n)}

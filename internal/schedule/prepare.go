@@ -8,15 +8,15 @@ import (
 	"github.com/windrow-go/windrow/internal/parallel"
 )
 
-// Hooks look at every item before anything is sent. They are called from several goroutines; a nil hook is not called.
+// Hooks are called with every item before anything is sent, from several goroutines; a nil hook is not called.
 type Hooks struct {
 	Key      func(i int) string
 	Validate func(i int) error
 	Size     func(i int) int
 	Invalid  func(i int, err error) // an item that Validate refuses, or for which it panics
-	// Recall says which of the pending items are still to be sent, and which of those an earlier run may have applied.
+	// Recall returns which of the pending items are still to be sent, and which of those an earlier run may have applied.
 	Recall func(keys []string, pending, doubtful []bool) (stillPending, stillDoubtful []bool, err error)
-	Lost   func(value any, stack []byte) error // makes an error of a panic; value is nil for a Goexit
+	Lost   func(value any, stack []byte) error // makes an error from a panic; value is nil for a Goexit
 }
 
 // A HookError says that Key or Size panicked: without them nothing can be sent.
@@ -31,12 +31,12 @@ func (e *HookError) Error() string { return e.Hook + ": " + e.Err.Error() }
 // Unwrap returns the panic.
 func (e *HookError) Unwrap() error { return e.Err }
 
-// Plan is a schedule and what the hooks said.
+// Plan is a schedule and the results of the hooks.
 type Plan struct {
 	Schedule
 	Keys    []string // nil without Key
-	Groups  []Group  // of a schedule that is Rejected: the first keys that several items have
-	Shared  int      // and how many such keys there are
+	Groups  []Group  // if Rejected: the first keys that several items have
+	Shared  int      // number of keys that several items have
 	Sizes   []int    // nil without Size
 	Invalid []int    // items that Validate refused, in order
 	Panic   error    // the first panic of Validate
@@ -70,7 +70,7 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 	}
 	var replaced, clashes []int
 	if h.Recall != nil {
-		// Before anything is looked up by its key, an item must be the only one that has it.
+		// A look-up by key needs unique keys, so duplicates are handled first.
 		first := Make(n, pending, doubtful, plan.Keys, policy, serial)
 		if plan.Schedule = first; first.Rejected {
 			plan.Groups, plan.Shared = shared(plan.Keys, pending)
@@ -92,7 +92,7 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 	}
 	keys := plan.Keys
 	if h.Recall != nil && policy != InOrder {
-		keys = nil // no two of those that are left have the same one
+		keys = nil // the remaining keys are unique
 	}
 	if plan.Schedule = Make(n, pending, doubtful, keys, policy, serial); plan.Rejected {
 		plan.Groups, plan.Shared = shared(keys, pending)
@@ -108,7 +108,7 @@ func Prepare(ctx context.Context, n int, pending, doubtful []bool, policy Policy
 	return plan, nil
 }
 
-// without returns which items are pending, but for some.
+// without returns the pending items except some.
 func without(n int, pending []bool, some []int) []bool {
 	rest := make([]bool, n)
 	for i := range rest {

@@ -1,9 +1,9 @@
-// Package schedule decides which items of a run are sent, and in what order items with equal keys follow each other.
+// Package schedule decides which items of a run are sent, and the order of items with equal keys.
 package schedule
 
 import "slices"
 
-// Policy says what is done with items whose keys are equal.
+// Policy says how items with equal keys are handled.
 type Policy uint8
 
 // The policies.
@@ -12,25 +12,25 @@ const (
 	First
 	Last
 	InOrder
-	Fail // none of them
+	Fail // send none of them
 )
 
-// Schedule is what a run sends.
+// Schedule is the items that a run sends.
 type Schedule struct {
 	Todo     int         // items to be sent
-	Order    []int       // those that follow no other, in order; nil means every item
-	Doubtful []int       // those that an earlier run may have applied
+	Order    []int       // items that are no follower, in order; nil means every item
+	Doubtful []int       // items that an earlier run may have applied
 	Follower map[int]int // item to the next one with its key
-	Twin     map[int]int // item to the next one that is not sent, since what comes of the item goes for it, too
-	Losers   []int       // items that another one with their key replaces
+	Twin     map[int]int // item to the next one that is not sent, but shares its outcome
+	Losers   []int       // items that are replaced by another item with their key
 	Clashes  []int       // with Fail: items that share their key with another, in order
 	Twice    [2]int      // with Reject: the first two items with one key
-	Rejected bool        // Twice holds such a pair
+	Rejected bool        // Twice is set
 }
 
-// Make makes the schedule of n items. pending says which are to be sent, nil all of them; doubtful which of those an
-// earlier run may have applied, nil none. keys may be nil: then no item is another's duplicate, nor is one without a key.
-// A serial run sends one item after the other: then Order has all of them.
+// Make returns the schedule of n items. pending says which are to be sent, nil means all; doubtful which of those an earlier
+// run may have applied, nil means none. keys may be nil: then there are no duplicates; an item without a key is never one.
+// In a serial run, which sends one item after the other, Order has all items.
 func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial bool) Schedule {
 	s := Schedule{Todo: n}
 	is := func(i int) bool { return pending == nil || pending[i] }
@@ -62,7 +62,7 @@ func Make(n int, pending, doubtful []bool, keys []string, policy Policy, serial 
 	return s
 }
 
-// Share keeps items from being sent that are the same as the one before them with their key.
+// Share turns items that are the same as the previous item with their key into twins, which are not sent.
 func (s *Schedule) Share(n int, same func(a, b int) bool) {
 	twins := map[int]bool{}
 	for item, next := range s.Follower {

@@ -1,12 +1,12 @@
 package schedule
 
-// Group is the items that have one key.
+// Group is the items with one key.
 type Group struct {
 	Items []int // the first of them, in order
 	Count int   // all of them
 }
 
-// A plan tells of so many keys that several items have, and of so many items of each.
+// The bounds of Groups: keys, and items of each key.
 const (
 	maxGroups  = 100
 	maxMembers = 10

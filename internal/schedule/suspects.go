@@ -9,12 +9,11 @@ import (
 	"github.com/windrow-go/windrow/internal/parallel"
 )
 
-// inPart is about how many hashes are compared with each other: so many fit into the cache of a processor.
+// inPart is about how many hashes a part has: that many fit into the cache of a processor.
 const inPart = 1 << 12
 
-// suspects returns a hash of each key, and those that several keys have. Most runs have no two equal keys, and when they
-// are many find that out in less time and memory than a map of all takes: only hashes with the same first bits are
-// compared.
+// suspects returns the hash of each key, and the hashes that several keys have. Most runs have no equal keys. It compares
+// only hashes with the same first bits, which takes less time and memory than a map of all keys.
 func suspects(keys []string) (hashes []uint64, repeated map[uint64]bool) {
 	seed := maphash.MakeSeed()
 	hashes = make([]uint64, len(keys))

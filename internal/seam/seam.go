@@ -4,7 +4,7 @@ package seam
 
 import "github.com/windrow-go/windrow/internal/gate"
 
-// Gate returns what is behind a *windrow.Limiter, nil when its options are wrong.
+// Gate returns the gate of a *windrow.Limiter, nil if its options are invalid.
 var Gate func(limiter any) *gate.Gate
 
 // Adopt gives a *windrow.BatchProcessor[In, Out] its client and what else is in a *Hooks of its types.

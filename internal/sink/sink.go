@@ -1,19 +1,19 @@
-// Package sink hands indexes from many goroutines to a function that wants them one at a time.
+// Package sink passes indexes from many goroutines to a function, one at a time.
 package sink
 
 import "runtime/debug"
 
-// backlog is how many indexes may wait for the function before whoever brings one waits too.
+// backlog is how many indexes may wait for the function before Put blocks.
 const backlog = 64
 
-// Sink hands indexes to a function, one at a time and in the order in which they come.
+// Sink passes indexes to a function, one at a time and in the order of Put.
 type Sink struct {
 	items chan int
 	done  chan struct{}
 }
 
-// New returns a sink for f. When f panics or ends its goroutine, nothing more is handed to it, and lost is called with
-// the panic's value and stack, nil for a Goexit.
+// New returns a sink for f. If f panics or ends its goroutine it is not called again, and lost is called with the panic's
+// value and stack, nil for a Goexit.
 func New(f func(int), lost func(value any, stack []byte)) *Sink {
 	s := &Sink{items: make(chan int, backlog), done: make(chan struct{})}
 	go func() {
@@ -29,7 +29,7 @@ func New(f func(int), lost func(value any, stack []byte)) *Sink {
 				stack = debug.Stack()
 			}
 			lost(v, stack)
-			for range s.items { // nobody may wait for ever
+			for range s.items { // so that no Put blocks forever
 			}
 		}()
 		for i := range s.items {
@@ -40,10 +40,10 @@ func New(f func(int), lost func(value any, stack []byte)) *Sink {
 	return s
 }
 
-// Put hands over an index. It waits while the function is behind.
+// Put passes an index to the function. It waits while the function is behind.
 func (s *Sink) Put(i int) { s.items <- i }
 
-// Close waits until everything was handed over.
+// Close waits until the function has all indexes.
 func (s *Sink) Close() {
 	close(s.items)
 	<-s.done

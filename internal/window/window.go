@@ -1,9 +1,8 @@
-// Package window hands items from a source to workers and their results on to a consumer, through a ring of slots:
-// memory is bounded by the size of the ring, whatever the length of the stream.
+// Package window passes items from a source to workers and their results to a consumer, through a ring of slots: memory is
+// bounded by the size of the ring, whatever the length of the stream.
 //
-// Items are numbered from 0, and item i uses slot i modulo the size of the ring. The source may be at most as many
-// items ahead of the oldest item that was not taken as the window is wide. There is one source, one consumer, and any
-// number of workers.
+// Items are numbered from 0, and item i uses slot i modulo the size of the ring. The source may be at most the width of the
+// window ahead of the oldest item that was not taken. There is one source, one consumer, and any number of workers.
 package window
 
 import (
@@ -13,13 +12,13 @@ import (
 )
 
 const (
-	nobody  = -1
-	anybody = -2
+	noItem  = -1
+	anyItem = -2
 )
 
-// yields is how often the source lets others run before it stops to wait for room: the consumer may be about to make
-// some, and to be woken takes longer.
-const yields = 64
+// maxYields is how often the source yields before it blocks to wait for room: the consumer may make room soon, and a wake-up
+// takes longer.
+const maxYields = 64
 
 // AtOnce is how many items [Window.Next] returns at most.
 const AtOnce = 16
@@ -29,13 +28,13 @@ type Window struct {
 	width int64 // items in the window
 	mask  int64 // slots in the ring, a power of two, less one
 	done  []atomic.Uint64
-	worth int64    // taken items that a source is woken for
-	owed  int64    // taken items that the source was not told of
-	ahead int64    // unordered: how far the consumer looked
+	worth int64    // taken items after which the source is woken
+	owed  int64    // taken items since the last wake-up
+	ahead int64    // unordered: how far the consumer has searched
 	gone  []uint64 // unordered: items beyond the tail that were taken
 
-	_      [128]byte     // what several goroutines change stands on cache lines of its own, which processors fetch in pairs
-	end    int64         // of the source: there was room for the items before it
+	_      [128]byte     // fields changed by several goroutines have cache lines of their own, which processors fetch in pairs
+	end    int64         // of the source: the items before it fit
 	_      [128]byte     //
 	tail   atomic.Int64  // items before it were taken
 	full   atomic.Bool   // the source waits for room
@@ -53,16 +52,16 @@ func New(width int) *Window {
 		width: int64(width), worth: max(1, int64(width)/8), mask: int64(slots - 1), done: make([]atomic.Uint64, slots/64), gone: make([]uint64, slots/64),
 		ended: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
-	w.wanted.Store(nobody)
+	w.wanted.Store(noItem)
 	return w
 }
 
-// Slots is how many slots the ring has.
+// Slots returns how many slots the ring has.
 func (w *Window) Slots() int { return int(w.mask) + 1 }
 
-// Wait blocks the source until there is room for the item, and reports false when stop was closed before.
+// Wait blocks the source until there is room for the item. It returns false if stop is closed before.
 func (w *Window) Wait(item int, stop <-chan struct{}) bool {
-	for range yields {
+	for range maxYields {
 		if w.fits(item) {
 			return true
 		}
@@ -83,7 +82,7 @@ func (w *Window) Wait(item int, stop <-chan struct{}) bool {
 	return true
 }
 
-// fits reports whether there is room for the item. It looks at the tail, which the consumer moves, only when it has to.
+// fits reports whether there is room for the item. It loads the tail, which the consumer moves, only if needed.
 func (w *Window) fits(item int) bool {
 	if int64(item) >= w.end {
 		w.end = w.tail.Load() + w.width
@@ -91,10 +90,10 @@ func (w *Window) fits(item int) bool {
 	return int64(item) < w.end
 }
 
-// Room is how many items from that one on fit, as far as the source, which [Window.Wait] has let pass with it, knows.
+// Room returns how many items from that one on fit, as of the last [Window.Wait] of the source.
 func (w *Window) Room(item int) int { return int(w.end) - item }
 
-// Ended says that the items from lo to hi-1 have ended. Workers call it, once for each item.
+// Ended marks the items from lo to hi-1 as ended. Workers call it, once for each item.
 func (w *Window) Ended(lo, hi int) {
 	for at := int64(lo); at < int64(hi); {
 		word, bit := at&w.mask/64, uint(at%64)
@@ -102,7 +101,7 @@ func (w *Window) Ended(lo, hi int) {
 		w.done[word].Or((1<<n - 1) << bit)
 		at += int64(n)
 	}
-	if want := w.wanted.Load(); want == anybody || want >= int64(lo) && want < int64(hi) {
+	if want := w.wanted.Load(); want == anyItem || want >= int64(lo) && want < int64(hi) {
 		select {
 		case w.ended <- struct{}{}:
 		default:
@@ -110,8 +109,8 @@ func (w *Window) Ended(lo, hi int) {
 	}
 }
 
-// Next waits for the item at the tail to end and returns it and how many after it have ended too. It returns 0 items
-// when over was closed before.
+// Next waits for the item at the tail to end, and returns it and the number of ended items from it on. n is 0 if over is
+// closed before.
 func (w *Window) Next(over <-chan struct{}) (first, n int) {
 	at := w.tail.Load()
 	for {
@@ -124,11 +123,11 @@ func (w *Window) Next(over <-chan struct{}) (first, n int) {
 	}
 }
 
-// park waits until a worker says that the wanted item has ended. It reports false when over was closed before.
+// park waits until a worker marks the wanted item as ended. It returns false if over is closed before.
 func (w *Window) park(wanted int64, over <-chan struct{}, ended func() bool) bool {
 	w.wake()
 	w.wanted.Store(wanted)
-	defer w.wanted.Store(nobody)
+	defer w.wanted.Store(noItem)
 	if ended() {
 		return true
 	}
@@ -140,14 +139,14 @@ func (w *Window) park(wanted int64, over <-chan struct{}, ended func() bool) boo
 	}
 }
 
-// run counts the items from at on that have ended, up to the end of a word.
+// run returns how many items from at on have ended, up to the end of a word.
 func (w *Window) run(at int64) int {
 	bit := uint(at % 64)
 	word := w.done[at&w.mask/64].Load() >> bit
 	return min(AtOnce, bits.TrailingZeros64(^word), int(64-bit))
 }
 
-// Take says that the consumer has taken the items from first on, which are at the tail.
+// Take marks the n items from first on, which is at the tail, as taken.
 func (w *Window) Take(first, n int) {
 	at := int64(first)
 	w.done[at&w.mask/64].And(^((1<<uint(n) - 1) << uint(at%64)))
@@ -159,14 +158,14 @@ func (w *Window) advance(tail int64) {
 	w.owed += tail - w.tail.Load()
 	w.tail.Store(tail)
 	if w.owed >= w.worth && w.wake() {
-		// The source would be next on this processor, from where others do not take it for long: let them take the
-		// consumer instead.
+		// The woken source is next on this processor, and other processors do not steal it for a while. Yield, so that they
+		// take the consumer instead.
 		runtime.Gosched()
 	}
 }
 
-// wake wakes a source that waits for room. That takes long, so it is done when there is room for many items, or when
-// the consumer has nothing else to do.
+// wake wakes a source that waits for room. A wake-up is slow, so it is done if there is room for many items, or if the
+// consumer has nothing else to do.
 func (w *Window) wake() (woken bool) {
 	w.owed = 0
 	if woken = w.full.CompareAndSwap(true, false); woken {
@@ -178,14 +177,13 @@ func (w *Window) wake() (woken bool) {
 	return woken
 }
 
-// NextAny waits for any item that has ended and was not taken. It returns false when over was closed and there is
-// none.
+// NextAny waits for any item that has ended and was not taken. It returns false if over is closed and there is none.
 func (w *Window) NextAny(over <-chan struct{}) (item int, ok bool) {
 	for {
 		if item, ok = w.any(); ok {
 			return item, true
 		}
-		if !w.park(anybody, over, func() bool { item, ok = w.any(); return ok }) {
+		if !w.park(anyItem, over, func() bool { item, ok = w.any(); return ok }) {
 			return w.any()
 		}
 	}
@@ -200,7 +198,7 @@ func (w *Window) Left(end int, do func(item int)) {
 	}
 }
 
-// any finds an item that has ended, looking on from the last one and then from the tail.
+// any returns an item that has ended. It searches from the last one on, and then from the tail.
 func (w *Window) any() (int, bool) {
 	tail := w.tail.Load()
 	from := max(tail, w.ahead)
@@ -224,7 +222,7 @@ func (w *Window) search(lo, hi int64) (int64, bool) {
 	return 0, false
 }
 
-// TakeAny says that the consumer has taken an item that [Window.NextAny] returned: its slot may be used again.
+// TakeAny marks an item of [Window.NextAny] as taken: its slot may be reused.
 func (w *Window) TakeAny(item int) {
 	at := int64(item)
 	word, mask := at&w.mask/64, uint64(1)<<uint(at%64)

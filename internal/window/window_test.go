@@ -116,7 +116,7 @@ func TestNextAnyTakesWhateverHasEnded(t *testing.T) {
 func TestNextAnySearchesTheWholeWindow(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
-	close(over) // nobody waits
+	close(over) // no consumer waits
 	for _, tt := range []struct {
 		name        string
 		width       int

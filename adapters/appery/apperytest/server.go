@@ -1,8 +1,8 @@
-// Package apperytest is a fake of the database API of Appery.io for tests. It is strict about headers and bodies, so that a
-// client that is not fails here before it fails elsewhere.
+// Package apperytest is a fake of the database API of Appery.io for tests. It is strict about headers and bodies, to find
+// clients that are not.
 //
-// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
-// cuts, delays and more:
+// For faults put a windrowtest.Server in front of it, whose script loses responses, throttles, cuts connections, delays and
+// more:
 //
 //	server := windrowtest.NewServer(t, &apperytest.Server{})
 //	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
@@ -19,26 +19,25 @@ import (
 	"time"
 )
 
-// Object is an object as the server keeps it.
+// Object is an object as the server stores it.
 type Object = map[string]any
 
 // Server is the fake: an [http.Handler] with the API below /rest/1/db. The zero value takes any database id. Set the
 // fields before the first request. It may be used from many goroutines.
 type Server struct {
-	// DatabaseID is what requests must have in X-Appery-Database-Id. "" means any, but one.
+	// DatabaseID is the X-Appery-Database-Id of valid requests. "" means any id, but not none.
 	DatabaseID string
-	// SessionToken is what requests must have in X-Appery-Session-Token, unless they have the MasterKey. "" means that
-	// they need none.
+	// SessionToken is the X-Appery-Session-Token of valid requests without the MasterKey. "" means that they need none.
 	SessionToken string
-	// MasterKey is what opens everything.
+	// MasterKey is the key that allows every request.
 	MasterKey string
-	// MaxOperations is how many operations a batch may have. 0 means any number.
+	// MaxOperations is how many operations a batch may have. 0 means no bound.
 	MaxOperations int
 	// Now is the server's clock. Nil means the real one.
 	Now func() time.Time
-	// NewID makes the _id of a new object. Nil counts.
+	// NewID returns the _id of a new object. Nil uses a counter.
 	NewID func() string
-	// Refuse says why an operation is refused, nil when it is not. Nil means that none is.
+	// Refuse returns why an operation is refused, nil to accept it. A nil Refuse accepts all.
 	Refuse func(method, collection, id string, data Object) *Refusal
 
 	once sync.Once
@@ -50,7 +49,7 @@ type Server struct {
 	last  int
 }
 
-// Refusal is why the server refuses an operation.
+// Refusal is the reason why the server refuses an operation.
 type Refusal struct {
 	Code        string // such as DBSU205
 	Description string // for people
@@ -86,7 +85,7 @@ func (s *Server) start() {
 	})
 }
 
-// Add makes a collection, and puts objects with their _id there.
+// Add creates a collection, with objects that have an _id.
 func (s *Server) Add(collection string, objects ...Object) {
 	s.once.Do(s.start)
 	s.mu.Lock()
@@ -117,18 +116,18 @@ func (s *Server) Calls() int {
 	return s.calls
 }
 
-func answer(w http.ResponseWriter, status int, value any) {
+func respond(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(value) // the client may have gone
 }
 
-// refuse writes the refusal of a request, which has another shape than that of an operation.
+// refuse writes the refusal of a request, whose form differs from that of an operation.
 func refuse(w http.ResponseWriter, status int, code, message string) {
-	answer(w, status, map[string]string{"code": code, "error": message})
+	respond(w, status, map[string]string{"code": code, "error": message})
 }
 
-// operation is one of a batch.
+// operation is an operation of a batch.
 type operation struct {
 	Method     string `json:"method"`
 	Collection string `json:"collection"`
@@ -137,7 +136,7 @@ type operation struct {
 }
 
 func (s *Server) batch(w http.ResponseWriter, req *http.Request) {
-	var ops []json.RawMessage // and nothing around it
+	var ops []json.RawMessage // without an envelope
 	if err := json.NewDecoder(req.Body).Decode(&ops); err != nil {
 		refuse(w, http.StatusBadRequest, "DBRQ101", "The body must be an array of operations")
 		return
@@ -158,10 +157,10 @@ func (s *Server) batch(w http.ResponseWriter, req *http.Request) {
 		}
 		results = append(results, map[string]any{"success": success})
 	}
-	answer(w, http.StatusOK, results) // whatever became of them
+	respond(w, http.StatusOK, results) // 200 even if operations failed
 }
 
-// decode reads an operation strictly, and carries it out.
+// decode reads an operation strictly, and applies it.
 func (s *Server) decode(raw json.RawMessage) (any, *Refusal) {
 	var op operation
 	decoder := json.NewDecoder(bytes.NewReader(raw))
@@ -172,7 +171,7 @@ func (s *Server) decode(raw json.RawMessage) (any, *Refusal) {
 	return s.carryOut(op)
 }
 
-// carryOut carries out an operation. The lock is held.
+// carryOut applies an operation. The lock is held.
 func (s *Server) carryOut(op operation) (any, *Refusal) {
 	method := strings.ToUpper(op.Method)
 	objects, known := s.data[op.Collection]
@@ -247,12 +246,12 @@ func (s *Server) single(w http.ResponseWriter, req *http.Request) {
 	s.calls++
 	success, bad := s.carryOut(op)
 	if bad == nil {
-		answer(w, http.StatusOK, success)
+		respond(w, http.StatusOK, success)
 		return
 	}
 	status := http.StatusBadRequest
 	if bad.Code == "DBSU205" {
 		status = http.StatusNotFound
 	}
-	answer(w, status, map[string]string{"code": bad.Code, "description": bad.Description})
+	respond(w, status, map[string]string{"code": bad.Code, "description": bad.Description})
 }

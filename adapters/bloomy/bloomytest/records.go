@@ -10,7 +10,7 @@ import (
 
 const gone = "the record does not exist"
 
-// create makes a record of a kind for a meeting, or for none, and a user.
+// create creates a record of a kind for a user and, if it is not 0, a meeting.
 func (s *Server) create(c *call, kind string, meeting int, title, user any, more record) (any, int, string) {
 	owner, ok := c.user(user)
 	if !ok {
@@ -36,24 +36,24 @@ func (s *Server) create(c *call, kind string, meeting int, title, user any, more
 	}
 	maps.Copy(r, more)
 	s.records[kind][id] = r
-	answer := record{}
-	for _, name := range answered[kind] {
-		answer[name] = r[name]
+	response := record{}
+	for _, name := range createFields[kind] {
+		response[name] = r[name]
 	}
 	if kind == "rock" {
-		answer["Owner"] = record{"Name": owner["Name"]}
+		response["Owner"] = record{"Name": owner["Name"]}
 	}
-	return answer, 0, ""
+	return response, 0, ""
 }
 
-// answered are the fields that the answer to a create has. A read tells more.
-var answered = map[string][]string{
+// createFields are the fields in the response to a create. A read returns more.
+var createFields = map[string][]string{
 	"issue": {"Id", "Name", "OriginId", "Origin", "Owner", "DetailsUrl"},
 	"todo":  {"Id", "Name", "DetailsUrl", "DueDate", "CreateTime"},
 	"rock":  {"Id", "Owner", "Origins", "CreateTime", "Completion"},
 }
 
-// shown is a record without what the server keeps for itself.
+// shown returns a record without the server's internal fields.
 func shown(r record) record {
 	r = maps.Clone(r)
 	delete(r, "notes")
@@ -104,7 +104,7 @@ func (s *Server) get(kind string) handler {
 	}
 }
 
-// put changes fields of a record. names are those that it has in its answer.
+// put changes fields of a record. names are their names in the response.
 func (s *Server) put(kind string, names map[string]string) handler {
 	return func(c *call) (any, int, string) {
 		body, bad := c.body(nil, slices.Collect(maps.Keys(names)))
@@ -194,7 +194,7 @@ func (s *Server) deleteGoal(c *call) (any, int, string) {
 func byOwner(c *call, r record) bool   { return r["Owner"].(record)["Id"] == c.id("user") }
 func byMeeting(c *call, r record) bool { return r["OriginId"] == c.id("meeting") }
 
-// list answers with the records of a kind. A parameter must have that very name, and the value true or false.
+// list returns the records of a kind. A parameter must have exactly that name, and the value true or false.
 func (s *Server) list(kind string, belongs func(*call, record) bool, parameters ...string) handler {
 	return func(c *call) (any, int, string) {
 		closed := false
@@ -213,7 +213,7 @@ func (s *Server) list(kind string, belongs func(*call, record) bool, parameters 
 			if belongs(c, r) && (closed || kind == "rock" || r["Complete"] == false) && (r["archived"] == true) == archived {
 				r = shown(r)
 				if kind == "rock" {
-					delete(r, "Completion") // a list does not tell
+					delete(r, "Completion") // not in a list
 				}
 				all = append(all, r)
 			}

@@ -1,8 +1,8 @@
-// Package bloomytest is a fake of Bloom Growth's API for tests. It is strict about headers, about the casing of paths and of
-// fields, which is mixed, and about what it does not know, so that a client that is not fails here before it fails elsewhere.
+// Package bloomytest is a fake of Bloom Growth's API for tests. It is strict about headers, the mixed case of paths and
+// fields, and unknown fields, to find clients that are not.
 //
-// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
-// cuts, delays and more:
+// For faults put a windrowtest.Server in front of it, whose script loses responses, throttles, cuts connections, delays and
+// more:
 //
 //	server := windrowtest.NewServer(t, &bloomytest.Server{})
 //	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
@@ -21,27 +21,27 @@ import (
 	"time"
 )
 
-// Me is the id of the user to whom every key belongs.
+// Me is the id of the user of every key.
 const Me = 123
 
-// Meeting is a meeting as the server keeps it.
+// Meeting is a meeting as the server stores it.
 type Meeting struct {
 	ID        int              // of the meeting
 	Name      string           // its title
 	Attendees []int            // ids of users
-	Metrics   []map[string]any // as GET /L10/{id}/measurables answers
+	Metrics   []map[string]any // as GET /L10/{id}/measurables returns them
 }
 
 // Server is the fake: an [http.Handler] with the API below /api/v1. The zero value takes any key, and has the users 123 (the
 // current one), 321, 456 and 789. Set the fields before the first request. It may be used from many goroutines.
 type Server struct {
-	// Key is what requests must have as their bearer token. "" means any, but one.
+	// Key is the bearer token of valid requests. "" means any token, but not none.
 	Key string
 	// Users are the names of users by id. Nil means those above.
 	Users map[int]string
 	// Now is the server's clock. Nil means the real one.
 	Now func() time.Time
-	// Latency is how long each answer takes.
+	// Latency is how long each response takes.
 	Latency time.Duration
 
 	once sync.Once
@@ -53,7 +53,7 @@ type Server struct {
 	records  map[string]map[int]record // by kind and id
 }
 
-// record is an issue, a todo or a goal as the server keeps it: as it answers, apart from what is in lower case.
+// record is an issue, a todo or a goal in the form of responses; fields in lower case are internal.
 type record = map[string]any
 
 // ServeHTTP implements [http.Handler].
@@ -117,14 +117,14 @@ func (s *Server) start() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			c := &call{server: s, req: req}
-			answer, status, message := handler(c)
+			response, status, message := handler(c)
 			if message != "" {
 				refuse(w, status, message)
 				return
 			}
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			if answer != nil {
-				_ = json.NewEncoder(w).Encode(answer) // the client may have gone
+			if response != nil {
+				_ = json.NewEncoder(w).Encode(response) // the client may have gone
 			}
 		})
 	}
@@ -133,8 +133,8 @@ func (s *Server) start() {
 	})
 }
 
-// handler carries out a call, with the lock held. A message means that it is refused.
-type handler func(c *call) (answer any, status int, message string)
+// handler handles a call, with the lock held. A message means that the call is refused.
+type handler func(c *call) (response any, status int, message string)
 
 func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
@@ -150,11 +150,11 @@ type call struct {
 
 // id returns a number in the path.
 func (c *call) id(name string) int {
-	id, _ := strconv.Atoi(c.req.PathValue(name)) // what is none is of nobody
+	id, _ := strconv.Atoi(c.req.PathValue(name)) // 0 is no one's id
 	return id
 }
 
-// body reads a body that has the required fields, in exactly that casing, and no others than these and the optional ones.
+// body reads a body that must have the required fields, in exactly that case, and may have the optional ones, but no others.
 func (c *call) body(required, optional []string) (map[string]any, string) {
 	text, err := io.ReadAll(c.req.Body)
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Server) next() int {
 	return s.last
 }
 
-// AddMeeting puts a meeting there, and returns its id. 0 has the server choose one.
+// AddMeeting stores a meeting, and returns its id. The server chooses the id if it is 0.
 func (s *Server) AddMeeting(m Meeting) int {
 	s.once.Do(s.start)
 	s.mu.Lock()

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Request is what a fault is decided by.
+// Request is the request that the function of Fault gets.
 type Request struct {
-	// Method and Path are those of the request. Those of the bucket have its host before the path.
+	// Method and Path are those of the request. For the bucket Path begins with its host.
 	Method, Path string
 	// Query is that of the request.
 	Query url.Values
@@ -21,28 +21,28 @@ type Request struct {
 	N int
 }
 
-// Fault is what goes wrong with a request. The zero Fault is nothing.
+// Fault is a fault of one request. The zero Fault has no effect.
 type Fault struct {
-	// Delay is how long the server thinks before anything else.
+	// Delay is how long the server waits before anything else.
 	Delay time.Duration
-	// Lose cuts the connection before the request is carried out.
+	// Lose cuts the connection before the request is applied.
 	Lose bool
-	// Cut cuts the connection after the request was carried out.
+	// Cut cuts the connection after the request was applied.
 	Cut bool
-	// Status is answered, and nothing is carried out. 0 means that it is.
+	// Status is the status of the response, and the request is not applied. 0 applies it.
 	Status int
-	// Code is that of the error. Defaults to EXCEPTION.
+	// Code is the code of the error. Defaults to EXCEPTION.
 	Code string
 	// Field and FieldCode are the details of the error, if there are any.
 	Field, FieldCode string
-	// Transient is what the error says.
+	// Transient is the member transient of the error.
 	Transient bool
-	// HTML answers with a page in place of JSON, as proxies do.
+	// HTML responds with HTML instead of JSON, as proxies do.
 	HTML bool
 }
 
-// Fault has f decide what goes wrong with each request; it returns nil for one with which nothing does. It is called one
-// at a time, and may use the server. Nil ends all faults.
+// Fault calls f with each request; f returns its fault, nil for none. f is called one at a time, and may use the server. A
+// nil f ends all faults.
 func (s *Server) Fault(f func(Request) *Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,10 +67,10 @@ func (s *Server) faultOf(r *http.Request, content []byte) *Fault {
 	return fault(Request{Method: r.Method, Path: path, Query: r.URL.Query(), Header: r.Header, Body: content, N: n})
 }
 
-// answer is what a fault answers with.
-func (f *Fault) answer() answer {
+// response returns the response of a fault.
+func (f *Fault) response() response {
 	if f.HTML {
-		return answer{status: f.Status, text: []byte("<html><h1>Something went wrong</h1></html>"), kind: "text/html"}
+		return response{status: f.Status, text: []byte("<html><h1>Something went wrong</h1></html>"), kind: "text/html"}
 	}
 	var details any
 	if f.Field != "" {
@@ -82,8 +82,9 @@ func (f *Fault) answer() answer {
 // refusal is an operation on a record that the server refuses.
 type refusal struct{ operation, id string }
 
-// Refuse makes the server refuse an operation on records, alone and in bulk: "update", "destroy", "publish", "unpublish"
-// or "move-to-stage". The code is that of the error of a single request, such as REQUIRED_BY_ASSOCIATION; "" ends it.
+// Refuse makes the server refuse an operation on records, alone and in bulk: "update", "destroy", "publish", "unpublish" or
+// "move-to-stage". The code is that of the error of a single request, such as REQUIRED_BY_ASSOCIATION; "" allows the
+// operation again.
 func (s *Server) Refuse(operation, code string, ids ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,34 +93,34 @@ func (s *Server) Refuse(operation, code string, ids ...string) {
 	}
 }
 
-// Job is what a fault of a job is decided by.
+// Job is the job that the function of FailJobs gets.
 type Job struct {
-	// ID is the job's.
+	// ID is the id of the job.
 	ID string
-	// Operation is what it does, such as "destroy", "bulk destroy" or "create upload".
+	// Operation is its operation, such as "destroy", "bulk destroy" or "create upload".
 	Operation string
 	// N counts the jobs with that operation, from 1.
 	N int
 }
 
-// JobFault is what goes wrong with a job.
+// JobFault is a fault of a job.
 type JobFault struct {
-	// Never lets it run for ever.
+	// Never makes the job run forever.
 	Never bool
-	// Status is the result's, and nothing is done. 0 means that it is.
+	// Status is the status of the result, and the job is not applied. 0 applies it.
 	Status int
-	// Code is that of the error. Defaults to EXCEPTION.
+	// Code is the code of the error. Defaults to EXCEPTION.
 	Code string
-	// Transient is what the error says.
+	// Transient is the member transient of the error.
 	Transient bool
-	// NoCounts leaves the counts out of the result of a bulk operation.
+	// NoCounts omits the counts from the result of a bulk operation.
 	NoCounts bool
-	// Extra is how much longer it takes.
+	// Extra is how much longer the job takes.
 	Extra time.Duration
 }
 
-// FailJobs has f decide what goes wrong with each job, when it begins; it returns nil for one with which nothing does. It
-// is called one at a time. Nil ends all such faults.
+// FailJobs calls f with each job when it begins; f returns its fault, nil for none. f is called one at a time. A nil f ends
+// all such faults.
 func (s *Server) FailJobs(f func(Job) *JobFault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,7 +37,7 @@ func (i *item) status() string {
 	return "updated"
 }
 
-// form is how the API writes a record.
+// form returns a record as the API writes it.
 func (i *item) form(fields object) map[string]any {
 	orNull := func(text string) any {
 		if text == "" {
@@ -60,8 +60,8 @@ func (i *item) form(fields object) map[string]any {
 	}
 }
 
-// Add makes a record in the primary environment, as an editor would, and returns its id. The values are those of its
-// fields in JSON or whatever has a JSON form.
+// Add creates a record in the primary environment, as an editor would, and returns its id. The values of its fields are
+// JSON, or have a JSON form.
 func (s *Server) Add(model string, fields map[string]any, published bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,7 @@ func (s *Server) Status(id string) string {
 	return ""
 }
 
-// IDs returns the ids of the records in the primary environment, in the order in which they were made.
+// IDs returns the ids of the records in the primary environment, in the order in which they were created.
 func (s *Server) IDs() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *Server) IDs() []string {
 	return slices.Clone(s.projects[""].order)
 }
 
-// modelOf returns the model with that id, or with that API key where it may be that.
+// modelOf returns the model with that id or, if key is set, that API key.
 func (s *Server) modelOf(name string, key bool) *Model {
 	for k := range s.config.Models {
 		if m := &s.config.Models[k]; m.ID == name || key && m.APIKey == name {
@@ -152,10 +152,10 @@ func (s *Server) modelOf(name string, key bool) *Model {
 	return nil
 }
 
-// check refuses values that the model does not allow. Only those in fields are looked at, unless all is set.
-func (c *call) check(m *Model, own *item, fields object, all bool) (answer, bool) {
+// check refuses values that the model does not allow. It checks only those in fields, unless all is set.
+func (c *call) check(m *Model, own *item, fields object, all bool) (response, bool) {
 	if len(m.Fields) == 0 {
-		return answer{}, true
+		return response{}, true
 	}
 	known := make([]string, len(m.Fields))
 	for k, f := range m.Fields {
@@ -177,10 +177,10 @@ func (c *call) check(m *Model, own *item, fields object, all bool) (answer, bool
 	if !only(fields, known...) {
 		return fail(http.StatusUnprocessableEntity, "INVALID_ATTRIBUTES", nil), false
 	}
-	return answer{}, true
+	return response{}, true
 }
 
-func (c *call) createItem() answer {
+func (c *call) createItem() response {
 	e, ok := c.read("item")
 	if !ok || !only(e.Meta, "created_at", "first_published_at") {
 		return invalidFormat()
@@ -216,13 +216,13 @@ func (c *call) createItem() answer {
 	if creator := e.Relationships["creator"].Data; len(creator) > 0 {
 		i.creator = creator
 	}
-	_ = json.Unmarshal(e.Meta["created_at"], &i.created) // or it is now
+	_ = json.Unmarshal(e.Meta["created_at"], &i.created) // otherwise it stays now
 	_ = json.Unmarshal(e.Meta["first_published_at"], &i.first)
 	c.store(c.project, i)
 	return succeed(http.StatusOK, map[string]any{"data": i.form(i.fields), "included": []any{}})
 }
 
-func (c *call) getItem(id string) answer {
+func (c *call) getItem(id string) response {
 	i := c.project.items[id]
 	if i == nil {
 		return notFound()
@@ -233,7 +233,7 @@ func (c *call) getItem(id string) answer {
 	return succeed(http.StatusOK, map[string]any{"data": i.form(i.fields), "included": []any{}})
 }
 
-func (c *call) updateItem(id string) answer {
+func (c *call) updateItem(id string) response {
 	e, ok := c.read("item")
 	if !ok || e.ID != id || !only(e.Meta, "current_version", "created_at", "first_published_at", "stage") {
 		return invalidFormat()
@@ -264,11 +264,11 @@ func (c *call) updateItem(id string) answer {
 	return succeed(http.StatusOK, map[string]any{"data": i.form(i.fields), "included": []any{}})
 }
 
-func (c *call) destroyItem(id string) answer {
+func (c *call) destroyItem(id string) response {
 	if c.project.items[id] == nil {
 		return notFound()
 	}
-	return c.begin("destroy", func() answer {
+	return c.begin("destroy", func() response {
 		i := c.project.items[id]
 		if i == nil {
 			return notFound()
@@ -281,8 +281,8 @@ func (c *call) destroyItem(id string) answer {
 }
 
 // changeItem publishes or unpublishes one record.
-func (c *call) changeItem(id, operation string) answer {
-	if len(c.content) > 0 { // not even an empty object: that would be a part of the record
+func (c *call) changeItem(id, operation string) response {
+	if len(c.content) > 0 { // a body, even {}, would select a part of the record
 		return invalidFormat()
 	}
 	i := c.project.items[id]
@@ -295,8 +295,8 @@ func (c *call) changeItem(id, operation string) answer {
 	return succeed(http.StatusOK, map[string]any{"data": i.form(i.fields), "included": []any{}})
 }
 
-// bulkItems begins an operation on many records.
-func (c *call) bulkItems(operation string) answer {
+// bulkItems starts a job for many records.
+func (c *call) bulkItems(operation string) response {
 	if !slices.Contains([]string{"destroy", "publish", "unpublish", "move-to-stage"}, operation) {
 		return fail(http.StatusNotFound, "INVALID_ENDPOINT", nil)
 	}
@@ -313,7 +313,7 @@ func (c *call) bulkItems(operation string) answer {
 	} else if e.Attributes != nil {
 		return invalidFormat()
 	}
-	return c.begin("bulk "+operation, func() answer {
+	return c.begin("bulk "+operation, func() response {
 		successful := 0
 		for _, id := range ids {
 			if i := c.project.items[id]; i != nil {
@@ -326,8 +326,8 @@ func (c *call) bulkItems(operation string) answer {
 	})
 }
 
-// carryOut does what an operation does to one record, unless that is refused.
-func (c *call) carryOut(operation string, i *item, stage string) (answer, bool) {
+// carryOut applies an operation to one record, unless it is refused.
+func (c *call) carryOut(operation string, i *item, stage string) (response, bool) {
 	if code := c.refusals[refusal{operation, i.id}]; code != "" {
 		return fail(http.StatusUnprocessableEntity, code, nil), false
 	}
@@ -342,5 +342,5 @@ func (c *call) carryOut(operation string, i *item, stage string) (answer, bool) 
 	case "move-to-stage":
 		i.stage = stage
 	}
-	return answer{}, true
+	return response{}, true
 }

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// job is work that the server does after the answer.
+// job is work that the server does after the response.
 type job struct {
 	fault  JobFault
 	due    time.Time
-	work   func() answer // nil when it is done
-	result answer
+	work   func() response // nil when it is done
+	result response
 }
 
-// begin begins a job and answers with it.
-func (c *call) begin(operation string, work func() answer) answer {
+// begin starts a job and returns the response with its id.
+func (c *call) begin(operation string, work func() response) response {
 	c.made++
 	id := strconv.Itoa(4234 + c.made)
 	key := "job " + operation
@@ -34,7 +34,7 @@ func (c *call) begin(operation string, work func() answer) answer {
 	return succeed(http.StatusAccepted, map[string]any{"data": ref{Type: "job", ID: id}})
 }
 
-// settle does the work of the jobs that are due, in their order.
+// settle runs the jobs that are due, in their order.
 func (s *Server) settle() {
 	now := time.Now()
 	var due []*job
@@ -54,8 +54,8 @@ func (s *Server) settle() {
 	}
 }
 
-// jobResult answers with what came of a job, once it has ended.
-func (c *call) jobResult(id string) answer {
+// jobResult returns the result of a job, once it has ended.
+func (c *call) jobResult(id string) response {
 	j := c.jobs[id]
 	if j == nil || j.work != nil {
 		return notFound()
@@ -70,7 +70,7 @@ func (c *call) jobResult(id string) answer {
 }
 
 // counted is the result of a bulk operation.
-func counted(successful, failed int) answer {
+func counted(successful, failed int) response {
 	return succeed(http.StatusOK, map[string]any{
 		"data": []any{}, "meta": map[string]int{"successful": successful, "failed": failed},
 	})

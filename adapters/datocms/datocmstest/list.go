@@ -24,7 +24,7 @@ func onlyParams(query url.Values, names ...string) bool {
 	return true
 }
 
-// page returns which records of a list are asked for.
+// page returns the range of a list that a query selects.
 func (c *call) page() (from, to func(total int) int, ok bool) {
 	limit, offset := 30, 0
 	for name, value := range map[string]*int{"page[limit]": &limit, "page[offset]": &offset} {
@@ -41,7 +41,7 @@ func (c *call) page() (from, to func(total int) int, ok bool) {
 	return from, to, limit <= 500
 }
 
-// ids returns the ids that a query asks for, nil when it asks for none.
+// ids returns the ids in a query, nil when it has none.
 func (c *call) ids() []string {
 	if !c.query.Has("filter[ids]") {
 		return nil
@@ -84,8 +84,8 @@ func textOf(value json.RawMessage) string {
 	return string(value)
 }
 
-// listItems answers with a page of records. Without a version it is one of those that are published.
-func (c *call) listItems() answer {
+// listItems returns a page of records; without a version, only published ones.
+func (c *call) listItems() response {
 	from, to, ok := c.page()
 	if !ok || !onlyParams(c.query, "filter[type]", "filter[ids]", "filter[fields]", "page[limit]", "page[offset]", "order_by", "version", "nested", "locale") {
 		return fail(http.StatusUnprocessableEntity, "INVALID_PARAMS", nil)

@@ -20,10 +20,10 @@ type pipe struct {
 
 func newPipe() *pipe { return &pipe{conns: make(chan net.Conn), done: make(chan struct{})} }
 
-// transport returns one whose connections to any host lead here.
+// transport returns a transport whose connections to any host lead here.
 func (p *pipe) transport() *http.Transport {
 	return &http.Transport{
-		DialContext: p.dial, DialTLSContext: p.dial, // there is nobody on the line to hide from
+		DialContext: p.dial, DialTLSContext: p.dial, // pipes need no TLS
 		MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
 	}
 }

@@ -1,13 +1,14 @@
-// Package datocmstest is a DatoCMS for tests: the part of its Content Management API that package datocms uses, in memory.
+// Package datocmstest is a fake of DatoCMS for tests: the part of its Content Management API that package datocms uses, in
+// memory.
 //
 //	server := datocmstest.New(datocmstest.Config{Models: []datocmstest.Model{{ID: "UZyfjdBES8y2W2ruMEHSoA", APIKey: "article"}}})
 //	defer server.Close()
 //	client, err := datocms.New("", server.Token(), server.Client())
 //
-// It is as strict as the real one about headers, parameters, bodies and the sizes of requests, counts requests against the
-// documented limit, works in jobs, and only counts what came of bulk operations. [Server.Fault], [Server.Refuse] and
-// [Server.FailJobs] make things go wrong. The client speaks to it over pipes in memory, so that it also works where time
-// is virtual, as in a bubble of testing/synctest.
+// It is as strict as the real server about headers, parameters, bodies and the sizes of requests, counts requests against
+// the documented limit, works in jobs, and returns only counts for bulk operations. [Server.Fault], [Server.Refuse] and
+// [Server.FailJobs] inject faults. The client connects over pipes in memory, so that it also works with virtual time, as in
+// a bubble of testing/synctest.
 package datocmstest
 
 import (
@@ -25,51 +26,51 @@ import (
 	"time"
 )
 
-// defaultToken is the API token of a server that is given none.
+// defaultToken is the API token of a server whose Config has none.
 const defaultToken = "0123456789abcdef-datocmstest"
 
-// Config says what a server is like. The zero Config is DatoCMS as it is documented, with no model.
+// Config configures a server. The zero Config is DatoCMS as documented, without models.
 type Config struct {
-	// Token is what requests must have. Defaults to one of the package's own: see [Server.Token].
+	// Token is the token of valid requests. See [Server.Token] for the default.
 	Token string
-	// Models are those of the project.
+	// Models are the models of the project.
 	Models []Model
-	// Environments are those that X-Environment may name beside the primary one. Each has records of its own.
+	// Environments are the names that X-Environment may have, beside the primary one. Each environment has its own records.
 	Environments []string
-	// Requests is how many may come in each Window of the server's clock. Defaults to 60; negative means any number.
+	// Requests is how many requests are allowed in each Window of the server's clock. Defaults to 60; negative means no
+	// limit.
 	Requests int
 	// Window defaults to 3 seconds.
 	Window time.Duration
 	// JobTime is how long a job takes. Defaults to 300 milliseconds.
 	JobTime time.Duration
-	// Latency is how long the answer to a request takes; to one that is refused since there are too many a quarter of it.
-	// Nil means no time at all.
+	// Latency returns how long a response takes; a throttle takes a quarter of it. Nil means no time.
 	Latency func() time.Duration
 }
 
 // Model is a model of the project.
 type Model struct {
-	// ID is what records are created with.
+	// ID is the id with which records are created.
 	ID string
-	// APIKey is the other name that a filter may have.
+	// APIKey is another name of the model in filters.
 	APIKey string
-	// Fields are those of its records. None means that records may have any.
+	// Fields are the fields of its records. None means that records may have any.
 	Fields []Field
 }
 
 // Field is a field of a model.
 type Field struct {
 	APIKey   string // its name
-	Required bool   // a record cannot be without it
+	Required bool   // each record must have it
 	Unique   bool   // two records cannot have the same value
 }
 
-// Seen is a request that the server answered.
+// Seen is a request to which the server responded.
 type Seen struct {
 	Method string        // of the request
 	Target string        // its path and query; for the bucket with the host
-	Status int           // of the answer; 0 when the connection was cut
-	At     time.Duration // when it came, since the server began
+	Status int           // of the response; 0 if the connection was cut
+	At     time.Duration // of its arrival, since the server started
 }
 
 // Server is a DatoCMS. Make one with [New]. Its methods may be called from many goroutines.
@@ -81,7 +82,7 @@ type Server struct {
 	ended  chan struct{}
 	client *http.Client
 
-	asking sync.Mutex // held while the function of Fault is called
+	asking sync.Mutex // held while the function of Fault runs
 
 	mu       sync.Mutex
 	projects map[string]*project // by environment
@@ -90,7 +91,7 @@ type Server struct {
 	bucket   map[string][]byte // files, by path
 	window   time.Time         // begin of the window at hand
 	used     int               // requests in it
-	made     int               // things that were made, for ids
+	made     int               // ids given so far
 	refusals map[refusal]string
 	fault    func(Request) *Fault
 	failJob  func(Job) *JobFault
@@ -101,7 +102,7 @@ type Server struct {
 // project is an environment.
 type project struct {
 	items  map[string]*item
-	order  []string // ids of items, as they were made
+	order  []string // ids of items, in the order of their creation
 	assets []*asset
 }
 
@@ -142,15 +143,14 @@ func (s *Server) Close() {
 	s.pipe.wait()
 }
 
-// Seen returns the requests that the server has answered, in the order of the answers.
+// Seen returns the requests to which the server has responded, in the order of the responses.
 func (s *Server) Seen() []Seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.seen)
 }
 
-// Count returns how many requests with that method the server has answered whose path begins so, those that it throttled
-// left out.
+// Count returns how many requests had that method and a path with that prefix, without those that were throttled.
 func (s *Server) Count(method, path string) (n int) {
 	for _, r := range s.Seen() {
 		if r.Method == method && strings.HasPrefix(r.Target, path) && r.Status != http.StatusTooManyRequests {
@@ -160,7 +160,7 @@ func (s *Server) Count(method, path string) (n int) {
 	return n
 }
 
-// Throttled returns how many requests were refused since there were too many.
+// Throttled returns how many requests were throttled.
 func (s *Server) Throttled() (n int) {
 	for _, r := range s.Seen() {
 		if r.Status == http.StatusTooManyRequests {
@@ -179,7 +179,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the client has gone
 	}
 	at := time.Since(s.began)
-	a := s.answer(r, content)
+	a := s.handle(r, content)
 	if s.config.Latency != nil && r.Host != bucketHost {
 		takes := s.config.Latency()
 		if a.status == http.StatusTooManyRequests {
@@ -208,15 +208,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(a.text) // the client may have gone
 }
 
-// answer carries out a request, and any fault of it.
-func (s *Server) answer(r *http.Request, content []byte) answer {
+// handle applies a request, and its fault if there is one.
+func (s *Server) handle(r *http.Request, content []byte) response {
 	fault := s.faultOf(r, content)
 	if fault == nil {
 		fault = &Fault{}
 	}
 	time.Sleep(fault.Delay)
 	if fault.Lose {
-		return answer{cut: true}
+		return response{cut: true}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +233,7 @@ func (s *Server) answer(r *http.Request, content []byte) answer {
 	switch {
 	case !ok:
 	case fault.Status != 0:
-		a = fault.answer()
+		a = fault.response()
 	default:
 		s.settle()
 		a = s.route(r, content)
@@ -246,8 +246,8 @@ func (s *Server) answer(r *http.Request, content []byte) answer {
 	return a
 }
 
-// admit counts a request, and refuses it when there are too many, or when it is not what the API takes.
-func (s *Server) admit(r *http.Request) (answer, bool) {
+// admit counts a request, and refuses it if there are too many, or if it is invalid.
+func (s *Server) admit(r *http.Request) (response, bool) {
 	now := time.Now()
 	if window := now.Truncate(s.config.Window); !window.Equal(s.window) {
 		s.window, s.used = window, 0
@@ -266,7 +266,7 @@ func (s *Server) admit(r *http.Request) (answer, bool) {
 			return a, false
 		}
 	}
-	refused := func(status int, code string) (answer, bool) {
+	refused := func(status int, code string) (response, bool) {
 		a := fail(status, code, nil)
 		a.header = limits
 		return a, false
@@ -275,7 +275,7 @@ func (s *Server) admit(r *http.Request) (answer, bool) {
 	environment := r.Header.Get("X-Environment")
 	switch {
 	case len(r.URL.RequestURI()) > 8190:
-		return answer{status: http.StatusRequestURITooLong, header: limits, text: []byte("<html><h1>414 Request-URI Too Large</h1></html>"), kind: "text/html"}, false
+		return response{status: http.StatusRequestURITooLong, header: limits, text: []byte("<html><h1>414 Request-URI Too Large</h1></html>"), kind: "text/html"}, false
 	case r.Header.Get("Authorization") != "Bearer "+s.config.Token:
 		return refused(http.StatusUnauthorized, "INVALID_AUTHORIZATION_HEADER")
 	case r.Header.Get("Accept") != "application/json":
@@ -287,11 +287,11 @@ func (s *Server) admit(r *http.Request) (answer, bool) {
 	case s.projects[environment] == nil:
 		return refused(http.StatusUnprocessableEntity, "INVALID_ENVIRONMENT")
 	}
-	return answer{header: limits}, true
+	return response{header: limits}, true
 }
 
 // route finds the endpoint.
-func (s *Server) route(r *http.Request, content []byte) answer {
+func (s *Server) route(r *http.Request, content []byte) response {
 	c := &call{Server: s, project: s.projects[r.Header.Get("X-Environment")], query: r.URL.Query(), content: content}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	for k := range parts {

@@ -18,7 +18,7 @@ const (
 	base  = "https://site-api.datocms.com"
 )
 
-// exchange is a request, and what the server is to answer.
+// exchange is a request, and what the server is to response.
 type exchange struct {
 	name   string
 	method string
@@ -106,7 +106,7 @@ func TestItIsStrict(t *testing.T) {
 			{"no token", "POST", "/items", create(""), []string{"Authorization", ""}, 401, "INVALID_AUTHORIZATION_HEADER"},
 			{"another scheme", "POST", "/items", create(""), []string{"Authorization", server.Token()}, 401, "INVALID_AUTHORIZATION_HEADER"},
 			{"no version", "POST", "/items", create(""), []string{"X-Api-Version", ""}, 400, "INVALID_API_VERSION"},
-			{"any answer", "POST", "/items", create(""), []string{"Accept", "*/*"}, 406, "INVALID_ACCEPT_HEADER"},
+			{"any response", "POST", "/items", create(""), []string{"Accept", "*/*"}, 406, "INVALID_ACCEPT_HEADER"},
 			{"a form", "POST", "/items", create(""), []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "INVALID_CONTENT_TYPE_HEADER"},
 			{"plain JSON", "POST", "/items", create(""), []string{"Content-Type", "application/json"}, 200, ""},
 			{"an environment that there is not", "POST", "/items", create(""), []string{"X-Environment", "x"}, 422, "INVALID_ENVIRONMENT"},

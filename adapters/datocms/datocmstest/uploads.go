@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// bucketHost is where files are put.
+// bucketHost is the host of the bucket.
 const bucketHost = "dato-images.s3-eu-west-1.amazonaws.com"
 
-// grantTime is for how long a place in the bucket may be used.
+// grantTime is how long a signed URL of the bucket is valid.
 const grantTime = 15 * time.Minute
 
 // grant is the right to put a file into the bucket.
@@ -25,7 +25,7 @@ type grant struct {
 	until     time.Time
 }
 
-// asset is a file with what is known of it.
+// asset is a file with its metadata.
 type asset struct {
 	id     string
 	path   string
@@ -45,7 +45,7 @@ func (s *Server) Files() map[string][]byte {
 	return maps.Clone(s.bucket)
 }
 
-// Assets returns the names of the assets in the primary environment, in the order in which they were made.
+// Assets returns the names of the assets in the primary environment, in the order in which they were created.
 func (s *Server) Assets() (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,8 +69,8 @@ func (s *Server) AssetField(filename, attribute string) string {
 	return ""
 }
 
-// grantUpload answers with a place in the bucket.
-func (c *call) grantUpload() answer {
+// grantUpload returns a signed URL of the bucket.
+func (c *call) grantUpload() response {
 	e, ok := c.read("upload_request")
 	var filename string
 	if !ok || json.Unmarshal(e.Attributes["filename"], &filename) != nil || filename == "" || strings.Contains(filename, "/") {
@@ -91,7 +91,7 @@ func (c *call) grantUpload() answer {
 }
 
 // put puts a file into the bucket.
-func (s *Server) put(r *http.Request, content []byte) answer {
+func (s *Server) put(r *http.Request, content []byte) response {
 	g, granted := s.grants[r.URL.Path]
 	switch {
 	case r.Method != http.MethodPut:
@@ -106,25 +106,25 @@ func (s *Server) put(r *http.Request, content []byte) answer {
 		return bucketFailure(http.StatusLengthRequired, "MissingContentLength")
 	}
 	s.bucket[r.URL.Path] = content
-	return answer{status: http.StatusOK}
+	return response{status: http.StatusOK}
 }
 
-// bucketFailure is how the bucket refuses.
-func bucketFailure(status int, code string) answer {
-	return answer{status: status, kind: "application/xml", text: fmt.Appendf(nil,
+// bucketFailure returns a refusal of the bucket.
+func bucketFailure(status int, code string) response {
+	return response{status: status, kind: "application/xml", text: fmt.Appendf(nil,
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>No</Message><RequestId>4442587FB7D0A2F9</RequestId></Error>", code)}
 }
 
 var uploadAttributes = []string{"path", "copyright", "author", "notes", "default_field_metadata", "tags"}
 
-// createUpload begins to make an asset of a file in the bucket.
-func (c *call) createUpload() answer {
+// createUpload starts a job that creates an asset from a file in the bucket.
+func (c *call) createUpload() response {
 	e, ok := c.read("upload")
 	var place string
 	if !ok || json.Unmarshal(e.Attributes["path"], &place) != nil || !only(e.Attributes, uploadAttributes...) || e.Meta != nil {
 		return invalidFormat()
 	}
-	return c.begin("create upload", func() answer {
+	return c.begin("create upload", func() response {
 		content, there := c.bucket[place]
 		if !there {
 			return invalidField("path", "VALIDATION_INVALID")
@@ -142,7 +142,7 @@ func (c *call) createUpload() answer {
 	})
 }
 
-func (c *call) listUploads() answer {
+func (c *call) listUploads() response {
 	from, to, ok := c.page()
 	if !ok || !onlyParams(c.query, "filter[ids]", "filter[fields]", "page[limit]", "page[offset]", "order_by", "locale") {
 		return fail(http.StatusUnprocessableEntity, "INVALID_PARAMS", nil)
@@ -159,12 +159,12 @@ func (c *call) listUploads() answer {
 	})
 }
 
-// asset returns the place of an asset in the list, -1 when there is none.
+// asset returns the index of an asset in the list, -1 when there is none.
 func (c *call) asset(id string) int {
 	return slices.IndexFunc(c.project.assets, func(a *asset) bool { return a.id == id })
 }
 
-func (c *call) getUpload(id string) answer {
+func (c *call) getUpload(id string) response {
 	k := c.asset(id)
 	if k < 0 {
 		return notFound()
@@ -172,7 +172,7 @@ func (c *call) getUpload(id string) answer {
 	return succeed(http.StatusOK, map[string]any{"data": c.project.assets[k].form()})
 }
 
-func (c *call) updateUpload(id string) answer {
+func (c *call) updateUpload(id string) response {
 	e, ok := c.read("upload")
 	if !ok || e.ID != id || !only(e.Attributes, append([]string{"basename"}, uploadAttributes...)...) {
 		return invalidFormat()
@@ -186,7 +186,7 @@ func (c *call) updateUpload(id string) answer {
 }
 
 // destroyAsset deletes an asset, unless that is refused.
-func (c *call) destroyAsset(id string) (answer, bool) {
+func (c *call) destroyAsset(id string) (response, bool) {
 	k := c.asset(id)
 	if k < 0 {
 		return notFound(), false
@@ -199,23 +199,23 @@ func (c *call) destroyAsset(id string) (answer, bool) {
 	return succeed(http.StatusOK, map[string]any{"data": a.form()}), true
 }
 
-func (c *call) destroyUpload(id string) answer {
+func (c *call) destroyUpload(id string) response {
 	if c.asset(id) < 0 {
 		return notFound()
 	}
-	return c.begin("destroy upload", func() answer {
+	return c.begin("destroy upload", func() response {
 		a, _ := c.destroyAsset(id)
 		return a
 	})
 }
 
-func (c *call) bulkDestroyUploads() answer {
+func (c *call) bulkDestroyUploads() response {
 	e, ok := c.read("upload_bulk_destroy_operation")
 	ids, named := c.bulkIDs(e, "uploads", "upload")
 	if !ok || !named {
 		return invalidFormat()
 	}
-	return c.begin("bulk destroy upload", func() answer {
+	return c.begin("bulk destroy upload", func() response {
 		successful := 0
 		for _, id := range ids {
 			if _, ok := c.destroyAsset(id); ok {

@@ -1,4 +1,4 @@
-// Package intercept answers in place of an API where a test wants that.
+// Package intercept lets a test respond instead of an API.
 package intercept
 
 import (
@@ -8,15 +8,15 @@ import (
 
 // API is an [http.Handler] that passes requests on to another one. It may be used from many goroutines.
 type API struct {
-	// Handler is asked what nobody else answers.
+	// Handler handles requests that are not intercepted.
 	Handler http.Handler
 
 	mu  sync.Mutex
 	ask func(*http.Request) http.HandlerFunc
 }
 
-// Intercept asks a function about each request before it is served. The handler that it returns answers in the API's place;
-// nil lets the request pass. [API.Pass] serves it from within such a handler.
+// Intercept calls ask with each request before it is served. The handler that ask returns responds instead of the API; nil
+// lets the request pass. [API.Pass] serves it from within such a handler.
 func (a *API) Intercept(ask func(*http.Request) http.HandlerFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -29,8 +29,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ask := a.ask
 	a.mu.Unlock()
 	if ask != nil {
-		if answer := ask(req); answer != nil {
-			answer(w, req)
+		if handler := ask(req); handler != nil {
+			handler(w, req)
 			return
 		}
 	}
@@ -40,16 +40,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // Pass serves a request as if it had not been intercepted.
 func (a *API) Pass(w http.ResponseWriter, req *http.Request) { a.Handler.ServeHTTP(w, req) }
 
-// Applied carries out a request and loses the answer.
+// Applied applies a request and loses the response.
 func (a *API) Applied(_ http.ResponseWriter, req *http.Request) {
 	a.Pass(discard{}, req)
 	HangUp(nil, nil)
 }
 
-// HangUp is a handler that ends the connection without an answer.
+// HangUp is a handler that ends the connection without a response.
 func HangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// discard is a ResponseWriter whose answer nobody gets.
+// discard is a ResponseWriter that drops the response.
 type discard struct{}
 
 func (discard) Header() http.Header            { return http.Header{} }

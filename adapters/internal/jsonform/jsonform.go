@@ -1,4 +1,4 @@
-// Package jsonform tells what the JSON form of a value is, so that only objects are sent as records.
+// Package jsonform determines the JSON form of a value, so that only objects are sent as records.
 package jsonform
 
 import (
@@ -8,17 +8,17 @@ import (
 	"reflect"
 )
 
-// Form is what the JSON form of a value is.
+// Form is the JSON form of a value.
 type Form uint8
 
 // The forms.
 const (
-	Other  Form = iota // a text, a list, a number, or nothing that JSON can say
+	Other  Form = iota // a string, a list, a number, or a value without a JSON form
 	Null               // such as that of a nil pointer or a nil map
 	Object             // a record
 )
 
-// Of returns the form of a value. Only a value that writes its own JSON is encoded for that: of others the type tells.
+// Of returns the form of a value. It encodes only values that write their own JSON; for others the type decides.
 func Of(v any) Form {
 	for value := reflect.ValueOf(v); ; value = value.Elem() {
 		switch value.Kind() {
@@ -45,7 +45,7 @@ func Of(v any) Form {
 	}
 }
 
-// written returns the form of what a value writes.
+// written returns the form of a value's own JSON.
 func written(v json.Marshaler) Form {
 	text, err := json.Marshal(v)
 	switch text = bytes.TrimSpace(text); {

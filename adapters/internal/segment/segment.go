@@ -1,5 +1,5 @@
 // Package segment keeps ids and names within one segment of a URL's path. Servers such as nginx decode a path before they
-// tidy it: what is escaped may be a slash and two dots by then, and name something outside the resource.
+// resolve dot segments: an escaped slash and two dots would lead outside the resource.
 package segment
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// What is wrong with an id.
+// The problems of an id.
 const (
 	empty   = "is empty: it would name the whole collection"
 	slashes = "holds nothing but slashes: it would name the whole collection"
@@ -15,8 +15,8 @@ const (
 	within  = "holds a dot segment between slashes: it would name another path, since servers decode paths before they tidy them"
 )
 
-// Problem says why an id cannot be one segment of a path, escaped with [url.PathEscape], without the id. "" means that it
-// can. A backslash counts as a slash, as some servers take it for one.
+// Problem returns why an id, escaped with [url.PathEscape], cannot be one segment of a path; "" if it can. The text does not
+// hold the id. A backslash counts as a slash, as it does for some servers.
 func Problem(id string) string {
 	switch id {
 	case "":
@@ -33,7 +33,7 @@ func Problem(id string) string {
 	return ""
 }
 
-// HasDots reports whether a path that was decoded has a dot segment.
+// HasDots reports whether a decoded path has a dot segment.
 func HasDots(decoded string) bool {
 	for part := range strings.FieldsFuncSeq(decoded, isSlash) {
 		if part == "." || part == ".." {
@@ -45,8 +45,8 @@ func HasDots(decoded string) bool {
 
 func isSlash(r rune) bool { return r == '/' || r == '\\' }
 
-// Escape returns a path in which what cannot stand in one is escaped, and nothing else: what is escaped stays so. It is a
-// path that [url.URL.EscapedPath] leaves as it is. The path must be one that [url.PathUnescape] can read.
+// Escape escapes the characters that a path must not contain, and keeps existing escapes. [url.URL.EscapedPath] does not
+// change the result. The path must be valid for [url.PathUnescape].
 func Escape(path string) string {
 	if !strings.ContainsFunc(path, mustEscape) {
 		return path
@@ -62,8 +62,7 @@ func Escape(path string) string {
 	return b.String()
 }
 
-// mustEscape reports whether a byte is none of those that RFC 3986 section 3.3 lets stand in a path. A percent sign
-// begins an escape.
+// mustEscape reports whether RFC 3986 section 3.3 does not allow a byte in a path. A percent sign begins an escape.
 func mustEscape(c rune) bool {
 	switch {
 	case 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80, '0' <= c && c <= '9':

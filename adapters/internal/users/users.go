@@ -1,15 +1,15 @@
-// Package users asks the classifier of a client's user before that of the client.
+// Package users calls the classifier of a client's user before that of the client.
 package users
 
 import "github.com/windrow-go/windrow/adapters/rest"
 
-// Classifier is what a user has given with [rest.WithClassifier]; nil when there is none.
+// Classifier is the function of a user's [rest.WithClassifier]; nil when there is none.
 type Classifier func(e *rest.Error) error
 
-// ClassifierOf returns the one that is among the options.
+// ClassifierOf returns the Classifier in the options.
 func ClassifierOf(opts []rest.Option) Classifier { return rest.ClassifierOf(opts...) }
 
-// Ask returns what the user makes of an answer, or of a part of one; nil for one that is left as it is.
+// Ask returns the classifier's error for a response or a part of one; nil to leave it as it is.
 func (c Classifier) Ask(e *rest.Error) error {
 	if c == nil {
 		return nil
@@ -20,7 +20,7 @@ func (c Classifier) Ask(e *rest.Error) error {
 	return nil
 }
 
-// Before returns the option that has own judge what the user leaves as it is.
+// Before returns an option with a classifier that calls own if the user's classifier returns nil.
 func (c Classifier) Before(own func(e *rest.Error) error) rest.Option {
 	return rest.WithClassifier(func(e *rest.Error) error {
 		if err := c.Ask(e); err != nil {

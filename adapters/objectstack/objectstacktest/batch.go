@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// options are those of a batch. A field that was not sent is nil.
+// options are the options of a batch. A field that was not sent is nil.
 type options struct {
 	Atomic          *bool `json:"atomic"`
 	ReturnRecords   *bool `json:"returnRecords"`
@@ -90,7 +90,7 @@ func (s *Server) admits(w http.ResponseWriter, object string, n int) bool {
 	return false
 }
 
-// run carries out a batch and answers with a result for each record.
+// run applies a batch and writes a result for each record.
 func (s *Server) run(w http.ResponseWriter, object, operation string, entries []entry, o *options) {
 	if o == nil {
 		o = &options{}
@@ -137,13 +137,13 @@ func (s *Server) run(w http.ResponseWriter, object, operation string, entries []
 	if results == nil {
 		results = []map[string]any{}
 	}
-	answer(w, http.StatusOK, map[string]any{
+	respond(w, http.StatusOK, map[string]any{
 		"success": failed == 0, "operation": operation, "total": len(entries), "succeeded": succeeded, "failed": failed,
 		"results": results, "meta": map[string]any{"timestamp": "2026-01-29T12:00:00Z"},
 	})
 }
 
-// settle tells what became of the records of a batch that one of them ended, and undoes it if it was atomic.
+// settle adds the results after the record that ended a batch, and rolls the batch back if it is atomic.
 func (s *Server) settle(results []map[string]any, entries []entry, ended int, atomic bool, undo func()) []map[string]any {
 	cause := results[ended]["errors"].([]any)[0].(map[string]any)["message"]
 	reason := fmt.Sprintf("record %d failed — %v; the batch stopped there. Set options.continueOnError to process the remaining records.", ended, cause)
@@ -161,7 +161,7 @@ func (s *Server) settle(results []map[string]any, entries []entry, ended int, at
 	return results
 }
 
-// apply carries out the operation on one record.
+// apply applies the operation to one record.
 func (s *Server) apply(object, operation string, e entry) (Record, []any, *Refusal) {
 	missing := func(what string) *Refusal {
 		return &Refusal{Code: "VALIDATION_FAILED", Message: what + " is required for " + operation, Status: http.StatusBadRequest}
@@ -209,7 +209,7 @@ func (s *Server) upsert(object string, e entry) (Record, []any, *Refusal) {
 	return record, dropped, bad
 }
 
-// result is what the answer says of one record.
+// result returns the result of one record in the response.
 func (s *Server) result(i int, e entry, record Record, dropped []any, bad *Refusal, whole bool) map[string]any {
 	result := map[string]any{"success": bad == nil}
 	if !s.Old {
@@ -240,7 +240,7 @@ func (s *Server) result(i int, e entry, record Record, dropped []any, bad *Refus
 }
 
 func (s *Server) createMany(w http.ResponseWriter, req *http.Request) {
-	var records []Record // and nothing around it
+	var records []Record // without an envelope
 	object := req.PathValue("object")
 	if !s.decode(w, req, &records) || !s.admits(w, object, len(records)) {
 		return
@@ -258,7 +258,7 @@ func (s *Server) createMany(w http.ResponseWriter, req *http.Request) {
 		}
 		created = append(created, record)
 	}
-	answer(w, http.StatusCreated, map[string]any{"object": object, "records": created, "count": len(created)})
+	respond(w, http.StatusCreated, map[string]any{"object": object, "records": created, "count": len(created)})
 }
 
 func (s *Server) transaction(w http.ResponseWriter, req *http.Request) {
@@ -297,7 +297,7 @@ func (s *Server) transaction(w http.ResponseWriter, req *http.Request) {
 	defer s.mu.Unlock()
 	undo := s.snapshot()
 	results, dropped := []any{}, []any{}
-	made := make([]string, len(body.Operations)) // ids of what was created
+	made := make([]string, len(body.Operations)) // ids of the created records
 	for i, op := range body.Operations {
 		var data Record
 		_ = json.Unmarshal(op.Data, &data) // a delete has none
@@ -334,10 +334,10 @@ func (s *Server) transaction(w http.ResponseWriter, req *http.Request) {
 	if len(dropped) > 0 {
 		out["droppedFields"] = dropped
 	}
-	answer(w, http.StatusOK, out)
+	respond(w, http.StatusOK, out)
 }
 
-// resolve replaces {"$ref": place} by the id of what was created there.
+// resolve replaces {"$ref": index} with the id of the record created there.
 func resolve(value any, made []string, unresolved *bool) any {
 	switch v := value.(type) {
 	case map[string]any:

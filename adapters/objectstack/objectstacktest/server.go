@@ -1,8 +1,8 @@
-// Package objectstacktest is a fake ObjectStack server for tests: the data API with its batches, of both generations. It
-// is strict about headers, bodies and options, so that a client that is not fails here before it fails elsewhere.
+// Package objectstacktest is a fake ObjectStack server for tests: the data API with its batches, of both generations. It is
+// strict about headers, bodies and options, to find clients that are not.
 //
-// What goes wrong on the way is the business of a windrowtest.Server in front of it, whose script loses answers, throttles,
-// cuts, delays and more:
+// For faults put a windrowtest.Server in front of it, whose script loses responses, throttles, cuts connections, delays and
+// more:
 //
 //	server := windrowtest.NewServer(t, &objectstacktest.Server{})
 //	server.On(windrowtest.Is("POST", path), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
@@ -18,10 +18,10 @@ import (
 	"sync"
 )
 
-// Record is a record as the server keeps it.
+// Record is a record as the server stores it.
 type Record = map[string]any
 
-// Refusal is why the server refuses a record.
+// Refusal is the reason why the server refuses a record.
 type Refusal struct {
 	Code    string         // such as VALIDATION_ERROR
 	Message string         // for people
@@ -32,22 +32,22 @@ type Refusal struct {
 // Server is the fake: an [http.Handler] with the API below /api/v1. The zero value is a server of the present generation
 // that can roll back and takes any token. Set the fields before the first request. It may be used from many goroutines.
 type Server struct {
-	// Old makes it a server before 17: it leaves out the records after the one that ended a batch, never rolls back,
-	// writes in spite of validateOnly, refuses empty batches, has no /discovery, and writes codes in lower case.
+	// Old makes it a server before 17: it omits the records after the one that ended a batch, never rolls back, writes in
+	// spite of validateOnly, refuses empty batches, has no /discovery, and writes codes in lower case.
 	Old bool
-	// Token is what requests must have as their bearer token. "" means any, but one.
+	// Token is the bearer token of valid requests. "" means any token, but not none.
 	Token string
 	// MaxRecords is how many records a batch may hold. 0 means 200.
 	MaxRecords int
 	// NoTransactions makes it a server of the present generation that cannot roll back.
 	NoTransactions bool
-	// DryRuns makes it a server whose validateOnly does what it says. There is none yet.
+	// DryRuns makes it a server whose validateOnly works. No real server does yet.
 	DryRuns bool
-	// Nested makes refusals {"success": false, "error": {…}} in place of {"error": "…", "code": "…"}.
+	// Nested makes refusals {"success": false, "error": {…}} instead of {"error": "…", "code": "…"}.
 	Nested bool
 	// ReadOnly are fields that updates and creates leave out.
 	ReadOnly []string
-	// Refuse says why a record is refused, nil when it is not. Nil means that an email without an @ is.
+	// Refuse returns why a record is refused, nil to accept it. A nil Refuse refuses an email without an @.
 	Refuse func(object, operation string, data Record) *Refusal
 
 	once sync.Once
@@ -107,7 +107,7 @@ func (s *Server) Records(object string) []Record {
 	return all
 }
 
-// Add puts a record there, and returns its id.
+// Add stores a record, and returns its id.
 func (s *Server) Add(object string, data Record) string {
 	s.once.Do(s.start)
 	s.mu.Lock()
@@ -116,14 +116,14 @@ func (s *Server) Add(object string, data Record) string {
 	return record["id"].(string)
 }
 
-// answer writes a JSON answer.
-func answer(w http.ResponseWriter, status int, value any) {
+// respond writes a JSON response.
+func respond(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(value) // the client may have gone
 }
 
-// code writes a code as the generation does.
+// code returns a code in the case of the server's generation.
 func (s *Server) code(code string) string {
 	if s.Old {
 		return strings.ToLower(code)
@@ -137,14 +137,14 @@ func (s *Server) refuse(w http.ResponseWriter, status int, code, message string,
 	maps.Copy(body, more)
 	if s.Nested {
 		body["message"] = message
-		answer(w, status, map[string]any{"success": false, "error": body})
+		respond(w, status, map[string]any{"success": false, "error": body})
 		return
 	}
 	body["error"] = message
-	answer(w, status, body)
+	respond(w, status, body)
 }
 
-// decode reads a body strictly: with no other fields than those of into.
+// decode reads a body strictly: only with fields of into.
 func (s *Server) decode(w http.ResponseWriter, req *http.Request, into any) bool {
 	decoder := json.NewDecoder(req.Body)
 	decoder.DisallowUnknownFields()
@@ -160,7 +160,7 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 		s.refuse(w, http.StatusNotFound, "ENDPOINT_NOT_FOUND", "Not found", nil)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"success": true, "data": map[string]any{
+	respond(w, http.StatusOK, map[string]any{"success": true, "data": map[string]any{
 		"version": "17.0.0", "capabilities": map[string]any{"transactionalBatch": map[string]bool{"enabled": !s.NoTransactions}},
 	}})
 }
@@ -209,10 +209,10 @@ func (s *Server) delete(w http.ResponseWriter, req *http.Request) {
 		s.single(w, 0, object, nil, nil, bad)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"object": object, "id": id, "deleted": true})
+	respond(w, http.StatusOK, map[string]any{"object": object, "id": id, "deleted": true})
 }
 
-// single writes the answer to a request for one record.
+// single writes the response to a request for one record.
 func (s *Server) single(w http.ResponseWriter, status int, object string, record Record, dropped []any, bad *Refusal) {
 	if bad != nil {
 		status = bad.Status
@@ -226,14 +226,14 @@ func (s *Server) single(w http.ResponseWriter, status int, object string, record
 	if len(dropped) > 0 && !s.Old {
 		body["droppedFields"] = dropped
 	}
-	answer(w, status, body)
+	respond(w, status, body)
 }
 
 func notFound(object, id string) *Refusal {
 	return &Refusal{Code: "RECORD_NOT_FOUND", Message: fmt.Sprintf("Record %s not found in %s", id, object), Status: http.StatusNotFound}
 }
 
-// check says why a record is refused.
+// check returns why a record is refused.
 func (s *Server) check(object, operation string, data Record) *Refusal {
 	if s.Refuse != nil {
 		return s.Refuse(object, operation, data)
@@ -299,7 +299,7 @@ func (s *Server) change(object, id string, data Record) (Record, []any, *Refusal
 		return nil, nil, bad
 	}
 	data, dropped := s.strip(object, data)
-	changed := maps.Clone(record) // what a snapshot holds stays as it is
+	changed := maps.Clone(record) // do not change the snapshot
 	maps.Copy(changed, data)
 	s.data[object][id] = changed
 	return changed, dropped, nil
@@ -317,7 +317,7 @@ func (s *Server) remove(object, id string) *Refusal {
 	return nil
 }
 
-// snapshot returns what puts all records back.
+// snapshot returns a function that restores all records.
 func (s *Server) snapshot() (undo func()) {
 	data, order, extID := map[string]map[string]Record{}, map[string][]string{}, maps.Clone(s.extID)
 	for object, records := range s.data {

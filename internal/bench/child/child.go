@@ -20,7 +20,7 @@ const variable = "WINDROW_BENCH_PART"
 // Part does its work for an argument. What it returns is handed to the caller of [Run] as JSON.
 type Part func(ctx context.Context, argument string) (any, error)
 
-// answer is what a part's process prints.
+// answer is the output of a part's process.
 type answer struct {
 	Peak  int64           `json:"peak"`
 	Value json.RawMessage `json:"value"`
@@ -40,7 +40,7 @@ func Main(parts map[string]Part) {
 	os.Exit(0)
 }
 
-// serve runs a part and prints its answer.
+// serve runs a part and prints its response.
 func serve(parts map[string]Part, name, argument string) error {
 	part := parts[name]
 	if part == nil {

@@ -23,7 +23,7 @@ type point int
 const (
 	beforeIntent point = iota
 	afterIntent
-	afterSend // the request was carried out, and its answer is here
+	afterSend // the request was carried out, and its response is here
 	beforeDone
 	anyTime // by its parent
 	never
@@ -100,7 +100,7 @@ func (d deadly) Record(entries ...windrow.JournalEntry) error {
 	return d.Journal.Record(entries...)
 }
 
-// answer is what the server says of an item.
+// answer is the server's response for an item.
 type answer struct {
 	ID string `json:"id"`
 }
@@ -148,8 +148,8 @@ func importAll(ctx context.Context, cfg childConfig) (err error) {
 	return errors.Join(err, writeStates(filepath.Join(cfg.Folder, statesFile), res))
 }
 
-// statesFile holds what the import says of each item when it has come to its end: s when it is there, u when nobody
-// knows, f otherwise.
+// statesFile holds the outcome of each item at the end of the import: s if its record exists, u if that is not known, f
+// otherwise.
 const statesFile = "states"
 
 func writeStates(path string, res *windrow.BulkResult[int, answer]) error {

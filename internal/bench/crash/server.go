@@ -22,7 +22,7 @@ type server struct {
 	http *http.Server
 	keys bool          // it knows requests by their idempotency key
 	ids  bool          // it refuses a record that is there
-	late time.Duration // how long after the answer a record is there
+	late time.Duration // how long after the response a record is there
 
 	mu      sync.Mutex
 	made    map[int]int // by item

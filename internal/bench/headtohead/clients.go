@@ -102,7 +102,7 @@ func (c *counter) create(ctx context.Context, client *http.Client, item int) err
 	return nil
 }
 
-// statusError is an answer that is no success.
+// statusError is a response that is no success.
 type statusError int
 
 func (e statusError) Error() string   { return fmt.Sprintf("%d %s", int(e), http.StatusText(int(e))) }

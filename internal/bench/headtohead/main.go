@@ -16,10 +16,9 @@
 // body and no Retry-After. The other is PocketBase's own, a window of one second
 // without headers. Both clients meet a fresh server each.
 //
-// The floor is what nobody can beat: (n - burst - 1) / rate through nginx, and
-// through PocketBase the seconds whose quota n creates need, the first of them
-// already begun. windrow sends evenly within each second, which costs a short job
-// up to one of them. The exit status is 3 where nginx is missing.
+// The floor is the shortest possible time: (n - burst - 1) / rate through nginx, and through PocketBase the seconds whose
+// quota n creates need, the first of them already begun. windrow sends evenly within each second, which costs a short job up
+// to one of them. The exit status is 3 where nginx is missing.
 package main
 
 import (

@@ -138,7 +138,7 @@ func (b *bench) byHand(lines, group int) (err error) {
 }
 
 // intents are the cases of what must be durable before an item is sent, with so many in flight, and of what has to outlive
-// the process only, because the item may be sent twice. By hand, a sync serves all of them: nobody can do with fewer.
+// the process only, because the item may be sent twice. By hand, one sync serves all of them, which is the minimum.
 func (b *bench) intents(items, inFlight int) []ratio.Case {
 	syncs := &counter{}
 	b.syncs[intentsOf(inFlight)] = syncs

@@ -124,7 +124,7 @@ func aimdConcurrency(n int, seed uint64, call func(int) answer) {
 
 // pacer spaces calls evenly at a rate that may change. Make one with newPacer.
 type pacer struct {
-	turn chan struct{} // whoever has it goes next
+	turn chan struct{} // its holder goes next
 	mu   sync.Mutex
 	rate float64
 	last time.Time

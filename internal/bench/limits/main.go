@@ -6,7 +6,7 @@
 //
 //	-server name   only the servers whose name contains it
 //	-law name      only the laws whose name contains it
-//	-draw seed     servers drawn over ranges that nobody tuned on, in place of the named
+//	-draw seed     servers drawn over ranges that were not used for tuning, instead of the named
 //	-n count       how many are drawn (default 30)
 //	-spec file     servers described in a file, in place of the named
 //	-spec-help     print how a spec file is written

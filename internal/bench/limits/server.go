@@ -14,7 +14,7 @@ const (
 	tokenRounding = 1e-9
 )
 
-// answer is what a server says.
+// answer is a response of a server.
 type answer struct {
 	throttled  bool
 	retryAfter time.Duration
@@ -64,7 +64,7 @@ func newServer(s spec, seed uint64) *server {
 	}
 }
 
-// call answers one request, after the time that takes.
+// call returns the response to one request, after its latency.
 func (s *server) call(c *client) answer {
 	sent := time.Now()
 	s.mu.Lock()
@@ -121,7 +121,7 @@ func (s *server) wrong(now time.Time, format string, args ...any) {
 	}
 }
 
-// decide answers a request that arrives now.
+// decide returns the response to a request that arrives now.
 func (s *server) decide(now time.Time) (answer, time.Duration) {
 	latency := s.spec.Latency * math.Exp(s.spec.Sigma*s.random.NormFloat64())
 	var a answer

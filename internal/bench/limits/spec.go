@@ -207,7 +207,7 @@ func (s *spec) ideal(offset time.Duration) time.Duration {
 	return time.Duration((seconds + s.Latency) * float64(time.Second))
 }
 
-// draw makes n servers whose parameters nobody tuned on.
+// draw returns n servers with parameters that were not used for tuning.
 func draw(seed uint64, n int) []spec {
 	r := rand.New(rand.NewPCG(seed, 0x6c696d697473))
 	between := func(lo, hi float64) float64 { return lo * math.Pow(hi/lo, r.Float64()) } // each octave is as likely

@@ -41,7 +41,7 @@ func (b *bench) badLuck() []row {
 			r.variants = append(r.variants, variant{j.String(), func(t *testing.T) []figure {
 				floor := b.floor(t, j)
 				var w *world
-				bad := status(502) // of a proxy that asks nobody: it comes soon
+				bad := status(502) // of a proxy without its server: it comes soon
 				bad.min, bad.more = 10*time.Millisecond, 10*time.Millisecond
 				end := b.bubble(t, j, func(w *world) {
 					w.judge = func(item, nth int, _ time.Duration) *failure {
@@ -87,7 +87,7 @@ func (b *bench) badLuck() []row {
 	return append(rows, one)
 }
 
-// poison runs a job of which some items always answer 504.
+// poison runs a job in which some items always get a 504.
 func (b *bench) poison(t *testing.T, j job, first, after int, limit time.Duration) []figure {
 	var w *world
 	bad := status(504)

@@ -25,7 +25,7 @@ type fault struct {
 type failure struct {
 	err       error
 	min, more time.Duration // how long it takes: min, and up to more beside
-	sent      bool          // the request left: nobody can tell from the outside that it was not carried out
+	sent      bool          // the request left: a client cannot tell that it was not applied
 }
 
 // refused is a dial that the other side refuses, as net/http returns it.

@@ -85,7 +85,7 @@ func inPasses(items int, handler http.Handler, open func(url string) (send sende
 	}
 }
 
-// bulkEndpoint answers a JSON array of records with one of what was created. It looks for the numbers only, so that
+// bulkEndpoint responds to a JSON array of records with an array of the created ones. It looks for the numbers only, so that
 // the time is the client's.
 func bulkEndpoint(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)

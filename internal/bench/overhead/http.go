@@ -68,7 +68,7 @@ type record struct {
 	Text   string `json:"text"`
 }
 
-// created is what the server answers for one record.
+// created is the server's response for one record.
 type created struct {
 	ID string `json:"id"`
 }
@@ -115,7 +115,7 @@ func newServer(handler http.Handler) *server {
 	return s
 }
 
-// collection answers the POST of one record.
+// collection handles the POST of one record.
 func collection(w http.ResponseWriter, r *http.Request) {
 	var in record
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -175,7 +175,7 @@ func loopback(idle int) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// post sends a body and decodes the answer, as a careful program does: the answer is read to its end and closed.
+// post sends a body and decodes the response, as a careful program does: the response is read to its end and closed.
 func post(ctx context.Context, client *http.Client, url, contentType string, body io.Reader, decode func([]byte) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {

@@ -129,7 +129,7 @@ func (s slots) set(i, value int, err error) {
 	s[i] = slot{value: value, err: err, state: done, attempts: 1}
 }
 
-// check says whether every input got its own answer, and empties the slots for the next run.
+// check reports whether every input got its own response, and empties the slots for the next run.
 func (s slots) check(inputs []int) error {
 	for i, in := range inputs {
 		if want := (slot{value: in, state: done, attempts: 1}); s[i] != want {
@@ -210,7 +210,7 @@ func bulkRun(opts ...windrow.Option) func(j job) ratio.Work {
 	}
 }
 
-// checkResult says whether every input got its own answer, at the first attempt.
+// checkResult reports whether every input got its own response, at the first attempt.
 func checkResult(result *windrow.BulkResult[int, int], inputs []int) error {
 	if result == nil {
 		return errors.New("nothing was run")

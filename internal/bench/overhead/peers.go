@@ -16,7 +16,7 @@ import (
 // values are what a library has returned, in the order of the input.
 type values []int
 
-// check says whether every input got its own answer.
+// check reports whether every input got its own response.
 func (v values) check(inputs []int) error {
 	if len(v) != len(inputs) {
 		return fmt.Errorf("got %d results for %d items", len(v), len(inputs))
@@ -92,7 +92,7 @@ func pondGroup(j job) ratio.Work {
 	})
 }
 
-// answer is what a call returned.
+// answer is the return value of a call.
 type answer struct {
 	value int
 	err   error

@@ -93,8 +93,8 @@ func slowCalls() workload {
 	}
 }
 
-// slowCall is a call that takes 5 ms, give or take a tenth. If all took the same time, then whoever begins his first calls
-// at one moment would go on in step, all timers due at once: that makes a call 5 % shorter here, and no server answers so.
+// slowCall is a call that takes 5 ms, give or take a tenth. With equal times, calls that begin together would stay in step,
+// with all timers due at once: that makes a call 5 % shorter here, and no server behaves like that.
 func slowCall(_ context.Context, in int) (int, error) {
 	const steps = 1 << 16
 	step := uint32(in) * 0x9E3779B1 % steps

@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // reading is what the process takes at a moment.
 type reading struct {
 	memory     uint64 // in use, after a collection
-	files      int    // -1 where nobody can tell
+	files      int    // -1 if it is not known
 	goroutines int
 }
 

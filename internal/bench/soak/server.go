@@ -24,7 +24,7 @@ func (r records) Capabilities() windrow.Capabilities {
 	return windrow.Capabilities{MaxItems: r.items, ClientIDs: true}
 }
 
-// answer is what the server says of one record.
+// answer is the server's response for one record.
 type answer struct {
 	ID     string `json:"id,omitempty"`
 	Status int    `json:"status,omitempty"`
@@ -55,7 +55,7 @@ func (r records) CreateBatch(ctx context.Context, items []int) ([]windrow.Outcom
 	return out, nil
 }
 
-// itemError is the error of one record in a good answer.
+// itemError is the error of one record in a good response.
 type itemError int
 
 func (e itemError) Error() string   { return http.StatusText(int(e)) }
@@ -99,7 +99,7 @@ func (s *server) agrees(item int, state windrow.State) bool {
 	}
 }
 
-// ServeHTTP creates the records, or does not, and answers, or does not.
+// ServeHTTP injects faults: it creates the records or not, and responds or not.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var items []int
 	if err := json.NewDecoder(r.Body).Decode(&items); err != nil {
@@ -135,7 +135,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case fault < 14:
 		panic(http.ErrAbortHandler) // it ends when everything was done
-	case fault < 16: // it ends in the middle of the answer
+	case fault < 16: // it ends in the middle of the response
 		text, _ := json.Marshal(answers) // strings and numbers
 		_, _ = w.Write(text[:len(text)/2])
 		panic(http.ErrAbortHandler)

@@ -1,5 +1,4 @@
-// Package disktest has a disk in memory that fails when it is told to, is full, and loses power. It shows what a
-// journal makes of that, which no real disk does on demand.
+// Package disktest has a disk in memory that fails on demand, becomes full, and loses power, to test journals and backups.
 package disktest
 
 import (
@@ -15,7 +14,7 @@ import (
 	"github.com/windrow-go/windrow/internal/disk"
 )
 
-// Kind is what is done to a file.
+// Kind is the kind of a file operation.
 type Kind string
 
 // The kinds.
@@ -40,7 +39,7 @@ type Op struct {
 	Size int // of a write, in bytes
 }
 
-// Short is the error of a write of which only the first bytes were written.
+// Short is the error of a write that wrote only the first bytes.
 type Short struct {
 	Bytes int
 	Err   error
@@ -49,30 +48,30 @@ type Short struct {
 // Error implements error.
 func (e *Short) Error() string { return e.Err.Error() }
 
-// Unwrap returns what kept the rest from being written.
+// Unwrap returns the cause of the short write.
 func (e *Short) Unwrap() error { return e.Err }
 
-// ErrGone is for operations that never come to the disk, since the program was killed or the power failed before.
-var ErrGone = errors.New("the program is gone")
+// ErrGone is the error of operations that do not reach the disk, because the program was killed or the power failed before.
+var ErrGone = errors.New("the program was killed, or the power failed")
 
 // Disk is a [disk.Disk] and a [disk.Folder] in memory. The zero Disk is empty and does not fail. It may be used from many goroutines.
 type Disk struct {
-	// Fail is called before each operation, and the operation fails with its error: a write after the bytes that a
-	// [Short] tells, a sync for good, unless it is [ErrGone]. It may block, as disks do. It must be set before the disk is
-	// used. Nil means that nothing fails.
+	// Fail is called before each operation, which fails with its error: a write after the bytes of a [Short], a sync for
+	// good unless the error is [ErrGone]. It may block, as disks do. It must be set before the disk is used. Nil means that
+	// nothing fails.
 	Fail func(op Op) error
 
 	mu     sync.Mutex
-	files  map[string]*content // as programs see them
-	linked map[string]*content // as their folders have them when the power fails
+	files  map[string]*content // by name, as programs see them
+	linked map[string]*content // by durable name: the files after a power failure
 	count  map[Kind]int
 }
 
 // content is a file.
 type content struct {
-	seen    []byte   // what programs read
-	durable []byte   // what is left when the power fails
-	pending []change // since durable, in order
+	seen    []byte   // content that programs read
+	durable []byte   // content after a power failure
+	pending []change // not durable, in order
 	locked  bool
 }
 
@@ -100,7 +99,7 @@ func resize(b []byte, size int64) []byte {
 	return to
 }
 
-// Put makes a file with that content, all of it durable.
+// Put creates a durable file with that content.
 func (d *Disk) Put(path string, data []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -108,7 +107,7 @@ func (d *Disk) Put(path string, data []byte) {
 	d.link(path)
 }
 
-// Bytes returns what programs read in a file, nil when there is none.
+// Bytes returns the content of a file as programs read it, nil if there is none.
 func (d *Disk) Bytes(path string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -118,7 +117,7 @@ func (d *Disk) Bytes(path string) []byte {
 	return nil
 }
 
-// Durable returns what is sure to be left of a file when the power fails; nil when the file itself is not.
+// Durable returns the content that a file has at least after a power failure; nil if the file may be gone.
 func (d *Disk) Durable(path string) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -143,7 +142,7 @@ func (d *Disk) put(path string, c *content) {
 	d.files[path] = c
 }
 
-// link makes durable which file has a name, if one has. The lock is held.
+// link makes the name of a file, or its absence, durable. The lock is held.
 func (d *Disk) link(path string) {
 	if d.linked == nil {
 		d.linked = map[string]*content{}
@@ -155,23 +154,22 @@ func (d *Disk) link(path string) {
 	}
 }
 
-// names returns the names that files have, or had when their folder was last synced, sorted so that a seed draws the
-// same again. The lock is held.
+// names returns the names of files now and at the last sync of their folder, sorted so that a seed gives the same draws. The
+// lock is held.
 func (d *Disk) names() []string {
 	all := maps.Clone(d.files)
 	maps.Copy(all, d.linked)
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Count returns how many operations of a kind there were, those that failed included.
+// Count returns how many operations of a kind there were, including failed ones.
 func (d *Disk) Count(k Kind) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.count[k]
 }
 
-// Kill returns the disk as the next process finds it when this one is killed: everything written is there, and nothing
-// is locked.
+// Kill returns the disk after a kill of the process: all writes are there, and no file is locked.
 func (d *Disk) Kill() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -196,9 +194,8 @@ func (d *Disk) Kill() *Disk {
 	return after
 }
 
-// LosePower returns the disk as it is after the power failed: of each file what was durable, and of what was written
-// since a random part from the beginning, cut anywhere. A name that its folder does not have for certain is that of the
-// file that has it, or of the one that had it before, or of none.
+// LosePower returns the disk after a power failure: each file has its durable content and a random prefix of the writes
+// since. A name that is not durable belongs to its new file, its old file, or none.
 func (d *Disk) LosePower(r *rand.Rand) *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -227,7 +224,7 @@ func (d *Disk) LosePower(r *rand.Rand) *Disk {
 	return after
 }
 
-// begin counts an operation and asks whether it is to fail.
+// begin counts an operation and calls Fail.
 func (d *Disk) begin(k Kind, size int) error {
 	d.mu.Lock()
 	if d.count == nil {
@@ -303,7 +300,7 @@ func (d *Disk) Remove(path string) error {
 	return d.name(Remove, path, func(*content) { delete(d.files, path) })
 }
 
-// name changes the name of a file, unless that is to fail.
+// name performs an operation on the name of a file, unless it fails.
 func (d *Disk) name(k Kind, path string, op func(c *content)) error {
 	if err := d.begin(k, 0); err != nil {
 		return &fs.PathError{Op: string(k), Path: path, Err: err}
@@ -342,7 +339,7 @@ type file struct {
 	closed  bool
 }
 
-// do makes an operation, unless it is to fail.
+// do performs an operation on a file, unless it fails.
 func (f *file) do(k Kind, size int, op func(c *content)) error {
 	failure := f.disk.begin(k, size)
 	f.disk.mu.Lock()
@@ -402,8 +399,8 @@ func (f *file) Truncate(size int64) error {
 	})
 }
 
-// Sync implements [disk.File]. When it fails, what it should have made durable never will be, although programs go on
-// reading it: the system takes it for written. That is what Linux does.
+// Sync implements [disk.File]. If it fails, the pending writes never become durable, although programs still read them, as
+// on Linux, which marks them as written.
 func (f *file) Sync() error {
 	err := f.do(Sync, 0, func(c *content) {
 		for _, p := range c.pending {

@@ -16,7 +16,7 @@ type call struct {
 	content []byte
 }
 
-// object is one in JSON.
+// object is a JSON object.
 type object = map[string]json.RawMessage
 
 // entity is the form of a record in a request.
@@ -36,7 +36,7 @@ type ref struct {
 	ID   string `json:"id"`
 }
 
-// read reads the body of a request, which is of that type and has nothing that the API does not know.
+// read reads the body of a request of that type, and refuses members that the API does not have.
 func (c *call) read(kind string) (entity, bool) {
 	var form struct {
 		Data *entity `json:"data"`
@@ -49,7 +49,7 @@ func (c *call) read(kind string) (entity, bool) {
 	return *form.Data, true
 }
 
-// only reports whether an object has no other names than those.
+// only reports whether an object has only members with those names.
 func only(o object, names ...string) bool {
 	for name := range o {
 		if !slices.Contains(names, name) {
@@ -59,36 +59,36 @@ func only(o object, names ...string) bool {
 	return true
 }
 
-// answer is what a request is answered with.
-type answer struct {
+// response is a response of the server.
+type response struct {
 	status int
 	header http.Header
 	text   []byte // the body
 	kind   string // its content type
-	cut    bool   // the connection is cut instead
+	cut    bool   // cut the connection instead
 }
 
-// newID makes an id for a thing that the server names. It counts, in the form of a UUID of version 4.
+// newID returns the next id, a counter in the form of a UUID of version 4.
 func (s *Server) newID() string {
 	s.made++
 	return idOf(uint64(s.made))
 }
 
-// succeed answers with a document.
-func succeed(status int, document any) answer {
+// succeed returns a response with a document.
+func succeed(status int, document any) response {
 	text, err := json.Marshal(document)
 	if err != nil {
-		panic(err) // it is made of what was read
+		panic(err) // cannot happen: it was decoded from JSON
 	}
-	return answer{status: status, text: text, kind: "application/json; charset=utf-8"}
+	return response{status: status, text: text, kind: "application/json; charset=utf-8"}
 }
 
-// fail answers with an error.
-func fail(status int, code string, details any) answer {
+// fail returns a response with an error.
+func fail(status int, code string, details any) response {
 	return failAs(status, code, details, false)
 }
 
-func failAs(status int, code string, details any, transient bool) answer {
+func failAs(status int, code string, details any, transient bool) response {
 	return succeed(status, failure(code, details, transient))
 }
 
@@ -104,11 +104,11 @@ func failure(code string, details any, transient bool) map[string]any {
 	return map[string]any{"data": []any{map[string]any{"id": "6b1e4f", "type": "api_error", "attributes": attributes}}}
 }
 
-// invalidField answers that a field is not valid.
-func invalidField(field, code string) answer {
+// invalidField returns the response for a field that is not valid.
+func invalidField(field, code string) response {
 	return fail(http.StatusUnprocessableEntity, "INVALID_FIELD", map[string]string{"field": field, "code": code})
 }
 
-func notFound() answer { return fail(http.StatusNotFound, "NOT_FOUND", nil) }
+func notFound() response { return fail(http.StatusNotFound, "NOT_FOUND", nil) }
 
-func invalidFormat() answer { return fail(http.StatusUnprocessableEntity, "INVALID_FORMAT", nil) }
+func invalidFormat() response { return fail(http.StatusUnprocessableEntity, "INVALID_FORMAT", nil) }
