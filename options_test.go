@@ -678,7 +678,7 @@ func TestOptionsThatACallIgnores(t *testing.T) {
 	_, err := windrow.CreateMany[string, string](t.Context(), many, ids(2), windrow.Linger(time.Second), windrow.Window(3))
 	refused(t, err, "Linger"+noStream+"; ")
 	for name, o := range map[string]windrow.Option{
-		"Rate": windrow.Rate(1, time.Second), "Burst": windrow.Burst(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
+		"Rate": windrow.Rate(1, time.Second), "StartFrom": windrow.StartFrom(windrow.Learned{}), "Burst": windrow.Burst(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
 	} {
 		refused(t, verbs["CreateMany"](windrow.WithLimiter(new(windrow.Limiter)), o), "windrow: "+name+" is refused beside WithLimiter")
 	}
@@ -694,8 +694,8 @@ func TestOptionsThatACallIgnores(t *testing.T) {
 		}
 	}
 	for name, o := range optionsByName() {
-		if !slices.Contains([]string{"Concurrency", "Rate", "Burst", "OnAdjust"}, name) {
-			refused(t, windrow.NewLimiter(o).Wait(t.Context(), 1), "windrow: "+name+" is not for a Limiter, which takes Concurrency, Rate, Burst and OnAdjust")
+		if !slices.Contains([]string{"Concurrency", "Rate", "Burst", "OnAdjust", "StartFrom"}, name) {
+			refused(t, windrow.NewLimiter(o).Wait(t.Context(), 1), "windrow: "+name+" is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom")
 		}
 	}
 }
@@ -707,7 +707,7 @@ func optionsByName() map[string]windrow.Option {
 		"Burst": windrow.Burst(1), "Canary": windrow.Canary(1), "Concurrency": windrow.Concurrency(1), "DryRun": windrow.DryRun(),
 		"Duplicates": windrow.Duplicates(windrow.KeepFirst), "IdempotencyScope": windrow.IdempotencyScope("a"), "Linger": windrow.Linger(1),
 		"MaxFailureRate": windrow.MaxFailureRate(0.5, 1), "MaxFailures": windrow.MaxFailures(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
-		"OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
+		"StartFrom": windrow.StartFrom(windrow.Learned{}), "OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
 		"Rate": windrow.Rate(1, 1), "Repeatable": windrow.Repeatable(), "Retry": windrow.Retry(windrow.RetryPolicy{}), "SettlingTime": windrow.SettlingTime(1),
 		"StopOnError": windrow.StopOnError(), "Unordered": windrow.Unordered(), "Window": windrow.Window(1),
 		"WithJournal": windrow.WithJournal(newMemory()), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),

@@ -66,7 +66,7 @@ var defects = []struct{ defect, test, says string }{
 	{"a verb that is not listed", "Implements", "it is not tested"},
 	{"executes and sorts the response", "Operations_of_all_kinds", "is not that of operation"},
 	{"executes without values", "Operations_of_all_kinds", "is not that of operation"},
-	{"executes into other values", "Batch_round_trip", "which is no Out of the test"},
+	{"executes into other values", "Batch_round_trip", "which is not the Out of the test"},
 	{"executes and does not say how", "Implements", "is a mixed.Executor, and Operation is not set"},
 	{"said to execute", "Implements", "is no mixed.Executor"},
 	{"hides what it can", "Implements", "is no clients.BatchCreator"},

@@ -255,8 +255,11 @@ func (w *world) draw(r *rapid.T) []windrow.Option {
 	}
 	maybe("Concurrency", func() windrow.Option { return windrow.Concurrency(rapid.IntRange(1, 5).Draw(r, "n")) })
 	maybe("Rate", func() windrow.Option { return windrow.Rate(rapid.IntRange(1, 20).Draw(r, "n"), time.Second) })
-	maybe("BatchSize", func() windrow.Option { return windrow.BatchSize(rapid.IntRange(1, 4).Draw(r, "n")) })
-	maybe("BatchDelay", func() windrow.Option { return windrow.BatchDelay(time.Second) })
+	delayed := false
+	maybe("BatchDelay", func() windrow.Option { delayed = true; return windrow.BatchDelay(time.Second) })
+	if delayed || w.batches { // else it is refused
+		maybe("BatchSize", func() windrow.Option { return windrow.BatchSize(rapid.IntRange(1, 4).Draw(r, "n")) })
+	}
 	maybe("PreserveOrder", windrow.PreserveOrder)
 	maybe("StopOnError", windrow.StopOnError)
 	maybe("MaxFailures", func() windrow.Option { return windrow.MaxFailures(rapid.IntRange(0, 3).Draw(r, "n")) })
