@@ -940,8 +940,8 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		return
 	}
 	for r := range res.All() {
-		if c.stuck(states) && r.State == windrow.NotAttempted {
-			continue // with StopOnError each run may stop at the same item
+		if c.stuck(states) && (r.State == windrow.NotAttempted || r.State == windrow.Unknown) {
+			continue // with StopOnError each run may stop at the same item, before it sends the others
 		}
 		c.checkEnd(thingOf(r.Input), r.State, r.Reason)
 	}
