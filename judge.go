@@ -68,14 +68,6 @@ func judged(err error) verdict.Verdict {
 	return v.WithFault(neterr.Of(err))
 }
 
-// verdict is what a classification says.
-func (c Classification) verdict() verdict.Verdict {
-	var v verdict.Verdict
-	c.over(&v)
-	v.Marked = !c.Tentative
-	return v
-}
-
 // of is what a classification says of an error that the caller's own classifier, or a client, gives it. Where that has passed
 // on what [Classify] says, all that the default classifier knows stands. Anything else is meant, and nothing that a transport
 // recorded overrules it.
