@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -317,4 +319,32 @@ func modules(t *testing.T) []string {
 // within says whether a path is a folder or lies in it.
 func within(name, dir string) bool {
 	return name == dir || strings.HasPrefix(name, dir+"/")
+}
+
+// A page that sends its reader to a file names one that is there.
+func TestLinksLeadToFiles(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	checked := 0
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && name != "." && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case path.Ext(name) != ".md":
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		for _, to := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, missing := os.Stat(filepath.Join(root, path.Dir(name), to[1])); missing != nil {
+				t.Errorf("%s has a link to %s, which is not there", name, to[1])
+			}
+			checked++
+		}
+		return err
+	})
+	if err != nil || checked < 100 {
+		t.Errorf("%d links were looked at, error %v", checked, err)
+	}
 }
