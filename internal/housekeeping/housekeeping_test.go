@@ -324,7 +324,7 @@ func within(name, dir string) bool {
 // A page that sends its reader to a file names one that is there.
 func TestLinksLeadToFiles(t *testing.T) {
 	t.Parallel()
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	link := regexp.MustCompile(`\]\(([^)#:, ]+)(?:#[^)]*)?\)`)
 	checked := 0
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
