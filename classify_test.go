@@ -207,24 +207,33 @@ func TestClassifyWithTheRecord(t *testing.T) {
 		{"marks stand: ambiguous", clients.Attempt.Engage, windrow.Ambiguous(plain), unknown},
 		{"marks stand: permanent", sent, windrow.Permanent(plain), failed},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t, func(c *call) error {
-					if c.nth > 1 {
-						return nil
+		for name, classify := range map[string]windrow.Classifier{"default": nil, "passed on": windrow.Classify, "rebuilt": rebuilt} {
+			t.Run(test.name+"/"+name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(t, func(c *call) error {
+						if c.nth > 1 {
+							return nil
+						}
+						test.record(c.attempt)
+						return test.err
+					})
+					s := createVerb.run(t.Context(), f, ids(1),
+						windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(time.Second), Classify: classify}))
+					got := s.states[0]
+					if got == windrow.Succeeded && s.stats.Throttled > 0 {
+						got = throttled
 					}
-					test.record(c.attempt)
-					return test.err
+					if got != test.want {
+						t.Errorf("the item is %v after %d calls, want %v; %v", got, len(f.calls), test.want, s.errs[0])
+					}
 				})
-				s := createVerb.run(t.Context(), f, ids(1), fastRetries)
-				got := s.states[0]
-				if got == windrow.Succeeded && s.stats.Throttled > 0 {
-					got = throttled
-				}
-				if got != test.want {
-					t.Errorf("the item is %v after %d calls, want %v; %v", got, len(f.calls), test.want, s.errs[0])
-				}
 			})
-		})
+		}
 	}
+}
+
+// rebuilt is a classifier that hands on what the default one says, field by field: a Classification holds nothing else.
+func rebuilt(err error) windrow.Classification {
+	c := windrow.Classify(err)
+	return windrow.Classification{Class: c.Class, After: c.After, MaxItems: c.MaxItems, BadItem: c.BadItem, Kind: c.Kind, Tentative: c.Tentative}
 }
