@@ -45,7 +45,7 @@ type Reason uint8
 // The reasons.
 const (
 	NoReason            Reason = iota
-	ReasonUnchanged            // the server has this record already
+	ReasonUnchanged            // the record on the server is already as requested
 	ReasonAlreadyExists        // the server has a record, which was not to be replaced
 	ReasonNotFound             // the record to be deleted does not exist
 	ReasonDoneBefore           // an earlier run did it, according to the [Journal]

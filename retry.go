@@ -190,7 +190,8 @@ type Classification struct {
 	// Kind groups the error for people and reports.
 	Kind ErrorKind
 	// Tentative says that the transport's record of the attempt may change the class: a request that was not sent is
-	// not ambiguous, and one that was sent is not certainly unapplied. [Classify] sets it for errors without a
+	// not ambiguous, and one that was sent may have been applied. [Classify] sets it for errors without a [Classified]
+	// mark.
 	// [Classified] mark.
 	Tentative bool
 }
@@ -207,9 +208,9 @@ type Classifier func(error) Classification
 //   - errors of net, net/url, crypto/tls, crypto/x509, io and context;
 //   - anything else: [ClassPermanent].
 //
-// Inside a run the transport's record of the attempt may change the class: a request that was not sent is no longer
-// ambiguous, and one that was sent is no longer certainly unapplied. The record does not change a class set by a client
-// or by the caller's own classifier, nor that of the items of a batch.
+// Inside a run the transport's record of the attempt may change the class: a request that was not sent is not
+// ambiguous, and one that was sent may have been applied. The record does not change a class set by a client or by the
+// caller's own classifier, nor that of the items of a batch.
 func Classify(err error) Classification {
 	return classificationOf(verdictOf(err))
 }

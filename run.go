@@ -218,7 +218,8 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	return err
 }
 
-// stopped returns the public error for what stopped a run. With PropagatePanics it panics instead with a *PanicError.
+// stopped returns the public error for what stopped a run. With PropagatePanics it panics with a *PanicError instead of
+// returning it.
 func (p *BatchProcessor[In, Out]) stopped(err error) error {
 	if panicked, ok := errors.AsType[*PanicError](err); ok && p.opts.keepPanics {
 		panic(panicked)
