@@ -54,7 +54,7 @@ func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	return p.Size
 }
 
-// measure returns the size of an item for a limit that the server did not tell, 0 when Size panics.
+// measure returns the size of an item, called after a request was too large; 0 when Size panics.
 func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
 	measure := p.Size
 	if measure == nil {

@@ -50,8 +50,7 @@ const (
 //
 // A throttle, reported by a run or through Observe of package clients, shuts the limiter for all users: until the time
 // that the server named, or for as long as the limiter has learned, or for a random time that grows to about 10
-// seconds. Then a single probe leaves, first of the calls that were throttled; only its success opens the limiter
-// again.
+// seconds. Then a single probe leaves, and throttled calls go first; only its success opens the limiter again.
 type Limiter struct {
 	once sync.Once
 	gate *gate.Gate
@@ -227,8 +226,8 @@ func signalOf(err error, sent time.Time) gate.Signal {
 }
 
 // Wait waits for the gate and for cost quota units, but not for a slot: it is for transports. Inside an attempt of a
-// run that uses this limiter, quota units that the attempt has paid already pass at once. Errors are as with
-// [Limiter.Do].
+// run that uses this limiter, quota units that the attempt has paid are not paid again, and pass at once. Errors are as
+// with [Limiter.Do].
 func (l *Limiter) Wait(ctx context.Context, cost int) error {
 	if err := l.check(ctx, cost); err != nil {
 		return err

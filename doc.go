@@ -48,11 +48,11 @@
 // # Limits
 //
 // Without options a run has a [Limiter] of its own, which learns from responses: it starts with 4 calls at once,
-// doubles the number while that brings throughput, up to 64, and shuts while the server throttles. Quotas in headers
-// are never overdrawn; without headers it learns a rate, a window's quota, or how many calls in flight are too many.
-// [Concurrency] and [Rate] set ceilings, [WithLimiter] shares one limiter among the runs of an account, [OnAdjust] and
-// [LimiterStats] report the present limits and their reason, and [StartFrom] begins with what an earlier program has
-// learned.
+// doubles the number while that brings throughput, up to 64, and shuts for all runs while the server throttles. Quotas
+// in headers are never overdrawn; without headers it learns a rate, a window's quota, or how many calls in flight are
+// too many. Its comment has the details. [Concurrency] and [Rate] set ceilings, [WithLimiter] shares one limiter among
+// the runs of an account, [OnAdjust] and [LimiterStats] report the present limits and their reason, and [StartFrom]
+// begins with what an earlier program has learned.
 //
 // # More
 //
@@ -63,8 +63,8 @@
 //   - Files: [github.com/windrow-go/windrow/upload].
 //   - Your own clients, with batches, look-ups and jobs: [github.com/windrow-go/windrow/clients], and
 //     [github.com/windrow-go/windrow/windrowtest] to test them.
-//   - JSON APIs, and the http.Client of any SDK: [github.com/windrow-go/windrow/adapters/rest]. Beside it are the clients of ready-made systems: [datocms],
-//     [objectstack], [appery] and [bloomy].
+//   - JSON APIs, and the http.Client of any SDK: [github.com/windrow-go/windrow/adapters/rest].
+//     Beside it are the clients of ready-made systems: [datocms], [objectstack], [appery] and [bloomy].
 //   - Watching: [OnProgress], [WithLogger] and [WithObserver].
 //
 // # Concurrency

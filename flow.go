@@ -177,7 +177,8 @@ func (f *flow[In, Out]) take(in In, err error) (more bool) {
 	return true
 }
 
-// admit puts an item into its slot, which is clear. The error is a panic of Key or Size, or an error of the journal.
+// admit puts an item into its slot, which is clear. The error is a panic of Key, Size or Fingerprint, or an error of
+// the journal.
 func (f *flow[In, Out]) admit(n int, in In) error {
 	p, at := f.s.p, n&f.ring.mask
 	if n%emptied == 0 {

@@ -19,10 +19,11 @@ import (
 // concurrent use, and must not keep or change the slices that they are given. An error of Begin, Intend, Save, Record
 // or Sync says that the journal did not store the data; the run then sends nothing more.
 //
-// An optional method Resumed() bool reports whether an earlier process has used the journal; without it, that is
-// assumed once the journal knows one item. In a resumed run an item that the journal does not know may also have been
-// sent, since a power loss takes intents that are Repeatable: when it exists already it is looked up, or Unknown. A 422
-// means that it exists only for an item that an intent names; any other item with a 422 is looked up, or Failed.
+// An optional method Resumed() bool reports whether an earlier process has used the journal; without the method, a
+// journal that knows one item counts as used. In a resumed run an item that the journal does not know may also have
+// been sent, since a power loss can lose Repeatable intents: when the record exists already the item is looked
+// up, or Unknown. A 422 means that the record exists only for an item that an intent names; any other item with a 422
+// is looked up, or Failed.
 type Journal interface {
 	// Begin is called at the start of each run, with the operation of the run. It returns an error for a journal that
 	// was begun with another operation.
@@ -67,7 +68,8 @@ type JournalIntent struct {
 	Attempt        int      // number of the attempt, from 1
 	Handle         string   // of the job on the server that carries out the request, "" as long as there is none
 	// Repeatable says that sending the request twice is harmless: the intent need not be durable, but must outlive the
-	// process. It shows that an existing record may come from the first request. Unfinished need not yield it.
+	// process. When the request is sent again and the record exists, the record may come from the first request.
+	// Unfinished need not yield such an intent.
 	Repeatable bool
 }
 

@@ -149,9 +149,10 @@ func OnAdjust(f func(LimiterStats)) Option {
 	return option("OnAdjust", f != nil, "nil", "must be a function", func(o *options) { o.onAdjust = f })
 }
 
-// BatchSize is how many items a batch holds, at least 1. Where the client has native batches these are the items of one
-// request, by default and at most its MaxItems, and the items between two delays of [BatchDelay]. For single calls it
-// matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise; without a delay it is refused there.
+// BatchSize is how many items a batch holds, at least 1. For native batches it is the number of items in one request,
+// at most the client's MaxItems, which is the default. It is also the number of items between two delays of
+// [BatchDelay]. For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise;
+// without a delay it is refused there.
 func BatchSize(n int) Option {
 	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
 }

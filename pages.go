@@ -118,7 +118,7 @@ func newPager[T any](name string, route pages.Route, hasFetch bool, fetch func(c
 // there are more: servers may cap the limit without saying so, and then the list continues behind the records of the
 // page. A list that ends with a full page costs one more request. Its response is an empty page, or an earlier page
 // from a server that starts again behind the end; once the Total was reached, that is the end, too. An empty page ends
-// the list whatever its Total says, which may count records that the caller must not see.
+// the list regardless of its Total, which may count records that the caller must not see.
 //
 // A page with [Page.More] is never the last. The list continues behind its records, or behind an empty page after as
 // many as the longest page had: a server that removes records from its pages sends some twice ([Pager.Key] drops them),

@@ -75,7 +75,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if plan.Rejected {
 		return nil, duplicateKeys(res.keys, plan)
 	}
-	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
+	if policy != KeepAllInOrder && len(res.revisions) > 0 { // a corrected item can have the key of another one
 		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
 			return nil, sameKey(plan.Keys[second], first, second)
 		}

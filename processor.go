@@ -29,7 +29,7 @@ type BatchProcessor[In, Out any] struct {
 	Batch func(ctx context.Context, in []In) ([]Outcome[Out], error)
 	// Capabilities is what Do and Batch can do. The constructors take it from a client that is a clients.Describer.
 	Capabilities Capabilities
-	// Key is the identity of an item: it names the item in errors, tells duplicates (see [Duplicates]), and the
+	// Key is the identity of an item: it names the item in errors, defines duplicates (see [Duplicates]), and the
 	// idempotency key is derived from it. It does not make anything repeatable by itself. An item whose key is "" has
 	// none. [WithKey] sets it. Nil means that no item has a key; updates, deletes and reads are then named by their id,
 	// and those of one id are kept in their order.
@@ -217,7 +217,7 @@ func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkRes
 //   - Failed without having been refused, such as when their attempts ran out;
 //   - have a new input from [BulkResult.Correct];
 //   - are Unknown, when repeating is harmless, when there is a Reconcile, which is called first, or when they left a job
-//     on the server (Attempt.SetHandle in package clients), which is asked for.
+//     on the server (Attempt.SetHandle in package clients), whose outcome is then requested.
 //
 // Repeating is not harmless for a client with batches whose creates only an idempotency key protects: the key belongs
 // to the request, and the items are not sent together again. The other items keep their outcome. Attempts and the

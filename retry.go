@@ -41,9 +41,9 @@ type RetryPolicy struct {
 	// MaxThrottleWait bounds how long the run waits for a server that throttles every call, takes no calls at all (an
 	// outage), or does the two in turns, counted from the last call that succeeded; and how long it waits for the retry
 	// budget. When the wait would be longer the run stops, and its other items end as NotAttempted. Before the
-	// limiter's first success, an outage is waited for at most 30 seconds, since the address is likely to be wrong.
-	// That does not apply to a server that throttles, or that brings no response in time to what was sent, since such a
-	// server exists; whether a read was sent is not known. Defaults to 5 minutes.
+	// limiter's first success, an outage is waited for at most 30 seconds, since the address is likely to be wrong. A
+	// server that throttles, or that gives no response in time to a request that was sent, exists and gets the whole
+	// wait; for a read it is not known whether it was sent. Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
 	// Budget bounds the retries of a whole run in proportion to its successes, so that failures do not multiply the
 	// load. Retries after a throttle and in an outage are free, and so are look-ups. When the budget is empty only
@@ -192,7 +192,6 @@ type Classification struct {
 	// Tentative says that the transport's record of the attempt may change the class: a request that was not sent is
 	// not ambiguous, and one that was sent may have been applied. [Classify] sets it for errors without a [Classified]
 	// mark.
-	// [Classified] mark.
 	Tentative bool
 }
 
