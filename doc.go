@@ -50,9 +50,9 @@
 // Without options a run has a [Limiter] of its own, which learns from responses: it starts with 4 calls at once,
 // doubles the number while that brings throughput, up to 64, and shuts for all runs while the server throttles. Quotas
 // in headers are never overdrawn; without headers it learns a rate, a window's quota, or how many calls in flight are
-// too many. Its comment has the details. [Concurrency] and [Rate] set ceilings, [WithLimiter] shares one limiter among
-// the runs of an account, [OnAdjust] and [LimiterStats] report the present limits and their reason, and [StartFrom]
-// begins with what an earlier program has learned.
+// too many. The Limiter comment has the details. [Concurrency] and [Rate] set ceilings, [WithLimiter] shares one
+// limiter among the runs of an account, [OnAdjust] and [LimiterStats] report the present limits and their reason, and
+// [StartFrom] begins with what an earlier program has learned.
 //
 // # More
 //
