@@ -13,18 +13,18 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// Attempt is one call of a client's method by a run, as an [Observer] sees it. A client finds out more with AttemptFrom of
-// package clients. The zero Attempt belongs to no run.
+// Attempt is one call of a client's method by a run, as an [Observer] sees it. Clients get more of it with AttemptFrom
+// of package clients. The zero Attempt belongs to no run.
 type Attempt struct {
-	// Op is what is done.
+	// Op is the operation.
 	Op OpKind
-	// Index is the index of the item in the input of the run; of the first one in a chunk.
+	// Index is the index of the item in the input of the run; that of the first item of a chunk.
 	Index int
 	// Items is how many items the call carries: 1, or more for a native batch.
 	Items int
 	// Number counts the charged attempts, this one included, from 1.
 	Number int
-	// Key is the item's key, or the id that it names; "" when there is neither, and for a chunk of several items.
+	// Key is the key of the item, or its id; "" without either, and for a chunk of several items.
 	Key string
 }
 
@@ -33,22 +33,22 @@ func seen(a *engine.Attempt) Attempt {
 	return Attempt{Op: OpKind(identity.Of(a).Op), Index: a.Item(), Items: max(1, len(a.Items())), Number: a.Number(), Key: identity.KeyOf(a)}
 }
 
-// WithObserver makes runs tell an observer of their attempts, as tracing needs it.
+// WithObserver makes runs report their attempts to an observer, such as for tracing.
 func WithObserver(obs Observer) Option {
 	return option("WithObserver", !inspect.IsNil(obs), "nil", "must be an observer", func(o *options) { o.observer = obs })
 }
 
 // Observer watches runs. Its methods are called from many goroutines at once and must not block.
 type Observer interface {
-	// StartRun is called before anything is sent. The context that it returns, unless it is nil, is the parent of all
-	// attempts. end is called when the run is over, and may be nil.
+	// StartRun is called before anything is sent. items is -1 for a stream. The returned context, unless it is nil, is
+	// the parent of the contexts of all attempts. end is called when the run is over, and may be nil.
 	StartRun(ctx context.Context, op OpKind, items int) (_ context.Context, end func(RunStats, error))
-	// StartAttempt is called before each call of the client. The context that it returns, unless it is nil, is what the
-	// client gets. end is called with the client's error, or what came of its panic, and may be nil.
+	// StartAttempt is called before each call of the client. The returned context, unless it is nil, is passed to the
+	// client. end is called with the client's error, or with that of its panic, and may be nil.
 	StartAttempt(ctx context.Context, a Attempt) (_ context.Context, end func(error))
 }
 
-// watchAttempts returns what tells the observer of the attempts of a run, and logs them; nil when neither is there.
+// watchAttempts returns a function that reports the attempts of a run to the observer and the log; nil without both.
 func (p *BatchProcessor[In, Out]) watchAttempts(ctx context.Context) func(context.Context, *engine.Attempt) (context.Context, func(error)) {
 	observer, log := p.opts.observer, p.logAttempts(ctx)
 	if observer == nil && log == nil {
@@ -74,8 +74,8 @@ func (p *BatchProcessor[In, Out]) watchAttempts(ctx context.Context) func(contex
 	}
 }
 
-// logAttempts returns what logs the end of an attempt; nil when the logger does not take that level. A panic of the logger
-// loses the line, and nothing else.
+// logAttempts returns a function that logs the end of an attempt; nil when the logger does not take that level. A panic
+// of the logger only loses the line.
 func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx context.Context, a Attempt, e *engine.Attempt, took time.Duration, err error) {
 	logger, debug := p.opts.logger, false
 	if logger == nil {

@@ -19,8 +19,8 @@ type Upserter[In, Out any] interface {
 	Upsert(ctx context.Context, in In) (Out, error)
 }
 
-// Deleter deletes the record with that id. An error that matches [ErrNotFound], or has the status 404, says that
-// there was none.
+// Deleter deletes the record with that id. An error that matches [ErrNotFound], or has the status 404, says that there
+// is no such record.
 type Deleter[ID comparable] interface {
 	Delete(ctx context.Context, id ID) error
 }
@@ -30,10 +30,10 @@ type Getter[ID comparable, Out any] interface {
 	Get(ctx context.Context, id ID) (Out, error)
 }
 
-// Update is the input of an update: what is to be changed in which record.
+// Update is the input of an update: the record, and the change to it.
 type Update[ID comparable, In any] struct {
 	ID   ID // of the record
-	Data In // what to change in it
+	Data In // the change
 }
 
 // CreateMany creates a record for each item. See [BatchProcessor.Run] for what it returns.
@@ -52,7 +52,7 @@ func UpsertMany[In, Out any](ctx context.Context, client Upserter[In, Out], item
 	return NewUpsertProcessor(client, forRun(opts)...).Run(ctx, items)
 }
 
-// DeleteMany deletes the records with those ids. One that is not there ends as Skipped. See [BatchProcessor.Run] for
+// DeleteMany deletes the records with those ids. An id without a record ends as Skipped. See [BatchProcessor.Run] for
 // what it returns.
 func DeleteMany[ID comparable](ctx context.Context, client Deleter[ID], ids []ID, opts ...Option) (*BulkResult[ID, struct{}], error) {
 	return NewDeleteProcessor(client, forRun(opts)...).Run(ctx, ids)

@@ -11,10 +11,10 @@ import (
 
 const defaultMaxItems = 100
 
-// maxPriced bounds the requests whose cost is asked for.
+// maxPriced bounds MaxItems beside a Cost, which is called for each number of items.
 const maxPriced = 1 << 20
 
-// chunkItems is how many items one request holds at most; 1 for single calls.
+// chunkItems returns how many items one request holds at most; 1 for single calls.
 func (p *BatchProcessor[In, Out]) chunkItems() int {
 	if p.Batch == nil && !p.asksServer() {
 		return 1
@@ -29,7 +29,7 @@ func (p *BatchProcessor[In, Out]) chunkItems() int {
 	return n
 }
 
-// batchSize is how many items lie between two delays.
+// batchSize returns the number of items between two delays.
 func (p *BatchProcessor[In, Out]) batchSize() int {
 	switch {
 	case p.opts.batchSize > 0:
@@ -43,7 +43,7 @@ func (p *BatchProcessor[In, Out]) batchSize() int {
 	}
 }
 
-// sizeOf returns what measures items for MaxBytes, nil when only their number counts.
+// sizeOf returns the function that measures items for MaxBytes, nil when only their number counts.
 func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	switch {
 	case p.Batch == nil || p.Capabilities.MaxBytes == 0 || p.opts.dryRun:
@@ -54,7 +54,7 @@ func (p *BatchProcessor[In, Out]) sizeOf() func(In) int {
 	return p.Size
 }
 
-// measure measures an item for a bound that the server did not tell, 0 when Size panics.
+// measure returns the size of an item, called after a request was too large; 0 when Size panics.
 func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
 	measure := p.Size
 	if measure == nil {
@@ -64,8 +64,8 @@ func (p *BatchProcessor[In, Out]) measure(in In) (size int) {
 	return size
 }
 
-// costs returns what requests for 1, 2 and more items cost, nil when each costs 1, and makes room for them. The limiter
-// needs to know while others wait for it, which is no time to call a function of the caller's.
+// costs returns the costs of requests for 1, 2 and more items, nil when each costs 1, and raises the burst for them.
+// They are computed in advance, since no hook may be called while others wait for the limiter.
 func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
 	const source = "Capabilities.Cost"
 	if p.Capabilities.Cost == nil {

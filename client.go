@@ -2,7 +2,7 @@ package windrow
 
 import "context"
 
-// What a client may have beside the method of its verb, as package clients documents it. That package imports this one.
+// Optional methods of a client, as package clients documents them. That package imports this one.
 type (
 	batchCreator[In, Out any] interface {
 		CreateBatch(ctx context.Context, in []In) ([]Outcome[Out], error)
@@ -31,8 +31,8 @@ type (
 	describer interface{ Capabilities() Capabilities }
 )
 
-// Capabilities is what a client can do. The zero value is a client that makes single calls, which nobody may repeat
-// unless the verb makes it harmless.
+// Capabilities is what a client can do. The zero value is a client that makes single calls, which are repeated only
+// where the verb makes that harmless.
 type Capabilities struct {
 	// MaxItems bounds the items in one batch request. Zero means 100.
 	MaxItems int
@@ -44,24 +44,25 @@ type Capabilities struct {
 	Atomicity Atomicity
 	// Ordered says that the items of a batch are carried out in their order.
 	Ordered bool
-	// DistinctKeys says that a batch must not name a record twice. Runs put two items with one key into a batch only
-	// when it is Ordered and its keys need not be distinct.
+	// DistinctKeys says that a batch must not name a record twice. A run puts two items with one key into a batch only
+	// when it is Ordered and DistinctKeys is false.
 	DistinctKeys bool
-	// Cost is how many quota units a request with n items uses. Nil means one, whatever n is.
+	// Cost returns how many quota units a request with n items uses. Nil means 1 for any n.
 	Cost func(n int) int
-	// BatchOfOne says that a batch tells more of an item than a single call does, such as its warnings: a single item goes
-	// in a batch, too.
+	// BatchOfOne says that a batch request returns more about an item than a single call, such as warnings. A single
+	// item is then sent as a batch, too.
 	BatchOfOne bool
-	// OmitsTail says that a batch answer with fewer outcomes than items means that the rest was not attempted.
+	// OmitsTail says that a batch response with fewer outcomes than items means that the other items were not
+	// attempted.
 	OmitsTail bool
-	// IdempotencyKeys says that the client sends the idempotency key of its attempt (Attempt.IdempotencyKey in package clients), and that the server honours it: repeating
-	// a create is harmless, within a run and what goes on with it. The key of a batch belongs to exactly its items: a
-	// batch that was refused and may have been applied in part is not sent again in parts, unless the Atomicity is
-	// AtomicityAll.
+	// IdempotencyKeys says that the client sends the idempotency key of its attempt (Attempt.IdempotencyKey in package
+	// clients), and that the server honours it. Repeating a create is then harmless, within a run and in the runs that
+	// continue it. The key of a batch belongs to exactly its items: a batch that was refused and may have been applied
+	// in part is not sent again in parts, unless the Atomicity is AtomicityAll.
 	IdempotencyKeys bool
-	// ClientIDs says that a create names the id of the record to be, so that repeating it cannot make a second one.
+	// ClientIDs says that a create contains the id of the new record, so that repeating it cannot make a second record.
 	ClientIDs bool
-	// VerifiedDryRun says that the server's own dry run was seen to change nothing.
+	// VerifiedDryRun says that the server's own dry run was tested and changes nothing.
 	VerifiedDryRun bool
 }
 
@@ -80,13 +81,13 @@ func (c Capabilities) check() (errs []error) {
 
 // Atomicity says what happens to the other items of a request when one of them is refused. An item that was not applied
 // because of another has an error that matches [ErrRolledBack]; it is sent again without the other, unless the run is
-// [Atomic]. An answer to a request that is all or nothing, of which some items succeeded and some failed, is an
-// [ErrProtocol], unless the client warns of it beside those that succeeded.
+// [Atomic]. When the response to an all-or-nothing request reports both successes and failures, that is an
+// [ErrProtocol], unless each success has Warnings.
 type Atomicity uint8
 
 // The atomicities.
 const (
-	AtomicityPartial    Atomicity = iota // nothing: each item has its own outcome
-	AtomicityAll                         // they are refused, too
-	AtomicitySelectable                  // what the request asks for: see Attempt.Atomic
+	AtomicityPartial    Atomicity = iota // nothing happens to them: each item has its own outcome
+	AtomicityAll                         // they are refused, too: all items are applied, or none
+	AtomicitySelectable                  // the request chooses one of the two: see Attempt.Atomic
 )

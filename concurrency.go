@@ -22,33 +22,35 @@ import (
 )
 
 const (
-	defaultStart   = 4  // calls in flight at the start, when nobody said how many
-	defaultCeiling = 64 // calls in flight at most, when nobody said how many
-	// burstTime is how much of the rate may leave at one instant by default: timers wake about a millisecond late.
+	defaultStart   = 4  // calls in flight at the start, without Concurrency
+	defaultCeiling = 64 // calls in flight at most, without Concurrency
+	// burstTime is how much of the rate may leave at one instant by default, since timers wake about a millisecond
+	// late.
 	burstTime = 10 * time.Millisecond
 )
 
-// Limiter bounds the calls to one account or API key: how many are in flight at once, how fast they start, and that
-// none starts while the server throttles. Share one among all processors, transports and goroutines that use the
-// account: two limiters in front of one key let twice as much through.
+// Limiter bounds the calls to one account or API key: how many are in flight at once and how fast they start. While the
+// server throttles none starts. Share one Limiter among all processors, transports and goroutines that use the account:
+// two limiters for one key let twice as much through.
 //
-// The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has no
-// rate until the server shows one. It learns from answers: from the quotas that headers tell (Feedback in package clients), and from
-// throttles, which it blames on a window's quota, on the rate or on the number of calls in flight. [LimiterStats] tells
-// what it believes, and [OnAdjust] each change. Idle time neither forgets nor saves anything up. [NewLimiter] sets other
-// bounds.
+// The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has
+// no rate until the server shows one. It learns from responses: from the quotas in headers (Feedback in package
+// clients), and from throttles, which it blames on a window's quota, on the rate or on the number of calls in flight.
+// [LimiterStats] has the present limits and their reason, and [OnAdjust] reports each change. Idle time neither forgets
+// nor saves anything up. [NewLimiter] sets other bounds.
 //
 // All methods may be called from many goroutines. A Limiter must not be copied after first use.
 //
-// A server that takes no calls at all (refused connections, time-outs, 502, 503 and 504 on everything) shuts it for runs,
-// without a success among as many failures as bad luck does not explain. One call at a time tries then, after pauses that
-// grow from a tenth of a second to 2 seconds, or to 10 where a try may cost an item; the first success opens it, and the
-// pace of before comes back within a second or two. Calls of no run ([Limiter.Do], and requests of a transport) pass all
-// the same, and their success opens it, too. [LimiterStats] tells, and so does [OnAdjust].
+// An outage is a time in which the server takes no calls: refused connections, time-outs, or 502, 503 and 504 on every
+// call. It shuts the limiter for runs once more calls in a row have failed than chance explains. Then one probe at a
+// time leaves, after pauses that grow from a tenth of a second to 2 seconds, or to 10 where a probe may cost an item.
+// The first success opens the limiter, and the earlier pace comes back within a second or two. Calls outside a run
+// ([Limiter.Do], and requests of a transport) still pass, and their success opens it, too. [LimiterStats] and
+// [OnAdjust] report outages.
 //
-// Any throttle, reported by a run or through Observe of package clients, shuts it for everybody until the time that the server
-// named, or for as long as it has learned, or for a random time that grows to about 10 seconds. Then a single call tries, of
-// those that were refused first; only its success opens the limiter again.
+// A throttle, reported by a run or through Observe of package clients, shuts the limiter for all users: until the time
+// that the server named, or for as long as the limiter has learned, or for a random time that grows to about 10
+// seconds. Then a single probe leaves, and throttled calls go first; only its success opens the limiter again.
 type Limiter struct {
 	once sync.Once
 	gate *gate.Gate
@@ -61,11 +63,12 @@ type Limiter struct {
 	onAdjust    func(LimiterStats)
 	learned     Learned
 
-	dearest atomic.Int64 // what the most expensive request so far has cost
+	dearest atomic.Int64 // highest cost of a request so far
 }
 
-// NewLimiter returns a limiter with the bounds that the options [Concurrency], [Rate] and [Burst] set, [OnAdjust] and [StartFrom]. Any other
-// option, and any bad value, is an error that the first use of the limiter returns, before anything is sent.
+// NewLimiter returns a limiter with the bounds that the options [Concurrency], [Rate] and [Burst] set, [OnAdjust] and
+// [StartFrom]. Any other option, and any bad value, is an error that the first use of the limiter returns, before
+// anything is sent.
 func NewLimiter(opts ...Option) *Limiter {
 	o := newOptions(opts)
 	l := &Limiter{concurrency: o.concurrency, limit: o.rate, limited: o.rateSet, burst: o.burst, onAdjust: o.onAdjust, learned: o.learned}
@@ -87,7 +90,7 @@ func init() {
 	seam.RunOnly = runOnly
 }
 
-// bad returns what is wrong with the limiter: that there is none, or its options.
+// bad returns an error when the limiter is nil or has bad options.
 func (l *Limiter) bad() error {
 	if l == nil {
 		return &OptionError{Option: "Limiter", Value: "nil", Problem: "must be a limiter: make one with NewLimiter"}
@@ -116,14 +119,14 @@ func (l *Limiter) start() *gate.Gate {
 		l.gate = gate.New(start, ceiling, controller)
 		if l.onAdjust != nil {
 			l.gate.OnAdjust(func() {
-				_ = guarded(func() error { l.onAdjust(l.Stats()); return nil }) // it stands in the way of nobody's work
+				_ = guarded(func() error { l.onAdjust(l.Stats()); return nil }) // a panic of the hook must not stop the run
 			})
 		}
 	})
 	return l.gate
 }
 
-// burstFor is how many quota units may leave at one instant: no fewer than the dearest request so far has cost.
+// burstFor returns how many quota units may leave at one instant: at least the highest cost of a request so far.
 func (l *Limiter) burstFor(limit rate.Limit) int {
 	dearest := int(l.dearest.Load())
 	switch {
@@ -135,7 +138,7 @@ func (l *Limiter) burstFor(limit rate.Limit) int {
 	return max(dearest, int(float64(limit)*burstTime.Seconds()))
 }
 
-// admits makes room for requests of that cost, or says why there is none.
+// admits raises the burst for requests of that cost, or returns why they can never leave.
 func (l *Limiter) admits(cost int, source string) error {
 	if err := l.bad(); err != nil {
 		return err
@@ -146,7 +149,7 @@ func (l *Limiter) admits(cost int, source string) error {
 	}
 	g := l.start()
 	if int64(cost) > l.dearest.Load() {
-		g.Set(func(c *gate.Setting) { // one after the other
+		g.Set(func(c *gate.Setting) { // Set runs one function at a time
 			l.dearest.Store(max(int64(cost), l.dearest.Load()))
 			c.Burst = l.burstFor(c.Rate)
 		})
@@ -154,10 +157,11 @@ func (l *Limiter) admits(cost int, source string) error {
 	return nil
 }
 
-// Do waits for a slot and for cost quota units, calls fn, and returns its error. It waits as long as it takes, first
-// come first served; the wait ends with ctx, and at once, with an error that matches [context.DeadlineExceeded], when
-// it would outlast ctx's deadline. An error of fn that [Classify] takes for a throttle shuts the limiter. The slot is
-// freed when fn returns, panics or calls [runtime.Goexit]. Costs below 1 are refused, and so are those above [Burst].
+// Do waits for a slot and for cost quota units, calls fn, and returns its error. The wait is first come, first served,
+// and has no limit of its own: it ends with ctx, and at once, with an error that matches [context.DeadlineExceeded],
+// when it would outlast ctx's deadline. An error of fn that [Classify] takes for a throttle shuts the limiter. The slot
+// is freed when fn returns, panics or calls [runtime.Goexit]. Costs below 1 are refused, and so are those above
+// [Burst].
 //
 // Inside an attempt of a run that uses this limiter, the attempt's slot is enough: Do waits as [Limiter.Wait] does.
 // Otherwise calls of Do must not be nested, since the inner ones could wait for the slots of the outer ones.
@@ -184,24 +188,24 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 	sent := time.Now()
 	err = fn(ctx)
 	s := signalOf(err, sent)
-	if ctx.Err() != nil { // the caller did not wait for the server
+	if ctx.Err() != nil { // the caller gave up, so the server is not to blame
 		s.Trouble = gate.NoTrouble
 	}
 	l.gate.Done(&permit, s)
 	return err
 }
 
-// call calls fn inside an attempt, and learns from its error.
+// call calls fn inside an attempt, and reports its outcome to the gate.
 func (l *Limiter) call(ctx context.Context, fn func(context.Context) error) error {
 	sent := time.Now()
 	err := fn(ctx)
 	s := signalOf(err, sent)
-	s.Outside = true // the attempt counts its own
+	s.Outside = true // the run reports the attempt itself
 	l.gate.Observe(s)
 	return err
 }
 
-// signalOf is what the outcome of a call teaches the limiter.
+// signalOf returns the signal that the outcome of a call gives the limiter.
 func signalOf(err error, sent time.Time) gate.Signal {
 	s := gate.Signal{Sent: sent, At: time.Now()}
 	s.Latency = s.At.Sub(sent)
@@ -221,9 +225,9 @@ func signalOf(err error, sent time.Time) gate.Signal {
 	return s
 }
 
-// Wait waits for the gate and for cost quota units, but for no slot: it is for transports. Inside an attempt of a run
-// that uses this limiter, as many quota units as the attempt has cost are paid, and pass at once. Errors are as with
-// [Limiter.Do].
+// Wait waits for the gate and for cost quota units, but not for a slot: it is for transports. Inside an attempt of a
+// run that uses this limiter, quota units that the attempt has paid are not paid again, and pass at once. Errors are as
+// with [Limiter.Do].
 func (l *Limiter) Wait(ctx context.Context, cost int) error {
 	if err := l.check(ctx, cost); err != nil {
 		return err
@@ -248,7 +252,7 @@ func (l *Limiter) wait(ctx context.Context, cost int, a *engine.Attempt) error {
 	return limiterError(l.gate.Wait(ctx, patience, cost, probing))
 }
 
-// check refuses what could never pass.
+// check refuses a call that could never pass.
 func (l *Limiter) check(ctx context.Context, cost int) error {
 	if inspect.IsNil(ctx) {
 		return ErrNilContext
@@ -259,7 +263,7 @@ func (l *Limiter) check(ctx context.Context, cost int) error {
 	return l.admits(cost, "cost")
 }
 
-// limiterError gives an error of the gate the package's name.
+// limiterError wraps an error of the gate.
 func limiterError(err error) error {
 	if err == nil {
 		return nil
@@ -267,8 +271,8 @@ func limiterError(err error) error {
 	return fmt.Errorf("windrow: waiting for the limiter: %w", err)
 }
 
-// SetConcurrency changes how many calls may be in flight, from 1 to 100,000. Calls that wait are let through at once; those
-// in flight go on.
+// SetConcurrency changes how many calls may be in flight, from 1 to 100,000. Waiting calls that fit leave at once;
+// calls in flight go on.
 func (l *Limiter) SetConcurrency(n int) error {
 	if err := l.bad(); err != nil {
 		return err
@@ -280,8 +284,8 @@ func (l *Limiter) SetConcurrency(n int) error {
 	return nil
 }
 
-// SetRate changes the rate to n quota units each per; n = 0 ends the rate limit. Whoever waits for its turn is given
-// a new one under the new rate.
+// SetRate changes the rate to n quota units each per; n = 0 ends the rate limit. Calls that wait are scheduled anew
+// under the new rate.
 func (l *Limiter) SetRate(n int, per time.Duration) error {
 	if err := l.bad(); err != nil {
 		return err
@@ -320,8 +324,8 @@ func (l *Limiter) Resume() {
 	}
 }
 
-// Drain waits until nothing is in flight and nothing waits, or until ctx ends, and returns ctx's error then. Nothing
-// is refused meanwhile.
+// Drain waits until no call is in flight and none waits, or until ctx ends, and then returns ctx's error. Calls are not
+// refused meanwhile.
 func (l *Limiter) Drain(ctx context.Context) error {
 	if err := l.bad(); err != nil {
 		return err
@@ -332,39 +336,39 @@ func (l *Limiter) Drain(ctx context.Context) error {
 	return limiterError(l.start().Drain(ctx))
 }
 
-// LimiterStats is a snapshot of what a limiter does.
+// LimiterStats is a snapshot of a limiter.
 type LimiterStats struct {
 	Concurrency  int           `json:"concurrency"`  // calls that may be in flight now
-	InFlight     int           `json:"in_flight"`    // calls that are
+	InFlight     int           `json:"in_flight"`    // calls in flight
 	Waiting      int           `json:"waiting"`      // calls that wait to be let through
 	Rate         float64       `json:"rate"`         // quota units a second; +Inf when there is no rate
 	Burst        int           `json:"burst"`        // quota units that may leave at one instant
 	Paused       bool          `json:"paused"`       // by Pause
-	PausedUntil  time.Time     `json:"paused_until"` // by PauseUntil, a throttle or an outage; zero when none shuts it for a time
+	PausedUntil  time.Time     `json:"paused_until"` // by PauseUntil, a throttle or an outage; zero when it is not shut until a time
 	Probing      bool          `json:"probing"`      // the server throttled or took no calls, and no call has succeeded since
-	Throttled    int           `json:"throttled"`    // how often it was shut by a throttle
-	ThrottledFor time.Duration `json:"throttled_ns"` // how long it was shut by them
-	Outage       bool          `json:"outage"`       // shut for runs, since the server takes no calls; one call at a time tries
-	Outages      int           `json:"outages"`      // how often it was
-	OutageFor    time.Duration `json:"outage_ns"`    // how long it was
-	Learned      Learned       `json:"learned"`      // what outlasts the limiter: what to give [StartFrom]
-	Why          string        `json:"why"`          // the evidence behind the last change of Concurrency or Rate, for the last throttle, or of an outage
+	Throttled    int           `json:"throttled"`    // how often a throttle shut it
+	ThrottledFor time.Duration `json:"throttled_ns"` // how long throttles shut it
+	Outage       bool          `json:"outage"`       // shut for runs, since the server takes no calls; one probe at a time leaves
+	Outages      int           `json:"outages"`      // how often an outage shut it
+	OutageFor    time.Duration `json:"outage_ns"`    // how long outages shut it
+	Learned      Learned       `json:"learned"`      // for [StartFrom] of a later limiter
+	Why          string        `json:"why"`          // evidence for the last change of Concurrency or Rate, the last throttle, or an outage
 }
 
-// Learned is what a [Limiter] has learned about the server, to be kept in a file and given to the next one with [StartFrom].
-// Zero fields are not known, and the zero Learned says nothing. What headers tell is not part of it: the first answer tells
-// it again.
+// Learned is what a [Limiter] has learned about the server, to be kept in a file and given to the next one with
+// [StartFrom]. Zero fields are not known, and the zero Learned has no effect. Quotas in headers are not part of it,
+// since the first response has them again.
 type Learned struct {
-	Concurrency int           `json:"concurrency,omitzero"` // calls in flight that the server takes
-	Refused     int           `json:"refused,omitzero"`     // calls in flight that were too many for it; 0 when none were
-	Rate        float64       `json:"rate,omitzero"`        // quota units a second that it grants; 0 when it has windows
+	Concurrency int           `json:"concurrency,omitzero"` // calls in flight that the server accepts
+	Refused     int           `json:"refused,omitzero"`     // calls in flight that were too many; 0 when none were
+	Rate        float64       `json:"rate,omitzero"`        // quota units a second that the server accepts; 0 when it has windows
 	Quota       int64         `json:"quota,omitzero"`       // quota units in each window
 	Window      time.Duration `json:"window_ns,omitzero"`   // how long a window lasts
-	Ends        time.Time     `json:"ends,omitzero"`        // when the window under way ends at the latest
-	Left        int64         `json:"left,omitzero"`        // quota units that are left of it
+	Ends        time.Time     `json:"ends,omitzero"`        // when the current window ends at the latest
+	Left        int64         `json:"left,omitzero"`        // quota units left in the current window
 }
 
-// check returns what is wrong with it.
+// check returns what is wrong with the values.
 func (l Learned) check() error {
 	const longest = 366 * 24 * time.Hour
 	refused := func(field string, value any, problem string) error {
@@ -389,11 +393,11 @@ func (l Learned) check() error {
 	return nil
 }
 
-// StartFrom makes a limiter begin with what another one has learned ([LimiterStats] has it), so that a program that is
-// started again need not learn it anew from throttles. It is a starting point and no truth: [Concurrency] and [Rate] bound it,
-// the limiter goes on learning, and a first throttle against all expectation ends what it contradicts. Concurrency
-// still begins with 4 and grows to what was learned by one with each answer. Without it a limiter knows nothing. Numbers that
-// make no sense are refused before anything is sent. It is refused beside [WithLimiter]: give it to that limiter.
+// StartFrom makes a limiter begin with what another one has learned ([LimiterStats.Learned]), so that a restarted
+// program need not learn it again from throttles. It is a starting point only: [Concurrency] and [Rate] bound it, the
+// limiter goes on learning, and an early throttle that contradicts a value discards it. Concurrency still begins with
+// 4, and grows by one with each response to the learned value. Without it a limiter knows nothing. Invalid numbers are
+// refused before anything is sent. It is refused beside [WithLimiter]: give it to that limiter.
 func StartFrom(learned Learned) Option {
 	return optionFunc(func(o *options) {
 		o.given["StartFrom"] = true
@@ -444,7 +448,7 @@ func (s *LimiterStats) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Stats returns a snapshot. That of a limiter with bad options is zero.
+// Stats returns a snapshot. It is zero for a limiter with bad options.
 func (l *Limiter) Stats() LimiterStats {
 	if l.bad() != nil {
 		return LimiterStats{}

@@ -9,31 +9,32 @@ import (
 	"github.com/windrow-go/windrow/internal/schedule"
 )
 
-// DuplicatePolicy says what is done with items whose keys are equal.
+// DuplicatePolicy says how items with equal keys are handled.
 type DuplicatePolicy uint8
 
-// The policies. A stream cannot know what comes later: of these it has KeepAllInOrder, and refuses the others by name.
+// The policies. A stream does not know later items, so it takes only KeepAllInOrder and refuses the others by name.
 const (
 	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
-	// KeepAllInOrder by their id. In a stream it is KeepAllInOrder for all of them.
+	// KeepAllInOrder by their id. In a stream it is KeepAllInOrder for all items.
 	DuplicatesDefault DuplicatePolicy = iota
-	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent. A stream refuses it:
-	// what it has sent by then it cannot take back.
+	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent. A stream refuses it,
+	// since it has sent earlier items by then.
 	RejectDuplicates
-	// KeepFirst sends the first item with a key; the others end as Skipped. A stream refuses it: it would have to remember
-	// every key.
+	// KeepFirst sends the first item with a key; the others end as Skipped. A stream refuses it, since it would have to
+	// remember every key.
 	KeepFirst
-	// KeepLast sends the last item with a key; the others end as Skipped. A stream refuses it: the last is not known before
-	// its end.
+	// KeepLast sends the last item with a key; the others end as Skipped. A stream refuses it, since the last item is
+	// not known before its end.
 	KeepLast
-	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once: what
-	// comes of the first one goes for the others. A stream does so with items that are in its [Window] together; of others
-	// the first has ended before the next is pulled, so that their order is the same. Beside [WithJournal] it is
-	// RejectDuplicates in a run, and in a stream the later item is Failed, or Skipped when the first is done.
+	// KeepAllInOrder sends all of them, one after the other in the order of the input. Reads of one id are sent once,
+	// and the outcome of the first is that of the others. A stream orders only items that are in its [Window] together;
+	// an earlier item has ended before a later one outside the window is pulled, so the order is the same. Beside
+	// [WithJournal] it is RejectDuplicates in a run, and in a stream the later item is Failed, or Skipped when the
+	// first is done.
 	KeepAllInOrder
-	// FailDuplicates sends none of the items that share a key: each ends as Failed, with a [*DuplicateKeyError] that names
-	// it and the first other one. The other items are sent. A [BatchProcessor.Rerun] sends one that shares its key no more.
-	// A stream refuses it: the first has been sent when the second comes.
+	// FailDuplicates sends none of the items that share a key: each ends as Failed, with a [*DuplicateKeyError] that
+	// names it and the first other one. The other items are sent. A [BatchProcessor.Rerun] sends an item that no longer
+	// shares its key. A stream refuses it, since the first item has been sent when the second comes.
 	FailDuplicates
 )
 
@@ -42,9 +43,9 @@ var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "Keep
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }
 
-// DuplicateKeyError is the Cause of a run that is refused because items have the same key, and the error of an item that is
-// not sent because another has its key. It names all such keys, up to a bound, and matches [ErrDuplicateKey]. The text of
-// the run's [*BulkError] lists the first ten keys.
+// DuplicateKeyError is the Cause of a run that is refused because items have the same key, and the error of an item
+// that is not sent because another item has its key. It names all such keys, up to a limit, and matches
+// [ErrDuplicateKey]. The text of the run's [*BulkError] lists the first ten keys.
 type DuplicateKeyError struct {
 	// Keys are the first 100 keys that several items have, in the order in which the second item of each comes.
 	Keys []DuplicateKey
@@ -55,7 +56,7 @@ type DuplicateKeyError struct {
 // DuplicateKey is a key that several items have.
 type DuplicateKey struct {
 	Key     string // of the items
-	Indexes []int  // of the first 10 items with the key, in the order of the input; in an item's error, of it and another one
+	Indexes []int  // of the first 10 items with the key, in the order of the input; in an item's error, of that item and another one
 	Items   int    // how many items have it; 2 in an item's error
 }
 
@@ -80,7 +81,7 @@ func sameKey(key string, first, second int) error {
 // listedKeys is how many keys a text lists.
 const listedKeys = 10
 
-// list names the keys in a short text, "" when the text of the error says it all.
+// list returns a short text with the keys, "" when the text of the error has them all.
 func (e *DuplicateKeyError) list() string {
 	if e.Total < 2 && (len(e.Keys) == 0 || e.Keys[0].Items <= 2) {
 		return ""
@@ -100,7 +101,7 @@ func (e *DuplicateKeyError) list() string {
 	return text
 }
 
-// duplicateKeys returns the error of a plan that is refused.
+// duplicateKeys returns the error of a rejected plan.
 func duplicateKeys(keys []string, plan *schedule.Plan) error {
 	e := &DuplicateKeyError{Total: plan.Shared}
 	for _, group := range plan.Groups {
@@ -109,7 +110,7 @@ func duplicateKeys(keys []string, plan *schedule.Plan) error {
 	return e
 }
 
-// failDuplicates makes items that share keys, in order, end as Failed. A Rerun sends one when the others were corrected.
+// failDuplicates ends items that share keys, in order, as Failed. A Rerun sends an item when the others were corrected.
 func (r *BulkResult[In, Out]) failDuplicates(items []int) {
 	pairs := map[string][2]int{} // the first two items with each key
 	for _, i := range items {
@@ -122,7 +123,7 @@ func (r *BulkResult[In, Out]) failDuplicates(items []int) {
 	}
 	for _, i := range items {
 		pair := pairs[r.keys[i]]
-		err := sameKey(r.keys[i], pair[0], max(i, pair[1])) // itself and the first, or the first two
+		err := sameKey(r.keys[i], pair[0], max(i, pair[1])) // the first item and this one, or the first two
 		r.table.Put(i, engine.Slot{State: engine.Failed}, engine.Detail{Err: err, Kind: engine.Validation, Resend: true})
 	}
 }

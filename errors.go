@@ -15,8 +15,8 @@ import (
 	"github.com/windrow-go/windrow/internal/resume"
 )
 
-// ErrNotAttempted is the error of an item that was never sent because the run had been stopped. What stopped it is
-// the Cause of the [BulkError].
+// ErrNotAttempted is the error of an item that was never sent because the run had stopped. The Cause of the [BulkError]
+// says why.
 var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
 
 var (
@@ -26,39 +26,40 @@ var (
 	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
 	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
 	ErrTooManyFailures = errors.New("windrow: too many failures")
-	// ErrFatal is matched by the Cause of a run that an error stopped which every further call would have met: bad
-	// credentials, a bad certificate, a name that does not exist.
+	// ErrFatal is matched by the Cause of a run that stopped because every further call would fail: bad credentials, a
+	// bad certificate, a name that does not exist.
 	ErrFatal = errors.New("windrow: every further call would fail")
-	// ErrThrottled is matched by the Cause of a run that the server throttles for longer than
-	// [RetryPolicy.MaxThrottleWait]. Rerun goes on with it later.
+	// ErrThrottled is matched by the Cause of a run that the server throttled for longer than
+	// [RetryPolicy.MaxThrottleWait]. Rerun continues it later.
 	ErrThrottled = errors.New("windrow: the server throttles")
-	// ErrOutage is matched by the Cause of a run whose server took no calls for longer than [RetryPolicy.MaxThrottleWait]:
-	// connections were refused, broke or brought no response, or all that came was a 502, 503, 504 or 500. Rerun goes on
-	// with it later.
+	// ErrOutage is matched by the Cause of a run whose server took no calls for longer than
+	// [RetryPolicy.MaxThrottleWait]: connections were refused or broke, there was no response, or all responses were
+	// 502, 503, 504 or 500. Rerun continues the run later.
 	ErrOutage = errors.New("windrow: the server takes no calls")
-	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was used up for longer than MaxThrottleWait.
+	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was empty for longer than MaxThrottleWait.
 	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
-	// ErrDuplicateKey is matched by the Cause of a run two of whose items have the same key.
+	// ErrDuplicateKey is matched by the Cause of a run in which two items have the same key.
 	ErrDuplicateKey = errors.New("windrow: duplicate key")
 )
 
 var (
-	// ErrBegun is matched by the error of an item that an earlier run has begun and not ended, as its [Journal] says: its
-	// answer was lost with that run, it must not be sent twice, and there is no way to look.
+	// ErrBegun is matched by the error of an item that, according to the [Journal], an earlier run has begun and not
+	// ended: its response was lost, it must not be sent twice, and it cannot be looked up.
 	ErrBegun = resume.ErrBegun
-	// ErrContentChanged is matched by the error of an item that a [Journal] knows with another [BatchProcessor.Fingerprint].
+	// ErrContentChanged is matched by the error of an item that a [Journal] has with another
+	// [BatchProcessor.Fingerprint].
 	ErrContentChanged = resume.ErrContentChanged
 )
 
-// ErrorKind groups errors by what a person does about them. The zero ErrorKind is [KindSystem].
+// ErrorKind groups errors by how a person handles them. The zero ErrorKind is [KindSystem].
 type ErrorKind uint8
 
 // The kinds.
 const (
-	KindSystem     ErrorKind = iota // the network, the server, a panic: wait, or report it
+	KindSystem     ErrorKind = iota // the network, the server or a panic: wait, or report it
 	KindValidation                  // the data: correct it
-	KindResource                    // what it refers to, or the right to touch it
-	KindTimeout                     // no answer in time
+	KindResource                    // a record that the item refers to, or the permission for it
+	KindTimeout                     // no response in time
 )
 
 // String returns the kind in lower case.
@@ -79,7 +80,7 @@ type BulkError struct {
 	items func() []*ItemError
 }
 
-// Error says what stopped the run, how many items did not make it, and the first error.
+// Error returns what stopped the run, how many items did not succeed, and the first error.
 func (e *BulkError) Error() string {
 	s := e.Stats
 	var parts, counts []string
@@ -135,11 +136,11 @@ func (e *BulkError) Unwrap() []error {
 // ItemError is the error of one item. Its text names the item by index and key, and never shows its content.
 type ItemError struct {
 	Index    int       // of the item in the whole input, from 0
-	Key      string    // or the id of an update, delete or read; "" without either
+	Key      string    // the key, or the id of an update, delete or read; "" without either
 	State    State     // Failed, Unknown or NotAttempted
-	Kind     ErrorKind // what sort of error it is
+	Kind     ErrorKind // of Err
 	Attempts int       // charged attempts
-	Err      error     // what the client or the validation said
+	Err      error     // the error of the client or the validation
 }
 
 // Error implements error.
@@ -168,14 +169,14 @@ func (e *ItemError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns what the client or the validation said.
+// Unwrap returns the error of the client or the validation.
 func (e *ItemError) Unwrap() error { return e.Err }
 
-// FieldError is what is wrong with one field of an item. A Validate function returns several by [errors.Join];
-// clients return those that the server names.
+// FieldError is what is wrong with one field of an item. A Validate function returns several by [errors.Join]; clients
+// return those in the response.
 type FieldError struct {
 	Field   string // its name, as the server or the validation calls it
-	Code    string // the server's own, "" when it has none
+	Code    string // the server's code, "" when it has none
 	Message string // says what is wrong, without the field's value
 }
 
@@ -211,14 +212,14 @@ func FieldErrors(err error) []*FieldError {
 
 // PanicError is the error of an item whose function panicked.
 type PanicError struct {
-	// Value is what the function panicked with. The error's text does not show it, unless it is a [runtime.Error]:
-	// it may hold the item's content.
+	// Value is the value of the panic. It may hold the item's content, so the error's text shows it only if it is a
+	// [runtime.Error].
 	Value any
 	// Stack is the stack of the panic, as text.
 	Stack []byte
 	// Hook is the name of the hook that panicked, such as Validate or OnProgress; "" for the client's function and others.
 	Hook string
-	// Index is the item that Validate looked at, in the whole input, from 0.
+	// Index is the index, in the whole input, of the item for which Validate panicked, from 0.
 	Index int
 }
 
@@ -237,7 +238,7 @@ func (e *PanicError) Error() string {
 // ErrGoexit is the error of an item whose function ended its goroutine with [runtime.Goexit], as t.FailNow does.
 var ErrGoexit = errors.New("windrow: the function called runtime.Goexit")
 
-// lost makes the error of a function that panicked or ended its goroutine.
+// lost returns the error of a function that panicked or ended its goroutine.
 func lost(value any, stack []byte) error {
 	if value == nil {
 		return ErrGoexit
@@ -262,7 +263,7 @@ func isPanic(err error) bool {
 	return panicked || err == ErrGoexit
 }
 
-// guarded calls a caller's function and makes an error of its panic.
+// guarded calls a caller's function and returns its panic as an error.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -20,17 +20,17 @@ import (
 // defaultWindow is how many items of a stream are held at once.
 const defaultWindow = 4096
 
-// emptied is how many slots the source empties at once before it fills them. The consumer's processor has them in its
-// cache; to fetch them together takes hardly longer than one of them.
+// emptied is how many slots the source clears at once before it fills them. The slots are in the cache of the
+// consumer's processor; fetching them together takes hardly longer than fetching one.
 const emptied = 128
 
 var errSourceWentOn = errors.New("windrow: the source went on after it was told to stop")
 
-// flow is a stream under way.
+// flow is a running stream.
 type flow[In, Out any] struct {
 	s       *ResultStream[In, Out]
 	ring    *BulkResult[In, Out]
-	journal *resume.Resumption // nil when there is none to be kept
+	journal *resume.Resumption // nil without a journal
 	win     *window.Window
 	run     *engine.Run
 	cancel  context.CancelFunc
@@ -41,19 +41,19 @@ type flow[In, Out any] struct {
 	listeners  *sink.Listeners
 	stopTicker func()
 
-	sourceEnds atomic.Bool // the source has ended, or is just ending
+	sourceEnds atomic.Bool // the source has ended or is about to end
 	sourceErr  error       // written before sourceDone is closed
-	panicked   *PanicError // of the source, the same
+	panicked   *PanicError // of the source; written before sourceDone is closed
 	cause      error       // what ended the stream early
 	pulled     int
 	sizes      []int // of the items in the ring, nil when only their number counts
-	plain      bool  // nothing is to be done for an item before it is sent
+	plain      bool  // items need no work before they are sent
 	joined     bool
 
-	// What the source and the consumer change with each item, on cache lines of their own.
+	// The source and the consumer change these with each item, so they are on cache lines of their own.
 	_    [128]byte
 	fed  int  // how many items were fed to the run
-	full bool // it takes no more
+	full bool // the run takes no more items
 	_    [128]byte
 	next int // ordered: the next item to hand over
 	_    [128]byte
@@ -116,7 +116,7 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	return f, nil
 }
 
-// start begins to pull and to call.
+// start starts the goroutines that pull items and wait for the run.
 func (f *flow[In, Out]) start() {
 	go func() {
 		defer close(f.sourceDone)
@@ -128,7 +128,7 @@ func (f *flow[In, Out]) start() {
 	}()
 }
 
-// ended notes what ended the run.
+// ended records what ended the run.
 func (f *flow[In, Out]) ended(err error) {
 	if panicked, ok := errors.AsType[*PanicError](err); ok && f.s.p.opts.keepPanics {
 		f.panicked = panicked
@@ -136,7 +136,7 @@ func (f *flow[In, Out]) ended(err error) {
 	f.cause = causeOf(err)
 }
 
-// pull feeds the run with what the source yields.
+// pull feeds the items of the source to the run.
 func (f *flow[In, Out]) pull() {
 	returned := false
 	defer func() {
@@ -150,11 +150,11 @@ func (f *flow[In, Out]) pull() {
 		f.sourceEnds.Store(true)
 		f.run.EndFeed(f.fed)
 	}()
-	f.s.src(f.take) // a range statement would keep its state next to that of the caller's
+	f.s.src(f.take) // not a range statement, which would keep its state next to the caller's
 	returned = true
 }
 
-// take feeds the run with one item of the source, and reports whether it takes more.
+// take feeds one item of the source to the run, and reports whether the run takes more.
 func (f *flow[In, Out]) take(in In, err error) (more bool) {
 	if f.full {
 		panic(errSourceWentOn)
@@ -177,7 +177,8 @@ func (f *flow[In, Out]) take(in In, err error) (more bool) {
 	return true
 }
 
-// admit puts an item into its slot, which is clear. The error says that a hook panicked without which nothing can be sent.
+// admit puts an item into its slot, which is clear. The error is a panic of Key, Size or Fingerprint, or an error of
+// the journal.
 func (f *flow[In, Out]) admit(n int, in In) error {
 	p, at := f.s.p, n&f.ring.mask
 	if n%emptied == 0 {
@@ -198,7 +199,7 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 		}
 	}
 	if f.journal != nil {
-		if key := f.ring.keys[at]; key != "" { // without one it is refused below
+		if key := f.ring.keys[at]; key != "" { // recall refuses an item without a key
 			if first := f.run.Claim(n); first != n {
 				f.ring.invalid(n, sameKey(key, first, n))
 				return nil
@@ -220,7 +221,7 @@ func (f *flow[In, Out]) admit(n int, in In) error {
 	return nil
 }
 
-// recall asks the journal for an item. It reports false when its slot says what is to be done.
+// recall looks up an item in the journal. fresh is false when the slot of the item says how to proceed.
 func (f *flow[In, Out]) recall(n int) (fresh bool, _ error) {
 	err := guarded(func() (err error) {
 		f.ring.ids[n&f.ring.mask], fresh, err = f.journal.Recall(n)
@@ -232,7 +233,7 @@ func (f *flow[In, Out]) recall(n int) (fresh bool, _ error) {
 	return fresh, err
 }
 
-// deliver hands the results over as they come. It reports false when the consumer wants no more.
+// deliver hands the results over as they come. It returns false when the consumer stops.
 func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 	if f.s.p.opts.unordered {
 		for {
@@ -249,7 +250,7 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 			}
 		}
 	} else {
-		var results [window.AtOnce]Result[In, Out] // to copy a result right after it was written would stall
+		var results [window.AtOnce]Result[In, Out] // copied in bulk, since copying a result right after it was written stalls
 		for {
 			first, n := f.win.Next(f.over)
 			if n == 0 {
@@ -284,8 +285,8 @@ func (f *flow[In, Out]) deliver(yield func(Result[In, Out], error) bool) bool {
 	return more
 }
 
-// clear empties the slots of n items from first on, which do not go beyond the end of the ring, for others. The consumer
-// does so, since it has just read them: for the source each would be far away.
+// clear clears the slots of n items from first on, which must not go beyond the end of the ring. The consumer does it,
+// since the slots are in its cache and not in that of the source.
 func (f *flow[In, Out]) clear(first, n int) {
 	at := first & f.ring.mask
 	clear(f.ring.values[at : at+n])
@@ -307,10 +308,10 @@ func (f *flow[In, Out]) hand(res *Result[In, Out], yield func(Result[In, Out], e
 // count adds an item to the counts of the stream.
 func (f *flow[In, Out]) count(s State) { f.s.ended[s].Add(1) }
 
-// left calls do for the items that were pulled and not handed over.
+// left calls all for each item that was pulled and not handed over.
 func (f *flow[In, Out]) left(all func(item int)) {
 	do := func(item int) {
-		if s := f.ring.table.At(item); s.State == engine.Doubtful { // nobody has come to it
+		if s := f.ring.table.At(item); s.State == engine.Doubtful { // not sent or looked up in this run
 			s.State = engine.Unknown
 		}
 		all(item)
@@ -324,13 +325,13 @@ func (f *flow[In, Out]) left(all func(item int)) {
 	}
 }
 
-// join ends what is still running and waits for it.
+// join stops the run and waits until everything has ended.
 func (f *flow[In, Out]) join() {
 	if f.joined {
 		return
 	}
 	f.joined = true
-	broken := false // by the consumer
+	broken := false // the consumer broke out of the loop
 	select {
 	case <-f.over:
 	default:
@@ -366,7 +367,7 @@ func (f *flow[In, Out]) join() {
 	f.s.mu.Unlock()
 }
 
-// closeJournal tells the journal what was begun and proved not to be applied, and has it write everything down.
+// closeJournal records the items that were begun and proved not to be applied, and syncs the journal.
 func (f *flow[In, Out]) closeJournal() error {
 	var left []int
 	f.left(func(item int) {
@@ -377,7 +378,7 @@ func (f *flow[In, Out]) closeJournal() error {
 	return f.journal.Close(left)
 }
 
-// awaitSource waits for the source, unless it is in the middle of producing an item: it may take for ever.
+// awaitSource waits for the source, unless it is producing an item, which may take forever.
 func (f *flow[In, Out]) awaitSource() (done bool) {
 	if f.sourceEnds.Load() {
 		<-f.sourceDone

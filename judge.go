@@ -19,7 +19,7 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// verdictOf is what the default classifier makes of an error.
+// verdictOf returns the verdict of the default classifier on an error.
 func verdictOf(err error) verdict.Verdict {
 	if e, ok := errors.AsType[*verdict.Marked](err); ok {
 		return e.As
@@ -27,7 +27,7 @@ func verdictOf(err error) verdict.Verdict {
 	return judged(err)
 }
 
-// judged is what the default classifier makes of an error that nobody has marked.
+// judged is verdictOf for an error without a mark.
 func judged(err error) verdict.Verdict {
 	if e, ok := errors.AsType[*verdict.Skip](err); ok {
 		return verdict.Verdict{Judgement: engine.Judgement{Skip: e.Reason}, Marked: true}
@@ -68,9 +68,9 @@ func judged(err error) verdict.Verdict {
 	return v.WithFault(neterr.Of(err))
 }
 
-// of is what a classification says of an error that the caller's own classifier, or a client, gives it. Where that has passed
-// on what [Classify] says, all that the default classifier knows stands. Anything else is meant, and nothing that a transport
-// recorded overrules it.
+// of returns the verdict of a classification that a classifier or a client gave err. A classification that equals that
+// of [Classify] keeps everything that the default classifier knows. Any other one is explicit, and the record of a
+// transport does not override it.
 func (c Classification) of(err error) verdict.Verdict {
 	v := verdictOf(err)
 	if Class(v.Class) != c.Class || v.Marked == c.Tentative {
@@ -81,20 +81,20 @@ func (c Classification) of(err error) verdict.Verdict {
 	return v
 }
 
-// over puts what a classification says over a verdict.
+// over overwrites a verdict with a classification.
 func (c Classification) over(v *verdict.Verdict) {
 	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
 }
 
-// classificationOf is a verdict as a classifier returns it.
+// classificationOf returns a verdict as a Classification.
 func classificationOf(v verdict.Verdict) Classification {
 	return Classification{
 		Class: Class(v.Class), After: v.After, MaxItems: v.MaxItems, BadItem: v.BadItem, Kind: ErrorKind(v.Kind), Tentative: !v.Marked,
 	}
 }
 
-// judge returns the engine's judge: the classifier, nil for the default one, and on top what weigh makes of it by what
-// the transport recorded.
+// judge returns the judge of the engine: it calls the classifier, nil for the default one, and then weigh, which
+// applies the transport's record.
 func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdict.Verdict, *engine.Attempt) verdict.Verdict) func(*engine.Attempt, error) engine.Judgement {
 	var logged atomic.Int64 // when a throttle was last logged
 	return func(a *engine.Attempt, err error) engine.Judgement {
@@ -123,8 +123,8 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 	}
 }
 
-// troubleOf is what an error shows of the server. Only its type and its status count, not the class that a classifier has
-// given it, but an error that says what became of the item shows nothing.
+// troubleOf returns what an error shows of the server. Only the type and the status of the error count, not the class
+// that a classifier has set; an error that says what became of the item shows nothing.
 func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, string) {
 	switch {
 	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:
@@ -136,8 +136,8 @@ func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, 
 	return cmp.Or(j.Trouble, trouble), detail
 }
 
-// broken judges an attempt in which a function of the caller's did not return. Nobody knows how far it got, unless
-// nothing had left or the last answer was a refusal.
+// broken judges an attempt in which a function of the caller's did not return. The outcome is not known, unless nothing
+// was sent or the last response was a refusal.
 func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
 	j := engine.Judgement{Final: true, Err: failure, Whole: a.Delivery() == engine.NotSent && a.Status() == 0}
 	if a.Delivery() != engine.NotSent && op != OpGet {
@@ -146,11 +146,11 @@ func broken(op OpKind, a *engine.Attempt, failure error) engine.Judgement {
 	return j
 }
 
-// ask calls a classifier. The failure is that it did not return.
+// ask calls a classifier. The failure is set when the classifier did not return.
 func ask(classify Classifier, err error) (v verdict.Verdict, failure error) {
 	if classify == nil {
 		defer func() {
-			if r := recover(); r != nil { // of a method of the error
+			if r := recover(); r != nil { // a method of the error panicked
 				failure = lost(r, debug.Stack())
 			}
 		}()
@@ -162,7 +162,7 @@ func ask(classify Classifier, err error) (v verdict.Verdict, failure error) {
 	return v, failure
 }
 
-// causeOf gives what stopped the engine the names of this package.
+// causeOf returns the public error for what stopped the engine.
 func causeOf(err error) error {
 	switch e := err.(type) {
 	case *engine.FailuresError:
@@ -183,7 +183,7 @@ func causeOf(err error) error {
 	return err
 }
 
-// namedError is an error that matches a name and says more than it.
+// namedError is an error that also matches a public one.
 type namedError struct{ name, err error }
 
 func (e *namedError) Error() string { return "windrow: " + e.err.Error() }

@@ -7,7 +7,7 @@ type OpKind uint8
 
 // The kinds of operation.
 const (
-	OpDo OpKind = iota // whatever the function given to NewBatchProcessor does
+	OpDo OpKind = iota // calls the function given to NewBatchProcessor
 	OpCreate
 	OpUpdate
 	OpUpsert

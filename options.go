@@ -17,8 +17,8 @@ type optionFunc func(*options)
 
 func (f optionFunc) apply(o *options) { f(o) }
 
-// Options joins several options into one that can be named and shared. A later option overrides an earlier one, and a
-// nil one says nothing.
+// Options joins several options into one that can be named and shared. A later option overrides an earlier one; nil is
+// ignored.
 func Options(opts ...Option) Option {
 	return optionFunc(func(o *options) {
 		for _, opt := range opts {
@@ -29,7 +29,7 @@ func Options(opts ...Option) Option {
 	})
 }
 
-// options is what the options of a processor say.
+// options holds the values of the options.
 type options struct {
 	given map[string]bool // by name
 	errs  []error
@@ -61,7 +61,7 @@ type options struct {
 	observer       Observer
 	journal        Journal
 	scope          string // "" when none was given
-	unordered      bool   // of a stream, as the next two
+	unordered      bool   // of a stream, like the next two
 	window         int
 	linger         time.Duration
 	runOnly        bool // the call makes no stream
@@ -75,8 +75,8 @@ func newOptions(opts []Option) *options {
 	return o
 }
 
-// option makes an Option of that name, which applies set when the value is good, and is refused with the problem
-// otherwise.
+// option returns the Option with that name. When the value is good, set applies it; otherwise the option is refused
+// with the problem.
 func option(name string, good bool, value any, problem string, set func(*options)) Option {
 	return optionFunc(func(o *options) {
 		o.given[name] = true
@@ -88,12 +88,12 @@ func option(name string, good bool, value any, problem string, set func(*options
 	})
 }
 
-// OptionError says what is wrong with an option, a parameter, or a field of one. Nothing was sent.
+// OptionError is the error of an invalid option, parameter, or field of one. Nothing was sent.
 type OptionError struct {
 	Option  string // its name
-	Field   string // of the option's value; "" when it has none
-	Value   any    // what was given; nil when the problem is another
-	Problem string // what is wrong, and what to do
+	Field   string // of the option's value; "" when the value has no fields
+	Value   any    // the given value; nil when the value is not the problem
+	Problem string // what is wrong, and how to correct it
 }
 
 // Error implements error.
@@ -114,24 +114,24 @@ const maxConcurrency = 100_000
 
 const concurrencyProblem = "must be from 1 to 100,000"
 
-// Concurrency is how many calls may be in flight at once, from 1 to 100,000. It is a ceiling: when the server throttles because
-// of it, fewer are. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is a lower ceiling for this
-// processor alone.
+// Concurrency is how many calls may be in flight at once, from 1 to 100,000. It is a ceiling: there are fewer when the
+// server throttles because of their number. Without it a run starts with 4 and grows to 64. Beside [WithLimiter] it is
+// a lower ceiling for this processor alone.
 func Concurrency(n int) Option {
 	return option("Concurrency", n >= 1 && n <= maxConcurrency, n, concurrencyProblem, func(o *options) { o.concurrency = n })
 }
 
-// Rate is how many quota units may be used in each period: a unit is a request, unless the client's Cost says
-// otherwise. It is a ceiling. Without it there is no rate, until the server shows one. It is refused beside
-// [WithLimiter]: the limiter has its own.
+// Rate is how many quota units may be used in each period: a request uses one, unless the client's Cost says otherwise.
+// It is a ceiling. Without it there is no rate, until the server shows one. It is refused beside [WithLimiter], since
+// that limiter has its own.
 func Rate(n int, per time.Duration) Option {
 	return option("Rate", n >= 1 && per > 0, fmt.Sprintf("%d, %v", n, per), "must be at least 1 in a positive period",
 		func(o *options) { o.rate, o.rateSet = rateOf(n, per), true })
 }
 
 // Burst is how many quota units may leave at one instant after a quiet time, at least 1 and not less than the cost of
-// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more. Without a
-// Rate it holds for the rate that the server shows, and for that of [Limiter.SetRate].
+// one request. Defaults to 10 milliseconds' worth of the [Rate], or to the cost of one request if that is more. Without
+// a Rate it applies to the rate that the server shows, and to that of [Limiter.SetRate].
 func Burst(n int) Option {
 	return option("Burst", n >= 1, n, "must be at least 1", func(o *options) { o.burst = n })
 }
@@ -141,44 +141,44 @@ func WithLimiter(l *Limiter) Option {
 	return option("WithLimiter", l != nil, "nil", "must be a limiter", func(o *options) { o.limiter = l })
 }
 
-// OnAdjust calls f after each change of what the limiter believes about the server, with the reason in Why. Steady growth
-// is no change of belief. Without [WithLimiter] it is about the processor's own limiter. f is called by the goroutine that
-// saw the evidence, several at once if need be; it may use the limiter, and should return soon. When it panics the call is
-// lost, and nothing else.
+// OnAdjust calls f after each change of the limits that the limiter has learned, with the reason in Why. Steady growth
+// is no such change. Without [WithLimiter] it applies to the processor's own limiter. f is called by the goroutine that
+// saw the evidence, possibly by several at once. It may use the limiter, and should return soon. A panic of f is
+// ignored.
 func OnAdjust(f func(LimiterStats)) Option {
 	return option("OnAdjust", f != nil, "nil", "must be a function", func(o *options) { o.onAdjust = f })
 }
 
-// BatchSize is how many items a batch holds, at least 1: the items of one request where the client has native
-// batches (not more than its MaxItems, which is the default), and the items between two delays of [BatchDelay].
-// For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise; without a delay it
-// is refused there.
+// BatchSize is how many items a batch holds, at least 1. For native batches it is the number of items in one request,
+// at most the client's MaxItems, which is the default. It is also the number of items between two delays of
+// [BatchDelay]. For single calls it matters only with BatchDelay, and defaults to 20 for creates and 10 otherwise;
+// without a delay it is refused there.
 func BatchSize(n int) Option {
 	return option("BatchSize", n >= 1, n, "must be at least 1", func(o *options) { o.batchSize = n })
 }
 
-// BatchDelay makes a pause after each batch but the last, when every item of the batch has ended. Without it there
-// is no barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
+// BatchDelay pauses after each batch but the last, when every item of the batch has ended. Without it there is no
+// barrier between batches: the limiter alone sets the pace. A [Rate] is nearly always the better choice.
 func BatchDelay(d time.Duration) Option {
 	return option("BatchDelay", d >= 0, d, "must not be negative", func(o *options) { o.batchDelay = d })
 }
 
-// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry nothing
-// else is sent. The run goes on after an error. Without it only results are in order.
+// PreserveOrder makes the calls one at a time, in the order of the input. While an item waits for its retry no other
+// item is sent. The run goes on after an error. Without it only the results are in order.
 func PreserveOrder() Option {
 	return option("PreserveOrder", true, nil, "", func(o *options) { o.preserveOrder = true })
 }
 
 // Atomic makes the run all or nothing: all items go in one request, which the server applies as a whole or not at all.
-// When one is refused, it ends as Failed where the server names it, and the others as NotAttempted with an error that
-// matches [ErrRolledBack]. The run is refused, and nothing sent, when the client's [Atomicity] is partial, when the items
-// do not fit into one request of it, and when one of them is not valid.
+// When an item is refused, it ends as Failed where the server names it, and the others as NotAttempted with an error
+// that matches [ErrRolledBack]. The run is refused, and nothing is sent, when the client's [Atomicity] is partial, when
+// the items do not fit into one request, or when one of them is not valid.
 func Atomic() Option {
 	return option("Atomic", true, nil, "", func(o *options) { o.atomic = true })
 }
 
-// Duplicates says what is done with items whose keys are equal. Two items with one key are never in flight together. Beside
-// [WithJournal], which knows an item by nothing but its key, [KeepAllInOrder] is RejectDuplicates. A policy other than
+// Duplicates says how items with equal keys are handled. Two items with one key are never in flight together. Beside
+// [WithJournal], which knows items only by their keys, [KeepAllInOrder] is RejectDuplicates. A policy other than
 // KeepAllInOrder is refused where items have neither a Key nor an id, and by a stream.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= FailDuplicates, policy,
@@ -196,48 +196,48 @@ func Retry(p RetryPolicy) Option {
 	})
 }
 
-// AttemptTimeout bounds each call, from its start until its whole answer is read. Without it only the run's context
-// does. The error of an attempt that takes longer is [ErrAttemptTimeout], unless the function makes one
-// of its own of the end of its context; a result that comes late still counts.
+// AttemptTimeout bounds each call, from its start until its whole response is read. Without it only the run's context
+// does. The error of an attempt that takes longer is [ErrAttemptTimeout], unless the function returns another error
+// when its context ends; a late result still counts.
 func AttemptTimeout(d time.Duration) Option {
 	return option("AttemptTimeout", d > 0, d, "must be positive", func(o *options) { o.attemptTimeout = d })
 }
 
-// SettlingTime is how long after a lost answer a look-up that finds nothing proves nothing, since a write may arrive late
-// and what is searched may lag behind. An item is looked up at once, and when it is not found again after that time, counted
-// from the end of its attempt, or from the start of the run for one that an earlier run has sent. Only then is it sent again,
-// or has failed. What the server applies later than that may be doubled. Defaults to 2 seconds; 0 believes the first
-// look-up.
+// SettlingTime is how long after a lost response a look-up that finds nothing is not believed, since a write may arrive
+// late and the search may lag behind. An item is looked up at once and, when it is not found, again after that time,
+// counted from the end of its attempt, or from the start of the run for one that an earlier run has sent. Only then is
+// it sent again, or has failed. A write that the server applies even later may be doubled. Defaults to 2 seconds; 0
+// believes the first look-up.
 func SettlingTime(d time.Duration) Option {
 	return option("SettlingTime", d >= 0, d, "must not be negative", func(o *options) { o.settling = d })
 }
 
 // Repeatable says that calling the function twice for an item has the effect of calling it once. Without it that is
-// taken for granted of reads, deletes, updates and upserts, and of creates when the client's [Capabilities] say so.
+// assumed of reads, deletes, updates and upserts, and of creates when the client's [Capabilities] say so.
 func Repeatable() Option {
 	return option("Repeatable", true, nil, "", func(o *options) { o.repeatable = true })
 }
 
-// IdempotencyScope names what the idempotency keys of runs belong to. Two runs with one scope send the same key for items
-// with the same operation and Key, so that a server which honours keys carries out the second only once. It is for a program
-// that has no [Journal], and may be started again in the middle: name what it is about, such as "import 2031-05-06", and
-// nothing that a later import has too. Any text but "" will do, and none of it is sent. Without it every run has a scope of
-// its own, a Rerun that of its run; it is refused beside [WithJournal]: a journal has its own. Items without a Key have keys
-// of their run in any case. A create that is refused since its key is in use, or since there is such a record, may meet what
-// an earlier run has begun: it is looked up, or repeated with its key, or is Unknown.
+// IdempotencyScope names what the idempotency keys of runs belong to. Two runs with one scope send the same key for
+// items with the same operation and Key, so that a server that honours keys carries out only the first. It is for a
+// program that has no [Journal] and may be started again in the middle. Choose a text that no later import has, such as
+// "import 2031-05-06"; any text but "" is valid, and it is not sent. Without it every run has a scope of its own, and a
+// Rerun that of its run. It is refused beside [WithJournal], since a journal has its own. Items without a Key always
+// have keys of their run. When a create is refused because its key is in use, or because the record exists, an earlier
+// run may have begun it: it is looked up, or repeated with its key, or is Unknown.
 func IdempotencyScope(scope string) Option {
 	return option("IdempotencyScope", scope != "", `""`, "must not be empty", func(o *options) { o.scope = scope })
 }
 
-// StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and
-// count; the rest ends as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
+// StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and count;
+// the other items end as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
 // Without it an error never stops the others.
 func StopOnError() Option {
 	return option("StopOnError", true, nil, "", func(o *options) { o.maxFailures = 0 })
 }
 
-// MaxFailures stops the run as [StopOnError] does, once more than n items have failed, those that Validate refuses
-// included. StopOnError is MaxFailures(0).
+// MaxFailures stops the run as [StopOnError] does, once more than n items have failed, including those that Validate
+// refuses. StopOnError is MaxFailures(0).
 func MaxFailures(n int) Option {
 	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
 }
@@ -250,20 +250,20 @@ func MaxFailureRate(share float64, minimum int) Option {
 		func(o *options) { o.maxFailureRate, o.minFailureRate = share, minimum })
 }
 
-// Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: a
-// mistake that every item has shows in the first. When one of them fails the run stops as with [StopOnError]. Items that
+// Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: an
+// error that every item has shows in the first. When one of them fails the run stops as with [StopOnError]. Items that
 // Validate refuses do not count. Without it all items may be sent at once.
 func Canary(n int) Option {
 	return option("Canary", n >= 1, n, "must be at least 1", func(o *options) { o.canary = n })
 }
 
-// DryRun validates the items, checks their keys, and sends nothing: good items end as Skipped. When the client is a
-// clients.DryRunner whose dry run was verified, the server is asked, too; Do and Batch are not called in any case.
+// DryRun validates the items, checks their keys, and sends nothing: valid items end as Skipped. When the client is a
+// clients.DryRunner whose dry run was verified, the server validates them, too; Do and Batch are never called.
 func DryRun() Option {
 	return option("DryRun", true, nil, "", func(o *options) { o.dryRun = true })
 }
 
-// PropagatePanics lets a panic in a caller's function go on to the caller of the run, as a [*PanicError], after the
+// PropagatePanics passes a panic of a caller's function on to the caller of the run, as a [*PanicError], after the
 // calls in flight have returned. Without it a panic is the error of its item, and the run goes on.
 func PropagatePanics() Option {
 	return option("PropagatePanics", true, nil, "", func(o *options) { o.keepPanics = true })
@@ -271,48 +271,49 @@ func PropagatePanics() Option {
 
 // Unordered makes a stream hand over results as the items end. Without it they come in the order of the input.
 //
-// It is for [BatchProcessor.Stream], as [Window] and [Linger] are. [CreateMany] and its siblings, which make no stream,
-// refuse it; [BatchProcessor.Run] of a processor takes no notice of it, since the processor may serve streams as well.
+// It is for [BatchProcessor.Stream], like [Window] and [Linger]. [CreateMany] and its siblings, which make no stream,
+// refuse it. [BatchProcessor.Run] ignores it, since the processor may serve streams as well.
 func Unordered() Option {
 	return option("Unordered", true, nil, "", func(o *options) { o.unordered = true })
 }
 
 // Window is how many items a stream holds at once, from when they are pulled until their results are handed over, at
 // least 1. It bounds the memory, and how far the work runs ahead of the oldest item that has not ended. Defaults to
-// 4,096. A call that makes no stream takes it as [Unordered].
+// 4,096. A call that makes no stream handles it like [Unordered].
 func Window(n int) Option {
 	return option("Window", n >= 1 && n <= 1<<30, n, "must be from 1 to 1,073,741,824", func(o *options) { o.window = n })
 }
 
-// Linger is how long items of a stream wait for a chunk of a native batch to fill up. Without it a chunk holds what
-// the source has yielded when a call may leave: a slow source is never held back. A stream of single calls refuses it, and
-// a call that makes no stream takes it as [Unordered].
+// Linger is how long items of a stream wait for a chunk of a native batch to fill up. Without it a chunk holds the
+// items that the source has yielded when a call may leave, so a slow source is never held back. A stream of single
+// calls refuses it, and a call that makes no stream handles it like [Unordered].
 func Linger(d time.Duration) Option {
 	return option("Linger", d >= 0, d, "must not be negative", func(o *options) { o.linger = d })
 }
 
-// WithLogger makes runs log their start and end, with what stopped them, that the server throttles, and when it takes no
-// calls. A logger that takes [slog.LevelDebug] when a run starts is also told of each attempt when it ends: its operation,
-// index, items, number and key as [Attempt] has them, the class of its error, the HTTP status where it is known, and the
-// latency; the [Classifier] is asked once more for that. Nothing of the items is logged but their number, and at that level
-// their index and key. Without it nothing is logged.
+// WithLogger makes runs log their start, their end with what stopped them, throttles, and outages. A logger that takes
+// [slog.LevelDebug] when a run starts also gets a line for each attempt when it ends: its operation, index, items,
+// number and key as in [Attempt], the class of its error, the HTTP status where it is known, and the latency; the
+// [Classifier] is called once more for that. Of the items only their number is logged, and at that level their index
+// and key. Without it nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option("WithLogger", l != nil, "nil", "must be a logger", func(o *options) { o.logger = l })
 }
 
-// WithKey sets the [BatchProcessor.Key] of a call, such as [CreateMany] with a journal. The function takes the inputs of
-// the run, of [UpdateMany] an [Update]: one of another type is refused before anything is sent.
+// WithKey sets the [BatchProcessor.Key] of a call, such as [CreateMany] with a journal. The function takes the inputs
+// of the run ([Update] for [UpdateMany]); a function of another type is refused before anything is sent.
 func WithKey[In any](key func(in In) string) Option {
 	return option("WithKey", key != nil, "nil", "must be a function", func(o *options) { o.key = key })
 }
 
-// WithResultID sets the [BatchProcessor.ResultID] of a call, such as [CreateMany] with a journal. The function takes the
-// outputs of the run: one of another type is refused before anything is sent.
+// WithResultID sets the [BatchProcessor.ResultID] of a call, such as [CreateMany] with a journal. The function takes
+// the outputs of the run; a function of another type is refused before anything is sent.
 func WithResultID[Out any](id func(out Out) string) Option {
 	return option("WithResultID", id != nil, "nil", "must be a function", func(o *options) { o.resultID = id })
 }
 
-// hook returns the function that an option has given, nil for none. One of another type than F is noted as an error.
+// hook returns the function that an option has set, nil for none. A function of another type than F is recorded as an
+// error.
 func hook[F any](o *options, name string, given any) (f F) {
 	if given == nil {
 		return f
@@ -327,10 +328,10 @@ func hook[F any](o *options, name string, given any) (f F) {
 // runOnly says that the call makes no stream.
 var runOnly Option = optionFunc(func(o *options) { o.runOnly = true })
 
-// forRun adds to the options of a call that it makes no stream.
+// forRun returns the options of a call that makes no stream.
 func forRun(opts []Option) []Option { return append(slices.Clip(opts), runOnly) }
 
-// checkCalls returns the options that were given and that runs without a stream, or single calls, would ignore.
+// checkCalls returns errors for given options that have no effect on runs without a stream, or on single calls.
 func (o *options) checkCalls(single bool) (errs []error) {
 	if o.runOnly {
 		for _, name := range []string{"Unordered", "Window", "Linger"} {
@@ -348,7 +349,7 @@ func (o *options) checkCalls(single bool) (errs []error) {
 
 var limiterOptions = []string{"Concurrency", "Rate", "Burst", "OnAdjust", "StartFrom"}
 
-// foreignTo returns the names of options that were given and are not in the list.
+// foreignTo returns the names of the given options that are not in the list.
 func (o *options) foreignTo(list []string) []string {
 	var foreign []string
 	for name := range o.given {
@@ -360,7 +361,7 @@ func (o *options) foreignTo(list []string) []string {
 	return foreign
 }
 
-// checkLimiter returns what is wrong with the limiter that was given, or beside it.
+// checkLimiter returns what is wrong with the given limiter, or with options beside it.
 func (o *options) checkLimiter() (errs []error) {
 	if o.limiter == nil {
 		return nil

@@ -12,10 +12,10 @@ import (
 	"github.com/windrow-go/windrow/internal/schedule"
 )
 
-// prepared is what a run is going to do.
+// prepared is the plan of a run.
 type prepared struct {
 	*schedule.Plan
-	settled []int // items that ended without being sent
+	settled []int // items that have ended without being sent
 	replay  []engine.Replay
 	costs   []int // of requests for 1, 2 and more items; nil when each costs 1
 }
@@ -30,10 +30,10 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if p.Key == nil && policy == DuplicatesDefault {
 		policy = KeepAllInOrder
 	}
-	known := past // or what the journal knows of it
+	known := past // replaced by what the journal knows, if there is one
 	if journal != nil {
 		if policy == KeepAllInOrder {
-			policy = RejectDuplicates // the journal knows an item by nothing but its key
+			policy = RejectDuplicates // the journal knows items only by their keys
 		}
 		hooks.Recall = func(keys []string, pending, doubtful []bool) ([]bool, []bool, error) {
 			res.keys = keys
@@ -41,7 +41,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 			if known, err = journal.RecallAll(ctx, pending, doubtful); err != nil {
 				return nil, nil, err
 			}
-			for i, id := range res.ids { // of an earlier result
+			for i, id := range res.ids { // ids of an earlier result
 				known.IDs[i] = cmp.Or(known.IDs[i], id)
 			}
 			res.ids = known.IDs
@@ -75,7 +75,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	if plan.Rejected {
 		return nil, duplicateKeys(res.keys, plan)
 	}
-	if policy != KeepAllInOrder && len(res.revisions) > 0 { // Correct can give an item the key of another
+	if policy != KeepAllInOrder && len(res.revisions) > 0 { // a corrected item can have the key of another one
 		if first, second, twice := resume.SentBefore(res.table, plan.Keys, past.Pending); twice {
 			return nil, sameKey(plan.Keys[second], first, second)
 		}
@@ -109,7 +109,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	return &prepared{Plan: plan, settled: settled, replay: known.Replay}, nil
 }
 
-// fitsOne says why the items cannot go in one request, if they cannot.
+// fitsOne returns why the items do not fit into one request, nil if they do.
 func (p *BatchProcessor[In, Out]) fitsOne(plan *schedule.Plan, res *BulkResult[In, Out]) error {
 	if n := len(plan.Invalid); n > 0 {
 		return &namedError{ErrTooManyFailures, fmt.Errorf("too many failures: an Atomic run needs all items to be valid, and %d are not", n)}

@@ -10,8 +10,9 @@ import (
 	"github.com/windrow-go/windrow/internal/sink"
 )
 
-// Progress is how far a run or a stream has come. Counts include the items that ended before anything was sent: those that
-// Validate refuses, duplicates, and what an earlier run or a journal knows. The zero Progress is that of an empty run.
+// Progress is how far a run or a stream has come. Counts include the items that ended before anything was sent: those
+// that Validate refused, duplicates, and those that an earlier run or a journal has ended. The zero Progress is that of
+// an empty run.
 type Progress struct {
 	Done      int           `json:"done"`      // items that have ended: Succeeded, Skipped and Failed together
 	Total     int           `json:"total"`     // -1 when it is not known
@@ -19,15 +20,15 @@ type Progress struct {
 	Skipped   int           `json:"skipped"`   // of Done
 	Failed    int           `json:"failed"`    // of Done: in state Failed or Unknown
 	Unknown   int           `json:"unknown"`   // of Failed: in state Unknown
-	Rate      float64       `json:"rate"`      // items a second so far; a pause under way does not count
-	ETA       time.Duration `json:"eta_ns"`    // until the end, the rest of a pause included; -1 when it cannot be told, as in an outage
-	Paused    time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open, or a single call tries
-	// Waiting is why nothing but a single call now and then is sent: that the server throttles, that it takes no calls, or
-	// that the limiter is paused. "" when the run does not wait.
+	Rate      float64       `json:"rate"`      // items a second so far; the current pause does not count
+	ETA       time.Duration `json:"eta_ns"`    // until the end, including the rest of a pause; -1 when unknown, as in an outage
+	Paused    time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open or probes
+	// Waiting is why only single probes or no calls are sent: the server throttles, it takes no calls, or the limiter
+	// is paused. "" when the run does not wait.
 	Waiting string `json:"waiting"`
 }
 
-// MarshalJSON implements [json.Marshaler]. A total and an end that are not known are null; times are in nanoseconds.
+// MarshalJSON implements [json.Marshaler]. An unknown total and an unknown end are null; times are in nanoseconds.
 func (p Progress) MarshalJSON() ([]byte, error) {
 	type plain Progress
 	form := struct {
@@ -76,8 +77,8 @@ func (p Progress) Percent() int {
 	return int(float64(p.Done)/float64(p.Total)*100 + 0.5)
 }
 
-// OnProgress is called with the progress of each run, about ten times a second and once at the end, from one
-// goroutine. A slow function never slows the work: it sees fewer steps. Run returns after its last call has.
+// OnProgress calls f with the progress of each run, about ten times a second and once at the end, from one goroutine. A
+// slow function never slows the work: it is called less often. Run returns after the last call has.
 func OnProgress(f func(Progress)) Option {
 	return option("OnProgress", f != nil, "nil", "must be a function", func(o *options) { o.onProgress = f })
 }
@@ -85,7 +86,7 @@ func OnProgress(f func(Progress)) Option {
 // progressInterval is the time between two calls of OnProgress.
 const progressInterval = 100 * time.Millisecond
 
-// waitOf is what those who use a gate wait for.
+// waitOf returns the reason for which the users of a gate wait.
 func waitOf(s gate.Stats) progress.Wait {
 	w := progress.Wait{Until: s.Until}
 	switch {
@@ -99,8 +100,8 @@ func waitOf(s gate.Stats) progress.Wait {
 	return w
 }
 
-// ended counts by state the items that end without being sent: those that are not pending, nil when all are, and those that
-// the plan has settled.
+// ended counts by state the items that end without being sent: those that are not pending (nil means that all are), and
+// those that the plan has settled.
 func (r *BulkResult[In, Out]) ended(pending []bool, plan *prepared) (counts [engine.States]int) {
 	add := func(i, n int) { counts[r.table.Slots[i].State] += n }
 	for i, still := range pending {
@@ -111,7 +112,7 @@ func (r *BulkResult[In, Out]) ended(pending []bool, plan *prepared) (counts [eng
 	for _, replay := range plan.replay {
 		for _, i := range replay.Items {
 			if pending != nil && !pending[i] {
-				add(i, -1) // it is sent again as it was
+				add(i, -1) // sent again unchanged
 			}
 		}
 	}
@@ -123,8 +124,8 @@ func (r *BulkResult[In, Out]) ended(pending []bool, plan *prepared) (counts [eng
 	return counts
 }
 
-// watch tells OnProgress how far a run has come, until the function it returns is called. before is how many items had
-// ended in each state before anything was sent.
+// watch calls OnProgress until stop is called. before is how many items had ended in each state before anything was
+// sent.
 func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total int, before [engine.States]int) (stop func()) {
 	gauge := &progress.Gauge{
 		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return waitOf(g.Stats()) },

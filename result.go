@@ -15,18 +15,18 @@ type State uint8
 
 // The five states. Every input of a run ends in exactly one of them.
 const (
-	// NotAttempted: the item never reached the server, or the server proved that it rolled it back. It may be sent
-	// again blindly.
+	// NotAttempted: the item never reached the server, or the server proved that it rolled the item back. It may be
+	// sent again without a check.
 	NotAttempted State = iota
-	// Succeeded: the server confirmed it.
+	// Succeeded: the server confirmed the item.
 	Succeeded
-	// Failed: it was refused for good, by the server or by validation, or its attempts ran out with proof that it
+	// Failed: the item was refused for good, by the server or by validation, or its attempts ran out with proof that it
 	// was not applied. Reads end here, never in Unknown.
 	Failed
-	// Skipped: it was not sent on purpose, or there was nothing to do. Its Reason says which.
+	// Skipped: the item was deliberately not sent, or there was nothing to do. Its Reason says which.
 	Skipped
-	// Unknown: it was sent and the answer was lost. It may have been applied, so it is sent again only when that is
-	// harmless.
+	// Unknown: the item was sent and the response was lost. It may have been applied, so it is sent again only when
+	// that is harmless.
 	Unknown
 )
 
@@ -45,10 +45,10 @@ type Reason uint8
 // The reasons.
 const (
 	NoReason            Reason = iota
-	ReasonUnchanged            // the server has it as it is
-	ReasonAlreadyExists        // the server has it, and it was not to be replaced
-	ReasonNotFound             // it was to be deleted, and the server does not have it
-	ReasonDoneBefore           // an earlier run did it, as its [Journal] says
+	ReasonUnchanged            // the record on the server is already as requested
+	ReasonAlreadyExists        // the server has a record, which was not to be replaced
+	ReasonNotFound             // the record to be deleted does not exist
+	ReasonDoneBefore           // an earlier run did it, according to the [Journal]
 	ReasonDryRun               // nothing is sent in a dry run
 	ReasonDuplicate            // another item with its key was sent in its place
 )
@@ -62,31 +62,31 @@ func (r Reason) MarshalText() ([]byte, error) { return enum.Reasons.Text(uint8(r
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (r *Reason) UnmarshalText(text []byte) error { return enum.Reasons.Read(text, (*uint8)(r)) }
 
-// Outcome is what a native batch says of one item. Exactly one of these holds: Err is nil and the item succeeded;
-// Err is set; Reason is set, and there was nothing to do. An Err without a class of its own is a refusal of the item, for
-// good; see clients.BatchCreator.
+// Outcome is the result of one item of a native batch. Exactly one of these holds: Err is nil and the item succeeded;
+// Err is set; Reason is set, and there was nothing to do. An Err without a class of its own means that the item was
+// refused for good; see clients.BatchCreator.
 type Outcome[Out any] struct {
-	Value    Out      // what the server returned for the item, or what it has already
+	Value    Out      // the record that the server returned, or already has
 	Err      error    // why the item was refused
 	Reason   Reason   // why there was nothing to do
-	Warnings []string // what the server did other than asked, such as fields that it dropped
+	Warnings []string // deviations from the request, such as fields that the server dropped
 }
 
 // Result is the outcome of one item.
 type Result[In, Out any] struct {
 	Index    int           // in the whole input of the run, from 0
 	Input    In            // as it was given
-	Value    Out           // what the server returned, or has if it was Skipped; otherwise the zero value
+	Value    Out           // the record that the server returned, or already has if Skipped; otherwise the zero value
 	State    State         // how it ended
 	Reason   Reason        // why it was Skipped
 	Kind     ErrorKind     // of Err
-	Resend   bool          // of a Failed item: it never got through, and may succeed as it is; false when it was refused
+	Resend   bool          // of a Failed item: it was not refused, and may succeed unchanged
 	Err      error         // nil when Succeeded or Skipped
-	Attempts int           // charged attempts; one that was throttled, or is made again in smaller parts, is not
-	Key      string        // or the id of an update, delete or read; "" without either
-	ID       string        // what [BatchProcessor.ResultID] named of Value, in this run or, as a [Journal] says, an earlier one
-	Warnings []string      // of the server, also about an item that succeeded
-	Elapsed  time.Duration // from its first call to its last answer; for calls of less than 10 µs a mean
+	Attempts int           // charged attempts; throttled ones, and those repeated in smaller chunks, are not charged
+	Key      string        // the key, or the id of an update, delete or read; "" without either
+	ID       string        // result of [BatchProcessor.ResultID] for Value, in this run or, from a [Journal], an earlier one
+	Warnings []string      // of the server, also for an item that succeeded
+	Elapsed  time.Duration // from its first call to its last response; a mean for calls of less than 10 µs
 }
 
 // RunStats counts what a run did.
@@ -102,10 +102,10 @@ type RunStats struct {
 	Throttled    int           `json:"throttled"`     // requests that the server refused as too many
 	Elapsed      time.Duration `json:"elapsed_ns"`    // from the call of Run to its return
 	ThrottledFor time.Duration `json:"throttled_ns"`  // how long the limiter was shut because the server throttled
-	OutageFor    time.Duration `json:"outage_ns"`     // how long it was shut because the server took no calls
+	OutageFor    time.Duration `json:"outage_ns"`     // how long the limiter was shut because the server took no calls
 }
 
-// ItemsPerSecond is how many items ended in a second, 0 for a run that took no time.
+// ItemsPerSecond returns how many items ended in a second, 0 for a run that took no time.
 func (s RunStats) ItemsPerSecond() float64 {
 	if s.Elapsed <= 0 {
 		return 0
@@ -128,8 +128,8 @@ func (s *RunStats) count(of State) *int {
 	}
 }
 
-// BulkResult holds the outcome of every item of a run, in the order of the input. A run returns one in any case,
-// also beside an error. Its methods may be called from several goroutines, [BulkResult.Correct] apart.
+// BulkResult holds the outcome of every item of a run, in the order of the input. A run always returns one, also beside
+// an error. Its methods may be called from several goroutines, except [BulkResult.Correct].
 type BulkResult[In, Out any] struct {
 	op        OpKind
 	runID     string
@@ -139,17 +139,17 @@ type BulkResult[In, Out any] struct {
 	table     *engine.Table
 	mask      int      // index & mask is the item's place; -1, unless it is the ring of a stream
 	keys      []string // nil when there are none
-	ids       []string // that a journal knew; nil when there are none
+	ids       []string // from a journal; nil when there are none
 	idOf      func(Out) string
 	stats     RunStats
 	cause     error
 	corrected map[int]bool
 	revisions map[int]int // how often the input was corrected before it was sent
 	scope     string      // of the idempotency keys; "" when they are the items' own
-	stored    bool        // it was read from JSON, where what was in an interface has lost its type
+	stored    bool        // read from JSON, so values in interfaces have lost their types
 }
 
-// slots returns the outcomes; a result that no run made has none.
+// slots returns the outcomes; a result without a run has none.
 func (r *BulkResult[In, Out]) slots() []engine.Slot {
 	if r.table == nil {
 		return nil
@@ -166,7 +166,7 @@ func (r *BulkResult[In, Out]) At(index int) (res Result[In, Out]) {
 	return res
 }
 
-// inputsOf returns a copy of the inputs of items. Those that follow each other, as most do, are copied together.
+// inputsOf returns a copy of the inputs of items. Adjacent items, which are the usual case, are copied together.
 func (r *BulkResult[In, Out]) inputsOf(items []int) []In {
 	in := make([]In, 0, len(items))
 	for k := 0; k < len(items); k = len(in) {
@@ -179,7 +179,7 @@ func (r *BulkResult[In, Out]) inputsOf(items []int) []In {
 	return in
 }
 
-// fill is [BulkResult.At] into a zero Result, which is large enough for each copy to count.
+// fill is [BulkResult.At] into a zero Result. It avoids copies of a Result, which is large.
 func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	s, at := r.table.At(index), index&r.mask
 	res.Index, res.Input, res.Elapsed = index, r.inputs[at], s.Elapsed
@@ -190,7 +190,7 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	if res.State == Succeeded || res.State == Skipped {
 		res.Value = r.values[at]
 		if r.idOf != nil || r.ids != nil {
-			_ = guarded(func() error { res.ID = r.id(at, res.Reason); return nil }) // who reads a result is not to blame
+			_ = guarded(func() error { res.ID = r.id(at, res.Reason); return nil }) // a panic of ResultID must not reach the reader of a result
 		}
 	}
 	if s.HasDetail() {
@@ -203,7 +203,7 @@ func (r *BulkResult[In, Out]) fill(res *Result[In, Out], index int) {
 	}
 }
 
-// id is what the server calls the record of an item that needs nothing more. It panics when ResultID does.
+// id returns the id of the record of an item that has Succeeded or was Skipped. It panics when ResultID does.
 func (r *BulkResult[In, Out]) id(at int, reason Reason) string {
 	switch {
 	case r.ids != nil && r.ids[at] != "":
@@ -244,7 +244,7 @@ func (r *BulkResult[In, Out]) Skipped() iter.Seq[Result[In, Out]] { return r.All
 // NotAttempted yields the results of the items that were not attempted.
 func (r *BulkResult[In, Out]) NotAttempted() iter.Seq[Result[In, Out]] { return r.All(NotAttempted) }
 
-// Unknown yields the results of the items of which nobody knows whether they were applied.
+// Unknown yields the results of the items that may or may not have been applied.
 func (r *BulkResult[In, Out]) Unknown() iter.Seq[Result[In, Out]] { return r.All(Unknown) }
 
 // Results returns what [BulkResult.All] yields.
@@ -278,10 +278,11 @@ func (r *BulkResult[In, Out]) Inputs(states ...State) []In {
 // Stats returns the counts.
 func (r *BulkResult[In, Out]) Stats() RunStats { return r.stats }
 
-// Correct replaces the input of an item that did not succeed, so that [BatchProcessor.Rerun] sends it although it had
-// been refused or skipped, with another idempotency key. The caller's slice is not changed. It reports false, and
-// changes nothing, for an item that Succeeded or is Unknown: what the server may have is not corrected by sending
-// another. It panics when there is no item with that index, and must not be called at the same time as another method.
+// Correct replaces the input of an item that did not succeed, so that [BatchProcessor.Rerun] sends it even if it was
+// refused or skipped, with another idempotency key. The caller's slice is not changed. Correct returns false, and
+// changes nothing, for an item that Succeeded or is Unknown: the server may have that item, and sending another one
+// would not correct it. Correct panics when there is no item with that index, and must not be called at the same time
+// as another method.
 func (r *BulkResult[In, Out]) Correct(index int, input In) bool {
 	if s := r.slots()[index].State; s == engine.Succeeded || s == engine.Unknown {
 		return false
@@ -294,7 +295,7 @@ func (r *BulkResult[In, Out]) Correct(index int, input In) bool {
 	return true
 }
 
-// correct marks an item as one whose input was corrected and not sent since.
+// correct marks an item as corrected and not sent since.
 func (r *BulkResult[In, Out]) correct(index int) {
 	if r.corrected == nil {
 		r.corrected = map[int]bool{}
@@ -302,7 +303,7 @@ func (r *BulkResult[In, Out]) correct(index int) {
 	r.corrected[index] = true
 }
 
-// revise notes that an item is sent with a corrected input.
+// revise counts that an item is sent with a corrected input.
 func (r *BulkResult[In, Out]) revise(index int) {
 	if r.revisions == nil {
 		r.revisions = map[int]int{}
@@ -339,7 +340,7 @@ func (r *BulkResult[In, Out]) Err() error {
 	})}
 }
 
-// The engine's enums have the same values, in the same order. It does not compile otherwise.
+// The engine's enums have the same values, in the same order; otherwise this does not compile.
 var (
 	_ = [1]int{}[int(Unknown)-int(engine.Unknown)]
 	_ = [1]int{}[int(ReasonDuplicate)-int(engine.Duplicate)]

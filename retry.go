@@ -15,7 +15,7 @@ import (
 
 // RetryPolicy says which items are sent again, when, and how often. The zero value is the default policy.
 //
-// What happens to an item depends on the class of its error and on whether repeating it is harmless. Reads, deletes,
+// What happens to an item depends on the class of its error and on whether the operation is repeatable. Reads, deletes,
 // upserts and updates by full value are; a create is when the client sends idempotency keys or ids of the caller's
 // choice ([Capabilities]); a function given to [NewBatchProcessor] is with [Repeatable].
 //
@@ -29,30 +29,30 @@ import (
 //	permanent   Failed                                Failed
 //	fatal       the run stops                         the same
 type RetryPolicy struct {
-	// MaxAttempts bounds how often an item is sent, throttled attempts not counted. Defaults to 5; 1 means that
+	// MaxAttempts bounds how often an item is sent, not counting throttled attempts. Defaults to 5; 1 means that
 	// nothing is sent again.
 	MaxAttempts int
-	// Strategy says how long an item waits before it is sent again. While it waits it holds no slot of the limiter.
+	// Strategy says how long an item waits before it is sent again. A waiting item holds no slot of the limiter.
 	// Defaults to Exponential(500 ms, 30 s), cut short for an item that met a failing server when others have succeeded
-	// since and there is nothing else to send. A server's hint is waited for in any case, when it is longer.
+	// since and there is nothing else to send. A longer wait that the server asks for is always kept.
 	Strategy Strategy
 	// Classify judges errors. Defaults to [Classify].
 	Classify Classifier
-	// MaxThrottleWait bounds how long the run waits for a server that takes nothing: one that throttles all it is sent,
-	// one that takes no calls at all (an outage), or the two in turns, counted from the last call that succeeded; and how
-	// long it waits for the budget. When it would be longer the run stops, with what is left as NotAttempted. Before
-	// the limiter's first success ever, 30 seconds of outage are the most, since the address is likely to be wrong; but a
-	// server that throttles, or only brings no response in time to what was sent, is there; of a read it is not known that it
-	// was sent.
-	// Defaults to 5 minutes.
+	// MaxThrottleWait bounds how long the run waits for a server that throttles every call, takes no calls at all (an
+	// outage), or does the two in turns, counted from the last call that succeeded; and how long it waits for the retry
+	// budget. When the wait would be longer the run stops, and its other items end as NotAttempted. Before the
+	// limiter's first success, an outage is waited for at most 30 seconds, since the address is likely to be wrong. A
+	// server that throttles, or that gives no response in time to a request that was sent, exists and gets the whole
+	// wait; for a read it is not known whether it was sent. Defaults to 5 minutes.
 	MaxThrottleWait time.Duration
-	// Budget bounds the retries of a whole run beside its successes, so that failures do not multiply the load. Those
-	// after a throttle and in an outage cost nothing, and neither do look-ups. When it is empty only retries wait.
+	// Budget bounds the retries of a whole run in proportion to its successes, so that failures do not multiply the
+	// load. Retries after a throttle and in an outage are free, and so are look-ups. When the budget is empty only
+	// retries wait.
 	Budget RetryBudget
 }
 
-// RetryBudget is a bucket of retries, shared by the items of a run. The zero value holds 100, and gets 10 back each
-// second and one for every success. It refills by time too, since a budget that only successes refill never
+// RetryBudget is a token bucket of retries, shared by the items of a run. The zero value holds 100, and gets back 10
+// each second and 1 for every success. It also refills by time, since a budget that only successes refill never
 // recovers from an outage.
 type RetryBudget struct {
 	Size       float64 // retries at the start and at most, at least 1; math.Inf(1) means no bound
@@ -67,7 +67,7 @@ const (
 
 const defaultSettlingTime = 2 * time.Second
 
-// withDefaults fills what is zero.
+// withDefaults fills the zero fields.
 func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.MaxAttempts == 0 {
 		p.MaxAttempts = defaultMaxAttempts
@@ -113,10 +113,10 @@ func (p RetryPolicy) check() error {
 }
 
 // Strategy makes a [backoff.BackOff]. A run calls it once for each item, after the item's first failure, since a
-// BackOff is not safe to share. A BackOff that returns [backoff.Stop] ends the item's attempts early.
+// BackOff must not be shared. A BackOff that returns [backoff.Stop] ends the item's attempts early.
 type Strategy func() backoff.BackOff
 
-// Constant sends again after the same delay each time: at once when d is 0 or negative.
+// Constant waits the same delay each time; none when d is 0 or negative.
 func Constant(d time.Duration) Strategy {
 	return func() backoff.BackOff { return backoff.NewConstantBackOff(max(0, d)) }
 }
@@ -142,8 +142,8 @@ func Exponential(initial, limit time.Duration) Strategy {
 	}
 }
 
-// Custom asks delay how long to wait before the n-th repetition of an item, counted from 1. A negative answer ends
-// the item's attempts. delay is called from many goroutines at once. A nil delay means the default strategy.
+// Custom calls delay for the wait before the n-th repetition of an item, counted from 1. A negative result ends the
+// item's attempts. delay is called from many goroutines at once. A nil delay means the default strategy.
 func Custom(delay func(n int) time.Duration) Strategy {
 	if delay == nil {
 		return nil
@@ -154,15 +154,16 @@ func Custom(delay func(n int) time.Duration) Strategy {
 // Class says what to do after an error. The zero Class is [ClassPermanent].
 type Class uint8
 
-// The classes. What follows from each depends on the verb too: see [RetryPolicy].
+// The classes. What follows from each also depends on the verb: see [RetryPolicy].
 const (
-	// ClassPermanent: the item was refused, and would be again. One attempt.
+	// ClassPermanent: the item was refused, and would be again. It is not repeated.
 	ClassPermanent Class = iota
-	// ClassTransient: it is proved that the item was not applied, and it may be sent again.
+	// ClassTransient: the item was certainly not applied, and may be sent again.
 	ClassTransient
-	// ClassThrottled: the server takes no more for now. The limiter shuts for everybody, and no attempt is charged.
+	// ClassThrottled: the server takes no more calls for now. The limiter shuts for all users, and no attempt is
+	// charged.
 	ClassThrottled
-	// ClassTooLarge: the request holds too many items, or too much.
+	// ClassTooLarge: the request has too many items, or is too large.
 	ClassTooLarge
 	// ClassAmbiguous: the item may or may not have been applied.
 	ClassAmbiguous
@@ -175,7 +176,7 @@ var classes = enum.New("class", "permanent", "transient", "throttled", "too larg
 // String returns the class in lower case.
 func (c Class) String() string { return classes.Name(uint8(c)) }
 
-// Classification is what a classifier makes of an error. The zero value is a permanent error of the system.
+// Classification is the result of a classifier. The zero value is a permanent error of the system.
 type Classification struct {
 	// Class says what to do.
 	Class Class
@@ -183,18 +184,19 @@ type Classification struct {
 	After time.Duration
 	// MaxItems is the number of items in one request that a ClassTooLarge allows. Zero means that it is not known.
 	MaxItems int
-	// BadItem is the position in the chunk, counted from 1, of the item for which all of it was refused. Zero means
-	// that the server named none.
+	// BadItem is the position in the chunk, counted from 1, of the item because of which the whole chunk was refused.
+	// Zero means that the server named none.
 	BadItem int
 	// Kind groups the error for people and reports.
 	Kind ErrorKind
-	// Tentative says that what a transport recorded of the attempt comes on top: what never left is not ambiguous, and
-	// what has left is not certain. [Classify] sets it for errors that nobody has marked.
+	// Tentative says that the transport's record of the attempt may change the class: a request that was not sent is
+	// not ambiguous, and one that was sent may have been applied. [Classify] sets it for errors without a [Classified]
+	// mark.
 	Tentative bool
 }
 
-// Classifier judges an error, and the error only: what follows from the class is the business of the run. It is
-// called from many goroutines at once and must not block.
+// Classifier judges an error, and the error only: the run decides what follows from the class. It is called from many
+// goroutines at once and must not block.
 type Classifier func(error) Classification
 
 // Classify is the default classifier. In this order it takes:
@@ -205,9 +207,9 @@ type Classifier func(error) Classification
 //   - errors of net, net/url, crypto/tls, crypto/x509, io and context;
 //   - anything else: [ClassPermanent].
 //
-// Inside a run the record that a transport keeps of the attempt comes on top: what never left is no longer
-// ambiguous, and what has left is no longer certain. It says nothing of a class that a client or a classifier of the
-// caller's own gives, nor of the items of a batch.
+// Inside a run the transport's record of the attempt may change the class: a request that was not sent is not
+// ambiguous, and one that was sent may have been applied. The record does not change a class set by a client or by the
+// caller's own classifier, nor that of the items of a batch.
 func Classify(err error) Classification {
 	return classificationOf(verdictOf(err))
 }
@@ -224,11 +226,11 @@ func Classified(err error, c Classification) error {
 	return &verdict.Marked{Err: err, As: v}
 }
 
-// Permanent marks err as [ClassPermanent]. A nil err stays nil. For the error of a batch it does not say that no item was
-// applied: see [Atomicity].
+// Permanent marks err as [ClassPermanent]. A nil err stays nil. As the error of a batch it does not say that no item
+// was applied: see [Atomicity].
 func Permanent(err error) error { return Classified(err, Classification{Kind: KindResource}) }
 
-// Transient marks err as [ClassTransient]: the caller vouches that nothing was applied. A nil err stays nil.
+// Transient marks err as [ClassTransient]: the caller guarantees that nothing was applied. A nil err stays nil.
 func Transient(err error) error { return Classified(err, Classification{Class: ClassTransient}) }
 
 // Throttled marks err as [ClassThrottled]. after is how long the server asks to wait, 0 when it does not say.
@@ -243,26 +245,28 @@ func TooLarge(err error, maxItems int) error {
 	return Classified(err, Classification{Class: ClassTooLarge, MaxItems: maxItems, Kind: KindValidation})
 }
 
-// Ambiguous marks err as [ClassAmbiguous]: also for a server that says that it is still at work on the first request
-// with an idempotency key. A nil err stays nil.
+// Ambiguous marks err as [ClassAmbiguous]. Use it also when the server still works on the first request with an
+// idempotency key. A nil err stays nil.
 func Ambiguous(err error) error { return Classified(err, Classification{Class: ClassAmbiguous}) }
 
 // Fatal marks err as [ClassFatal]. A nil err stays nil.
 func Fatal(err error) error { return Classified(err, Classification{Class: ClassFatal}) }
 
 var (
-	// ErrNotFound is matched by the error of a client that says: the server does not know this item. A delete that
-	// fails with it had nothing to do.
+	// ErrNotFound is matched by the error of a client when the server does not have the item. A delete that fails with
+	// it had nothing to do.
 	ErrNotFound = errors.New("windrow: not found")
-	// ErrAlreadyExists is matched by the error of a client that says: the server has this item already. A repeated
-	// create that fails with it may have met its own first attempt. It means so in an error of [ClassPermanent] only: a
-	// class that the client gives comes first.
+	// ErrAlreadyExists is matched by the error of a client when the server has the item already. A repeated create that
+	// fails with it may have met its own first attempt. It means this only in an error of [ClassPermanent]: another
+	// class that the client sets comes first.
 	ErrAlreadyExists = errors.New("windrow: already exists")
 	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request: the
-	// server undid it, or never began it. A client returns it, with what the server says, for all but the item to blame.
+	// server undid it, or never began it. A client returns it, with what the server says, for all items but the refused
+	// one.
 	ErrRolledBack = engine.ErrRolledBack
-	// ErrProtocol is matched by the error of a request whose answer cannot be matched to its items: there are too many or
-	// too few results, one twice, or one that nobody asked for. All its items end as Unknown, reads as Failed.
+	// ErrProtocol is matched by the error of a request whose response cannot be matched to its items: it has too many
+	// or too few results, one twice, or one for an item that was not in the request. All its items end as Unknown,
+	// reads as Failed.
 	ErrProtocol = engine.ErrProtocol
 	// ErrAttemptTimeout is the error of an attempt that took longer than [AttemptTimeout]. It does not match
 	// [context.DeadlineExceeded]: that is the caller's own deadline.

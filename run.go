@@ -19,7 +19,7 @@ import (
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
-// check returns what is wrong with the processor, and what its requests cost.
+// check returns the costs of the requests, or what is wrong with the processor.
 func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ error) {
 	p.once.Do(p.prime)
 	o := p.opts
@@ -60,9 +60,9 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	return p.costs()
 }
 
-// prime makes what all runs share.
+// prime sets the options and the limiter that all runs share.
 func (p *BatchProcessor[In, Out]) prime() {
-	if p.opts == nil { // a literal, not made by a constructor
+	if p.opts == nil { // a literal, made without a constructor
 		p.opts = newOptions(nil)
 	}
 	if p.limiter = p.opts.limiter; p.limiter == nil {
@@ -76,8 +76,8 @@ func (p *BatchProcessor[In, Out]) asksServer() bool {
 	return p.opts.dryRun && p.tryOut != nil && p.Capabilities.VerifiedDryRun
 }
 
-// begin tells the observer and the logger that a run begins, and returns its context and what tells them that it ended.
-// items is -1 when their number is not known. The errors are their panics.
+// begin tells the observer and the logger that a run begins. It returns the run's context, and a function that tells
+// them of the end. items is -1 when their number is not known. The errors are panics of the observer or the logger.
 func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ context.Context, end func(RunStats, error) error, err error) {
 	observer, logger := p.opts.observer, p.opts.logger
 	tell := func(RunStats, error) {}
@@ -115,7 +115,7 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 	}, err
 }
 
-// logOutages returns what logs that the server takes no calls, and that it does again; nil without a logger.
+// logOutages returns a function that logs the begin and the end of an outage, nil without a logger.
 func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
 	logger := p.opts.logger
 	if logger == nil {
@@ -133,8 +133,8 @@ func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool
 	}
 }
 
-// stopCause returns what stopped a run or a stream, as a log may show it: without the keys of items. It is nil for one that
-// ran to its end.
+// stopCause returns what stopped a run or a stream, without the keys of items, for the log. It is nil when the run ran
+// to its end.
 func stopCause(err error) error {
 	if bulk, ok := errors.AsType[*BulkError](err); ok {
 		err = bulk.Cause
@@ -145,7 +145,7 @@ func stopCause(err error) error {
 	return err
 }
 
-// perform does the work of a run and tells those who listen, and returns what stopped it.
+// perform sends the items, passes the results to OnResult, and returns what stopped the run.
 func (p *BatchProcessor[In, Out]) perform(ctx context.Context, res *BulkResult[In, Out], past *resume.Past, costs []int) error {
 	var told func(item int)
 	if p.OnResult != nil {
@@ -218,7 +218,8 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 	return err
 }
 
-// stopped names what stopped a run, or panics with it where that is wanted.
+// stopped returns the public error for what stopped a run. With PropagatePanics it panics with a *PanicError instead of
+// returning it.
 func (p *BatchProcessor[In, Out]) stopped(err error) error {
 	if panicked, ok := errors.AsType[*PanicError](err); ok && p.opts.keepPanics {
 		panic(panicked)
@@ -226,7 +227,7 @@ func (p *BatchProcessor[In, Out]) stopped(err error) error {
 	return causeOf(err)
 }
 
-// engineConfig says to the engine what is to be done.
+// engineConfig returns the configuration of the engine.
 func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *prepared, g *gate.Gate) *engine.Config {
 	o, retry := p.opts, p.opts.retry.withDefaults()
 	workers := o.concurrency
@@ -274,7 +275,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 			if err == nil {
 				values[i&mask] = out
 			} else if _, ok := errors.AsType[*verdict.Skip](err); ok {
-				values[i&mask] = out // what was found
+				values[i&mask] = out // the record that was found
 			}
 			return err
 		}
@@ -289,12 +290,12 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 	return cfg
 }
 
-// mayLook reports whether there is a way to look up whether an item was applied.
+// mayLook reports whether the processor can look up whether an item was applied.
 func (p *BatchProcessor[In, Out]) mayLook() bool {
 	return p.Reconcile != nil || p.ReconcileBatch != nil
 }
 
-// lookUps tells the engine how to look up whether items were applied.
+// lookUps sets the look-ups of the engine.
 func (p *BatchProcessor[In, Out]) lookUps(cfg *engine.Config, res *BulkResult[In, Out]) {
 	cfg.SettlingTime = p.opts.settling
 	if p.ReconcileBatch != nil {
@@ -325,7 +326,7 @@ func (p *BatchProcessor[In, Out]) lookUps(cfg *engine.Config, res *BulkResult[In
 	}
 }
 
-// tryCall returns the engine's form of a server's dry run.
+// tryCall returns the server's dry run as a batch call of the engine.
 func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
 	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
 		in := res.inputsOf(items)
@@ -339,7 +340,7 @@ func (p *BatchProcessor[In, Out]) tryCall(res *BulkResult[In, Out]) func(context
 	}
 }
 
-// batchCall returns the engine's form of Batch.
+// batchCall returns Batch as a batch call of the engine.
 func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(context.Context, []int, *engine.Answers) (int, error) {
 	return func(ctx context.Context, items []int, answers *engine.Answers) (int, error) {
 		in := res.inputsOf(items)
@@ -360,7 +361,7 @@ func (p *BatchProcessor[In, Out]) batchCall(res *BulkResult[In, Out]) func(conte
 	}
 }
 
-// traits is what a kind of operation is, by a client that can do so much.
+// traits returns the properties of an operation for a client with these capabilities.
 func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Traits {
 	if p.asksServer() {
 		return engine.Traits{Read: true}
@@ -378,7 +379,7 @@ func (p *BatchProcessor[In, Out]) traits(op OpKind, c Capabilities) engine.Trait
 	return t
 }
 
-// traitsFor is what the operation on an item is.
+// traitsFor returns the properties of the operation on an item.
 func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
 	if p.traitsOf == nil {
 		return p.traits(p.op, p.Capabilities)
@@ -386,14 +387,14 @@ func (p *BatchProcessor[In, Out]) traitsFor(in In) engine.Traits {
 	return p.traits(p.traitsOf(in))
 }
 
-// wholeOnly reports whether sending a chunk twice is harmless only with the same members: an idempotency key belongs to
+// wholeOnly reports whether a chunk may be sent twice only with the same items, since an idempotency key belongs to
 // exactly those.
 func (p *BatchProcessor[In, Out]) wholeOnly() bool {
 	c := p.Capabilities
 	return p.Batch != nil && (p.op == OpCreate || p.op == OpExecute) && c.IdempotencyKeys && !c.ClientIDs && !p.opts.repeatable
 }
 
-// owner returns what the attempts of a run that fills res know of it.
+// owner returns the data of a run that fills res, for its attempts.
 func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *identity.Run {
 	return &identity.Run{
 		Op: uint8(p.op), OpName: p.op.String(), ID: res.runID, Scope: res.scope, Keys: res.keys, Mask: res.mask, Revisions: res.revisions,
@@ -402,7 +403,7 @@ func (p *BatchProcessor[In, Out]) owner(res *BulkResult[In, Out]) *identity.Run 
 	}
 }
 
-// keyOf returns what names items: the Key, or the id of a verb that has one; nil when there is neither.
+// keyOf returns the function that names items: the Key, or the id of a verb that has one; nil without either.
 func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
 	if p.Key != nil {
 		return p.Key
@@ -410,8 +411,8 @@ func (p *BatchProcessor[In, Out]) keyOf() func(In) string {
 	return p.identity
 }
 
-// scopeOf returns the scope of the idempotency keys of a run with that id. A journal has its own.
+// scopeOf returns the scope of the idempotency keys of a run with that id. A journal has a scope of its own.
 func (p *BatchProcessor[In, Out]) scopeOf(runID string) string {
-	p.once.Do(p.prime) // it may be a literal
+	p.once.Do(p.prime) // the processor may be a literal
 	return cmp.Or(p.opts.scope, runID)
 }

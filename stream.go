@@ -16,7 +16,7 @@ import (
 // ErrStreamUsed is the Cause of a stream that is ranged over a second time.
 var ErrStreamUsed = errors.New("windrow: a ResultStream can be ranged over once: call Stream again")
 
-// FromSlice makes the input of a stream of a slice.
+// FromSlice returns the items of a slice as the input of a stream.
 func FromSlice[In any](items []In) iter.Seq2[In, error] {
 	return func(yield func(In, error) bool) {
 		for _, item := range items {
@@ -27,10 +27,10 @@ func FromSlice[In any](items []In) iter.Seq2[In, error] {
 	}
 }
 
-// FromSeq makes the input of a stream of any sequence of items that cannot fail, such as [maps.Keys], [slices.Values] or
-// a channel's. For a sequence that can, give [BatchProcessor.Stream] an [iter.Seq2] of items and errors. The sequence is
-// pulled as the stream goes, from one goroutine, and need not end: a break out of the stream ends it at its next item. nil
-// is refused as no source is.
+// FromSeq returns a sequence of items that cannot fail, such as [maps.Keys], [slices.Values] or that of a channel, as
+// the input of a stream. For a sequence that can fail, give [BatchProcessor.Stream] an [iter.Seq2] of items and errors.
+// The sequence is pulled as the stream goes, from one goroutine, and need not end: a break out of the stream ends it at
+// its next item. A nil sequence is refused like a nil source.
 func FromSeq[In any](items iter.Seq[In]) iter.Seq2[In, error] {
 	if items == nil {
 		return nil
@@ -46,9 +46,9 @@ func FromSeq[In any](items iter.Seq[In]) iter.Seq2[In, error] {
 
 // StopError is the last error of a stream that ended early.
 type StopError struct {
-	// Cause is what ended it: the error of the source, the end of the context, or what stops a run.
+	// Cause is what ended the stream: the error of the source, the end of the context, or what stops a run.
 	Cause error
-	// Pulled is how many items had been pulled from the source. Each of them had its result.
+	// Pulled is how many items were pulled from the source. Each of them had its result.
 	Pulled int
 }
 
@@ -60,37 +60,37 @@ func (e *StopError) Error() string {
 // Unwrap returns the cause.
 func (e *StopError) Unwrap() error { return e.Cause }
 
-// ResultStream is the outcome of a stream of items, as it comes. Range over [ResultStream.All].
+// ResultStream yields the outcomes of a stream of items. Range over [ResultStream.All].
 type ResultStream[In, Out any] struct {
 	p    *BatchProcessor[In, Out]
 	ctx  context.Context
 	src  iter.Seq2[In, error]
 	used atomic.Bool
 
-	_       [128]byte                   // what the consumer changes with each item stands on a cache line of its own
-	ended   [engine.States]atomic.Int64 // items by state, of those that count
+	_       [128]byte                   // keeps ended, which changes with each item, on a cache line of its own
+	ended   [engine.States]atomic.Int64 // counted items by state
 	_       [128]byte
 	mu      sync.Mutex
 	run     *engine.Run // nil before the range statement
 	began   time.Time
-	elapsed time.Duration                            // of a stream that has ended
-	shut    func() (throttled, outage time.Duration) // how long the limiter was shut since
+	elapsed time.Duration                            // set when the stream has ended
+	shut    func() (throttled, outage time.Duration) // how long the limiter was shut since the start
 }
 
 // Stream runs the operation for every item that the source yields, in bounded memory, whatever the length of the
 // source. Nothing happens before the result is ranged over.
 //
 // The source is pulled from one goroutine, as fast as the work and the consumer allow, and at most a [Window] ahead of
-// the oldest result that was not handed over. An error that it yields ends the stream: what was pulled before is
+// the oldest result that was not handed over. An error from the source ends the stream: items pulled before are
 // finished and handed over first. Validate and Key are called from that goroutine. Items with the same Key, or id, are
-// sent one after the other while they are in the window together; rejecting duplicates needs the whole input and
-// belongs to [BatchProcessor.Run].
+// sent one after the other while they are in the window together; rejecting duplicates needs the whole input, so only
+// [BatchProcessor.Run] does it.
 func (p *BatchProcessor[In, Out]) Stream(ctx context.Context, source iter.Seq2[In, error]) *ResultStream[In, Out] {
 	return &ResultStream[In, Out]{p: p, ctx: ctx, src: source}
 }
 
-// Stats returns the counts of the items that were pulled so far and whose results were handed over; when the range
-// statement has ended, of all that were pulled. It may be called at any time.
+// Stats returns the counts of the items whose results were handed over so far and, when the range statement has ended,
+// of all items that were pulled. It may be called at any time.
 func (s *ResultStream[In, Out]) Stats() RunStats {
 	var stats RunStats
 	for state := range s.ended {
@@ -112,7 +112,7 @@ func (s *ResultStream[In, Out]) Stats() RunStats {
 	return stats
 }
 
-// check returns what a run would take and a stream cannot.
+// check returns errors for what a run takes and a stream does not.
 func (s *ResultStream[In, Out]) check() (errs []error) {
 	p := s.p
 	if s.src == nil {
@@ -131,13 +131,13 @@ func (s *ResultStream[In, Out]) check() (errs []error) {
 	return errs
 }
 
-// All yields each result once, with nil or its [*ItemError]; and last, when the stream ended early, a [*StopError]
+// All yields each result once, with nil or its [*ItemError]. When the stream ended early, it yields last a [*StopError]
 // with a zero Result. It can be ranged over once.
 //
-// Breaking out of the loop cancels the calls in flight and waits for them: when the range statement ends nothing of
-// the run is still running, but for a source that is in the middle of producing an item. That one ends when it has.
-// A panic of the source goes on to the caller, as a [*PanicError], when what was pulled before is handed over, and so
-// does one of an [Observer] that is told of the end.
+// Breaking out of the loop cancels the calls in flight and waits for them. When the range statement ends nothing of the
+// run is still running, except a source that is producing an item; it ends after that item. A panic of the source is
+// passed on to the caller, as a [*PanicError], after the items pulled before are handed over, and so is a panic of an
+// [Observer] at the end of the run.
 func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 	return func(yield func(Result[In, Out], error) bool) {
 		var none Result[In, Out]
@@ -165,7 +165,7 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 		defer func() {
 			f.join()
 			if err := end(s.Stats(), f.cause); err != nil {
-				panic(err) // there is nobody else left to be told
+				panic(err) // the loop has ended, so no error can be yielded
 			}
 		}()
 		f.start()
@@ -181,18 +181,18 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 	}
 }
 
-// Pages yields the items of a list one at a time, with nil; and when the reading ends before the list, once and last a
+// Pages yields the items of a list one at a time, with nil. When the reading ends before the list, it yields last a
 // [*PageError] with a zero item. Each range over it starts again from the first page. It can be the input of
 // [BatchProcessor.Stream].
 //
-// While the caller handles a page, the next is being fetched ([Prefetch]). The fetch function is called from other
-// goroutines, one call at a time unless [ParallelPages] says otherwise. Nothing is retried or limited here: let fetch
-// do it, with [Limiter.Do] for one, or a client that does.
+// While the caller handles a page, the next one is being fetched ([Prefetch]). The fetch function is called from other
+// goroutines, one call at a time unless [ParallelPages] says otherwise. Pages does not retry or limit calls: give it a
+// [PageRun], or let fetch use [Limiter.Do] or a client that retries.
 //
-// When the range statement ends, for whatever reason, the fetches on their way are cancelled by their context and have
-// returned. A fetch that takes no notice of its context is waited for. When ctx ends, so does the reading, at once,
-// also in the middle of a page. A panic of the fetch function goes on to the caller, as a [*PanicError], when the items
-// before were handed over.
+// When the range statement ends, for whatever reason, the contexts of the fetches in flight are cancelled and the
+// fetches have returned. A fetch that ignores its context is waited for. When ctx ends the reading ends at once, also
+// in the middle of a page. A panic of the fetch function is passed on to the caller, as a [*PanicError], after the
+// items before were handed over.
 func Pages[T any](ctx context.Context, pager *Pager[T], opts ...PageOption) iter.Seq2[T, error] {
 	o := pageOptions{prefetch: 1, parallel: 1, empty: 100}
 	for _, opt := range opts {

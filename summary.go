@@ -16,8 +16,8 @@ import (
 // summaryLimit is how many failures a summary lists.
 const summaryLimit = 100
 
-// Summary writes a report for people: the totals, and of each item that did not succeed its error and its data.
-// It lists the first 100. The error is the writer's.
+// Summary writes a report for people: the totals, and the error and the data of each item that did not succeed. It
+// lists the first 100 of them. The error is the writer's.
 func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 	s := r.stats
 	var share float64
@@ -63,16 +63,16 @@ func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 type bulkJSON[In, Out any] struct {
 	Operation OpKind                `json:"operation"`
 	RunID     string                `json:"run_id"`
-	Scope     string                `json:"idempotency_scope,omitempty"` // what older forms do not have
+	Scope     string                `json:"idempotency_scope,omitempty"` // absent in older forms
 	Stats     RunStats              `json:"stats"`
 	Cause     string                `json:"cause,omitempty"`
 	Items     []saved.Item[In, Out] `json:"items"`
-	Open      []saved.Open          `json:"open,omitempty"` // what Unknown items left to be asked for
+	Open      []saved.Open          `json:"open,omitempty"` // handles on the server that Unknown items left
 }
 
-// MarshalJSON implements [json.Marshaler]. The form is stable, holds the inputs and what the server returned, and can
-// be read back to be given to [BatchProcessor.Rerun]; errors come back as texts. Numbers come back with all their digits:
-// one in an interface, as in a map[string]any, is a [json.Number] then, which is written as it was.
+// MarshalJSON implements [json.Marshaler]. The form is stable, and holds the inputs and what the server returned. It
+// can be read back and given to [BatchProcessor.Rerun]; errors come back as texts. Numbers keep all their digits: a
+// number in an interface, as in a map[string]any, comes back as a [json.Number], which is written as it was.
 func (r *BulkResult[In, Out]) MarshalJSON() ([]byte, error) {
 	s := &saved.Result[In, Out]{
 		Inputs: r.inputs, Values: r.values, Table: r.table, Keys: r.keys, Corrected: r.corrected, Revisions: r.revisions,
@@ -114,7 +114,7 @@ func (r *BulkResult[In, Out]) UnmarshalJSON(data []byte) error {
 func (r *BulkResult[In, Out]) recount() {
 	var counts [engine.States]int
 	slots := r.slots()
-	for first := 0; first < len(slots); { // neighbours mostly ended alike
+	for first := 0; first < len(slots); { // adjacent items mostly end in the same state
 		state, end := slots[first].State, first+1
 		for end < len(slots) && slots[end].State == state {
 			end++

@@ -7,7 +7,7 @@
 // ids that never existed.
 //
 //	go run ./examples/cleanup
-//	go run ./examples/cleanup -confirm=false   # somebody says no
+//	go run ./examples/cleanup -confirm=false   # refuse the deletion
 //
 // The exit status is 1 when a row is not as it should be.
 package main

@@ -103,7 +103,7 @@ func (p *program) updates(ctx context.Context) error {
 
 // conditionalUpdate is conditionalBatchUpdate: first as a dry run, then that very plan. All matches are read before the
 // first write, or pages would be missed (A36); records are compared by their meaning (A30); only what has changed is sent,
-// not whole records with their id and meta (A24), and not over what somebody else has changed meanwhile (A75).
+// not whole records with their id and meta (A24), and not over a change made meanwhile by another program (A75).
 func (p *program) conditionalUpdate(ctx context.Context) error {
 	prefix := func(a article) (article, error) {
 		if !strings.HasPrefix(a.Title, "[Updated] ") { // or a second run would put it there again (A35)

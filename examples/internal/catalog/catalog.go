@@ -97,7 +97,7 @@ func (c Catalog) Upsert(ctx context.Context, record readback.Record) (readback.R
 	if !taken(err) {
 		return created, err
 	}
-	// Somebody has created it: perhaps this program, whose answer was lost.
+	// The record exists: this program may have created it, and lost the response.
 	found, there, err := c.Reconcile(ctx, record.Symbol)
 	if err != nil {
 		return readback.Record{}, err

@@ -1,7 +1,7 @@
 // Package pocket runs a real PocketBase inside the calling process: SQLite in a
 // temporary folder, HTTP on a free loopback port, an ordinary user, and
-// PocketBase's own rate limiter switched on. The examples use it as "somebody
-// else's API" that anyone can start with nothing but Go.
+// PocketBase's own rate limiter switched on. The examples use it as a
+// third-party API that anyone can start with nothing but Go.
 //
 // PocketBase counts requests in windows of one second, per address, collection
 // and action (create, list, view, update, delete). A request over the limit is
