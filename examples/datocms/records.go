@@ -159,7 +159,7 @@ func (p *program) safeDelete(ctx context.Context) error {
 	}
 	res, err := plan.ApplyDeletes(ctx, planned, articles, windrow.WithLimiter(p.limiter))
 	if err != nil || !res.Cancelled {
-		return errors.Join(errors.New("somebody said no"), err)
+		return errors.Join(errors.New("the operator said no"), err)
 	}
 	p.printf("Deletion cancelled")
 

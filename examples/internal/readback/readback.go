@@ -95,7 +95,7 @@ func Compare(claims []Claim, records []Record) []Mismatch {
 		}
 	}
 	for key, foreign := range held {
-		found = append(found, Mismatch{key, "record", "none", fmt.Sprintf("%d that nobody sent", len(foreign))})
+		found = append(found, Mismatch{key, "record", "none", fmt.Sprintf("%d that were not sent", len(foreign))})
 	}
 	slices.SortStableFunc(found, func(a, b Mismatch) int { return cmp.Compare(a.Key, b.Key) })
 	return found
