@@ -119,7 +119,7 @@ func TestTellsWhatIsNotAsItShouldBe(t *testing.T) {
 	}
 	for _, want := range []string{
 		"func p.F3\n", "with 3 mismatches",
-		"  all: count: want 19 to 19, got 21\n", "  p.F20: record: want none, got 1 that nobody sent\n", "  p.F3: record: want none, got id ",
+		"  all: count: want 19 to 19, got 21\n", "  p.F20: record: want none, got 1 that were not sent\n", "  p.F3: record: want none, got id ",
 	} {
 		if !strings.Contains(output.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, &output)

@@ -90,7 +90,7 @@ func TestCompare(t *testing.T) {
 			name:    "never sent",
 			claims:  []readback.Claim{present(b, "2")},
 			records: []readback.Record{record("2", b), record("1", a)},
-			want:    []readback.Mismatch{{"p.A", "record", "none", "1 that nobody sent"}},
+			want:    []readback.Mismatch{{"p.A", "record", "none", "1 that were not sent"}},
 		},
 		{
 			name:    "answered with something else",
@@ -144,7 +144,7 @@ func TestComparesEveryField(t *testing.T) {
 		answered := present(symbol("A"), "1")
 		answered.Answer.Symbol = changed
 		check(answered, record("1", symbol("A")), "answered "+name)
-		if name != "key" { // a changed key is a record that nobody sent
+		if name != "key" { // a changed key is a record that was not sent
 			check(unsure(symbol("A")), record("1", changed), name)
 		}
 	}
