@@ -212,9 +212,9 @@ func (r *Run) forbid(err error) {
 }
 
 // oneMayBeToBlame reports whether a chunk that was refused with 403 before any other response can be divided, since one of
-// its items may be the cause.
+// its items may be the cause. Another response may have come since the 403 was judged.
 func (r *Run) oneMayBeToBlame(u *unit) bool {
-	return !r.allowed() && r.forbidden.Load() < manyForbidden && !r.cfg.InOrder && !r.whole(u)
+	return (r.allowed() || r.forbidden.Load() < manyForbidden) && !r.cfg.InOrder && !r.whole(u)
 }
 
 // putOff divides such a chunk and delays its halves. Other requests go first, and each half before parts of the other: they
