@@ -52,10 +52,7 @@ func judged(err error) verdict.Verdict {
 		v.Class, v.Kind = engine.Ambiguous, engine.Timeout
 		return v
 	}
-	if e, ok := errors.AsType[interface {
-		error
-		StatusCode() int
-	}](err); ok && e.StatusCode() != 0 {
+	if status := neterr.Status(err); status != 0 {
 		var after time.Duration
 		if e, ok := errors.AsType[interface {
 			error
@@ -63,7 +60,7 @@ func judged(err error) verdict.Verdict {
 		}](err); ok {
 			after = e.RetryAfter()
 		}
-		return v.OfAnswer(e.StatusCode(), after, neterr.Of(err))
+		return v.OfAnswer(status, after, neterr.Of(err))
 	}
 	return v.WithFault(neterr.Of(err))
 }

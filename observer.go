@@ -3,13 +3,13 @@ package windrow
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
@@ -101,12 +101,7 @@ func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx cont
 					class = slog.String("skipped", Reason(j.Skip).String())
 				}
 				attrs = append(attrs, class)
-				if e, ok := errors.AsType[interface {
-					error
-					StatusCode() int
-				}](err); ok && status == 0 {
-					status = e.StatusCode()
-				}
+				status = cmp.Or(status, neterr.Status(err))
 			}
 			if status != 0 {
 				attrs = append(attrs, slog.Int("status", status))

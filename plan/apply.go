@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/inspect"
+	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
@@ -145,7 +146,7 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 		switch {
 		case err == nil:
 			return nil
-		case statusOf(err) != http.StatusPreconditionFailed:
+		case neterr.Status(err) != http.StatusPreconditionFailed:
 			if windrow.Classify(err).Class == windrow.ClassAmbiguous {
 				lost.Store(id, true)
 			}
@@ -211,15 +212,4 @@ func guard[ID comparable, T, In, Out any](p *UpdatePlan[ID, T], processor *windr
 			return all[:places[len(outcomes)]], nil // without the tail from the first missing outcome on
 		}
 	}
-}
-
-// statusOf returns the HTTP status of an error, 0 if it has none.
-func statusOf(err error) int {
-	if e, ok := errors.AsType[interface {
-		error
-		StatusCode() int
-	}](err); ok {
-		return e.StatusCode()
-	}
-	return 0
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/refusal"
 )
 
@@ -176,6 +177,6 @@ func isMissing(err error) bool {
 	if err == nil || windrow.Classify(err).Class != windrow.ClassPermanent {
 		return false
 	}
-	status := statusOf(err)
+	status := neterr.Status(err)
 	return errors.Is(err, windrow.ErrNotFound) || status == http.StatusNotFound || status == http.StatusGone
 }

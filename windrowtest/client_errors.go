@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/neterr"
 )
 
 // plain is an error with a status and a Retry-After only.
@@ -101,7 +102,7 @@ func (r *clientRun[ID, In, Out]) classified(what string, err error, want windrow
 	if got := windrow.Classify(err).Class; got != want {
 		r.Errorf("%s: the class of the error is %v, want %v: %v", what, got, want, err)
 	}
-	if got := statusOf(err); got != 0 && status != 0 && got != status {
+	if got := neterr.Status(err); got != 0 && status != 0 && got != status {
 		r.Errorf("%s: the error has the status %d", what, got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/verdict"
 	"github.com/windrow-go/windrow/mixed"
 )
@@ -189,19 +190,8 @@ func (r *clientRun[ID, In, Out]) saysNotFound(err error, reason windrow.Reason) 
 	if skip, ok := errors.AsType[*verdict.Skip](err); ok {
 		reason = windrow.Reason(skip.Reason)
 	}
-	status := statusOf(err)
+	status := neterr.Status(err)
 	return reason == windrow.ReasonNotFound || errors.Is(err, windrow.ErrNotFound) || status == http.StatusNotFound || status == http.StatusGone
-}
-
-// statusOf returns the HTTP status of an error, 0 if it has none.
-func statusOf(err error) int {
-	if e, ok := errors.AsType[interface {
-		error
-		StatusCode() int
-	}](err); ok {
-		return e.StatusCode()
-	}
-	return 0
 }
 
 // immediately is a policy that retries without a pause.
@@ -270,7 +260,7 @@ func (r *clientRun[ID, In, Out]) repeatedCreates() {
 	for i := range 2 {
 		_, err := creator.Create(r.Context(), r.Input(n))
 		r.note(err)
-		exists := errors.Is(err, windrow.ErrAlreadyExists) || statusOf(err) == http.StatusConflict || statusOf(err) == http.StatusUnprocessableEntity
+		exists := errors.Is(err, windrow.ErrAlreadyExists) || neterr.Status(err) == http.StatusConflict || neterr.Status(err) == http.StatusUnprocessableEntity
 		if err != nil && (i == 0 || !exists) {
 			r.Errorf("create %d of one record with an id of the client: %v, which matches neither windrow.ErrAlreadyExists nor status 409 or 422", i+1, err)
 		}

@@ -2,9 +2,10 @@ package pages
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/neterr"
 )
 
 const (
@@ -33,14 +34,7 @@ func Persist[T any](ctx context.Context, run func() (T, error)) (T, error) {
 
 // isOutage reports whether a proxy responded that its server is away. For network errors the run itself waits.
 func isOutage(err error) bool {
-	status, ok := errors.AsType[interface {
-		error
-		StatusCode() int
-	}](err)
-	if !ok {
-		return false
-	}
-	switch status.StatusCode() {
+	switch neterr.Status(err) {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}

@@ -3,7 +3,6 @@
 package verdict
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -109,11 +108,8 @@ func troubleOf(status int, after time.Duration) gate.Trouble {
 // that only says that nothing was sent, such as for an invalid header, shows nothing. detail describes the trouble without
 // data of the item.
 func Trouble(err error) (trouble gate.Trouble, detail string) {
-	if e, ok := errors.AsType[interface {
-		error
-		StatusCode() int
-	}](err); ok && e.StatusCode() != 0 {
-		return troubleOf(e.StatusCode(), 0), fmt.Sprintf("status %d", e.StatusCode())
+	if status := neterr.Status(err); status != 0 {
+		return troubleOf(status, 0), fmt.Sprintf("status %d", status)
 	}
 	return faultTrouble(neterr.Of(err)), neterr.Detail(err)
 }
