@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -210,12 +211,18 @@ func TestF29CancelledByACall(t *testing.T) {
 		for _, concurrency := range []int{1, 4} {
 			ctx, cancel := context.WithCancel(t.Context())
 			var late atomic.Int32
+			cancelled := make(chan struct{})
 			f := newFake(t, func(c *call) error {
-				if c.id() == "i700" {
+				n, _ := strconv.Atoi(c.id()[1:])
+				switch err := c.ctx.Err(); {
+				case n == 700:
 					cancel()
-				} else if err := c.ctx.Err(); err != nil {
+					close(cancelled)
+				case err != nil:
 					late.Add(1)
 					return err
+				case n > 700:
+					<-cancelled // or another worker might have come to the end before
 				}
 				return nil
 			})

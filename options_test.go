@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -753,8 +754,8 @@ func TestKeyAndResultIDOfAVerb(t *testing.T) {
 	t.Parallel()
 	type draft struct{ Slug string }
 	type article struct{ ID int }
-	sent := 0
-	create := windrow.CreateFunc(func(_ context.Context, d draft) (article, error) { sent++; return article{len(d.Slug)}, nil })
+	var sent atomic.Int64
+	create := windrow.CreateFunc(func(_ context.Context, d draft) (article, error) { sent.Add(1); return article{len(d.Slug)}, nil })
 	slug := windrow.WithKey(func(d draft) string { return d.Slug })
 	id := windrow.WithResultID(func(a article) string { return fmt.Sprint("article ", a.ID) })
 	j, in := newMemory(), []draft{{"one"}, {"three"}}
@@ -767,8 +768,8 @@ func TestKeyAndResultIDOfAVerb(t *testing.T) {
 		for r := range res.All() {
 			got = append(got, fmt.Sprint(r.Key, " ", r.State, " ", r.ID))
 		}
-		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" || sent != 2 {
-			t.Errorf("run %d: %d sent (-want +got):\n%s", n, sent, diff)
+		if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" || sent.Load() != 2 {
+			t.Errorf("run %d: %d sent (-want +got):\n%s", n, sent.Load(), diff)
 		}
 	}
 	for want, opts := range map[string][]windrow.Option{
