@@ -323,7 +323,7 @@ func (l *Limiter) Resume() {
 }
 
 // Drain waits until no call is in flight and none waits, or until ctx ends, and then returns ctx's error. Calls are not
-// refused meanwhile.
+// refused meanwhile. A run between two of its items counts as neither: to know that it has ended, wait for Run.
 func (l *Limiter) Drain(ctx context.Context) error {
 	if err := l.bad(); err != nil {
 		return err

@@ -543,9 +543,12 @@ func TestLimiterDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := windrow.NewLimiter(windrow.Concurrency(2))
-		p := windrow.NewBatchProcessor(func(context.Context, int) (int, error) { time.Sleep(time.Second); return 0, nil }, windrow.WithLimiter(l))
 		var wg sync.WaitGroup
-		wg.Go(func() { _, _ = p.Run(t.Context(), make([]int, 5)) })
+		for range 5 { // two in flight and three that wait: a Run between two items would be neither
+			wg.Go(func() {
+				_ = l.Do(t.Context(), 1, func(context.Context) error { time.Sleep(time.Second); return nil })
+			})
+		}
 		synctest.Wait()
 		began := time.Now()
 		if err := l.Drain(t.Context()); err != nil {
