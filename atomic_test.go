@@ -279,7 +279,7 @@ func TestC14_PartialIsSaidToo(t *testing.T) {
 	f := newFake(t, nil)
 	createVerb.with("selectable", selectable).runBulk(t.Context(), f, ids(3))
 	stops := newFake(t, nil)
-	createVerb.with("selectable", selectable).runBulk(t.Context(), stops, ids(3), windrow.StopOnError())
+	createVerb.with("selectable", selectable).runBulk(t.Context(), stops, ids(3), windrow.MaxFailures(0))
 	if a := f.calls[0].attempt; a.Atomic || a.StopOnError {
 		t.Errorf("%+v", a)
 	}
@@ -299,7 +299,7 @@ func TestC16_TheRestOfAStoppedBatch(t *testing.T) {
 			want := []windrow.State{windrow.Succeeded, windrow.Failed, windrow.Succeeded, windrow.Succeeded}
 			sizes := []int{4, 2}
 			if stop {
-				opts = append(opts, windrow.StopOnError())
+				opts = append(opts, windrow.MaxFailures(0))
 				want[2], want[3], sizes = windrow.NotAttempted, windrow.NotAttempted, []int{4}
 			}
 			s := createVerb.runBulk(t.Context(), f, ids(4), opts...)

@@ -9,14 +9,14 @@ import (
 	"github.com/windrow-go/windrow/internal/schedule"
 )
 
-// DuplicatePolicy says how items with equal keys are handled.
+// DuplicatePolicy says how items with equal keys are handled. The zero value is the default: [RejectDuplicates] for items
+// with a Key, and [KeepAllInOrder] for updates, deletes and reads without a Key, which go by their id. In a stream it is
+// KeepAllInOrder for all items.
 type DuplicatePolicy uint8
 
 // The policies. A stream does not know later items, so it takes only KeepAllInOrder and refuses the others by name.
 const (
-	// DuplicatesDefault is RejectDuplicates for items with a Key. Updates, deletes and reads without a Key are
-	// KeepAllInOrder by their id. In a stream it is KeepAllInOrder for all items.
-	DuplicatesDefault DuplicatePolicy = iota
+	duplicatesDefault DuplicatePolicy = iota
 	// RejectDuplicates refuses the whole run with a [*DuplicateKeyError] before anything is sent. A stream refuses it,
 	// since it has sent earlier items by then.
 	RejectDuplicates
@@ -38,7 +38,7 @@ const (
 	FailDuplicates
 )
 
-var policies = enum.New("policy", "DuplicatesDefault", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder", "FailDuplicates")
+var policies = enum.New("policy", "Default", "RejectDuplicates", "KeepFirst", "KeepLast", "KeepAllInOrder", "FailDuplicates")
 
 // String returns the name of the policy.
 func (p DuplicatePolicy) String() string { return policies.Name(uint8(p)) }

@@ -113,7 +113,7 @@ func TestFailDuplicates(t *testing.T) {
 		t.Errorf("corrected: %v, sent (-want +got):\n%s", err, diff)
 	}
 	f = newFake(t, nil)
-	p = windrow.NewCreateProcessor[string, string](client{fake: f}, windrow.Duplicates(windrow.FailDuplicates), windrow.StopOnError())
+	p = windrow.NewCreateProcessor[string, string](client{fake: f}, windrow.Duplicates(windrow.FailDuplicates), windrow.MaxFailures(0))
 	p.Key = byItself
 	if _, err := p.Run(t.Context(), strings.Fields("a b a")); !errors.Is(err, windrow.ErrTooManyFailures) || len(f.calls) > 0 {
 		t.Errorf("%v, %d calls", err, len(f.calls))
@@ -148,7 +148,7 @@ func TestDuplicatesMeanOneThing(t *testing.T) {
 	t.Parallel()
 	in := strings.Fields("a b a")
 	for policy, want := range map[windrow.DuplicatePolicy]string{
-		windrow.DuplicatesDefault: "in a run refused, in a stream sent", windrow.RejectDuplicates: "refused", windrow.KeepFirst: "refused", windrow.KeepLast: "refused",
+		windrow.DuplicatePolicy(0): "in a run refused, in a stream sent", windrow.RejectDuplicates: "refused", windrow.KeepFirst: "refused", windrow.KeepLast: "refused",
 		windrow.FailDuplicates: "refused", windrow.KeepAllInOrder: "sent",
 	} {
 		processor := func(keyed bool) (*fake, *windrow.BatchProcessor[string, string]) {
@@ -178,7 +178,7 @@ func TestDuplicatesMeanOneThing(t *testing.T) {
 			t.Errorf("%v without a Key: %v", policy, err)
 		}
 		f, p = processor(true)
-		if _, err = p.Run(t.Context(), in); policy == windrow.DuplicatesDefault && (!errors.Is(err, windrow.ErrDuplicateKey) || len(f.calls) > 0) {
+		if _, err = p.Run(t.Context(), in); policy == windrow.DuplicatePolicy(0) && (!errors.Is(err, windrow.ErrDuplicateKey) || len(f.calls) > 0) {
 			t.Errorf("%v in a run: %v", policy, err)
 		} else if policy == windrow.KeepAllInOrder && (err != nil || len(f.calls) != 3) {
 			t.Errorf("%v in a run: %v, %d calls", policy, err, len(f.calls))

@@ -24,7 +24,7 @@ var (
 	ErrNilClient = errors.New("windrow: the client is nil: pass a client, or a function that is not nil")
 	// ErrNilContext is the Cause of a run whose context is nil.
 	ErrNilContext = errors.New("windrow: the context is nil: pass context.Background() if there is no other")
-	// ErrTooManyFailures is matched by the Cause of a run that [StopOnError], [MaxFailures] or [MaxFailureRate] stopped.
+	// ErrTooManyFailures is matched by the Cause of a run that [MaxFailures] or [MaxFailureRate] stopped.
 	ErrTooManyFailures = errors.New("windrow: too many failures")
 	// ErrFatal is matched by the Cause of a run that stopped because every further call would fail: bad credentials, a
 	// bad certificate, a name that does not exist.

@@ -66,7 +66,7 @@ func ExampleBatchProcessor_Rerun() {
 	ctx := context.Background()
 	articles := NewArticles()
 	articles.busy = 1 // the server refuses one call
-	p := windrow.NewCreateProcessor(articles, windrow.PreserveOrder(), windrow.StopOnError(), windrow.Retry(windrow.RetryPolicy{
+	p := windrow.NewCreateProcessor(articles, windrow.PreserveOrder(), windrow.MaxFailures(0), windrow.Retry(windrow.RetryPolicy{
 		MaxAttempts: 1,
 		Classify: func(err error) windrow.Classification { // this API's 503 says that nothing was done
 			c := windrow.Classify(err)

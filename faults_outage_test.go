@@ -143,7 +143,7 @@ func TestF61ThresholdsDoNotCountTheOutage(t *testing.T) {
 		name string
 		opt  windrow.Option
 	}{
-		{"StopOnError", windrow.StopOnError()},
+		{"MaxFailures(0)", windrow.MaxFailures(0)},
 		{"Canary", windrow.Canary(2)},
 		{"MaxFailures", windrow.MaxFailures(1)},
 		{"MaxFailureRate", windrow.MaxFailureRate(0.01, 5)},

@@ -3,6 +3,7 @@ package windrow_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -112,7 +113,7 @@ func TestF82_RefusedAndStored_Operations(t *testing.T) {
 		e := &executor{client: client{f, windrow.Capabilities{IdempotencyKeys: true}}}
 		res, _ := mixed.Run(t.Context(), e, operations(in...), fastRetries, windrow.Concurrency(1))
 		want := []windrow.State{windrow.Unknown, windrow.Failed, windrow.Unknown, windrow.Succeeded}
-		for k, r := range res.Results() {
+		for k, r := range slices.Collect(res.All()) {
 			if n := s.ledger.count(in[k]); r.State != want[k] || k%2 == 0 && n != 1 {
 				t.Errorf("%s was made %d times and is %v, want %v: %v", in[k], n, r.State, want[k], r.Err)
 			}

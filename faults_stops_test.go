@@ -60,15 +60,15 @@ func TestF39NoSiblingIsCancelled(t *testing.T) {
 	}
 }
 
-// StopOnError and its siblings do not cancel calls in flight either: their answers count.
-func TestStopOnErrorLetsCallsEnd(t *testing.T) {
+// MaxFailures and its siblings do not cancel calls in flight either: their answers count.
+func TestMaxFailuresLetsCallsEnd(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		option windrow.Option
 		failed int // items that fail, one a second, before the run stops
 	}{
-		{"StopOnError", windrow.StopOnError(), 1},
+		{"MaxFailures(0)", windrow.MaxFailures(0), 1},
 		{"MaxFailures(0)", windrow.MaxFailures(0), 1},
 		{"MaxFailures(2)", windrow.MaxFailures(2), 3},
 		{"MaxFailureRate(0.5, 4)", windrow.MaxFailureRate(0.5, 4), 4},
@@ -102,11 +102,11 @@ func TestStopOnErrorLetsCallsEnd(t *testing.T) {
 }
 
 // An item of which nobody knows how it ended counts as one that failed.
-func TestStopOnErrorStopsAtAnUnknownItem(t *testing.T) {
+func TestMaxFailuresStopsAtAnUnknownItem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, func(*call) error { return windrow.Ambiguous(errServer) })
-		s := createVerb.run(t.Context(), f, ids(5), windrow.PreserveOrder(), windrow.StopOnError())
+		s := createVerb.run(t.Context(), f, ids(5), windrow.PreserveOrder(), windrow.MaxFailures(0))
 		if !errors.Is(s.cause, windrow.ErrTooManyFailures) || s.stats.Unknown != 1 || s.stats.NotAttempted != 4 || len(f.calls) != 1 {
 			t.Errorf("stopped by %v after %d calls: %+v", s.cause, len(f.calls), s.stats)
 		}

@@ -262,7 +262,7 @@ func draw(seed uint64) script {
 		n := r.IntN(6)
 		switch r.IntN(3) {
 		case 0:
-			add("StopOnError", windrow.StopOnError())
+			add("MaxFailures(0)", windrow.MaxFailures(0))
 		case 1:
 			add(fmt.Sprint("MaxFailures ", n), windrow.MaxFailures(n))
 		default:
@@ -929,7 +929,7 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		res, err = p.Rerun(t.Context(), res)
 		states = check(round, res, err)
 		if os.Getenv("WINDROW_DEBUG") != "" {
-			t.Logf("round %d: %v %v %v", round, res.Stats(), err, res.Results(windrow.Failed, windrow.Unknown))
+			t.Logf("round %d: %v %v %v", round, res.Stats(), err, slices.Collect(res.All(windrow.Failed, windrow.Unknown)))
 		}
 		if c.healed && (len(c.calls)+c.looks == calls || (c.unsettled() || c.stuck(states)) && slices.Equal(before, states)) {
 			break
@@ -945,7 +945,7 @@ func runCase[In, Out any](c *kase, p *windrow.BatchProcessor[In, Out], in []In, 
 		n := thingOf(r.Input).N
 		sentLast := slices.ContainsFunc(c.calls[last:], func(w wire) bool { return slices.Contains(w.items, n) })
 		if c.stuck(states) && (r.State == windrow.NotAttempted || r.State == windrow.Unknown && !sentLast) {
-			continue // with StopOnError each run may stop at the same item, before it sends the others
+			continue // with MaxFailures(0) each run may stop at the same item, before it sends the others
 		}
 		c.checkEnd(thingOf(r.Input), r.State, r.Reason)
 	}
@@ -1004,7 +1004,7 @@ func (c *kase) checkEnd(x thing, state windrow.State, reason windrow.Reason) {
 			t.Errorf("item %d is not valid, and ended as %v", x.N, state)
 		}
 	case state == windrow.Unknown && !c.resends():
-	case state != windrow.Succeeded && c.unsettled(): // with StopOnError each run may stop at the same item
+	case state != windrow.Succeeded && c.unsettled(): // with MaxFailures(0) each run may stop at the same item
 	case state == windrow.Failed && c.forbade[x.N]:
 	case c.doubted(x.N, state):
 	case c.isPoison(x.N):

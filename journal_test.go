@@ -163,7 +163,7 @@ func results(t *testing.T, p *windrow.BatchProcessor[string, string], stream boo
 	if !stream {
 		res, err := p.Run(t.Context(), in)
 		checkAccounts(t, len(in), res, err)
-		return res.Results(), err
+		return slices.Collect(res.All()), err
 	}
 	var all []windrow.Result[string, string]
 	var cause error

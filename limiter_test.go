@@ -321,8 +321,8 @@ func TestLimiterRefuses(t *testing.T) {
 		{"a negative rate", new(windrow.Limiter).SetRate(-1, time.Second),
 			"windrow: SetRate (-1, 1s) must be positive, or 0 for no rate"},
 		{"no period", new(windrow.Limiter).SetRate(5, 0), "windrow: SetRate (5, 0s) must be positive, or 0 for no rate"},
-		{"an option that is not for it", windrow.NewLimiter(windrow.StopOnError()).Wait(ctx, 1),
-			"windrow: StopOnError is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"},
+		{"an option that is not for it", windrow.NewLimiter(windrow.MaxFailures(0)).Wait(ctx, 1),
+			"windrow: MaxFailures is not for a Limiter, which takes Concurrency, Rate, Burst, OnAdjust and StartFrom"},
 		{"a bad option", windrow.NewLimiter(windrow.Concurrency(-1)).SetRate(1, time.Second),
 			"windrow: Concurrency (-1) must be from 1 to 100,000"},
 	} {

@@ -229,20 +229,15 @@ func IdempotencyScope(scope string) Option {
 	return option("IdempotencyScope", scope != "", `""`, "must not be empty", func(o *options) { o.scope = scope })
 }
 
-// StopOnError stops the run at the first item that ends as Failed or Unknown. Calls in flight are waited for and count;
-// the other items end as NotAttempted. When Validate refuses an item of a [BatchProcessor.Run] nothing is sent at all.
-// Without it an error never stops the others.
-func StopOnError() Option {
-	return option("StopOnError", true, nil, "", func(o *options) { o.maxFailures = 0 })
-}
-
-// MaxFailures stops the run as [StopOnError] does, once more than n items have failed, including those that Validate
-// refuses. StopOnError is MaxFailures(0).
+// MaxFailures stops the run once more than n items have ended as Failed or Unknown, including those that Validate
+// refuses: MaxFailures(0) stops it at the first. Calls in flight are waited for and count; the other items end as
+// NotAttempted. When Validate refuses more than n items of a [BatchProcessor.Run] nothing is sent at all. Without it an
+// error never stops the others.
 func MaxFailures(n int) Option {
 	return option("MaxFailures", n >= 0, n, "must not be negative", func(o *options) { o.maxFailures = n })
 }
 
-// MaxFailureRate stops the run as [StopOnError] does, once at least minimum of the items that were sent have ended and
+// MaxFailureRate stops the run as [MaxFailures] does, once at least minimum of the items that were sent have ended and
 // more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses do not count.
 func MaxFailureRate(share float64, minimum int) Option {
 	return option("MaxFailureRate", share >= 0 && share <= 1 && minimum >= 0, fmt.Sprintf("%v, %d", share, minimum),
@@ -251,7 +246,7 @@ func MaxFailureRate(share float64, minimum int) Option {
 }
 
 // Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: an
-// error that every item has shows in the first. When one of them fails the run stops as with [StopOnError]. Items that
+// error that every item has shows in the first. When one of them fails the run stops as with [MaxFailures]. Items that
 // Validate refuses do not count. Without it all items may be sent at once.
 func Canary(n int) Option {
 	return option("Canary", n >= 1, n, "must be at least 1", func(o *options) { o.canary = n })

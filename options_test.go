@@ -161,7 +161,7 @@ func TestAllBadOptionsAreNamed(t *testing.T) {
 func TestOptionsAreJoined(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		shared := windrow.Options(nil, windrow.Concurrency(3), windrow.StopOnError())
+		shared := windrow.Options(nil, windrow.Concurrency(3), windrow.MaxFailures(0))
 		f := newFake(t, func(c *call) error {
 			time.Sleep(time.Second)
 			if c.id() == "i0" || c.id() == "i1" {
@@ -182,13 +182,13 @@ func TestOptionsAreJoined(t *testing.T) {
 }
 
 // What Validate refuses has failed before anything is sent.
-func TestStopOnErrorCountsWhatValidateRefuses(t *testing.T) {
+func TestMaxFailuresCountsWhatValidateRefuses(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		opt  windrow.Option
 		want string
 	}{
-		{windrow.StopOnError(), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
+		{windrow.MaxFailures(0), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
 		{windrow.MaxFailures(1), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
 		{windrow.MaxFailures(2), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"},
 		{windrow.MaxFailureRate(0.1, 0), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"}, // of those that were sent
@@ -518,7 +518,7 @@ func TestNoItems(t *testing.T) {
 	for _, in := range [][]string{nil, {}} {
 		res, err := windrow.CreateMany(t.Context(), windrow.CreateFunc(never(t)), in)
 		checkAccounts(t, 0, res, err)
-		if err != nil || res.Len() != 0 || len(res.Values()) != 0 || len(res.Results()) != 0 {
+		if err != nil || res.Len() != 0 || len(res.Values()) != 0 || len(slices.Collect(res.All())) != 0 {
 			t.Errorf("error %v, %d results", err, res.Len())
 		}
 	}
@@ -710,7 +710,7 @@ func optionsByName() map[string]windrow.Option {
 		"MaxFailureRate": windrow.MaxFailureRate(0.5, 1), "MaxFailures": windrow.MaxFailures(1), "OnAdjust": windrow.OnAdjust(func(windrow.LimiterStats) {}),
 		"StartFrom": windrow.StartFrom(windrow.Learned{}), "OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
 		"Rate": windrow.Rate(1, 1), "Repeatable": windrow.Repeatable(), "Retry": windrow.Retry(windrow.RetryPolicy{}), "SettlingTime": windrow.SettlingTime(1),
-		"StopOnError": windrow.StopOnError(), "Unordered": windrow.Unordered(), "Window": windrow.Window(1),
+		"Unordered": windrow.Unordered(), "Window": windrow.Window(1),
 		"WithJournal": windrow.WithJournal(newMemory()), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),
 		"WithLogger": windrow.WithLogger(slog.New(slog.DiscardHandler)), "WithObserver": windrow.WithObserver(observer{}),
 		"WithResultID": windrow.WithResultID(byItself),

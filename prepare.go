@@ -27,7 +27,7 @@ func (p *BatchProcessor[In, Out]) prepare(ctx context.Context, res *BulkResult[I
 	}
 	hooks := schedule.Hooks{Lost: lost, Invalid: res.invalid}
 	key, policy := p.keyOf(), p.opts.duplicates
-	if p.Key == nil && policy == DuplicatesDefault {
+	if p.Key == nil && policy == duplicatesDefault {
 		policy = KeepAllInOrder
 	}
 	known := past // replaced by what the journal knows, if there is one

@@ -195,7 +195,7 @@ func init() {
 // result. The error is nil when every item Succeeded or was Skipped, and a [*BulkError] otherwise: it holds the error
 // of each other item and, as its Cause, what stopped the run, if anything did.
 //
-// A failed item does not stop the others, unless [StopOnError] or a sibling says so. When ctx ends, calls in flight get
+// A failed item does not stop the others, unless [MaxFailures] or a sibling says so. When ctx ends, calls in flight get
 // a context that has ended and are waited for; what they return still counts. What was not sent ends as NotAttempted,
 // and a write without a response as Unknown. Run blocks until all its goroutines have ended; a function that ignores
 // its context delays it.

@@ -247,11 +247,6 @@ func (r *BulkResult[In, Out]) NotAttempted() iter.Seq[Result[In, Out]] { return 
 // Unknown yields the results of the items that may or may not have been applied.
 func (r *BulkResult[In, Out]) Unknown() iter.Seq[Result[In, Out]] { return r.All(Unknown) }
 
-// Results returns what [BulkResult.All] yields.
-func (r *BulkResult[In, Out]) Results(states ...State) []Result[In, Out] {
-	return slices.Collect(r.All(states...))
-}
-
 // Values returns what the server returned for the items that succeeded, in the order of the input.
 func (r *BulkResult[In, Out]) Values() []Out {
 	if n := len(r.values); n > 0 && n == r.stats.Succeeded {

@@ -603,7 +603,7 @@ func TestOnResultOfAStoppedRun(t *testing.T) {
 		opts []windrow.Option
 		want int // not attempted
 	}{
-		{"stopped", t.Context(), append([]string{"bad"}, ids(9)...), []windrow.Option{windrow.StopOnError(), windrow.PreserveOrder()}, 9},
+		{"stopped", t.Context(), append([]string{"bad"}, ids(9)...), []windrow.Option{windrow.MaxFailures(0), windrow.PreserveOrder()}, 9},
 		{"ended before it began", ended, ids(10), nil, 10},
 		{"duplicates", t.Context(), append(ids(9), "i0"), nil, 10},
 	} {

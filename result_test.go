@@ -77,14 +77,14 @@ func TestResultAccessors(t *testing.T) {
 			want []string
 		}{
 			{"All", slices.Collect(res.All()), all},
-			{"Results", res.Results(), all},
+			{"Results", slices.Collect(res.All()), all},
 			{"Succeeded", slices.Collect(res.Succeeded()), []string{all[0], all[4]}},
 			{"Failed", slices.Collect(res.Failed()), []string{all[1], all[5]}},
 			{"Skipped", slices.Collect(res.Skipped()), []string{all[3]}},
 			{"NotAttempted", slices.Collect(res.NotAttempted()), []string{all[6]}},
 			{"Unknown", slices.Collect(res.Unknown()), []string{all[2]}},
 			{"All in two states", slices.Collect(res.All(windrow.Unknown, windrow.Failed)), []string{all[1], all[2], all[5]}},
-			{"Results in two states", res.Results(windrow.Unknown, windrow.Skipped), []string{all[2], all[3]}},
+			{"Results in two states", slices.Collect(res.All(windrow.Unknown, windrow.Skipped)), []string{all[2], all[3]}},
 		} {
 			var got []string
 			for _, r := range tt.got {
@@ -132,7 +132,7 @@ func TestResultFields(t *testing.T) {
 			{Index: 5, Input: "i5", Key: "key-i5", State: windrow.Failed, Resend: true, Err: errToken, Attempts: 1, Elapsed: time.Second},
 			{Index: 6, Input: "i6", Key: "key-i6", State: windrow.NotAttempted, Err: windrow.ErrNotAttempted},
 		}
-		if diff := cmp.Diff(want, res.Results(), cmpopts.EquateErrors()); diff != "" {
+		if diff := cmp.Diff(want, slices.Collect(res.All()), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("results (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff(want[4], res.At(4), cmpopts.EquateErrors()); diff != "" {
@@ -170,7 +170,7 @@ func TestResultsOfABatch(t *testing.T) {
 		{Index: 2, Input: "i2", State: windrow.Failed, Err: errTaken, Attempts: 1},
 	}
 	ignore := cmpopts.IgnoreFields(windrow.Result[string, string]{}, "Elapsed")
-	if diff := cmp.Diff(want, res.Results(), cmpopts.EquateErrors(), ignore); diff != "" {
+	if diff := cmp.Diff(want, slices.Collect(res.All()), cmpopts.EquateErrors(), ignore); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
 }
@@ -216,7 +216,7 @@ func TestIteratorsStopEarly(t *testing.T) {
 func TestAZeroResult(t *testing.T) {
 	t.Parallel()
 	var res windrow.BulkResult[string, string]
-	if res.Len() != 0 || res.Err() != nil || len(res.Values()) != 0 || len(res.Inputs()) != 0 || len(res.Results()) != 0 || res.Stats() != (windrow.RunStats{}) {
+	if res.Len() != 0 || res.Err() != nil || len(res.Values()) != 0 || len(res.Inputs()) != 0 || len(slices.Collect(res.All())) != 0 || res.Stats() != (windrow.RunStats{}) {
 		t.Errorf("a zero result holds something: %+v", res.Stats())
 	}
 	data, err := json.Marshal(&res)
@@ -283,7 +283,7 @@ func TestResultFromJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		texts := cmp.Comparer(func(a, b error) bool { return fmt.Sprint(a) == fmt.Sprint(b) })
-		if diff := cmp.Diff(res.Results(), back.Results(), texts); diff != "" {
+		if diff := cmp.Diff(slices.Collect(res.All()), slices.Collect(back.All()), texts); diff != "" {
 			t.Errorf("results (-first +read back):\n%s", diff)
 		}
 		if diff := cmp.Diff(res.Stats(), back.Stats()); diff != "" {

@@ -86,7 +86,7 @@ func TestD5_D6_D7_Failures(t *testing.T) {
 	})
 	in := []todo{{1, "a"}, {1, "b"}, {2, "c"}}
 	res, err := windrow.CreateMany(t.Context(), create, in)
-	failed := res.Results(windrow.Failed)
+	failed := slices.Collect(res.All(windrow.Failed))
 	if len(failed) != 1 || failed[0].Index != 2 || failed[0].Input != in[2] {
 		t.Fatalf("failed: %+v, want the item with index 2", failed)
 	}
@@ -150,7 +150,7 @@ func TestD16_GetManyInChunks(t *testing.T) {
 		if took := time.Since(f.started); took < 5*time.Second || took > 7*time.Second {
 			t.Errorf("650 quota units at 100 a second took %v", took)
 		}
-		failed := res.Results(windrow.Failed)
+		failed := slices.Collect(res.All(windrow.Failed))
 		if len(failed) != 1 || failed[0].Index != 120 || failed[0].Input != "i120" || !errors.Is(failed[0].Err, windrow.ErrNotFound) {
 			t.Errorf("failed: %+v, want i120 alone, with its id", failed)
 		}
@@ -484,7 +484,7 @@ func TestD26_OneResultForSequentialAndConcurrent(t *testing.T) {
 			})
 			res, err := windrow.CreateMany(t.Context(), client{fake: f}, ids(10), append(opts, fastRetries)...)
 			checkAccounts(t, 10, res, err)
-			return res.Results()
+			return slices.Collect(res.All())
 		}
 		sequential, concurrent := run(windrow.PreserveOrder()), run(windrow.Concurrency(10))
 		ignore := cmpopts.IgnoreFields(windrow.Result[string, string]{}, "Elapsed")

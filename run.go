@@ -39,7 +39,7 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 	if o.journal != nil && p.keyOf() == nil {
 		errs = append(errs, &OptionError{Option: "WithJournal", Problem: "needs a Key, by which the items are known again: give WithKey, or set the field"})
 	}
-	if p.keyOf() == nil && o.duplicates != DuplicatesDefault && o.duplicates != KeepAllInOrder {
+	if p.keyOf() == nil && o.duplicates != duplicatesDefault && o.duplicates != KeepAllInOrder {
 		errs = append(errs, &OptionError{Option: "Duplicates", Value: o.duplicates, Problem: "needs a Key, by which the items are compared: give WithKey, or set the field"})
 	}
 	if o.journal != nil && o.scope != "" {

@@ -13,9 +13,6 @@ import (
 	"github.com/windrow-go/windrow/internal/pages"
 )
 
-// ErrStreamUsed is the Cause of a stream that is ranged over a second time.
-var ErrStreamUsed = errors.New("windrow: a ResultStream can be ranged over once: call Stream again")
-
 // FromSlice returns the items of a slice as the input of a stream.
 func FromSlice[In any](items []In) iter.Seq2[In, error] {
 	return func(yield func(In, error) bool) {
@@ -146,7 +143,7 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 			cause = errors.Join(append([]error{cause}, errs...)...)
 		}
 		if s.used.Swap(true) {
-			cause = ErrStreamUsed
+			cause = &OptionError{Option: "Stream", Problem: "has a result that can be ranged over once: call Stream again"}
 		}
 		if cause != nil {
 			yield(none, &StopError{Cause: cause})

@@ -484,7 +484,7 @@ func TestStreamStopsEarlyAndSaysSo(t *testing.T) {
 		err  error
 		want error
 	}{
-		{"too many failures", []windrow.Option{windrow.StopOnError()}, refused, windrow.ErrTooManyFailures},
+		{"too many failures", []windrow.Option{windrow.MaxFailures(0)}, refused, windrow.ErrTooManyFailures},
 		{"fatal", nil, windrow.Fatal(refused), windrow.ErrFatal},
 		{"throttled for too long", nil, windrow.Throttled(refused, time.Hour), windrow.ErrThrottled},
 	} {

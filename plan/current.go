@@ -139,7 +139,7 @@ func VersionFrom[ID comparable](ctx context.Context, id ID) (version string, ok 
 
 // fetch reads records. A record that does not exist ends as Skipped (not found); any other error ends the reading.
 func fetch[ID comparable, T any](ctx context.Context, client windrow.Getter[ID, T], ids []ID, opts []windrow.Option) (*windrow.BulkResult[ID, T], error) {
-	processor := windrow.NewGetProcessor(client, append(refusal.ForRun(opts), windrow.StopOnError())...)
+	processor := windrow.NewGetProcessor(client, append(refusal.ForRun(opts), windrow.MaxFailures(0))...)
 	if do := processor.Do; do != nil {
 		processor.Do = func(ctx context.Context, id ID) (T, error) {
 			record, err := do(ctx, id)

@@ -294,7 +294,7 @@ func TestA47_A49_AnOutcomeForEachID(t *testing.T) {
 	if diff := cmp.Diff([]string{"a3", "a0"}, deleted); diff != "" {
 		t.Errorf("deleted (-want +got):\n%s", diff)
 	}
-	failed := res.Results(windrow.Failed)
+	failed := slices.Collect(res.All(windrow.Failed))
 	if len(failed) != 1 || failed[0].Input != "a1" || failed[0].Index != 1 || !errors.Is(failed[0].Err, status(409)) || !errors.Is(err, status(409)) {
 		t.Errorf("failed %+v, error %v", failed, err)
 	}

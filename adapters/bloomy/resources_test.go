@@ -3,6 +3,7 @@ package bloomy_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,7 +97,7 @@ func TestD3_D4_D14_D15_GetManyMeetings(t *testing.T) {
 		began := time.Now()
 		res, err := w.client.Meetings.GetMany(ctx, []int{456, 789, 999})
 		check(t, "states", []windrow.State{ok, ok, bad}, states(t, res))
-		failed := res.Results(windrow.Failed)[0]
+		failed := slices.Collect(res.All(windrow.Failed))[0]
 		if failed.Input != 999 || failed.Index != 2 || failed.Key != "999" || !errors.Is(err, windrow.ErrNotFound) {
 			t.Errorf("failed %+v, %v", failed, err)
 		}

@@ -214,9 +214,9 @@ func TestC12_C28_C29_MatchingResults(t *testing.T) {
 		{"twice the same", row(0, "a") + "," + row(0, "b") + "," + row(2, "c"), nil, []windrow.State{lost, lost, lost}, nil},
 		{"a negative index", row(-1, "a") + "," + row(1, "b") + "," + row(2, "c"), nil, []windrow.State{lost, lost, lost}, nil},
 		{"ends with a failure, though told to go on", `{"id":"a","success":true},{"success":false}`, nil, []windrow.State{lost, lost, lost}, nil},
-		{"ends with a failure, as told", `{"id":"a","success":true},{"success":false}`, []windrow.Option{windrow.StopOnError()}, []windrow.State{ok, bad, no}, []string{"a"}},
-		{"ends with a success, though told to stop", `{"id":"a","success":true}`, []windrow.Option{windrow.StopOnError()}, []windrow.State{lost, lost, lost}, nil},
-		{"ends with a failure, as told, and one before is missing", `{"index":1,"success":false},` + row(2, "c"), []windrow.Option{windrow.StopOnError()}, []windrow.State{lost, bad, ok}, []string{"c"}},
+		{"ends with a failure, as told", `{"id":"a","success":true},{"success":false}`, []windrow.Option{windrow.MaxFailures(0)}, []windrow.State{ok, bad, no}, []string{"a"}},
+		{"ends with a success, though told to stop", `{"id":"a","success":true}`, []windrow.Option{windrow.MaxFailures(0)}, []windrow.State{lost, lost, lost}, nil},
+		{"ends with a failure, as told, and one before is missing", `{"index":1,"success":false},` + row(2, "c"), []windrow.Option{windrow.MaxFailures(0)}, []windrow.State{lost, bad, ok}, []string{"c"}},
 		{"nothing", ``, nil, []windrow.State{lost, lost, lost}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -277,7 +277,7 @@ func TestC18_C19_InvalidRecordsAreNotSent(t *testing.T) {
 	}{
 		{nil, []windrow.State{ok, bad, bad, ok}, []int{2}},
 		{[]windrow.Option{windrow.Atomic()}, []windrow.State{no, bad, bad, no}, nil},
-		{[]windrow.Option{windrow.StopOnError()}, []windrow.State{ok, bad, bad, no}, []int{1}},
+		{[]windrow.Option{windrow.MaxFailures(0)}, []windrow.State{ok, bad, bad, no}, []int{1}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})

@@ -54,7 +54,7 @@ func TestC1_C14_C16_C_n3_C_n4_EveryCell(t *testing.T) {
 						opts = append(opts, windrow.Atomic())
 					}
 					if tt.stop {
-						opts = append(opts, windrow.StopOnError())
+						opts = append(opts, windrow.MaxFailures(0))
 					}
 					got, warned, err := w.run(t, verb, four, opts...)
 					if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -122,7 +122,7 @@ func TestC30_C_n3_C_n4_DeletesInEveryCell(t *testing.T) {
 			kept int
 		}{
 			{nil, []windrow.State{ok, bad, ok, skip}, 1},
-			{[]windrow.Option{windrow.StopOnError()}, []windrow.State{ok, bad, no, no}, 2},
+			{[]windrow.Option{windrow.MaxFailures(0)}, []windrow.State{ok, bad, no, no}, 2},
 			{[]windrow.Option{windrow.Atomic()}, []windrow.State{no, bad, no, no}, 3},
 		} {
 			synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // for the verbs of windrow, and sends a batch with one request. Make one with [NewResource]; set the fields before the first
 // use. It may be used from many goroutines.
 //
-// With [windrow.StopOnError] the server stops a batch at the first error, too; with [windrow.Atomic] it rolls back the
+// With [windrow.MaxFailures] the server stops a batch at the first error, too; with [windrow.Atomic] it rolls back the
 // batch.
 type Resource[In, Out any] struct {
 	// ExternalID is the caller's own id of a record, by which an upsert finds it. Upserts need it or ID.

@@ -138,7 +138,7 @@ func cell(ctx context.Context, out io.Writer, old, atomic, stop bool) error {
 	}
 	if stop {
 		onError = "stop"
-		opts = append(opts, windrow.StopOnError())
+		opts = append(opts, windrow.MaxFailures(0))
 	}
 	accounts := objectstack.NewResource[account, account](client, "account")
 	res, err := windrow.CreateMany(ctx, accounts, []account{{Name: "A"}, {Name: "B", Email: "none"}, {Name: "C"}, {Name: "D"}}, opts...)

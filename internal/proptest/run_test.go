@@ -261,7 +261,7 @@ func (w *world) draw(r *rapid.T) []windrow.Option {
 		maybe("BatchSize", func() windrow.Option { return windrow.BatchSize(rapid.IntRange(1, 4).Draw(r, "n")) })
 	}
 	maybe("PreserveOrder", windrow.PreserveOrder)
-	maybe("StopOnError", windrow.StopOnError)
+	maybe("MaxFailures(0)", func() windrow.Option { return windrow.MaxFailures(0) })
 	maybe("MaxFailures", func() windrow.Option { return windrow.MaxFailures(rapid.IntRange(0, 3).Draw(r, "n")) })
 	maybe("Retry", func() windrow.Option {
 		return windrow.Retry(windrow.RetryPolicy{
