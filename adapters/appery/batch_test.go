@@ -14,6 +14,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/mixed"
 )
@@ -91,7 +92,7 @@ func resultsOf(t *testing.T, res *windrow.BulkResult[mixed.Operation, any]) any 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return value(t, string(text))
+	return testkit.JSON(t, string(text))
 }
 
 // E1 to E9, E13 to E20, E22: the request and the results are those of the documentation.
@@ -100,15 +101,15 @@ func TestE1_E5_E13_E19_E22_TheDocumentedExample(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, sample())
 		res, err := mixed.Run(t.Context(), w.client, documented())
-		check(t, "request", value(t, documentedRequest), value(t, w.http.Requests()[0].Body))
-		check(t, "path", []string{"POST /batch"}, w.paths())
-		check(t, "results", value(t, documentedResults), resultsOf(t, res))
-		check(t, "states", []windrow.State{ok, ok, ok, ok, bad}, states(t, res))
+		testkit.Check(t, "request", testkit.JSON(t, documentedRequest), testkit.JSON(t, w.http.Requests()[0].Body))
+		testkit.Check(t, "path", []string{"POST /batch"}, w.paths())
+		testkit.Check(t, "results", testkit.JSON(t, documentedResults), resultsOf(t, res))
+		testkit.Check(t, "states", []windrow.State{ok, ok, ok, ok, bad}, testkit.States(t, res))
 		want := "windrow: of 5 items 1 failed; first: item 4 (key \"Labels/000000000000000000000000\") failed: appery: DBSU205"
-		check(t, "error", want, err.Error())
+		testkit.Check(t, "error", want, err.Error())
 		// E16, E17, E19: the values have types.
-		check(t, "created", appery.Created{ID: "58a5962d0a975a799b278abd", CreatedAt: appery.Time{Time: at("2017-02-16 12:08:13.327")}}, res.At(0).Value.(appery.Created))
-		check(t, "updated", appery.Updated{UpdatedAt: appery.Time{Time: at("2017-02-16 12:08:13.337")}}, res.At(1).Value.(appery.Updated))
+		testkit.Check(t, "created", appery.Created{ID: "58a5962d0a975a799b278abd", CreatedAt: appery.Time{Time: at("2017-02-16 12:08:13.327")}}, res.At(0).Value.(appery.Created))
+		testkit.Check(t, "updated", appery.Updated{UpdatedAt: appery.Time{Time: at("2017-02-16 12:08:13.337")}}, res.At(1).Value.(appery.Updated))
 		var got label
 		if err := json.Unmarshal(res.At(3).Value.(json.RawMessage), &got); err != nil || got.Name != "max updated" || !got.CreatedAt.Equal(at("2017-02-16 11:56:54.725")) {
 			t.Errorf("%+v, %v", got, err)
@@ -139,12 +140,12 @@ func TestE2_E3_E4_Headers(t *testing.T) {
 			t.Errorf("%s: the run went on: %v", tt.name, err)
 		}
 		h := w.http.Requests()[0].Header
-		check(t, tt.name, "application/json", h.Get("Content-Type"))
-		check(t, tt.name, databaseID, h.Get("X-Appery-Database-Id"))
+		testkit.Check(t, tt.name, "application/json", h.Get("Content-Type"))
+		testkit.Check(t, tt.name, databaseID, h.Get("X-Appery-Database-Id"))
 		for _, name := range []string{"X-Appery-Session-Token", "X-Appery-Master-Key"} {
-			check(t, tt.name+" "+name, tt.want[name], h.Get(name))
+			testkit.Check(t, tt.name+" "+name, tt.want[name], h.Get(name))
 		}
-		check(t, tt.name, "", h.Get("Authorization"))
+		testkit.Check(t, tt.name, "", h.Get("Authorization"))
 	}
 }
 
@@ -164,7 +165,7 @@ func TestE6_MethodsInAnyCase(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		check(t, method, 1, len(w.fake.Objects("Labels")))
+		testkit.Check(t, method, 1, len(w.fake.Objects("Labels")))
 	}
 }
 
@@ -187,11 +188,11 @@ func TestE7_E8_E9_InvalidOperations(t *testing.T) {
 	} {
 		w := start(t, &apperytest.Server{})
 		res, err := mixed.Run(t.Context(), w.client, []mixed.Operation{good, tt.o, good})
-		check(t, tt.want, []windrow.State{ok, bad, ok}, states(t, res))
+		testkit.Check(t, tt.want, []windrow.State{ok, bad, ok}, testkit.States(t, res))
 		if r := res.At(1); !strings.Contains(fmt.Sprint(r.Err), tt.want) || r.Kind != windrow.KindValidation {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
-		check(t, tt.want, []int{2}, w.sizes(t))
+		testkit.Check(t, tt.want, []int{2}, w.sizes(t))
 		out, err := w.client.Execute(t.Context(), []mixed.Operation{tt.o})
 		if err != nil || out[0].Err == nil || len(w.sizes(t)) != 1 {
 			t.Errorf("directly: %v, %v", out, err)
@@ -211,12 +212,12 @@ func TestE10_CostIsPerOperation(t *testing.T) {
 		if err != nil || res.Stats().Requests != 20 {
 			t.Errorf("%+v, %v", res.Stats(), err)
 		}
-		check(t, "calls", 500, w.fake.Calls())
+		testkit.Check(t, "calls", 500, w.fake.Calls())
 		if took := time.Since(began); took < 9500*time.Millisecond || took > 10*time.Second {
 			t.Errorf("500 operations at 50 a second, 25 of them at once, took %v", took)
 		}
 	})
-	check(t, "of 5", 5, (&appery.Client{}).Capabilities().Cost(5))
+	testkit.Check(t, "of 5", 5, (&appery.Client{}).Capabilities().Cost(5))
 }
 
 // E11, E12, E14: the status says nothing, one failure stops no other, and a result is a success or an error.
@@ -229,11 +230,11 @@ func TestE11_E12_E14_PartialWithStatus200(t *testing.T) {
 			}
 			return nil
 		}})
-		res, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "a"}, {Name: "bad"}, {Name: "c"}}, quick)
-		check(t, "states", []windrow.State{ok, bad, ok}, states(t, res))
-		check(t, "requests", 1, len(w.http.Requests()))
-		check(t, "objects", 2, len(w.fake.Objects("Labels")))
-		if e := errorOf(t, err); e.Code != "DBSU110" || e.Description != "hidden content" || strings.Contains(err.Error(), "hidden") {
+		res, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "a"}, {Name: "bad"}, {Name: "c"}}, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{ok, bad, ok}, testkit.States(t, res))
+		testkit.Check(t, "requests", 1, len(w.http.Requests()))
+		testkit.Check(t, "objects", 2, len(w.fake.Objects("Labels")))
+		if e := testkit.ErrorOf[*appery.Error](t, err); e.Code != "DBSU110" || e.Description != "hidden content" || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("%+v: %v", e, err)
 		}
 	})
@@ -256,10 +257,10 @@ func TestE11_E12_E14_PartialWithStatus200(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &apperytest.Server{})
-			w.always("/batch", reply(200, tt.body))
-			res, err := windrow.CreateMany(t.Context(), w.labels, make([]label, 2), quick)
-			check(t, tt.body, tt.want, states(t, res))
-			check(t, "requests", 1, len(w.http.Requests())) // a create is not repeated
+			w.always("/batch", testkit.Respond(200, tt.body))
+			res, err := windrow.CreateMany(t.Context(), w.labels, make([]label, 2), testkit.Quick)
+			testkit.Check(t, tt.body, tt.want, testkit.States(t, res))
+			testkit.Check(t, "requests", 1, len(w.http.Requests())) // a create is not repeated
 			if strings.Contains(fmt.Sprint(err), "yesterday") {
 				t.Errorf("the error shows content: %v", err)
 			}
@@ -273,7 +274,7 @@ func TestE13_E14_UnclearResults(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`{}`, `{"success":null}`, `{"success":{},"error":{"code":"X"}}`} {
 		w := start(t, &apperytest.Server{})
-		w.always("/batch", reply(200, `[`+text+`]`))
+		w.always("/batch", testkit.Respond(200, `[`+text+`]`))
 		out, err := w.client.Execute(t.Context(), documented()[:1])
 		if err != nil || windrow.Classify(out[0].Err).Class != windrow.ClassAmbiguous {
 			t.Errorf("%s is %+v, %v", text, out, err)
@@ -281,7 +282,7 @@ func TestE13_E14_UnclearResults(t *testing.T) {
 	}
 	for _, text := range []string{`[]`, `[{"success":{}}]`, `[{"success":{}},{"success":{}},{"success":{}}]`} {
 		w := start(t, &apperytest.Server{})
-		w.always("/batch", reply(200, text))
+		w.always("/batch", testkit.Respond(200, text))
 		if out, err := w.client.Execute(t.Context(), documented()[:2]); out != nil || !errors.Is(err, windrow.ErrProtocol) {
 			t.Errorf("%s is %+v, %v", text, out, err)
 		}
@@ -305,7 +306,7 @@ func TestE13_PositionsWithInvalidOperations(t *testing.T) {
 	for _, o := range out {
 		got = append(got, fmt.Sprint(o.Value.Name, " ", o.Err))
 	}
-	check(t, "values", []string{" ID: is required for get", "n0 <nil>", "n1 <nil>", " ID: is required for get", " appery: DBSU205", "n4 <nil>"}, got)
+	testkit.Check(t, "values", []string{" ID: is required for get", "n0 <nil>", "n1 <nil>", " ID: is required for get", " appery: DBSU205", "n4 <nil>"}, got)
 }
 
 // E18: each verb, in batches and alone.
@@ -336,11 +337,11 @@ func TestE16_E17_E18_Verbs(t *testing.T) {
 					t.Errorf("object %d is %+v", i, v)
 				}
 			}
-			check(t, "deleted", slices.Repeat([]windrow.State{ok}, n), states(t, deleted))
+			testkit.Check(t, "deleted", slices.Repeat([]windrow.State{ok}, n), testkit.States(t, deleted))
 			again, err := windrow.DeleteMany(t.Context(), w.labels, ids)
-			check(t, "deleted again", slices.Repeat([]windrow.State{skip}, n), states(t, again))
-			gone, err5 := windrow.GetMany(t.Context(), w.labels, ids, quick)
-			check(t, "read again", slices.Repeat([]windrow.State{bad}, n), states(t, gone))
+			testkit.Check(t, "deleted again", slices.Repeat([]windrow.State{skip}, n), testkit.States(t, again))
+			gone, err5 := windrow.GetMany(t.Context(), w.labels, ids, testkit.Quick)
+			testkit.Check(t, "read again", slices.Repeat([]windrow.State{bad}, n), testkit.States(t, gone))
 			if err != nil || !errors.Is(err5, windrow.ErrNotFound) {
 				t.Errorf("%v, %v", err, err5)
 			}
@@ -349,7 +350,7 @@ func TestE16_E17_E18_Verbs(t *testing.T) {
 				one := "/collections/Labels/" + ids[0]
 				want = []string{"POST /collections/Labels", "PUT " + one, "GET " + one, "DELETE " + one, "DELETE " + one, "GET " + one}
 			}
-			check(t, "requests", want, w.paths())
+			testkit.Check(t, "requests", want, w.paths())
 		})
 	}
 }
@@ -365,7 +366,7 @@ func TestE_CallerSetCap(t *testing.T) {
 			t.Errorf("%+v, %v", res.Stats(), err)
 		}
 		sizes := w.sizes(t)
-		check(t, "first", 40, sizes[0])
+		testkit.Check(t, "first", 40, sizes[0])
 		if most := slices.Max(sizes[3:]); most > 10 {
 			t.Errorf("requests with %v operations", sizes)
 		}
@@ -384,9 +385,9 @@ func TestE22_LostAnswer(t *testing.T) {
 			}
 			return w.api.Applied
 		})
-		res, _ := mixed.Run(t.Context(), w.client, documented(), quick)
+		res, _ := mixed.Run(t.Context(), w.client, documented(), testkit.Quick)
 		// The delete is repeated, and the first attempt had deleted it.
-		check(t, "states", []windrow.State{lost, ok, ok, ok, bad}, states(t, res))
+		testkit.Check(t, "states", []windrow.State{lost, ok, ok, ok, bad}, testkit.States(t, res))
 		sizes, sum := w.sizes(t), 0
 		for _, n := range sizes {
 			sum += n

@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/mixed"
 )
@@ -47,7 +48,7 @@ func TestRefuses(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	check(t, "requests", 0, len(w.http.Requests()))
+	testkit.Check(t, "requests", 0, len(w.http.Requests()))
 	for _, args := range [][2]string{{"", ""}, {"ftp://x", "id"}, {"https://user:pw@x", "id"}, {"https://x", "bad\nid"}} {
 		if _, err := appery.New(args[0], args[1], nil); err == nil || strings.Contains(err.Error(), "pw") || strings.Contains(err.Error(), "bad") {
 			t.Errorf("%q: %v", args, err)
@@ -73,7 +74,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		var texts []string
 		for _, status := range []int{200, 400, 401, 403, 404, 413, 500, 503} {
 			w := start(t, &apperytest.Server{}, appery.WithSessionToken("session-secret"), appery.WithMasterKey("master-secret"), rest.WithLimiter(windrow.NewLimiter()))
-			w.always("/batch", reply(status, `[{"error":{"code":"X","description":"hidden content"}},{"success":{"_id":7,"x":"hidden content"}}]`))
+			w.always("/batch", testkit.Respond(status, `[{"error":{"code":"X","description":"hidden content"}},{"success":{"_id":7,"x":"hidden content"}}]`))
 			res, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "hidden content"}, {Name: "hidden content"}}, windrow.WithLogger(logger),
 				windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1}))
 			for r := range res.All() {
@@ -88,7 +89,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		}
 		w := start(t, &apperytest.Server{}, appery.WithSessionToken("session-secret"))
 		w.always("/batch", intercept.HangUp)
-		_, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "hidden content"}, {}}, quick)
+		_, err := windrow.CreateMany(t.Context(), w.labels, []label{{Name: "hidden content"}, {}}, testkit.Quick)
 		texts = append(texts, fmt.Sprint(err), log.String())
 		for _, text := range texts {
 			for _, secret := range secrets {

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/windrowtest"
 )
@@ -38,13 +39,13 @@ func TestE15_E20_Errors(t *testing.T) {
 		{"server", 502, `<html>hidden content`, "", "appery: POST /rest/1/db/collections/Labels: status 502", windrow.ClassAmbiguous, nil},
 	} {
 		w := start(t, &apperytest.Server{})
-		w.always("/collections", reply(tt.status, tt.body))
+		w.always("/collections", testkit.Respond(tt.status, tt.body))
 		_, err := w.labels.Create(t.Context(), label{Name: "hidden content"})
-		e := errorOf(t, err)
-		check(t, tt.name, tt.code, e.Code)
-		check(t, tt.name, tt.text, err.Error())
-		check(t, tt.name, tt.status, e.StatusCode())
-		check(t, tt.name, tt.class, windrow.Classify(err).Class)
+		e := testkit.ErrorOf[*appery.Error](t, err)
+		testkit.Check(t, tt.name, tt.code, e.Code)
+		testkit.Check(t, tt.name, tt.text, err.Error())
+		testkit.Check(t, tt.name, tt.status, e.StatusCode())
+		testkit.Check(t, tt.name, tt.class, windrow.Classify(err).Class)
 		if strings.Contains(tt.body, "hidden") && tt.status < 500 != (e.Description == "hidden content") {
 			t.Errorf("%s: description %q", tt.name, e.Description)
 		}
@@ -57,14 +58,14 @@ func TestE15_E20_Errors(t *testing.T) {
 	}
 	// Of an operation.
 	w := start(t, &apperytest.Server{})
-	w.always("/batch", reply(200, `[{"error":{"code":"DBSU205","description":"d"}},{"error":{}},{"error":{"code":"Y"}}]`))
+	w.always("/batch", testkit.Respond(200, `[{"error":{"code":"DBSU205","description":"d"}},{"error":{}},{"error":{"code":"Y"}}]`))
 	out, err := w.labels.UpdateBatch(t.Context(), make3(label{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"appery: DBSU205", "appery: the server refused the operation without a code", "appery: Y"} {
-		check(t, "text", want, out[i].Err.Error())
-		if e := errorOf(t, out[i].Err); e.StatusCode() != 0 || e.RetryAfter() != 0 || errors.Is(e, windrow.ErrNotFound) != (i == 0) {
+		testkit.Check(t, "text", want, out[i].Err.Error())
+		if e := testkit.ErrorOf[*appery.Error](t, out[i].Err); e.StatusCode() != 0 || e.RetryAfter() != 0 || errors.Is(e, windrow.ErrNotFound) != (i == 0) {
 			t.Errorf("%+v", e)
 		}
 	}
@@ -112,13 +113,13 @@ func TestE21_Times(t *testing.T) {
 			t.Errorf("%s is %v, %v", text, got, err)
 		}
 		again, err := json.Marshal(got)
-		check(t, text, `"`+want+`"`, string(again))
+		testkit.Check(t, text, `"`+want+`"`, string(again))
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	tokyo := time.FixedZone("Tokyo", 9*60*60)
-	check(t, "another zone", "2017-02-16 03:08:13.000", appery.Time{Time: time.Date(2017, 2, 16, 12, 8, 13, 0, tokyo)}.String())
+	testkit.Check(t, "another zone", "2017-02-16 03:08:13.000", appery.Time{Time: time.Date(2017, 2, 16, 12, 8, 13, 0, tokyo)}.String())
 	for _, text := range []string{`null`, `""`} {
 		got := appery.Time{Time: time.Now()}
 		if err := json.Unmarshal([]byte(text), &got); err != nil || !got.IsZero() {
@@ -142,9 +143,9 @@ func TestFaultsByScript(t *testing.T) {
 		w := start(t, &apperytest.Server{})
 		w.http.On(windrowtest.Is("POST", "/rest/1/db/batch"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 		began := time.Now()
-		res, _ := windrow.CreateMany(t.Context(), w.labels, make([]label, 4), windrow.BatchSize(2), windrow.PreserveOrder(), quick)
-		check(t, "states", []windrow.State{lost, lost, ok, ok}, states(t, res))
-		check(t, "objects", 4, len(w.fake.Objects("Labels")))
+		res, _ := windrow.CreateMany(t.Context(), w.labels, make([]label, 4), windrow.BatchSize(2), windrow.PreserveOrder(), testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, lost, ok, ok}, testkit.States(t, res))
+		testkit.Check(t, "objects", 4, len(w.fake.Objects("Labels")))
 		if took := time.Since(began); took < 2*time.Second {
 			t.Errorf("took %v", took)
 		}

@@ -1,19 +1,16 @@
 package appery_test
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/windrowtest"
 )
@@ -66,7 +63,7 @@ func (w *world) sizes(t *testing.T) []int {
 	var all []int
 	for _, r := range w.http.Requests() {
 		if strings.HasSuffix(r.Target, "/batch") {
-			all = append(all, len(value(t, r.Body).([]any)))
+			all = append(all, len(testkit.JSON(t, r.Body).([]any)))
 		}
 	}
 	return all
@@ -81,55 +78,6 @@ func (w *world) always(path string, handler http.HandlerFunc) {
 		return nil
 	})
 }
-
-func reply(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
-
-func value(t *testing.T, text string) (v any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%q: %v", text, err)
-	}
-	return v
-}
-
-func check[T any](t *testing.T, what string, want, got T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// states returns how the items of a result ended, after looking that all of them are there.
-func states[In, Out any](t *testing.T, res *windrow.BulkResult[In, Out]) []windrow.State {
-	t.Helper()
-	s := res.Stats()
-	if sum := s.Succeeded + s.Failed + s.Skipped + s.NotAttempted + s.Unknown; sum != s.Total || s.Total != res.Len() {
-		t.Errorf("%+v: the states do not add up", s)
-	}
-	var all []windrow.State
-	for r := range res.All() {
-		all = append(all, r.State)
-	}
-	return all
-}
-
-func errorOf(t *testing.T, err error) *appery.Error {
-	t.Helper()
-	e, ok := errors.AsType[*appery.Error](err)
-	if !ok {
-		t.Fatalf("error %v holds no *appery.Error", err)
-	}
-	return e
-}
-
-// quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
 
 func at(text string) time.Time {
 	t, err := time.Parse("2006-01-02 15:04:05.000", text)

@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/mixed"
 )
 
@@ -44,7 +45,7 @@ func TestE9_OnlyObjectsAreSent(t *testing.T) {
 			out, err := w.client.Execute(ctx, []mixed.Operation{o})
 			refused("Execute", errors.Join(err, out[0].Err))
 		}
-		check(t, "requests", 0, len(w.http.Requests()))
+		testkit.Check(t, "requests", 0, len(w.http.Requests()))
 		created, err1 := c.CreateBatch(ctx, []any{good, data})
 		updated, err2 := c.UpdateBatch(ctx, []windrow.Update[string, any]{{ID: created[0].Value.ID, Data: good}, {ID: maxID, Data: data}})
 		if err := errors.Join(err1, err2, created[0].Err, updated[0].Err); err != nil {
@@ -52,7 +53,7 @@ func TestE9_OnlyObjectsAreSent(t *testing.T) {
 		}
 		refused("CreateBatch", created[1].Err)
 		refused("UpdateBatch", updated[1].Err)
-		check(t, "operations", []int{1, 1}, w.sizes(t))
+		testkit.Check(t, "operations", []int{1, 1}, w.sizes(t))
 	}
 }
 
@@ -75,5 +76,5 @@ func TestE7_E8_DotSegmentsAreNotSent(t *testing.T) {
 			t.Errorf("%q as the name of a collection: %+v", name, many)
 		}
 	}
-	check(t, "requests", 0, len(w.http.Requests()))
+	testkit.Check(t, "requests", 0, len(w.http.Requests()))
 }

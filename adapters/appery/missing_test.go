@@ -10,6 +10,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/appery/apperytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/mixed"
 )
@@ -41,33 +42,33 @@ func TestDeletesThatMeetA404(t *testing.T) {
 					w.WriteHeader(404)
 					_, _ = w.Write([]byte(tt.body))
 				})
-				res, err := windrow.DeleteMany(t.Context(), w.labels, []string{"1"}, quick)
-				check(t, "a single call", []windrow.State{tt.single}, states(t, res))
-				check(t, "its error", tt.single == skip, err == nil)
-				many, _ := windrow.DeleteMany(t.Context(), w.labels, []string{"1", "2"}, quick)
+				res, err := windrow.DeleteMany(t.Context(), w.labels, []string{"1"}, testkit.Quick)
+				testkit.Check(t, "a single call", []windrow.State{tt.single}, testkit.States(t, res))
+				testkit.Check(t, "its error", tt.single == skip, err == nil)
+				many, _ := windrow.DeleteMany(t.Context(), w.labels, []string{"1", "2"}, testkit.Quick)
 				if tt.execute == tt.single {
-					check(t, "a batch", []windrow.State{tt.single, tt.single}, states(t, many))
+					testkit.Check(t, "a batch", []windrow.State{tt.single, tt.single}, testkit.States(t, many))
 				}
 				var ops []mixed.Operation
 				for _, id := range []string{"1", "2", "3"} {
 					ops = append(ops, mixed.Operation{Kind: windrow.OpDelete, Resource: "Labels", ID: id})
 				}
 				before := len(w.http.Requests())
-				all, err := mixed.Run(t.Context(), w.client, ops, quick)
-				check(t, "operations", []windrow.State{tt.execute, tt.execute, tt.execute}, states(t, all))
-				check(t, "their error", tt.execute == skip, err == nil)
-				check(t, "requests", tt.requests, len(w.http.Requests())-before)
-				one, _ := mixed.Run(t.Context(), w.client, ops[:1], quick)
-				check(t, "one operation", []windrow.State{tt.execute}, states(t, one))
+				all, err := mixed.Run(t.Context(), w.client, ops, testkit.Quick)
+				testkit.Check(t, "operations", []windrow.State{tt.execute, tt.execute, tt.execute}, testkit.States(t, all))
+				testkit.Check(t, "their error", tt.execute == skip, err == nil)
+				testkit.Check(t, "requests", tt.requests, len(w.http.Requests())-before)
+				one, _ := mixed.Run(t.Context(), w.client, ops[:1], testkit.Quick)
+				testkit.Check(t, "one operation", []windrow.State{tt.execute}, testkit.States(t, one))
 				_, err = w.labels.Get(t.Context(), "1")
-				check(t, "a read", tt.single == skip, errors.Is(err, windrow.ErrNotFound))
+				testkit.Check(t, "a read", tt.single == skip, errors.Is(err, windrow.ErrNotFound))
 				if r, ok := errors.AsType[*rest.Error](err); !ok || r.Status != 404 {
 					t.Errorf("error %v holds no *rest.Error", err)
 				}
 				before = len(w.http.Requests())
-				made, _ := mixed.Run(t.Context(), w.client, []mixed.Operation{{Kind: windrow.OpCreate, Resource: "Labels", Data: label{}}}, quick)
-				check(t, "a create", []windrow.State{bad}, states(t, made))
-				check(t, "its requests", 1, len(w.http.Requests())-before)
+				made, _ := mixed.Run(t.Context(), w.client, []mixed.Operation{{Kind: windrow.OpCreate, Resource: "Labels", Data: label{}}}, testkit.Quick)
+				testkit.Check(t, "a create", []windrow.State{bad}, testkit.States(t, made))
+				testkit.Check(t, "its requests", 1, len(w.http.Requests())-before)
 			})
 		})
 	}
@@ -89,16 +90,16 @@ func TestTheUsersClassifierComesFirst(t *testing.T) {
 		w.api.Intercept(func(*http.Request) http.HandlerFunc {
 			switch calls++; calls {
 			case 1:
-				return reply(403, `{"code":"QUOTA","error":"m"}`)
+				return testkit.Respond(403, `{"code":"QUOTA","error":"m"}`)
 			case 2:
-				return reply(200, `[{"error":{"code":"QUOTA","description":"d"}},{"error":{"code":"DBSU205","description":"d"}}]`)
+				return testkit.Respond(200, `[{"error":{"code":"QUOTA","description":"d"}},{"error":{"code":"DBSU205","description":"d"}}]`)
 			}
 			return nil
 		})
 		w.fake.Add("Labels", apperytest.Object{"_id": "1"})
-		res, err := windrow.DeleteMany(t.Context(), w.labels, []string{"1", "2"}, quick)
-		check(t, "states", []windrow.State{ok, skip}, states(t, res))
-		check(t, "error", nil, err)
-		check(t, "asked", []string{"POST 403 QUOTA", "POST 0 QUOTA", "POST 0 DBSU205"}, asked)
+		res, err := windrow.DeleteMany(t.Context(), w.labels, []string{"1", "2"}, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{ok, skip}, testkit.States(t, res))
+		testkit.Check(t, "error", nil, err)
+		testkit.Check(t, "asked", []string{"POST 403 QUOTA", "POST 0 QUOTA", "POST 0 DBSU205"}, asked)
 	})
 }

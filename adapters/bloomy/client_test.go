@@ -18,6 +18,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/windrowtest"
 )
@@ -82,10 +83,10 @@ func TestD22_D23_D25_D37_D38_Concurrency(t *testing.T) {
 			if err != nil || w.fake.Count("todo") != 60 {
 				t.Errorf("%s: %+v, %v", tt.name, res.Stats(), err)
 			}
-			check(t, tt.name, tt.want, most())
-			check(t, tt.name, time.Duration(60/tt.want)*time.Second, time.Since(began).Truncate(time.Second))
+			testkit.Check(t, tt.name, tt.want, most())
+			testkit.Check(t, tt.name, time.Duration(60/tt.want)*time.Second, time.Since(began).Truncate(time.Second))
 			for i, v := range res.Values() { // D24
-				check(t, "title", fmt.Sprint("Task ", i), v.Title)
+				testkit.Check(t, "title", fmt.Sprint("Task ", i), v.Title)
 			}
 		})
 	}
@@ -110,8 +111,8 @@ func TestD29_OneLimitForTheClient(t *testing.T) {
 		if err := errors.Join(errs[:]...); err != nil {
 			t.Error(err)
 		}
-		check(t, "at once", 5, most())
-		check(t, "records", []int{10, 10, 10}, []int{w.fake.Count("todo"), w.fake.Count("issue"), w.fake.Count("rock")})
+		testkit.Check(t, "at once", 5, most())
+		testkit.Check(t, "records", []int{10, 10, 10}, []int{w.fake.Count("todo"), w.fake.Count("issue"), w.fake.Count("rock")})
 	})
 }
 
@@ -132,8 +133,8 @@ func TestD21_D34_Chunks(t *testing.T) {
 		if _, err := w.client.Todos.CreateMany(t.Context(), todos(120), bloomy.Chunks()); err != nil {
 			t.Error(err)
 		}
-		check(t, "sent", map[time.Duration]int{0: 50, time.Second: 50, 2 * time.Second: 20}, sent)
-		check(t, "took", 2*time.Second, time.Since(began)) // and none after the last
+		testkit.Check(t, "sent", map[time.Duration]int{0: 50, time.Second: 50, 2 * time.Second: 20}, sent)
+		testkit.Check(t, "took", 2*time.Second, time.Since(began)) // and none after the last
 	})
 }
 
@@ -143,7 +144,7 @@ func TestD32_D35_D36_FaultsOnTheWire(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
-		w.script("POST /L10/456/todos", nil, reply(429, `{"Message":"Too many"}`, "Retry-After", "30"))
+		w.script("POST /L10/456/todos", nil, testkit.Respond(429, `{"Message":"Too many"}`, "Retry-After", "30"))
 		began := time.Now()
 		in := todos(30)
 		in[7].UserID = 999
@@ -157,17 +158,17 @@ func TestD32_D35_D36_FaultsOnTheWire(t *testing.T) {
 		if e, ok := errors.AsType[*rest.Error](err); !ok || e.Status != 404 { // D7
 			t.Errorf("error %v", err)
 		}
-		check(t, "todos", 29, w.fake.Count("todo"))
+		testkit.Check(t, "todos", 29, w.fake.Count("todo"))
 	})
 	// A refused connection and a 503 that says when to come back are harmless; a 500 leaves a create Unknown, and a read is
 	// made again.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
-		w.script("POST /L10/456/todos", reply(503, `{}`, "Retry-After", "1"), reply(500, `{}`))
-		res, err := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), quick)
-		check(t, "states", []windrow.State{lost, ok, ok}, states(t, res))
-		w.script("GET /L10/456/issues", reply(500, `{}`), intercept.HangUp)
-		got, err2 := w.client.Meetings.GetMany(t.Context(), []int{456}, quick)
+		w.script("POST /L10/456/todos", testkit.Respond(503, `{}`, "Retry-After", "1"), testkit.Respond(500, `{}`))
+		res, err := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, ok, ok}, testkit.States(t, res))
+		w.script("GET /L10/456/issues", testkit.Respond(500, `{}`), intercept.HangUp)
+		got, err2 := w.client.Meetings.GetMany(t.Context(), []int{456}, testkit.Quick)
 		if err == nil || err2 != nil || len(got.Values()[0].Todos) != 2 {
 			t.Errorf("%v, %v", err, err2)
 		}
@@ -180,7 +181,7 @@ func TestD1_UnauthorizedStopsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.api.Intercept(func(*http.Request) http.HandlerFunc {
-			return reply(401, `{"Message":"Authorization has been denied for this request."}`)
+			return testkit.Respond(401, `{"Message":"Authorization has been denied for this request."}`)
 		})
 		res, err := w.client.Todos.CreateMany(t.Context(), todos(1000), windrow.PreserveOrder())
 		if s := res.Stats(); s.Failed != 1 || s.NotAttempted != 999 || !errors.Is(err, windrow.ErrFatal) || len(w.calls()) != 1 {
@@ -201,17 +202,17 @@ func TestD11_CurrentUser(t *testing.T) {
 	}{
 		{"good", nil, 1, windrow.RunStats{Succeeded: 20}},
 		{"lost", []http.HandlerFunc{intercept.HangUp}, 2, windrow.RunStats{Succeeded: 20}},
-		{"server error", []http.HandlerFunc{reply(500, `{}`)}, 2, windrow.RunStats{Succeeded: 20}},
-		{"throttled", []http.HandlerFunc{reply(429, `{}`, "Retry-After", "3")}, 2, windrow.RunStats{Succeeded: 20}},
+		{"server error", []http.HandlerFunc{testkit.Respond(500, `{}`)}, 2, windrow.RunStats{Succeeded: 20}},
+		{"throttled", []http.HandlerFunc{testkit.Respond(429, `{}`, "Retry-After", "3")}, 2, windrow.RunStats{Succeeded: 20}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t)
 			w.script("GET /users/mine", tt.fault...)
-			res, err := w.client.Todos.CreateMany(t.Context(), mine, quick)
+			res, err := w.client.Todos.CreateMany(t.Context(), mine, testkit.Quick)
 			if s := res.Stats(); s.Succeeded != tt.want.Succeeded || err != nil {
 				t.Errorf("%s: %+v, %v", tt.name, s, err)
 			}
-			check(t, tt.name, tt.calls, w.count("GET /users/mine"))
+			testkit.Check(t, tt.name, tt.calls, w.count("GET /users/mine"))
 			if id, err := w.client.UserID(t.Context()); id != 123 || err != nil {
 				t.Errorf("%d, %v", id, err)
 			}
@@ -222,12 +223,12 @@ func TestD11_CurrentUser(t *testing.T) {
 		w := start(t)
 		w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 			if strings.HasSuffix(req.URL.Path, "/mine") {
-				return reply(200, `{"Name":"nobody"}`)
+				return testkit.Respond(200, `{"Name":"nobody"}`)
 			}
 			return nil
 		})
 		for name, err := range map[string]func() error{
-			"todos":      func() error { _, err := w.client.Todos.CreateMany(t.Context(), mine[:1], quick); return err },
+			"todos":      func() error { _, err := w.client.Todos.CreateMany(t.Context(), mine[:1], testkit.Quick); return err },
 			"user todos": func() error { _, err := w.client.UserTodos.Create(t.Context(), bloomy.NewTodo{Title: "t"}); return err },
 			"issues": func() error {
 				_, err := w.client.Issues.Create(t.Context(), bloomy.NewIssue{MeetingID: 456, Title: "t"})
@@ -251,7 +252,7 @@ func TestD11_CurrentUser(t *testing.T) {
 				t.Errorf("%s: no error", name)
 			}
 		}
-		check(t, "writes", 0, w.count("POST")+w.count("PUT"))
+		testkit.Check(t, "writes", 0, w.count("POST")+w.count("PUT"))
 	})
 }
 
@@ -264,10 +265,10 @@ func TestD33_LogsAndNoSecrets(t *testing.T) {
 		var texts []string
 		for _, status := range []int{200, 400, 401, 403, 404, 422, 500, 503} {
 			w := start(t)
-			w.script("POST", reply(status, `{"Message":"hidden content","Id":"hidden content"}`))
+			w.script("POST", testkit.Respond(status, `{"Message":"hidden content","Id":"hidden content"}`))
 			in := []bloomy.NewTodo{{MeetingID: 456, Title: "hidden content", UserID: 789}}
 			res, err := w.client.Todos.CreateMany(t.Context(), in, windrow.WithLogger(logger), windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1}))
-			w.script("POST /L10/100/attendees", reply(status+300, `hidden content`))
+			w.script("POST /L10/100/attendees", testkit.Respond(status+300, `hidden content`))
 			_, err2 := w.client.Meetings.Create(t.Context(), bloomy.NewMeeting{Title: "hidden content", Attendees: []int{456}})
 			logger.Error("failed", "err", err, "err2", err2, "client", w.client, "todos", w.client.Todos)
 			texts = append(texts, fmt.Sprint(err, err2, res.At(0).Err))
@@ -328,6 +329,6 @@ func TestTimeout(t *testing.T) {
 		if _, err := c.UserID(t.Context()); err == nil {
 			t.Error("no error")
 		}
-		check(t, "took", 30*time.Second, time.Since(began))
+		testkit.Check(t, "took", 30*time.Second, time.Since(began))
 	})
 }

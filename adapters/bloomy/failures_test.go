@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/windrowtest"
 )
@@ -25,8 +26,8 @@ func TestD15_OneOfFiveCallsFails(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t)
 				w.script("GET /L10/456"+path, slices.Repeat(handlers(tt.status), tt.faults)...)
-				res, err := w.client.Meetings.GetMany(t.Context(), []int{456}, quick)
-				check(t, path, []windrow.State{tt.want}, states(t, res))
+				res, err := w.client.Meetings.GetMany(t.Context(), []int{456}, testkit.Quick)
+				testkit.Check(t, path, []windrow.State{tt.want}, testkit.States(t, res))
 				if got := res.At(0).Value; tt.want == bad && (got.ID != 0 || err == nil) {
 					t.Errorf("%s: %+v, %v", path, got, err)
 				}
@@ -42,19 +43,19 @@ func TestD15_OneOfFiveCallsFails(t *testing.T) {
 func TestUpdateWhoseReadFails(t *testing.T) {
 	t.Parallel()
 	issue := func(t *testing.T, w *world) (windrow.State, error) {
-		res, err := windrow.UpdateMany(t.Context(), w.client.Issues, []windrow.Update[int, bloomy.IssueChange]{{ID: 100, Data: bloomy.IssueChange{Title: new("new")}}}, w.client.Options(), quick)
+		res, err := windrow.UpdateMany(t.Context(), w.client.Issues, []windrow.Update[int, bloomy.IssueChange]{{ID: 100, Data: bloomy.IssueChange{Title: new("new")}}}, w.client.Options(), testkit.Quick)
 		return res.At(0).State, err
 	}
 	solve := func(t *testing.T, w *world) (windrow.State, error) {
-		res, err := bloomy.Each(t.Context(), w.client, []int{100}, w.client.Issues.Complete, quick)
+		res, err := bloomy.Each(t.Context(), w.client, []int{100}, w.client.Issues.Complete, testkit.Quick)
 		return res.At(0).State, err
 	}
 	todo := func(t *testing.T, w *world) (windrow.State, error) {
-		res, err := windrow.UpdateMany(t.Context(), w.client.Todos, []windrow.Update[int, bloomy.TodoChange]{{ID: 101, Data: bloomy.TodoChange{Title: new("new")}}}, w.client.Options(), quick)
+		res, err := windrow.UpdateMany(t.Context(), w.client.Todos, []windrow.Update[int, bloomy.TodoChange]{{ID: 101, Data: bloomy.TodoChange{Title: new("new")}}}, w.client.Options(), testkit.Quick)
 		return res.At(0).State, err
 	}
 	done := func(t *testing.T, w *world) (windrow.State, error) {
-		res, err := bloomy.Each(t.Context(), w.client, []int{101}, w.client.Todos.Complete, quick)
+		res, err := bloomy.Each(t.Context(), w.client, []int{101}, w.client.Todos.Complete, testkit.Quick)
 		return res.At(0).State, err
 	}
 	for _, tt := range []struct {
@@ -108,12 +109,12 @@ func TestCreateWhoseAnswerIsUnreadable(t *testing.T) {
 			w := start(t)
 			w.script("POST", slices.Repeat(handlersOf(200, body), 4)...)
 			c, ctx := w.client, t.Context()
-			issues, _ := c.Issues.CreateMany(ctx, []bloomy.NewIssue{{MeetingID: 456, Title: "i", UserID: 789}}, quick)
-			todos, _ := c.Todos.CreateMany(ctx, []bloomy.NewTodo{{MeetingID: 456, Title: "i", UserID: 789}}, quick)
-			mine, _ := c.UserTodos.CreateMany(ctx, []bloomy.NewTodo{{Title: "i", UserID: 789}}, quick)
-			goals, _ := c.Goals.CreateMany(ctx, []bloomy.NewGoal{{MeetingID: 456, Title: "i", UserID: 789}}, quick)
-			check(t, body, []windrow.State{lost, lost, lost, lost}, slices.Concat(states(t, issues), states(t, todos), states(t, mine), states(t, goals)))
-			check(t, "calls", 4, len(w.calls()))
+			issues, _ := c.Issues.CreateMany(ctx, []bloomy.NewIssue{{MeetingID: 456, Title: "i", UserID: 789}}, testkit.Quick)
+			todos, _ := c.Todos.CreateMany(ctx, []bloomy.NewTodo{{MeetingID: 456, Title: "i", UserID: 789}}, testkit.Quick)
+			mine, _ := c.UserTodos.CreateMany(ctx, []bloomy.NewTodo{{Title: "i", UserID: 789}}, testkit.Quick)
+			goals, _ := c.Goals.CreateMany(ctx, []bloomy.NewGoal{{MeetingID: 456, Title: "i", UserID: 789}}, testkit.Quick)
+			testkit.Check(t, body, []windrow.State{lost, lost, lost, lost}, slices.Concat(testkit.States(t, issues), testkit.States(t, todos), testkit.States(t, mine), testkit.States(t, goals)))
+			testkit.Check(t, "calls", 4, len(w.calls()))
 		})
 	}
 }
@@ -125,9 +126,9 @@ func TestFaultsByScript(t *testing.T) {
 		w := start(t)
 		w.http.On(windrowtest.Is("POST", "/api/v1/L10/456/todos"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 		began := time.Now()
-		res, _ := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), quick)
-		check(t, "states", []windrow.State{lost, ok, ok}, states(t, res))
-		check(t, "todos", 3, w.fake.Count("todo"))
+		res, _ := w.client.Todos.CreateMany(t.Context(), todos(3), windrow.PreserveOrder(), testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, ok, ok}, testkit.States(t, res))
+		testkit.Check(t, "todos", 3, w.fake.Count("todo"))
 		if took := time.Since(began); took < 2*time.Second {
 			t.Errorf("took %v", took)
 		}

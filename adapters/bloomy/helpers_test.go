@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/windrowtest"
 )
@@ -78,41 +77,6 @@ func (w *world) script(prefix string, handlers ...http.HandlerFunc) {
 	})
 }
 
-func reply(status int, body string, header ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		for i := 0; i < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
-
-func check[T any](t *testing.T, what string, want, got T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// states returns how the items of a result ended, after looking that all of them are there.
-func states[In, Out any](t *testing.T, res *windrow.BulkResult[In, Out]) []windrow.State {
-	t.Helper()
-	s := res.Stats()
-	if sum := s.Succeeded + s.Failed + s.Skipped + s.NotAttempted + s.Unknown; sum != s.Total || s.Total != res.Len() {
-		t.Errorf("%+v: the states do not add up", s)
-	}
-	var all []windrow.State
-	for r := range res.All() {
-		all = append(all, r.State)
-	}
-	return all
-}
-
-// quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
-
 const (
 	ok   = windrow.Succeeded
 	bad  = windrow.Failed
@@ -125,5 +89,5 @@ const (
 func handlers(status int) []http.HandlerFunc { return handlersOf(status, `{"Message":"m"}`) }
 
 func handlersOf(status int, body string) []http.HandlerFunc {
-	return []http.HandlerFunc{reply(status, body)}
+	return []http.HandlerFunc{testkit.Respond(status, body)}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // D12: whoever asks for the same again, has the one meeting completed.
@@ -20,11 +21,11 @@ func TestD12_RunAgain(t *testing.T) {
 	const second = "POST /L10/100/attendees/456"
 	week := bloomy.NewMeeting{Title: "Week 1", Attendees: []int{456, 789, 321}}
 	many := func(ctx context.Context, w *world, in ...bloomy.NewMeeting) error {
-		_, err := w.client.Meetings.CreateMany(ctx, in, quick)
+		_, err := w.client.Meetings.CreateMany(ctx, in, testkit.Quick)
 		return err
 	}
 	verb := func(ctx context.Context, w *world, in ...bloomy.NewMeeting) error {
-		_, err := windrow.CreateMany(ctx, w.client.Meetings, in, quick)
+		_, err := windrow.CreateMany(ctx, w.client.Meetings, in, testkit.Quick)
 		return err
 	}
 	single := func(ctx context.Context, w *world, in ...bloomy.NewMeeting) error {
@@ -33,7 +34,7 @@ func TestD12_RunAgain(t *testing.T) {
 	}
 	keyed := func(key string) func(ctx context.Context, w *world, in ...bloomy.NewMeeting) error {
 		return func(ctx context.Context, w *world, in ...bloomy.NewMeeting) error {
-			p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+			p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 			p.Key = func(bloomy.NewMeeting) string { return key }
 			_, err := p.Run(ctx, in)
 			return err
@@ -73,11 +74,11 @@ func TestD12_RunAgain(t *testing.T) {
 				if err := tt.again(t.Context(), w, tt.in...); err != nil {
 					t.Error(err)
 				}
-				check(t, "meetings", tt.meetings, len(w.created()))
+				testkit.Check(t, "meetings", tt.meetings, len(w.created()))
 				whole := bloomytest.Meeting{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 789, 321}}
 				if tt.name == "CreateMany" {
-					check(t, "calls", []string{"GET /L10/100/attendees", second, "POST /L10/100/attendees/789", "POST /L10/100/attendees/321"}, w.calls()[before:])
-					check(t, "meeting", whole, w.created()[0])
+					testkit.Check(t, "calls", []string{"GET /L10/100/attendees", second, "POST /L10/100/attendees/789", "POST /L10/100/attendees/321"}, w.calls()[before:])
+					testkit.Check(t, "meeting", whole, w.created()[0])
 					// What is complete is forgotten.
 					if err := many(t.Context(), w, week); err != nil || len(w.created()) != 2 {
 						t.Errorf("%v, %+v", err, w.created())
@@ -98,10 +99,10 @@ func TestD12_TheSameTwiceInARun(t *testing.T) {
 		w := start(t)
 		in := slices.Repeat([]bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}}, 2)
 		w.script("POST /L10/100/attendees/789", slices.Repeat(handlers(500), 3)...)
-		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick, windrow.PreserveOrder())
+		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick, windrow.PreserveOrder())
 		res, _ := p.Run(t.Context(), in)
-		check(t, "states", []windrow.State{bad, ok}, states(t, res))
-		check(t, "meetings", 2, len(w.created()))
+		testkit.Check(t, "states", []windrow.State{bad, ok}, testkit.States(t, res))
+		testkit.Check(t, "meetings", 2, len(w.created()))
 		// Another run completes the one, and makes one more. A Rerun of the first, which comes late, finds all done.
 		if _, err := w.client.Meetings.CreateMany(t.Context(), in); err != nil {
 			t.Error(err)
@@ -110,9 +111,9 @@ func TestD12_TheSameTwiceInARun(t *testing.T) {
 		if err != nil || res.At(0).Value.ID != 100 {
 			t.Errorf("%+v, %v", res.At(0).Value, err)
 		}
-		check(t, "meetings", 3, len(w.created()))
+		testkit.Check(t, "meetings", 3, len(w.created()))
 		for _, m := range w.created() {
-			check(t, "attendees", []int{123, 456, 789}, m.Attendees)
+			testkit.Check(t, "attendees", []int{123, 456, 789}, m.Attendees)
 		}
 	})
 }
@@ -133,7 +134,7 @@ func TestD12_DeletedHalfway(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t)
-			p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+			p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 			p.Key = func(in bloomy.NewMeeting) string { return in.Title }
 			w.script("POST /L10/100/attendees/789", slices.Repeat(handlers(500), 3)...)
 			if _, err := p.Run(t.Context(), in); err == nil {
@@ -144,9 +145,9 @@ func TestD12_DeletedHalfway(t *testing.T) {
 			}
 			for _, want := range tt.want {
 				res, _ := p.Run(t.Context(), in)
-				check(t, tt.name, []windrow.State{want}, states(t, res))
+				testkit.Check(t, tt.name, []windrow.State{want}, testkit.States(t, res))
 			}
-			check(t, tt.name, []bloomytest.Meeting{{ID: 101, Name: "Week 1", Attendees: []int{123, 456, 789}}}, w.created())
+			testkit.Check(t, tt.name, []bloomytest.Meeting{{ID: 101, Name: "Week 1", Attendees: []int{123, 456, 789}}}, w.created())
 		})
 	}
 }
@@ -172,8 +173,8 @@ func TestD12_TheSameAtTheSameTime(t *testing.T) {
 			t.Error(err)
 		}
 		for _, m := range w.created() {
-			check(t, "attendees", []int{123, 456, 789}, m.Attendees)
+			testkit.Check(t, "attendees", []int{123, 456, 789}, m.Attendees)
 		}
-		check(t, "meetings", 2, len(w.created()))
+		testkit.Check(t, "meetings", 2, len(w.created()))
 	})
 }

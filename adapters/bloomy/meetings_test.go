@@ -14,6 +14,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // created returns the meetings that a test has made.
@@ -45,14 +46,14 @@ func TestD12_AttendeeRefusedHalfway(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t)
 				in := []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 999, 321}}}
-				res, err := w.client.Meetings.CreateMany(t.Context(), in, quick)
-				check(t, "states", []windrow.State{bad}, states(t, res))
+				res, err := w.client.Meetings.CreateMany(t.Context(), in, testkit.Quick)
+				testkit.Check(t, "states", []windrow.State{bad}, testkit.States(t, res))
 				e := incomplete(t, res.At(0).Err)
-				check(t, "meeting", bloomy.Meeting{ID: 100, Title: "Week 1", Attendees: []int{456, 321}}, e.Meeting)
-				check(t, "missing", []int{999}, e.Missing)
+				testkit.Check(t, "meeting", bloomy.Meeting{ID: 100, Title: "Week 1", Attendees: []int{456, 321}}, e.Meeting)
+				testkit.Check(t, "missing", []int{999}, e.Missing)
 				want := "windrow: of 1 items 1 failed; first: item 0 failed: bloomy: meeting 100 was created, and lacks 1 of 3 attendees: rest: POST /api/v1/L10/100/attendees/999: status 404"
-				check(t, "error", want, err.Error())
-				check(t, "calls", 4, len(w.calls())) // nothing was tried twice
+				testkit.Check(t, "error", want, err.Error())
+				testkit.Check(t, "calls", 4, len(w.calls())) // nothing was tried twice
 
 				w.fake.Users[999] = "New" // whoever was missing is there now
 				before := len(w.calls())
@@ -69,8 +70,8 @@ func TestD12_AttendeeRefusedHalfway(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "calls", []string{"GET /L10/100/attendees", "POST /L10/100/attendees/999"}, w.calls()[before:])
-				check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 321, 999}}}, w.created())
+				testkit.Check(t, "calls", []string{"GET /L10/100/attendees", "POST /L10/100/attendees/999"}, w.calls()[before:])
+				testkit.Check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 321, 999}}}, w.created())
 				if got := res.At(0).Value; got.ID != 100 || len(got.Attendees) != 3 {
 					t.Errorf("%+v", got)
 				}
@@ -84,7 +85,7 @@ func TestD12_NeverASecondMeeting(t *testing.T) {
 	t.Parallel()
 	const second = "POST /L10/100/attendees/789"
 	in := []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789, 321}}}
-	broken := reply(500, `{"Message":"An error has occurred."}`)
+	broken := testkit.Respond(500, `{"Message":"An error has occurred."}`)
 	for _, tt := range []struct {
 		name    string
 		fault   func(w *world)
@@ -96,30 +97,30 @@ func TestD12_NeverASecondMeeting(t *testing.T) {
 		{"refused once by the server", func(w *world) { w.script(second, broken) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"response lost", func(w *world) { w.script(second, w.api.Applied) }, ok, ok, 1, []int{123, 456, 789, 321}},
 		{"cut", func(w *world) { w.script(second, intercept.HangUp) }, ok, ok, 2, []int{123, 456, 789, 321}},
-		{"throttled", func(w *world) { w.script(second, reply(429, `{}`, "Retry-After", "7")) }, ok, ok, 2, []int{123, 456, 789, 321}},
+		{"throttled", func(w *world) { w.script(second, testkit.Respond(429, `{}`, "Retry-After", "7")) }, ok, ok, 2, []int{123, 456, 789, 321}},
 		{"three times", func(w *world) { w.script(second, broken, broken, broken) }, bad, ok, 4, []int{123, 456}},
-		{"unauthorized", func(w *world) { w.script(second, reply(401, `{}`)) }, bad, ok, 2, []int{123, 456}},
-		{"forbidden", func(w *world) { w.script(second, reply(403, `{}`)) }, bad, bad, 1, []int{123, 456, 321}},
-		{"attends already", func(w *world) { w.script(second, reply(409, `{}`)) }, bad, bad, 1, []int{123, 456, 321}},
-		{"a page of a proxy", func(w *world) { w.script(second, reply(200, `<html>`, "Content-Type", "text/html")) }, ok, ok, 2, []int{123, 456, 789, 321}},
+		{"unauthorized", func(w *world) { w.script(second, testkit.Respond(401, `{}`)) }, bad, ok, 2, []int{123, 456}},
+		{"forbidden", func(w *world) { w.script(second, testkit.Respond(403, `{}`)) }, bad, bad, 1, []int{123, 456, 321}},
+		{"attends already", func(w *world) { w.script(second, testkit.Respond(409, `{}`)) }, bad, bad, 1, []int{123, 456, 321}},
+		{"a page of a proxy", func(w *world) { w.script(second, testkit.Respond(200, `<html>`, "Content-Type", "text/html")) }, ok, ok, 2, []int{123, 456, 789, 321}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t)
 				tt.fault(w)
-				p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+				p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 				res, err := p.Run(t.Context(), in)
-				check(t, "states", []windrow.State{tt.state}, states(t, res))
-				check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: tt.attends}}, w.created())
+				testkit.Check(t, "states", []windrow.State{tt.state}, testkit.States(t, res))
+				testkit.Check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: tt.attends}}, w.created())
 				if tt.state != ok {
 					if e := incomplete(t, err); e.Meeting.ID != 100 {
 						t.Errorf("%+v", e)
 					}
 				}
 				res, err = p.Rerun(t.Context(), res)
-				check(t, "states after Rerun", []windrow.State{tt.after}, states(t, res))
-				check(t, "calls for the meeting", 1, w.count("POST /L10/create"))
-				check(t, "calls for the second attendee", tt.posts, w.count(second))
+				testkit.Check(t, "states after Rerun", []windrow.State{tt.after}, testkit.States(t, res))
+				testkit.Check(t, "calls for the meeting", 1, w.count("POST /L10/create"))
+				testkit.Check(t, "calls for the second attendee", tt.posts, w.count(second))
 				if tt.after == ok && (err != nil || len(w.created()[0].Attendees) != 4 || res.At(0).Value.ID != 100) {
 					t.Errorf("%v, %+v, value %+v", err, w.created(), res.At(0).Value)
 				}
@@ -138,29 +139,29 @@ func TestD12_CancelledHalfway(t *testing.T) {
 			cancel()
 			<-req.Context().Done()
 		})
-		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 		res, err := p.Run(ctx, []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}})
-		check(t, "states", []windrow.State{lost}, states(t, res))
+		testkit.Check(t, "states", []windrow.State{lost}, testkit.States(t, res))
 		if e := incomplete(t, res.At(0).Err); e.Meeting.ID != 100 || len(e.Missing) != 1 {
 			t.Errorf("%+v, %v", e, err)
 		}
 		if res, err = p.Rerun(t.Context(), res); err != nil {
 			t.Error(err)
 		}
-		check(t, "states", []windrow.State{ok}, states(t, res))
-		check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 789}}}, w.created())
+		testkit.Check(t, "states", []windrow.State{ok}, testkit.States(t, res))
+		testkit.Check(t, "meetings", []bloomytest.Meeting{{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 789}}}, w.created())
 	})
 	// The same for an attempt that takes too long.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
 		w.script("POST /L10/100/attendees/789", func(_ http.ResponseWriter, req *http.Request) { <-req.Context().Done() })
-		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick, windrow.AttemptTimeout(time.Minute))
+		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick, windrow.AttemptTimeout(time.Minute))
 		res, err := p.Run(t.Context(), []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}})
 		if err != nil {
 			t.Error(err)
 		}
-		check(t, "states", []windrow.State{ok}, states(t, res))
-		check(t, "meetings", 1, len(w.created()))
+		testkit.Check(t, "states", []windrow.State{ok}, testkit.States(t, res))
+		testkit.Check(t, "meetings", 1, len(w.created()))
 	})
 }
 
@@ -185,7 +186,7 @@ func TestD12_MeetingLost(t *testing.T) {
 			w.fake.AddMeeting(bloomytest.Meeting{ID: 7, Name: "Week 1", Attendees: []int{123}})
 			w.script("POST /L10/create", w.api.Applied)
 		}, lost, 2},
-		{"no id in the response", false, in, func(w *world) { w.script("POST /L10/create", reply(200, `{}`)) }, lost, 0},
+		{"no id in the response", false, in, func(w *world) { w.script("POST /L10/create", testkit.Respond(200, `{}`)) }, lost, 0},
 		{"look-up fails once", true, in, func(w *world) {
 			n := 0
 			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
@@ -195,7 +196,7 @@ func TestD12_MeetingLost(t *testing.T) {
 				}
 				if strings.HasSuffix(req.URL.Path, "/list") && n == 1 {
 					n++
-					return reply(500, `{}`)
+					return testkit.Respond(500, `{}`)
 				}
 				return nil
 			})
@@ -206,12 +207,12 @@ func TestD12_MeetingLost(t *testing.T) {
 				w := start(t)
 				w.client.Meetings.UniqueTitles = tt.unique
 				tt.fault(w)
-				p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+				p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 				res, err := p.Run(t.Context(), tt.in)
-				check(t, "states", []windrow.State{tt.want}, states(t, res))
+				testkit.Check(t, "states", []windrow.State{tt.want}, testkit.States(t, res))
 				res, _ = p.Rerun(t.Context(), res)
-				check(t, "states after Rerun", []windrow.State{tt.want}, states(t, res))
-				check(t, "meetings", tt.made, len(w.created()))
+				testkit.Check(t, "states after Rerun", []windrow.State{tt.want}, testkit.States(t, res))
+				testkit.Check(t, "meetings", tt.made, len(w.created()))
 				if tt.want == ok && (err != nil || len(w.created()[0].Attendees) != 3 || res.At(0).Value.ID == 0) {
 					t.Errorf("%v: %+v, %+v", err, w.created(), res.At(0).Value)
 				}
@@ -225,7 +226,7 @@ func TestD12_CompleteMeetingsAreForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
-		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), quick)
+		p := windrow.NewCreateProcessor(w.client.Meetings, w.client.Options(), testkit.Quick)
 		p.Key = func(in bloomy.NewMeeting) string { return in.Title }
 		in := []bloomy.NewMeeting{{Title: "Week 1", Attendees: []int{456, 789}}}
 		w.script("POST /L10/100/attendees/789", slices.Repeat(handlers(500), 3)...)
@@ -235,7 +236,7 @@ func TestD12_CompleteMeetingsAreForgotten(t *testing.T) {
 				t.Errorf("run %d: %v, %v", i, got, err)
 			}
 		}
-		check(t, "meetings", []bloomytest.Meeting{
+		testkit.Check(t, "meetings", []bloomytest.Meeting{
 			{ID: 100, Name: "Week 1", Attendees: []int{123, 456, 789}}, {ID: 101, Name: "Week 1", Attendees: []int{123, 456, 789}},
 		}, w.created())
 	})
@@ -245,15 +246,15 @@ func TestD12_CompleteMeetingsAreForgotten(t *testing.T) {
 func TestD12_SingleCall(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	w.script("POST /L10/100/attendees/456", reply(500, `{}`))
+	w.script("POST /L10/100/attendees/456", testkit.Respond(500, `{}`))
 	_, err := w.client.Meetings.Create(t.Context(), bloomy.NewMeeting{Title: "Week 1", Attendees: []int{456, 789}})
 	e := incomplete(t, err)
-	check(t, "missing", []int{456, 789}, e.Missing) // the second was not tried
+	testkit.Check(t, "missing", []int{456, 789}, e.Missing) // the second was not tried
 	m, err := w.client.Meetings.Create(t.Context(), e.Resume())
 	if err != nil || m.ID != 100 || len(w.created()) != 1 {
 		t.Errorf("%+v, %v", m, err)
 	}
-	check(t, "attendees", []int{123, 456, 789}, w.created()[0].Attendees)
+	testkit.Check(t, "attendees", []int{123, 456, 789}, w.created()[0].Attendees)
 	if found, applied, err := w.client.Meetings.Reconcile(t.Context(), e.Resume()); !applied || err != nil || found.ID != 100 {
 		t.Errorf("%+v, %t, %v", found, applied, err)
 	}

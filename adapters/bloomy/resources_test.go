@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/bloomy"
 	"github.com/windrow-go/windrow/adapters/bloomy/bloomytest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -35,7 +36,7 @@ func TestD2_D9_D10_D11_D12_CreatesOnTheWire(t *testing.T) {
 		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "calls", []string{
+		testkit.Check(t, "calls", []string{
 			`POST /issues/create {"title":"Budget","meetingid":456,"ownerid":789,"notes":"n"}`,
 			`GET /users/mine`, // D11: who the current user is is asked for once
 			`POST /issues/create {"title":"Feedback","meetingid":456,"ownerid":123}`,
@@ -51,21 +52,21 @@ func TestD2_D9_D10_D11_D12_CreatesOnTheWire(t *testing.T) {
 			`POST /L10/create {"title":"All-Hands","addSelf":false}`,
 		}, w.calls())
 		const meeting = "Weekly Team Meeting"
-		check(t, "issues", []bloomy.Issue{
+		testkit.Check(t, "issues", []bloomy.Issue{
 			{ID: 100, Title: "Budget", NotesURL: "https://example.com/issue/100", MeetingID: 456, MeetingTitle: meeting, UserID: 789, UserName: "Eve"},
 			{ID: 101, Title: "Feedback", NotesURL: "https://example.com/issue/101", MeetingID: 456, MeetingTitle: meeting, UserID: 123, UserName: "John Doe"},
 		}, issues.Values())
-		check(t, "todo", bloomy.Todo{ID: 102, Title: "Notes", NotesURL: "https://example.com/todo/102", DueDate: day, MeetingID: 456, CreatedAt: created}, todos.Values()[0])
-		check(t, "user's todo", bloomy.Todo{ID: 104, Title: "Mine", NotesURL: "https://example.com/todo/104", DueDate: day, CreatedAt: created}, user.Values()[0])
-		check(t, "goal", bloomy.Goal{ID: 106, Title: "NPS", UserID: 789, UserName: "Eve", MeetingID: 456, MeetingTitle: meeting, Status: bloomy.OnTrack, CreatedAt: created}, goals.Values()[0])
+		testkit.Check(t, "todo", bloomy.Todo{ID: 102, Title: "Notes", NotesURL: "https://example.com/todo/102", DueDate: day, MeetingID: 456, CreatedAt: created}, todos.Values()[0])
+		testkit.Check(t, "user's todo", bloomy.Todo{ID: 104, Title: "Mine", NotesURL: "https://example.com/todo/104", DueDate: day, CreatedAt: created}, user.Values()[0])
+		testkit.Check(t, "goal", bloomy.Goal{ID: 106, Title: "NPS", UserID: 789, UserName: "Eve", MeetingID: 456, MeetingTitle: meeting, Status: bloomy.OnTrack, CreatedAt: created}, goals.Values()[0])
 		// D13: the id is where it is looked for.
-		check(t, "meetings", []bloomy.Meeting{{ID: 108, Title: "Week 1", Attendees: []int{456, 789}}, {ID: 109, Title: "All-Hands"}}, meetings.Values())
+		testkit.Check(t, "meetings", []bloomy.Meeting{{ID: 108, Title: "Week 1", Attendees: []int{456, 789}}, {ID: 109, Title: "All-Hands"}}, meetings.Values())
 		var ids []int
 		for _, m := range meetings.Values() {
 			ids = append(ids, m.ID)
 		}
-		check(t, "ids", []int{108, 109}, ids)
-		check(t, "attend", []bloomytest.Meeting{
+		testkit.Check(t, "ids", []int{108, 109}, ids)
+		testkit.Check(t, "attend", []bloomytest.Meeting{
 			{ID: 108, Name: "Week 1", Attendees: []int{123, 456, 789}}, {ID: 109, Name: "All-Hands"}, {ID: 456, Name: meeting, Attendees: []int{123, 789}},
 		}, w.fake.Meetings())
 		for _, r := range w.http.Requests() {
@@ -96,19 +97,19 @@ func TestD3_D4_D14_D15_GetManyMeetings(t *testing.T) {
 		before := len(w.calls())
 		began := time.Now()
 		res, err := w.client.Meetings.GetMany(ctx, []int{456, 789, 999})
-		check(t, "states", []windrow.State{ok, ok, bad}, states(t, res))
+		testkit.Check(t, "states", []windrow.State{ok, ok, bad}, testkit.States(t, res))
 		failed := slices.Collect(res.All(windrow.Failed))[0]
 		if failed.Input != 999 || failed.Index != 2 || failed.Key != "999" || !errors.Is(err, windrow.ErrNotFound) {
 			t.Errorf("failed %+v, %v", failed, err)
 		}
 		issue.CreatedAt, todo.MeetingTitle = created, "Planning" // which the answers to creates do not tell
-		check(t, "details", bloomy.MeetingDetails{
+		testkit.Check(t, "details", bloomy.MeetingDetails{
 			ID: 789, Name: "Planning", StartDate: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), CreatedAt: created, OrganizationID: 42,
 			Attendees: []bloomy.Attendee{{UserID: 321, Name: "Ann", ImageURL: "https://example.com/321"}},
 			Issues:    []bloomy.Issue{issue}, Todos: []bloomy.Todo{todo},
 			Metrics: []bloomy.Metric{{ID: 301, Title: "Revenue", Target: 100000, Unit: "USD", Direction: ">", UserID: 123, UserName: "John Doe"}},
 		}, res.At(1).Value)
-		check(t, "calls", 5+5+1, len(w.calls())-before)
+		testkit.Check(t, "calls", 5+5+1, len(w.calls())-before)
 		for _, want := range []string{
 			"GET /L10/789", "GET /L10/789/attendees", "GET /L10/789/issues?include_resolved=false", "GET /L10/789/todos?INCLUDE_CLOSED=false", "GET /L10/789/measurables",
 		} {
@@ -120,7 +121,7 @@ func TestD3_D4_D14_D15_GetManyMeetings(t *testing.T) {
 		if took := time.Since(began); took < 900*time.Millisecond || took > 2*time.Second {
 			t.Errorf("three meetings took %v", took)
 		}
-		check(t, "units", 5, w.client.Meetings.Details(false).Capabilities().Cost(1))
+		testkit.Check(t, "units", 5, w.client.Meetings.Details(false).Capabilities().Cost(1))
 		// With what is closed.
 		all, err := w.client.Meetings.Details(true).Get(ctx, 789)
 		if err != nil || len(all.Issues) != 2 || all.Issues[0].Closed() || !all.Issues[1].Closed() {
@@ -163,7 +164,7 @@ func TestUpdatesOnTheWire(t *testing.T) {
 			t.Errorf("%v, %v", err3, err5)
 		}
 		at := func(format string, id int) string { return fmt.Sprintf(format, id) }
-		check(t, "calls", []string{
+		testkit.Check(t, "calls", []string{
 			at(`PUT /issues/%d {"title":"i2","notes":""}`, issue.ID), at(`GET /issues/%d`, issue.ID),
 			at(`PUT /todo/%d {"title":"t2","dueDate":"2026-12-31"}`, todo.ID), at(`GET /todo/%d`, todo.ID),
 			at(`PUT /rocks/%d {"accountableUserId":321,"title":"g2","completion":"AtRisk"}`, goal.ID),
@@ -183,14 +184,14 @@ func TestUpdatesOnTheWire(t *testing.T) {
 		if !solved.Values()[0].Closed() || !done.Values()[0].Complete || done.Values()[0].CompletedAt != created {
 			t.Errorf("%+v %+v", solved.Values(), done.Values())
 		}
-		check(t, "goals", []windrow.State{ok, bad}, states(t, goals))
-		check(t, "done", []windrow.State{ok, bad}, states(t, done))
-		check(t, "archived", []windrow.State{ok}, states(t, archived))
+		testkit.Check(t, "goals", []windrow.State{ok, bad}, testkit.States(t, goals))
+		testkit.Check(t, "done", []windrow.State{ok, bad}, testkit.States(t, done))
+		testkit.Check(t, "archived", []windrow.State{ok}, testkit.States(t, archived))
 		want := bloomy.Goal{ID: goal.ID, Title: "g2", UserID: 321, UserName: "Ann", MeetingID: 456, MeetingTitle: "Weekly Team Meeting", CreatedAt: created, DueDate: day}
-		check(t, "archived goals", []bloomy.Goal{want}, lists)
-		check(t, "goals", []bloomy.Goal{want}, active)
-		check(t, "deleted", []windrow.State{ok, skip}, states(t, deleted))
-		check(t, "deleted meetings", []windrow.State{ok, skip}, states(t, gone))
+		testkit.Check(t, "archived goals", []bloomy.Goal{want}, lists)
+		testkit.Check(t, "goals", []bloomy.Goal{want}, active)
+		testkit.Check(t, "deleted", []windrow.State{ok, skip}, testkit.States(t, deleted))
+		testkit.Check(t, "deleted meetings", []windrow.State{ok, skip}, testkit.States(t, gone))
 	})
 }
 
@@ -211,22 +212,22 @@ func TestListsOnTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	issue.CreatedAt, todo.MeetingTitle = created, "Weekly Team Meeting" // which the answers to creates do not tell
-	check(t, "issues", [][]bloomy.Issue{{issue}, {issue}}, [][]bloomy.Issue{a, b})
-	check(t, "todos", [][]bloomy.Todo{{todo}, {todo}}, [][]bloomy.Todo{d, e})
-	check(t, "meetings", []bloomy.Meeting{{ID: 456, Title: "Weekly Team Meeting"}}, f)
-	check(t, "calls", []string{"GET /l10/456/issues", "GET /issues/users/123", "GET /L10/456/todos", "GET /todo/user/123", "GET /L10/123/list"}, w.calls()[before:])
+	testkit.Check(t, "issues", [][]bloomy.Issue{{issue}, {issue}}, [][]bloomy.Issue{a, b})
+	testkit.Check(t, "todos", [][]bloomy.Todo{{todo}, {todo}}, [][]bloomy.Todo{d, e})
+	testkit.Check(t, "meetings", []bloomy.Meeting{{ID: 456, Title: "Weekly Team Meeting"}}, f)
+	testkit.Check(t, "calls", []string{"GET /l10/456/issues", "GET /issues/users/123", "GET /L10/456/todos", "GET /todo/user/123", "GET /L10/123/list"}, w.calls()[before:])
 	for name, body := range map[string]string{"no array": `{"a":1}`, "a page": `<html>`, "a bad time": `[{"Id":1,"CreateTime":"yesterday"}]`} {
-		w.script("GET /todo/user", reply(200, body))
+		w.script("GET /todo/user", testkit.Respond(200, body))
 		if _, err := c.Todos.OfUser(ctx, 0); err == nil || strings.Contains(err.Error(), "yesterday") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	w.script("GET /todo/user", reply(200, `[{"Id":1,"CreateTime":"","DueDate":"2026-12-31T00:00:00"},{"Id":2,"DueDate":"2026-12-31 00:00:00"},{"Id":3,"DueDate":"2026-12-31T01:00:00.5+01:00"}]`))
+	w.script("GET /todo/user", testkit.Respond(200, `[{"Id":1,"CreateTime":"","DueDate":"2026-12-31T00:00:00"},{"Id":2,"DueDate":"2026-12-31 00:00:00"},{"Id":3,"DueDate":"2026-12-31T01:00:00.5+01:00"}]`))
 	list, err := c.Todos.OfUser(ctx, 0)
 	if err != nil || len(list) != 3 || !list[0].CreatedAt.IsZero() || !list[0].DueDate.Equal(day) || !list[1].DueDate.Equal(day) || !list[2].DueDate.Equal(day.Add(500*time.Millisecond)) {
 		t.Errorf("%+v, %v", list, err)
 	}
-	w.script("GET /rocks/user", reply(200, `[{"Id":1,"Complete":true},{"Id":2,"Completion":2},{"Id":3,"Completion":0},{"Id":4}]`))
+	w.script("GET /rocks/user", testkit.Respond(200, `[{"Id":1,"Complete":true},{"Id":2,"Completion":2},{"Id":3,"Completion":0},{"Id":4}]`))
 	goals, err := c.Goals.OfUser(ctx, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +236,7 @@ func TestListsOnTheWire(t *testing.T) {
 	for _, g := range goals {
 		got = append(got, g.Status)
 	}
-	check(t, "status", []bloomy.GoalStatus{bloomy.Complete, bloomy.Complete, bloomy.AtRisk, ""}, got)
+	testkit.Check(t, "status", []bloomy.GoalStatus{bloomy.Complete, bloomy.Complete, bloomy.AtRisk, ""}, got)
 }
 
 // D18, D30, D31: what is wrong with an item is known before anything is sent, in the words of the guide.
@@ -259,7 +260,7 @@ func TestD18_D30_D31_Validation(t *testing.T) {
 		title + ", Must be ids of users": bloomy.ValidateMeeting(bloomy.NewMeeting{Attendees: []int{1, 0}}),
 		tooLong + ", Must be empty: a user's todo belongs to no meeting": bloomy.ValidateUserTodo(bloomy.NewTodo{Title: long, MeetingID: 1}),
 	} {
-		check(t, "messages", want, texts(err))
+		testkit.Check(t, "messages", want, texts(err))
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t)
@@ -268,8 +269,8 @@ func TestD18_D30_D31_Validation(t *testing.T) {
 		if len(windrow.FieldErrors(err)) != 1 {
 			t.Errorf("error %v", err)
 		}
-		check(t, "states", []windrow.State{ok, bad, ok}, states(t, res))
-		check(t, "calls", 2, len(w.calls()))
+		testkit.Check(t, "states", []windrow.State{ok, bad, ok}, testkit.States(t, res))
+		testkit.Check(t, "calls", 2, len(w.calls()))
 		// D30: corrected by field, not by words in a text.
 		for r := range res.Failed() {
 			for _, f := range windrow.FieldErrors(r.Err) {
@@ -285,7 +286,7 @@ func TestD18_D30_D31_Validation(t *testing.T) {
 		if res, err = p.Rerun(t.Context(), res); err != nil {
 			t.Error(err)
 		}
-		check(t, "todos", 3, w.fake.Count("todo"))
+		testkit.Check(t, "todos", 3, w.fake.Count("todo"))
 		// Without the hook nothing bad is sent either.
 		_, err = windrow.CreateMany(t.Context(), w.client.Issues, []bloomy.NewIssue{{Title: "x"}})
 		if len(windrow.FieldErrors(err)) != 1 || w.fake.Count("issue") != 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -99,7 +100,7 @@ func TestATransportOfWindrows(t *testing.T) {
 		if _, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(4), windrow.WithLimiter(limiter)); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "time", 3*time.Second, time.Since(began))
+		testkit.Check(t, "time", 3*time.Second, time.Since(began))
 		client.CloseIdleConnections()
 	})
 }
@@ -116,7 +117,7 @@ func TestHeaders(t *testing.T) {
 	if _, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(1)); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "header", http.Header{
+	testkit.Check(t, "header", http.Header{
 		"Accept": {"application/json"}, "Content-Type": {"application/json"}, "Authorization": {"Bearer token"}, "X-Api-Version": {"3"}, "X-Environment": {"sandbox"},
 	}, header)
 }

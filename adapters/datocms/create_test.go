@@ -14,6 +14,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
@@ -33,7 +34,7 @@ func TestA2_A5_A14_CreatesOnTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "records on the server", server.IDs(), []string{res.At(0).Value.ID, res.At(1).Value.ID, res.At(2).Value.ID})
+		testkit.Check(t, "records on the server", server.IDs(), []string{res.At(0).Value.ID, res.At(1).Value.ID, res.At(2).Value.ID})
 		for k, value := range res.Values() {
 			if !idForm.MatchString(value.ID) {
 				t.Errorf("the id %q is no UUID in URL-safe base64", value.ID)
@@ -43,8 +44,8 @@ func TestA2_A5_A14_CreatesOnTheWire(t *testing.T) {
 			if k == 0 { // omitempty leaves the field out
 				want = strings.Replace(want, `"pages":0,`, "", 1)
 			}
-			check(t, "request", want, bodies[k])
-			check(t, "value", article{
+			testkit.Check(t, "request", want, bodies[k])
+			testkit.Check(t, "value", article{
 				Record: datocms.Record{
 					ID: value.ID, ItemType: datocms.Ref{Type: "item_type", ID: articleModel}, Creator: datocms.Ref{Type: "access_token", ID: "312"},
 					Meta: value.Meta,
@@ -71,14 +72,14 @@ func TestA5_ARecordsOwnModel(t *testing.T) {
 			{"name": "an author", "item_type": datocms.Ref{Type: "item_type", ID: authorModel}},
 			{"title": "no article", "itemType": "article"},
 		}, windrow.PreserveOrder())
-		check(t, "ends", []string{"succeeded", "succeeded", "failed"}, ends(res))
-		check(t, "models", []any{articleModel, authorModel}, []any{
+		testkit.Check(t, "ends", []string{"succeeded", "succeeded", "failed"}, ends(res))
+		testkit.Check(t, "models", []any{articleModel, authorModel}, []any{
 			res.At(0).Value["item_type"].(record)["id"], res.At(1).Value["item_type"].(record)["id"],
 		})
 		if e, ok := errors.AsType[*datocms.Error](err); !ok || e.Code() != "INVALID_ATTRIBUTES" {
 			t.Errorf("error %v", err)
 		}
-		check(t, "records", 2, server.Len(""))
+		testkit.Check(t, "records", 2, server.Len(""))
 	})
 }
 
@@ -91,7 +92,7 @@ func TestA6_A11_A15_FailuresOnTheWire(t *testing.T) {
 		in[3].Title, in[44].Slug = "", "slug-0"
 		res, err := windrow.CreateMany(t.Context(), articlesOf(client), in, windrow.PreserveOrder())
 		accounts(t, 45, res)
-		check(t, "records", 43, server.Len(""))
+		testkit.Check(t, "records", 43, server.Len(""))
 		bulk, ok := errors.AsType[*windrow.BulkError](err)
 		if !ok {
 			t.Fatalf("error %v", err)
@@ -102,10 +103,10 @@ func TestA6_A11_A15_FailuresOnTheWire(t *testing.T) {
 				failed = append(failed, fmt.Sprint(item.Index, " ", item.Kind, " ", field.Field, " ", field.Code))
 			}
 		}
-		check(t, "failed", []string{"3 validation title VALIDATION_REQUIRED", "44 validation slug VALIDATION_UNIQUE"}, failed)
-		check(t, "input", in[44], res.At(44).Input)
+		testkit.Check(t, "failed", []string{"3 validation title VALIDATION_REQUIRED", "44 validation slug VALIDATION_UNIQUE"}, failed)
+		testkit.Check(t, "input", in[44], res.At(44).Input)
 		want := "datocms: POST /items: status 422 (INVALID_FIELD slug VALIDATION_UNIQUE)"
-		check(t, "text", want, res.At(44).Err.Error())
+		testkit.Check(t, "text", want, res.At(44).Err.Error())
 	})
 }
 
@@ -143,16 +144,16 @@ func TestA72_CreatesAreRepeatable(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "records", 5, server.Len(""))
+				testkit.Check(t, "records", 5, server.Len(""))
 				looks := 0 // only for an id that is taken, which may be by the attempt before
 				if fault.Cut {
 					looks = 2
 				}
-				check(t, "look-ups", looks, server.Count(http.MethodGet, "/items/"))
+				testkit.Check(t, "look-ups", looks, server.Count(http.MethodGet, "/items/"))
 				for r := range res.All() {
 					ids := slices.Compact(sent[r.Input.Title])
-					check(t, "ids of "+r.Input.Title, []string{r.Value.ID}, ids)
-					check(t, "title", r.Input.Title, r.Value.Title)
+					testkit.Check(t, "ids of "+r.Input.Title, []string{r.Value.ID}, ids)
+					testkit.Check(t, "title", r.Input.Title, r.Value.Title)
 				}
 			})
 		})
@@ -168,9 +169,9 @@ func TestAnIDOfTheCallers(t *testing.T) {
 		id := datocms.NewID()
 		in := []article{{Record: datocms.Record{ID: id}, Title: "a"}, {Record: datocms.Record{ID: id}, Title: "b"}, {Record: datocms.Record{ID: "mine"}, Title: "c"}}
 		res, _ := windrow.CreateMany(t.Context(), items, in, windrow.PreserveOrder())
-		check(t, "ends", []string{"succeeded", "failed", "failed"}, ends(res))
-		check(t, "ids", []string{id}, server.IDs())
-		check(t, "the id is taken", []bool{false, true, false}, []bool{
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "failed"}, ends(res))
+		testkit.Check(t, "ids", []string{id}, server.IDs())
+		testkit.Check(t, "the id is taken", []bool{false, true, false}, []bool{
 			errors.Is(res.At(0).Err, windrow.ErrAlreadyExists), errors.Is(res.At(1).Err, windrow.ErrAlreadyExists), errors.Is(res.At(2).Err, windrow.ErrAlreadyExists),
 		})
 	})
@@ -187,9 +188,9 @@ func TestAKeyNamesTheRecord(t *testing.T) {
 			res, _ := p.Run(t.Context(), drafts(3))
 			return ends(res)
 		}
-		check(t, "first run", []string{"succeeded", "succeeded", "succeeded"}, keyed())
-		check(t, "second run", []string{"failed", "failed", "failed"}, keyed())
-		check(t, "records", 3, server.Len(""))
+		testkit.Check(t, "first run", []string{"succeeded", "succeeded", "succeeded"}, keyed())
+		testkit.Check(t, "second run", []string{"failed", "failed", "failed"}, keyed())
+		testkit.Check(t, "records", 3, server.Len(""))
 		if id := datocms.IDFor(authorModel, "slug-0"); !slices.Contains(server.IDs(), id) {
 			t.Errorf("no record has the id %s", id)
 		}
@@ -198,7 +199,7 @@ func TestAKeyNamesTheRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		check(t, "records", 9, server.Len(""))
+		testkit.Check(t, "records", 9, server.Len(""))
 	})
 }
 
@@ -215,7 +216,7 @@ func TestRerunKeepsTheIDs(t *testing.T) {
 		})
 		p := windrow.NewCreateProcessor(articlesOf(client), fast)
 		res, _ := p.Run(t.Context(), drafts(3))
-		check(t, "ends", []string{"succeeded", "unknown", "succeeded"}, ends(res))
+		testkit.Check(t, "ends", []string{"succeeded", "unknown", "succeeded"}, ends(res))
 		text, err := json.Marshal(res)
 		if err != nil {
 			t.Fatal(err)
@@ -229,8 +230,8 @@ func TestRerunKeepsTheIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []string{"succeeded", "succeeded", "succeeded"}, ends(res))
-		check(t, "records", 3, server.Len(""))
+		testkit.Check(t, "ends", []string{"succeeded", "succeeded", "succeeded"}, ends(res))
+		testkit.Check(t, "records", 3, server.Len(""))
 	})
 }
 
@@ -246,9 +247,9 @@ func TestARefusalAfterALostAnswer(t *testing.T) {
 			return nil
 		})
 		res, err := windrow.CreateMany(t.Context(), articlesOf(client), []draft{{Slug: "no title"}})
-		check(t, "ends", []string{"failed"}, ends(res))
-		check(t, "fields", 1, len(windrow.FieldErrors(err)))
-		check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "ends", []string{"failed"}, ends(res))
+		testkit.Check(t, "fields", 1, len(windrow.FieldErrors(err)))
+		testkit.Check(t, "records", 0, server.Len(""))
 	})
 }
 
@@ -260,7 +261,7 @@ func TestEnvironment(t *testing.T) {
 		if _, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(2)); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "records", []int{0, 2}, []int{server.Len(""), server.Len("sandbox")})
+		testkit.Check(t, "records", []int{0, 2}, []int{server.Len(""), server.Len("sandbox")})
 		_, err := windrow.CreateMany(t.Context(), articlesOf(clientOf(t, server, datocms.WithEnvironment("none"))), drafts(1))
 		if e, ok := errors.AsType[*datocms.Error](err); !ok || e.Code() != "INVALID_ENVIRONMENT" {
 			t.Errorf("error %v", err)
@@ -282,9 +283,9 @@ func TestMetaOfACreate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "creator", in.Creator, out.Creator)
-		check(t, "created", in.Meta.CreatedAt, out.Meta.CreatedAt)
-		check(t, "status", "draft", out.Meta.Status)
+		testkit.Check(t, "creator", in.Creator, out.Creator)
+		testkit.Check(t, "created", in.Meta.CreatedAt, out.Meta.CreatedAt)
+		testkit.Check(t, "status", "draft", out.Meta.Status)
 	})
 }
 
@@ -298,7 +299,7 @@ func TestIDs(t *testing.T) {
 		}
 		seen[id] = true
 	}
-	check(t, "the same name", datocms.IDFor("a", "b"), datocms.IDFor("a", "b"))
+	testkit.Check(t, "the same name", datocms.IDFor("a", "b"), datocms.IDFor("a", "b"))
 	for _, other := range [][]string{{"a", "c"}, {"ab"}, {"b", "a"}, {"a", "b", ""}} {
 		if datocms.IDFor("a", "b") == datocms.IDFor(other...) {
 			t.Errorf("%q has the id of another name", other)
@@ -324,6 +325,6 @@ func TestBadRecords(t *testing.T) {
 		if _, err := items.Update(t.Context(), "", map[string]any{}); err == nil {
 			t.Error("no error of an update without an id")
 		}
-		check(t, "requests", 0, len(server.Seen()))
+		testkit.Check(t, "requests", 0, len(server.Seen()))
 	})
 }

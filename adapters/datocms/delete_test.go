@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -29,9 +30,9 @@ func TestA47_ASingleDeleteIsAJob(t *testing.T) {
 		if err := articlesOf(client).Delete(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "time", 3*time.Second, time.Since(began)) // asked at 0, 1 and 3 s
-		check(t, "records", 0, server.Len(""))
-		check(t, "requests", []string{"DELETE /items/1 202", "GET /job-results/4237 404", "GET /job-results/4237 404", "GET /job-results/4237 200"}, requests(server, id, "1"))
+		testkit.Check(t, "time", 3*time.Second, time.Since(began)) // asked at 0, 1 and 3 s
+		testkit.Check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "requests", []string{"DELETE /items/1 202", "GET /job-results/4237 404", "GET /job-results/4237 404", "GET /job-results/4237 200"}, requests(server, id, "1"))
 	})
 }
 
@@ -46,17 +47,17 @@ func TestA47_A49_BulkDestroyNamesThoseThatFail(t *testing.T) {
 		server.Refuse("destroy", "REQUIRED_BY_ASSOCIATION", kept...)
 		res, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids)
 		accounts(t, 1000, res)
-		check(t, "succeeded", 993, res.Stats().Succeeded)
+		testkit.Check(t, "succeeded", 993, res.Stats().Succeeded)
 		var failed []string
 		for r := range res.Failed() {
 			failed = append(failed, r.Input)
-			check(t, "text", "datocms: DELETE /items/"+r.Input+": job "+jobOf(r.Err)+" ended with status 422 (REQUIRED_BY_ASSOCIATION)", r.Err.Error())
+			testkit.Check(t, "text", "datocms: DELETE /items/"+r.Input+": job "+jobOf(r.Err)+" ended with status 422 (REQUIRED_BY_ASSOCIATION)", r.Err.Error())
 		}
-		check(t, "failed", kept, failed)
-		check(t, "left on the server", kept, server.IDs())
-		check(t, "bulk operations", 5, server.Count(http.MethodPost, "/items/bulk/destroy"))
-		check(t, "look-ups", 4, server.Count(http.MethodGet, "/items?")) // of the chunks with failures
-		check(t, "single deletes", 7, server.Count(http.MethodDelete, "/items/"))
+		testkit.Check(t, "failed", kept, failed)
+		testkit.Check(t, "left on the server", kept, server.IDs())
+		testkit.Check(t, "bulk operations", 5, server.Count(http.MethodPost, "/items/bulk/destroy"))
+		testkit.Check(t, "look-ups", 4, server.Count(http.MethodGet, "/items?")) // of the chunks with failures
+		testkit.Check(t, "single deletes", 7, server.Count(http.MethodDelete, "/items/"))
 		if bulk, ok := errors.AsType[*windrow.BulkError](err); !ok || len(bulk.Items()) != 7 || bulk.Cause != nil {
 			t.Errorf("error %v", err)
 		}
@@ -77,7 +78,7 @@ func TestADraftIsNotTakenForDeleted(t *testing.T) {
 		ids := fill(server, 2)
 		server.Refuse("destroy", "ITEM_LOCKED", ids[0])
 		res, _ := windrow.DeleteMany(t.Context(), articlesOf(client), ids)
-		check(t, "ends", []string{"failed", "succeeded"}, ends(res))
+		testkit.Check(t, "ends", []string{"failed", "succeeded"}, ends(res))
 	})
 }
 
@@ -98,8 +99,8 @@ func TestBulkDestroyGoesOnAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "attempts", []int{1, 1}, []int{res.At(0).Attempts, res.At(4).Attempts})
-		check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "attempts", []int{1, 1}, []int{res.At(0).Attempts, res.At(4).Attempts})
+		testkit.Check(t, "records", 0, server.Len(""))
 	})
 }
 
@@ -121,8 +122,8 @@ func TestBulkDestroyWithoutCounts(t *testing.T) {
 		if _, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "records", 0, server.Len(""))
-		check(t, "look-ups", 2, server.Count(http.MethodGet, "/items?"))
+		testkit.Check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "look-ups", 2, server.Count(http.MethodGet, "/items?"))
 	})
 }
 
@@ -137,18 +138,18 @@ func TestA46_MissingIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "alone", []string{"skipped not_found"}, ends(res))
+		testkit.Check(t, "alone", []string{"skipped not_found"}, ends(res))
 		ids := append(fill(server, 3), datocms.NewID(), "")
 		res, err = windrow.DeleteMany(t.Context(), items, ids)
-		check(t, "in bulk", []string{"succeeded", "succeeded", "succeeded", "succeeded", "failed"}, ends(res))
+		testkit.Check(t, "in bulk", []string{"succeeded", "succeeded", "succeeded", "succeeded", "failed"}, ends(res))
 		if err == nil || res.At(4).Kind != windrow.KindValidation {
 			t.Errorf("error %v", err)
 		}
-		check(t, "warnings", []string{"DatoCMS deleted 3 of the 4 ids of one request that are gone now: the others were not there before"}, res.At(0).Warnings)
+		testkit.Check(t, "warnings", []string{"DatoCMS deleted 3 of the 4 ids of one request that are gone now: the others were not there before"}, res.At(0).Warnings)
 		if res, err = windrow.DeleteMany(t.Context(), items, ids[:4]); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "all missing", []string{"skipped not_found", "skipped not_found", "skipped not_found", "skipped not_found"}, ends(res))
+		testkit.Check(t, "all missing", []string{"skipped not_found", "skipped not_found", "skipped not_found", "skipped not_found"}, ends(res))
 	})
 }
 
@@ -160,9 +161,9 @@ func TestBulkDestroyThatCountsAllThatIsGone(t *testing.T) {
 		ids := fill(server, 5)
 		server.Refuse("destroy", "ITEM_LOCKED", ids[1])
 		res, _ := windrow.DeleteMany(t.Context(), articlesOf(client), ids)
-		check(t, "ends", []string{"succeeded", "failed", "succeeded", "succeeded", "succeeded"}, ends(res))
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "succeeded", "succeeded", "succeeded"}, ends(res))
 		for r := range res.All() {
-			check(t, "warnings", nil, r.Warnings)
+			testkit.Check(t, "warnings", nil, r.Warnings)
 		}
 	})
 }
@@ -181,8 +182,8 @@ func TestBulkDestroyWhoseAnswerIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "succeeded", 5, res.Stats().Succeeded)
-		check(t, "bulk operations", 2, server.Count(http.MethodPost, "/items/bulk/destroy"))
+		testkit.Check(t, "succeeded", 5, res.Stats().Succeeded)
+		testkit.Check(t, "bulk operations", 2, server.Count(http.MethodPost, "/items/bulk/destroy"))
 	})
 }
 
@@ -198,9 +199,9 @@ func TestA37_A40_A41_A43_A46_A50_SafeDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "reads", 2, server.Count(http.MethodGet, "/items?")) // 300 ids at a time
-		check(t, "single reads", 0, server.Count(http.MethodGet, "/items/"))
-		check(t, "missing", ids[310:], p.Missing)
+		testkit.Check(t, "reads", 2, server.Count(http.MethodGet, "/items?")) // 300 ids at a time
+		testkit.Check(t, "single reads", 0, server.Count(http.MethodGet, "/items/"))
+		testkit.Check(t, "missing", ids[310:], p.Missing)
 		p.OnStage = func(s plan.StageReport) { steps = append(steps, s.String()) }
 		p.Confirm = func(_ context.Context, p *plan.DeletePlan[string, article]) (bool, error) {
 			steps = append(steps, fmt.Sprintf("About to delete %d items", p.Len()))
@@ -212,9 +213,9 @@ func TestA37_A40_A41_A43_A46_A50_SafeDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "deleted", 310, res.Stats().Succeeded)
-		check(t, "records", 0, server.Len(""))
-		check(t, "steps", []string{
+		testkit.Check(t, "deleted", 310, res.Stats().Succeeded)
+		testkit.Check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "steps", []string{
 			"found 310 records to delete, 1 missing", "About to delete 310 items", "backing up 310 records", "deleting 310 records",
 		}, steps)
 
@@ -223,15 +224,15 @@ func TestA37_A40_A41_A43_A46_A50_SafeDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "restored", 310, restored.Stats().Succeeded)
+		testkit.Check(t, "restored", 310, restored.Stats().Succeeded)
 		now := server.IDs()
 		slices.Sort(now)
 		slices.Sort(ids)
-		check(t, "ids", slices.DeleteFunc(ids, func(id string) bool { return id == p.Missing[0] }), now)
+		testkit.Check(t, "ids", slices.DeleteFunc(ids, func(id string) bool { return id == p.Missing[0] }), now)
 		if restored, err = plan.Restore(t.Context(), path, items, windrow.Concurrency(16)); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "restored a second time", 310, restored.Stats().Skipped)
+		testkit.Check(t, "restored a second time", 310, restored.Stats().Skipped)
 		if text, err := os.ReadFile(path); err != nil || !json.Valid(text) {
 			t.Errorf("backup: %v", err)
 		}
@@ -251,7 +252,7 @@ func TestA39_OnlyAbsentIsMissing(t *testing.T) {
 			if p, err := plan.Deletes(t.Context(), articlesOf(client), ids, fast); err == nil || p != nil {
 				t.Errorf("%+v: a plan of %d", fault, p.Len())
 			}
-			check(t, "records", 3, server.Len(""))
+			testkit.Check(t, "records", 3, server.Len(""))
 		})
 	}
 }
@@ -275,9 +276,9 @@ func TestA42_A44_NothingIsDeleted(t *testing.T) {
 		if res, err := plan.ApplyDeletes(t.Context(), p, articlesOf(client)); err != nil || !res.Cancelled {
 			t.Errorf("error %v", err)
 		}
-		check(t, "backups", 1, backups)
-		check(t, "records", 3, server.Len(""))
-		check(t, "deletes", 0, server.Count(http.MethodPost, "/")+server.Count(http.MethodDelete, "/"))
+		testkit.Check(t, "backups", 1, backups)
+		testkit.Check(t, "records", 3, server.Len(""))
+		testkit.Check(t, "deletes", 0, server.Count(http.MethodPost, "/")+server.Count(http.MethodDelete, "/"))
 	})
 }
 
@@ -294,24 +295,24 @@ func TestPublishUnpublishMove(t *testing.T) {
 
 		res, _ := items.PublishProcessor().Run(t.Context(), append(ids, ids[0]))
 		accounts(t, 451, res)
-		check(t, "failed", []int{3, 449}, indexes(res))
-		check(t, "named twice", "skipped duplicate", ends(res)[450])
-		check(t, "text", "datocms: PUT /items/"+ids[3]+"/publish: status 422 (UNPUBLISHED_LINK)", res.At(3).Err.Error())
-		check(t, "bulk operations", 3, server.Count(http.MethodPost, "/items/bulk/publish"))
-		check(t, "single ones", 2, server.Count(http.MethodPut, "/items/"))
-		check(t, "states", []string{"published", "draft"}, []string{server.Status(ids[0]), server.Status(ids[3])})
+		testkit.Check(t, "failed", []int{3, 449}, indexes(res))
+		testkit.Check(t, "named twice", "skipped duplicate", ends(res)[450])
+		testkit.Check(t, "text", "datocms: PUT /items/"+ids[3]+"/publish: status 422 (UNPUBLISHED_LINK)", res.At(3).Err.Error())
+		testkit.Check(t, "bulk operations", 3, server.Count(http.MethodPost, "/items/bulk/publish"))
+		testkit.Check(t, "single ones", 2, server.Count(http.MethodPut, "/items/"))
+		testkit.Check(t, "states", []string{"published", "draft"}, []string{server.Status(ids[0]), server.Status(ids[3])})
 
 		res, _ = items.UnpublishProcessor().Run(t.Context(), ids)
-		check(t, "failed", []int{7}, indexes(res))
-		check(t, "states", []string{"draft", "published"}, []string{server.Status(ids[0]), server.Status(ids[7])})
+		testkit.Check(t, "failed", []int{7}, indexes(res))
+		testkit.Check(t, "states", []string{"draft", "published"}, []string{server.Status(ids[0]), server.Status(ids[7])})
 
 		res, err := items.MoveToStageProcessor("in_review").Run(t.Context(), ids)
-		check(t, "failed", []int{9}, indexes(res))
+		testkit.Check(t, "failed", []int{9}, indexes(res))
 		if !errors.Is(err, datocms.ErrNotMoved) {
 			t.Errorf("error %v", err)
 		}
 		got, err := items.Get(t.Context(), ids[0])
-		check(t, "stage", "in_review", got.Meta.Stage)
+		testkit.Check(t, "stage", "in_review", got.Meta.Stage)
 		if err != nil {
 			t.Error(err)
 		}
@@ -336,10 +337,10 @@ func TestUnpublishOfAnUpdatedRecord(t *testing.T) {
 			ids = append(ids, id)
 		}
 		server.Refuse("unpublish", "LINKED_FROM_PUBLISHED_ITEMS", ids[1])
-		check(t, "state before", "updated", server.Status(ids[1]))
+		testkit.Check(t, "state before", "updated", server.Status(ids[1]))
 		res, _ := items.UnpublishProcessor().Run(t.Context(), ids)
-		check(t, "ends", []string{"succeeded", "failed", "succeeded"}, ends(res))
-		check(t, "state", "updated", server.Status(ids[1]))
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "succeeded"}, ends(res))
+		testkit.Check(t, "state", "updated", server.Status(ids[1]))
 	})
 }
 
@@ -354,10 +355,10 @@ func TestPublishAlone(t *testing.T) {
 		if _, err := p.Run(t.Context(), []string{id}); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "state", "published", server.Status(id))
-		check(t, "requests", []string{"PUT /items/1/publish 0", "PUT /items/1/publish 200"}, requests(server, id, "1"))
+		testkit.Check(t, "state", "published", server.Status(id))
+		testkit.Check(t, "requests", []string{"PUT /items/1/publish 0", "PUT /items/1/publish 200"}, requests(server, id, "1"))
 		res, _ := p.Run(t.Context(), []string{datocms.NewID()})
-		check(t, "ends", []string{"failed"}, ends(res))
+		testkit.Check(t, "ends", []string{"failed"}, ends(res))
 		if _, err := articlesOf(client).MoveToStageProcessor("done").Run(t.Context(), []string{id}); err != nil {
 			t.Error(err)
 		}
@@ -381,6 +382,6 @@ func TestPublishRefusedAfterALostAnswer(t *testing.T) {
 		server.Refuse("publish", "UNPUBLISHED_LINK", id)
 		server.Fault(func(r datocmstest.Request) *datocmstest.Fault { return &datocmstest.Fault{Lose: r.N == 1} })
 		res, _ := articlesOf(client).PublishProcessor().Run(t.Context(), []string{id})
-		check(t, "ends", []string{"failed"}, ends(res))
+		testkit.Check(t, "ends", []string{"failed"}, ends(res))
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/upload"
 )
@@ -86,10 +87,10 @@ func TestErrorEnvelope(t *testing.T) {
 	if !ok {
 		t.Fatalf("error %v", err)
 	}
-	check(t, "text", "datocms: GET /items/1: status 422 (INVALID_FIELD title VALIDATION_REQUIRED, ITEM_LOCKED)", err.Error())
-	check(t, "errors", 3, len(e.Errors))
-	check(t, "url", "https://www.datocms.com/docs/x", e.Errors[0].DocURL)
-	check(t, "fields", []*windrow.FieldError{{Field: "title", Code: "VALIDATION_REQUIRED"}}, windrow.FieldErrors(err))
+	testkit.Check(t, "text", "datocms: GET /items/1: status 422 (INVALID_FIELD title VALIDATION_REQUIRED, ITEM_LOCKED)", err.Error())
+	testkit.Check(t, "errors", 3, len(e.Errors))
+	testkit.Check(t, "url", "https://www.datocms.com/docs/x", e.Errors[0].DocURL)
+	testkit.Check(t, "fields", []*windrow.FieldError{{Field: "title", Code: "VALIDATION_REQUIRED"}}, windrow.FieldErrors(err))
 	if answer, ok := errors.AsType[*rest.Error](err); !ok || len(answer.Body) == 0 {
 		t.Error("no rest.Error")
 	}
@@ -116,7 +117,7 @@ func TestResetIsInSeconds(t *testing.T) {
 			w.WriteHeader(http.StatusTooManyRequests)
 		})
 		_, err := articlesOf(client).Get(t.Context(), "1")
-		check(t, reset, want, windrow.Classify(err).After)
+		testkit.Check(t, reset, want, windrow.Classify(err).After)
 	}
 }
 
@@ -131,8 +132,8 @@ func TestARefusedTokenStopsTheRun(t *testing.T) {
 		}
 		res, err := windrow.CreateMany(t.Context(), articlesOf(client), drafts(1000), windrow.Concurrency(1))
 		accounts(t, 1000, res)
-		check(t, "requests", 1, len(server.Seen()))
-		check(t, "left", 999, res.Stats().NotAttempted)
+		testkit.Check(t, "requests", 1, len(server.Seen()))
+		testkit.Check(t, "left", 999, res.Stats().NotAttempted)
 		if e, ok := errors.AsType[*datocms.Error](err); !ok || e.Code() != "INVALID_AUTHORIZATION_HEADER" || !errors.Is(err, windrow.ErrFatal) {
 			t.Errorf("error %v", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/mixed"
 )
 
@@ -40,9 +41,9 @@ func TestA3_A4_A7_A16_A17_A19_A22_ThePaceOfTheGuide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "time", 2060*time.Millisecond, time.Since(began))
-		check(t, "creates", []string{"0s: 20", "1.03s: 20", "2.06s: 5"}, batches())
-		check(t, "progress", []string{"Progress: 20/45 (44%)", "Progress: 40/45 (89%)", "Progress: 45/45 (100%)"}, slices.Compact(lines))
+		testkit.Check(t, "time", 2060*time.Millisecond, time.Since(began))
+		testkit.Check(t, "creates", []string{"0s: 20", "1.03s: 20", "2.06s: 5"}, batches())
+		testkit.Check(t, "progress", []string{"Progress: 20/45 (44%)", "Progress: 40/45 (89%)", "Progress: 45/45 (100%)"}, slices.Compact(lines))
 
 		var ids []string
 		for _, a := range res.Values()[:25] {
@@ -52,7 +53,7 @@ func TestA3_A4_A7_A16_A17_A19_A22_ThePaceOfTheGuide(t *testing.T) {
 		if _, err := windrow.UpdateMany(t.Context(), articlesOf(client), updatesOf(ids, draft{Title: "new"}), guide); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "updates", []string{"3s: 10", "4.03s: 10", "5.06s: 5"}, batches()[3:])
+		testkit.Check(t, "updates", []string{"3s: 10", "4.03s: 10", "5.06s: 5"}, batches()[3:])
 	})
 }
 
@@ -69,7 +70,7 @@ func TestA73_AtomicIsRefused(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		}
-		check(t, "requests", 0, len(server.Seen()))
+		testkit.Check(t, "requests", 0, len(server.Seen()))
 	})
 }
 
@@ -81,8 +82,8 @@ func TestA76_ACanaryOnTheWire(t *testing.T) {
 		in := make([]draft, 1000) // without a title
 		res, err := windrow.CreateMany(t.Context(), articlesOf(client), in, windrow.Canary(1))
 		accounts(t, 1000, res)
-		check(t, "requests", 1, server.Count(http.MethodPost, "/items"))
-		check(t, "left", 999, res.Stats().NotAttempted)
+		testkit.Check(t, "requests", 1, server.Count(http.MethodPost, "/items"))
+		testkit.Check(t, "left", 999, res.Stats().NotAttempted)
 		if !errors.Is(err, windrow.ErrTooManyFailures) {
 			t.Errorf("error %v", err)
 		}
@@ -103,7 +104,7 @@ func TestA22_UpdatesOfOneRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		for k, id := range ids {
-			check(t, "title", fmt.Sprintf(`"%d"`, 16+k), server.Field(id, "title"))
+			testkit.Check(t, "title", fmt.Sprintf(`"%d"`, 16+k), server.Field(id, "title"))
 		}
 	})
 }
@@ -135,8 +136,8 @@ func TestMixedOperations(t *testing.T) {
 			{Kind: windrow.OpDelete, Resource: "article", ID: datocms.NewID()},
 			{Kind: windrow.OpUpdate, Resource: "article", ID: ids[2], Data: draft{Slug: "slug-0"}},
 		})
-		check(t, "ends", []string{"succeeded", "succeeded", "succeeded", "succeeded", "skipped not_found", "failed"}, ends(res))
-		check(t, "read after the update", "new", res.At(2).Value.(article).Title)
-		check(t, "records", 3, server.Len(""))
+		testkit.Check(t, "ends", []string{"succeeded", "succeeded", "succeeded", "succeeded", "skipped not_found", "failed"}, ends(res))
+		testkit.Check(t, "read after the update", "new", res.At(2).Value.(article).Title)
+		testkit.Check(t, "records", 3, server.Len(""))
 	})
 }

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
@@ -96,14 +94,6 @@ func fill(server *datocmstest.Server, n int) []string {
 // latency is how long answers take: about 120 ms, some much longer.
 func latency() time.Duration {
 	return time.Duration(float64(120*time.Millisecond) * (0.6 + 0.8*rand.Float64()))
-}
-
-// check compares what is with what is to be.
-func check[T any](t *testing.T, what string, want, got T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
 }
 
 // accounts checks that each of n items ended once.

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/clients"
 )
@@ -47,8 +48,8 @@ func TestA77_TheStatusOfTheJobCounts(t *testing.T) {
 					return &tt.fault
 				})
 				res, err := windrow.DeleteMany(t.Context(), articlesOf(client), []string{id})
-				check(t, "ends", []string{tt.want}, ends(res))
-				check(t, "jobs", tt.jobs, jobs)
+				testkit.Check(t, "ends", []string{tt.want}, ends(res))
+				testkit.Check(t, "jobs", tt.jobs, jobs)
 				if tt.want == "failed" || tt.want == "unknown" {
 					if e, ok := errors.AsType[*datocms.Error](err); !ok || e.Status != tt.fault.Status || e.Job == "" || e.Method != http.MethodDelete {
 						t.Errorf("error %v", err)
@@ -70,7 +71,7 @@ func TestF22_AJobThatDoesNotEnd(t *testing.T) {
 		began := time.Now()
 		res, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids, fast)
 		accounts(t, 300, res)
-		check(t, "unknown", 300, res.Stats().Unknown)
+		testkit.Check(t, "unknown", 300, res.Stats().Unknown)
 		if took := time.Since(began); took < 50*time.Second || took > time.Minute {
 			t.Errorf("it took %v, want about a minute, however many attempts there may be", took)
 		}
@@ -78,13 +79,13 @@ func TestF22_AJobThatDoesNotEnd(t *testing.T) {
 		if !ok || job.Handle == "" || !errors.Is(err, clients.ErrPending) {
 			t.Errorf("error %v", err)
 		}
-		check(t, "records", 300, server.Len(""))
+		testkit.Check(t, "records", 300, server.Len(""))
 
 		// To run it again goes on with the same jobs, and starts no others.
 		res, _ = windrow.NewDeleteProcessor(articlesOf(client), fast).Rerun(t.Context(), res)
-		check(t, "unknown", 300, res.Stats().Unknown)
-		check(t, "bulk operations", 2, server.Count(http.MethodPost, "/items/bulk/destroy"))
-		check(t, "single deletes", 0, server.Count(http.MethodDelete, "/items/"))
+		testkit.Check(t, "unknown", 300, res.Stats().Unknown)
+		testkit.Check(t, "bulk operations", 2, server.Count(http.MethodPost, "/items/bulk/destroy"))
+		testkit.Check(t, "single deletes", 0, server.Count(http.MethodDelete, "/items/"))
 	})
 }
 
@@ -109,8 +110,8 @@ func TestALostQuestionForAJob(t *testing.T) {
 				if _, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids); err != nil {
 					t.Fatal(err)
 				}
-				check(t, "bulk operations", 1, server.Count(http.MethodPost, "/items/bulk/destroy"))
-				check(t, "records", 0, server.Len(""))
+				testkit.Check(t, "bulk operations", 1, server.Count(http.MethodPost, "/items/bulk/destroy"))
+				testkit.Check(t, "records", 0, server.Len(""))
 			})
 		})
 	}
@@ -130,7 +131,7 @@ func TestARefusedQuestionForAJob(t *testing.T) {
 			return nil
 		})
 		res, _ := windrow.DeleteMany(t.Context(), articlesOf(client), ids, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1}))
-		check(t, "unknown", 5, res.Stats().Unknown)
+		testkit.Check(t, "unknown", 5, res.Stats().Unknown)
 	})
 }
 
@@ -144,8 +145,8 @@ func TestCancelWhileAJobRuns(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		res, _ := windrow.DeleteMany(ctx, articlesOf(client), ids)
-		check(t, "time", 10*time.Second, time.Since(began))
-		check(t, "unknown", 300, res.Stats().Unknown)
+		testkit.Check(t, "time", 10*time.Second, time.Since(began))
+		testkit.Check(t, "unknown", 300, res.Stats().Unknown)
 	})
 }
 
@@ -201,8 +202,8 @@ func TestACreateThatIsAJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "title", "a", out.Title)
-		check(t, "requests", []string{"POST /items", "GET /job-results/4235", "GET /job-results/4235", "GET /job-results/4235"}, asked)
+		testkit.Check(t, "title", "a", out.Title)
+		testkit.Check(t, "requests", []string{"POST /items", "GET /job-results/4235", "GET /job-results/4235", "GET /job-results/4235"}, asked)
 	})
 }
 
@@ -241,7 +242,7 @@ func TestAttemptTimeoutOfAJob(t *testing.T) {
 		if _, err := windrow.DeleteMany(t.Context(), articlesOf(client), ids, windrow.AttemptTimeout(3500*time.Millisecond), fast); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "bulk operations", 1, server.Count(http.MethodPost, "/items/bulk/destroy"))
-		check(t, "records", 0, server.Len(""))
+		testkit.Check(t, "bulk operations", 1, server.Count(http.MethodPost, "/items/bulk/destroy"))
+		testkit.Check(t, "records", 0, server.Len(""))
 	})
 }

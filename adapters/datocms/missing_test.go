@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 )
 
@@ -43,8 +44,8 @@ func TestWhatA404Says(t *testing.T) {
 				}))
 				_, read := items.Get(t.Context(), "1")
 				for what, err := range map[string]error{"get": read, "delete": items.Delete(t.Context(), "1")} {
-					check(t, what, tt.gone, errors.Is(err, windrow.ErrNotFound))
-					check(t, what, tt.class, windrow.Classify(err).Class)
+					testkit.Check(t, what, tt.gone, errors.Is(err, windrow.ErrNotFound))
+					testkit.Check(t, what, tt.class, windrow.Classify(err).Class)
 					if e, ok := errors.AsType[*rest.Error](err); !ok || e.Status != http.StatusNotFound {
 						t.Errorf("%s: error %v holds no *rest.Error", what, err)
 					}
@@ -54,17 +55,17 @@ func TestWhatA404Says(t *testing.T) {
 				_, created := items.Create(t.Context(), draft{Title: "a"})
 				for what, err := range map[string]error{"list": listed, "delete many": deleted, "create": created} {
 					_, ok := errors.AsType[*datocms.Error](err)
-					check(t, what, true, ok)
-					check(t, what, false, errors.Is(err, windrow.ErrNotFound) && tt.name != "no such record")
+					testkit.Check(t, what, true, ok)
+					testkit.Check(t, what, false, errors.Is(err, windrow.ErrNotFound) && tt.name != "no such record")
 				}
-				check(t, "a create", windrow.ClassPermanent, windrow.Classify(created).Class)
+				testkit.Check(t, "a create", windrow.ClassPermanent, windrow.Classify(created).Class)
 				requests.Store(0)
 				res, err := windrow.DeleteMany(t.Context(), items, []string{"1", "2"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)}))
-				check(t, "requests", tt.requests, int(requests.Load()))
+				testkit.Check(t, "requests", tt.requests, int(requests.Load()))
 				for r := range res.All() {
-					check(t, "skipped", tt.gone, r.State == windrow.Skipped)
+					testkit.Check(t, "skipped", tt.gone, r.State == windrow.Skipped)
 				}
-				check(t, "error", !tt.gone, err != nil)
+				testkit.Check(t, "error", !tt.gone, err != nil)
 			})
 		})
 	}
@@ -96,9 +97,9 @@ func TestTheUsersClassifierComesFirst(t *testing.T) {
 			return nil
 		})
 		res, err := windrow.DeleteMany(t.Context(), articlesOf(client), []string{id}, fast)
-		check(t, "ends", []string{"succeeded"}, ends(res))
-		check(t, "jobs", 2, jobs)
-		check(t, "error", nil, err)
+		testkit.Check(t, "ends", []string{"succeeded"}, ends(res))
+		testkit.Check(t, "jobs", 2, jobs)
+		testkit.Check(t, "error", nil, err)
 		_, err = articlesOf(client).Get(t.Context(), id)
 		if _, ok := errors.AsType[*datocms.Error](err); !ok || !errors.Is(err, windrow.ErrNotFound) {
 			t.Errorf("error %v is not the package's own", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/plan"
 )
@@ -44,7 +45,7 @@ func TestA40_GetManyByIDs(t *testing.T) {
 		asked := slices.Concat(ids[:300], []string{gone}, ids[300:], []string{ids[5]})
 		res, err := windrow.GetMany(t.Context(), articlesOf(client), asked)
 		accounts(t, 652, res)
-		check(t, "failed", []int{300}, indexes(res))
+		testkit.Check(t, "failed", []int{300}, indexes(res))
 		if !errors.Is(err, windrow.ErrNotFound) || !errors.Is(res.At(300).Err, windrow.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
@@ -66,7 +67,7 @@ func TestA40_GetManyByIDs(t *testing.T) {
 		if longest > 8000 || longest < 7000 {
 			t.Errorf("the longest URL has %d bytes, want not much less than 8,000 and no more", longest)
 		}
-		check(t, "requests", 3, server.Count(http.MethodGet, "/items?"))
+		testkit.Check(t, "requests", 3, server.Count(http.MethodGet, "/items?"))
 	})
 }
 
@@ -82,7 +83,7 @@ func TestGetManyOfLongIDs(t *testing.T) {
 		}
 		res, _ := windrow.GetMany(t.Context(), articlesOf(client), append(ids, long...))
 		accounts(t, 100, res)
-		check(t, "succeeded", 40, res.Stats().Succeeded)
+		testkit.Check(t, "succeeded", 40, res.Stats().Succeeded)
 		for _, r := range server.Seen() {
 			if len(r.Target) > 8190 {
 				t.Errorf("a request with %d bytes", len(r.Target))
@@ -110,8 +111,8 @@ func TestGetManyOfBadIDs(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
 		ids := fill(server, 2)
 		res, _ := windrow.GetMany(t.Context(), articlesOf(client), []string{ids[0], "", "a,b", "..", "a/b?c", ids[1]})
-		check(t, "ends", []string{"succeeded", "failed", "failed", "failed", "failed", "succeeded"}, ends(res))
-		check(t, "records", 2, server.Len(""))
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "failed", "failed", "failed", "succeeded"}, ends(res))
+		testkit.Check(t, "records", 2, server.Len(""))
 	})
 }
 
@@ -124,7 +125,7 @@ func TestForeignRecords(t *testing.T) {
 			fmt.Fprintf(w, `{"data":[{"id":%q,"type":"item"},{"id":%q,"type":"item"}],"meta":{"total_count":2}}`, ids[0], ids[1])
 		})
 		res, err := windrow.GetMany(t.Context(), articlesOf(client), []string{"1", "2"}, fast)
-		check(t, "ends", []string{"failed", "failed"}, ends(res))
+		testkit.Check(t, "ends", []string{"failed", "failed"}, ends(res))
 		if !errors.Is(err, windrow.ErrProtocol) {
 			t.Errorf("error %v", err)
 		}
@@ -145,13 +146,13 @@ func TestA27_A28_A66_A67_PagesOfAList(t *testing.T) {
 			}
 			got = append(got, a.ID)
 		}
-		check(t, "records", ids, got)
+		testkit.Check(t, "records", ids, got)
 		want := []string{
 			"/items?filter[type]=" + articleModel + "&page[limit]=100&page[offset]=0&version=current",
 			"/items?filter[type]=" + articleModel + "&page[limit]=100&page[offset]=100&version=current",
 			"/items?filter[type]=" + articleModel + "&page[limit]=100&page[offset]=200&version=current",
 		}
-		check(t, "requests", want, targets(server))
+		testkit.Check(t, "requests", want, targets(server))
 	})
 }
 
@@ -173,10 +174,10 @@ func TestQueries(t *testing.T) {
 			}
 			return all
 		}
-		check(t, "where", []string{"T11", "T08", "T05", "T02"}, titles(datocms.Query{PageSize: 3}.Where("pages", "eq", "0")))
-		check(t, "two conditions", []string{"T05"}, titles(datocms.Query{}.Where("pages", "eq", "0").Where("slug", "eq", "6")))
+		testkit.Check(t, "where", []string{"T11", "T08", "T05", "T02"}, titles(datocms.Query{PageSize: 3}.Where("pages", "eq", "0")))
+		testkit.Check(t, "two conditions", []string{"T05"}, titles(datocms.Query{}.Where("pages", "eq", "0").Where("slug", "eq", "6")))
 		q := datocms.Query{Values: url.Values{"order_by": {"title_ASC"}, "version": {"published"}, "filter[type]": {"article"}}, PageSize: 500}
-		check(t, "order", []string{"T01", "T03", "T05", "T07", "T09", "T11"}, titles(q))
+		testkit.Check(t, "order", []string{"T01", "T03", "T05", "T07", "T09", "T11"}, titles(q))
 		if q.Where("a", "eq", "b"); len(q.Values) != 3 {
 			t.Error("Where changes its query")
 		}
@@ -185,7 +186,7 @@ func TestQueries(t *testing.T) {
 			t.Errorf("ids %v, error %v", ids, err)
 		}
 		some, err := items.IDs(t.Context(), datocms.Query{Values: url.Values{"filter[ids]": {strings.Join(ids[:2], ",")}}})
-		check(t, "by ids", ids[:2], some)
+		testkit.Check(t, "by ids", ids[:2], some)
 		if err != nil {
 			t.Error(err)
 		}
@@ -198,7 +199,7 @@ func TestQueries(t *testing.T) {
 				t.Errorf("no error of %+v", bad)
 			}
 		}
-		check(t, "requests of bad queries", n, len(server.Seen()))
+		testkit.Check(t, "requests of bad queries", n, len(server.Seen()))
 		if _, err := items.IDs(t.Context(), datocms.Query{Values: url.Values{"unknown": {"x"}}}); err == nil {
 			t.Error("no error of a parameter that DatoCMS does not know")
 		}
@@ -226,7 +227,7 @@ func TestPagesAreAskedForAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ids", ids, got)
+		testkit.Check(t, "ids", ids, got)
 		server.Fault(func(datocmstest.Request) *datocmstest.Fault { return &datocmstest.Fault{Status: 500} })
 		if _, err = articlesOf(client).IDs(t.Context(), datocms.Query{Run: []windrow.Option{fast}}); err == nil {
 			t.Error("no error of a server that is down")
@@ -251,18 +252,18 @@ func TestA36_IDsAreReadBeforeTheWrites(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ids", 120, len(ids))
+		testkit.Check(t, "ids", 120, len(ids))
 		if _, err := windrow.UpdateMany(t.Context(), authors, updatesOf(ids, map[string]any{"state": "new"})); err != nil {
 			t.Fatal(err)
 		}
 		left, err := authors.IDs(t.Context(), old)
-		check(t, "left", 0, len(left))
+		testkit.Check(t, "left", 0, len(left))
 		if err != nil {
 			t.Error(err)
 		}
 		seen := server.Seen()
-		check(t, "ids on a page", "500", pageSize(t, seen[len(seen)-1].Target))
-		check(t, "one request for ids in three pages and an empty list", 4, server.Count(http.MethodGet, "/items?"))
+		testkit.Check(t, "ids on a page", "500", pageSize(t, seen[len(seen)-1].Target))
+		testkit.Check(t, "one request for ids in three pages and an empty list", 4, server.Count(http.MethodGet, "/items?"))
 	})
 }
 
@@ -288,8 +289,8 @@ func TestA26_A29_MaxItemsOnTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "planned and mapped", []int{150, 150}, []int{p.Len(), mapped})
-		check(t, "pages", 2, server.Count(http.MethodGet, "/items?"))
+		testkit.Check(t, "planned and mapped", []int{150, 150}, []int{p.Len(), mapped})
+		testkit.Check(t, "pages", 2, server.Count(http.MethodGet, "/items?"))
 	})
 }
 
@@ -317,7 +318,7 @@ func TestA66_A68_A74_AStreamOfRecords(t *testing.T) {
 				t.Fatalf("result %d is that of item %d", processed-1, r.Index)
 			}
 		}
-		check(t, "processed", 1200, processed)
+		testkit.Check(t, "processed", 1200, processed)
 		if most > 600 {
 			t.Errorf("%d records were read ahead", most)
 		}
@@ -334,7 +335,7 @@ func TestRecordsOfAnyType(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "type and name", "item Ann", fmt.Sprint(got["type"], " ", got["name"].(map[string]any)["en"]))
+		testkit.Check(t, "type and name", "item Ann", fmt.Sprint(got["type"], " ", got["name"].(map[string]any)["en"]))
 		type number struct {
 			Born int64 `json:"born"`
 		}
@@ -371,9 +372,9 @@ func TestIDsOfAListThatGrows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "requests", true, server.Count(http.MethodGet, "/items?") > 3)
+		testkit.Check(t, "requests", true, server.Count(http.MethodGet, "/items?") > 3)
 		slices.Sort(got)
 		slices.Sort(ids)
-		check(t, "ids", ids, got)
+		testkit.Check(t, "ids", ids, got)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -38,11 +39,11 @@ func TestA18_A23_UpdatesOnTheWire(t *testing.T) {
 		in := updatesOf(append(ids, gone), draft{Title: "new"}, draft{Slug: "slug-0"})
 		res, err := windrow.UpdateMany(t.Context(), articlesOf(client), in, windrow.PreserveOrder())
 		accounts(t, 4, res)
-		check(t, "ends", []string{"succeeded", "failed", "succeeded", "failed"}, ends(res))
-		check(t, "first request", `PUT /items/`+ids[0]+` {"data":{"id":"`+ids[0]+`","type":"item","attributes":{"title":"new"}}}`, bodies[0])
-		check(t, "value", "new slug-0", res.At(0).Value.Title+" "+res.At(0).Value.Slug)
-		check(t, "field", `"Title 1"`, server.Field(ids[1], "title"))
-		check(t, "errors", "datocms: PUT /items/"+ids[1]+": status 422 (INVALID_FIELD slug VALIDATION_UNIQUE)\ndatocms: PUT /items/"+gone+": status 404 (NOT_FOUND)",
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "succeeded", "failed"}, ends(res))
+		testkit.Check(t, "first request", `PUT /items/`+ids[0]+` {"data":{"id":"`+ids[0]+`","type":"item","attributes":{"title":"new"}}}`, bodies[0])
+		testkit.Check(t, "value", "new slug-0", res.At(0).Value.Title+" "+res.At(0).Value.Slug)
+		testkit.Check(t, "field", `"Title 1"`, server.Field(ids[1], "title"))
+		testkit.Check(t, "errors", "datocms: PUT /items/"+ids[1]+": status 422 (INVALID_FIELD slug VALIDATION_UNIQUE)\ndatocms: PUT /items/"+gone+": status 404 (NOT_FOUND)",
 			res.At(1).Err.Error()+"\n"+res.At(3).Err.Error())
 		if !errors.Is(err, windrow.ErrNotFound) {
 			t.Errorf("error %v", err)
@@ -68,7 +69,7 @@ func TestA24_AWholeRecordIsSentBackAsItsFields(t *testing.T) {
 		if _, err := items.Update(t.Context(), id, record); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "request", `{"data":{"id":"`+id+`","type":"item","attributes":{"pages":0,"slug":"slug-0","title":"[Updated] Title 0"},`+
+		testkit.Check(t, "request", `{"data":{"id":"`+id+`","type":"item","attributes":{"pages":0,"slug":"slug-0","title":"[Updated] Title 0"},`+
 			`"meta":{"current_version":"`+record.Meta.CurrentVersion+`"}}}`, sent)
 	})
 }
@@ -91,9 +92,9 @@ func TestStaleVersion(t *testing.T) {
 		}
 		mine.Title = "mine"
 		res, err := windrow.UpdateMany(t.Context(), items, updatesOf([]string{id}, mine))
-		check(t, "ends", []string{"failed"}, ends(res))
-		check(t, "attempts", 1, res.At(0).Attempts)
-		check(t, "field", `"somebody else's"`, server.Field(id, "title"))
+		testkit.Check(t, "ends", []string{"failed"}, ends(res))
+		testkit.Check(t, "attempts", 1, res.At(0).Attempts)
+		testkit.Check(t, "field", `"somebody else's"`, server.Field(id, "title"))
 		if e, ok := errors.AsType[*datocms.Error](err); !ok || !errors.Is(err, datocms.ErrStaleVersion) || e.Status != http.StatusUnprocessableEntity || e.StatusCode() != http.StatusPreconditionFailed {
 			t.Errorf("error %v", err)
 		}
@@ -128,13 +129,13 @@ func TestALostUpdateWithAVersion(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "value", "new", res.At(0).Value.Title)
-			check(t, "attempts", 2, res.At(0).Attempts)
+			testkit.Check(t, "value", "new", res.At(0).Value.Title)
+			testkit.Check(t, "attempts", 2, res.At(0).Attempts)
 			want := []string{"GET /items/1 200", "PUT /items/1 0", "PUT /items/1 200"}
 			if applied {
 				want = []string{"GET /items/1 200", "PUT /items/1 0", "PUT /items/1 422", "GET /items/1 200"}
 			}
-			check(t, "requests", want, requests(server, id, "1"))
+			testkit.Check(t, "requests", want, requests(server, id, "1"))
 		})
 	}
 }
@@ -164,9 +165,9 @@ func TestA24_A25_A30_A31_A33_A34_A35_ConditionalUpdate(t *testing.T) {
 			return p
 		}
 		dry := made(plan.MaxItems(1000))
-		check(t, "planned", 250, dry.Len())
-		check(t, "writes of a dry run", 0, server.Count(http.MethodPut, "/"))
-		check(t, "shape", "[Updated] Title 0 was Title 0", dry.Changes[0].Updated.Title+" was "+dry.Changes[0].Original.Title)
+		testkit.Check(t, "planned", 250, dry.Len())
+		testkit.Check(t, "writes of a dry run", 0, server.Count(http.MethodPut, "/"))
+		testkit.Check(t, "shape", "[Updated] Title 0 was Title 0", dry.Changes[0].Updated.Title+" was "+dry.Changes[0].Original.Title)
 
 		p := made(plan.MaxItems(120))
 		p.Version = func(a article) string { return a.Meta.CurrentVersion }
@@ -182,12 +183,12 @@ func TestA24_A25_A30_A31_A33_A34_A35_ConditionalUpdate(t *testing.T) {
 			t.Fatal(err)
 		}
 		accounts(t, 120, res.BulkResult)
-		check(t, "writes", 120, server.Count(http.MethodPut, "/items/"))
-		check(t, "request", `{"data":{"id":"`+ids[7]+`","type":"item","attributes":{"title":"[Updated] Title 7"},"meta":{"current_version":"`+
+		testkit.Check(t, "writes", 120, server.Count(http.MethodPut, "/items/"))
+		testkit.Check(t, "request", `{"data":{"id":"`+ids[7]+`","type":"item","attributes":{"title":"[Updated] Title 7"},"meta":{"current_version":"`+
 			p.Changes[7].Original.Meta.CurrentVersion+`"}}}`, body)
-		check(t, "last of them", `"[Updated] Title 119"`, server.Field(ids[119], "title"))
-		check(t, "first behind", `"Title 120"`, server.Field(ids[120], "title"))
-		check(t, "left", 130, made().Len())
+		testkit.Check(t, "last of them", `"[Updated] Title 119"`, server.Field(ids[119], "title"))
+		testkit.Check(t, "first behind", `"Title 120"`, server.Field(ids[120], "title"))
+		testkit.Check(t, "left", 130, made().Len())
 	})
 }
 
@@ -209,9 +210,9 @@ func TestA75_AStalePlanIsRefusedByTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		res, err := plan.ApplyPatches(t.Context(), p, datocms.NewItems[plan.Patch, article](client, articleModel))
-		check(t, "ends", []string{"succeeded", "failed", "succeeded"}, ends(res.BulkResult))
-		check(t, "field", `"meanwhile"`, server.Field(ids[1], "title"))
-		check(t, "backed up", 3, len(backup))
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "succeeded"}, ends(res.BulkResult))
+		testkit.Check(t, "field", `"meanwhile"`, server.Field(ids[1], "title"))
+		testkit.Check(t, "backed up", 3, len(backup))
 		if !errors.Is(err, plan.ErrChanged) || !errors.Is(err, datocms.ErrStaleVersion) {
 			t.Errorf("error %v", err)
 		}
@@ -226,8 +227,8 @@ func TestA20_A21_PreserveOrderOnTheWire(t *testing.T) {
 		ids := fill(server, 4)
 		server.Refuse("update", "ITEM_LOCKED", ids[1])
 		res, _ := windrow.UpdateMany(t.Context(), articlesOf(client), updatesOf(ids, draft{Title: "new"}), windrow.PreserveOrder(), windrow.Concurrency(8))
-		check(t, "ends", []string{"succeeded", "failed", "succeeded", "succeeded"}, ends(res))
-		check(t, "requests", []string{"PUT /items/0 200", "PUT /items/1 422", "PUT /items/2 200", "PUT /items/3 200"},
+		testkit.Check(t, "ends", []string{"succeeded", "failed", "succeeded", "succeeded"}, ends(res))
+		testkit.Check(t, "requests", []string{"PUT /items/0 200", "PUT /items/1 422", "PUT /items/2 200", "PUT /items/3 200"},
 			requests(server, ids[0], "0", ids[1], "1", ids[2], "2", ids[3], "3"))
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/upload"
@@ -88,17 +89,17 @@ func TestA51_A58_AnUploadOnTheWire(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "request", `{"data":{"type":"upload_request","attributes":{"filename":"image.png"}}}`, bodies[0])
-			check(t, "create", `{"data":{"type":"upload","attributes":{"default_field_metadata":`+string(want)+`,"path":"`+value.Path+`"}}}`, bodies[1])
-			check(t, "metadata", string(want), server.AssetField("image.png", "default_field_metadata"))
-			check(t, "content", "content of image.png", string(server.Files()[value.Path]))
-			check(t, "requests", []string{
+			testkit.Check(t, "request", `{"data":{"type":"upload_request","attributes":{"filename":"image.png"}}}`, bodies[0])
+			testkit.Check(t, "create", `{"data":{"type":"upload","attributes":{"default_field_metadata":`+string(want)+`,"path":"`+value.Path+`"}}}`, bodies[1])
+			testkit.Check(t, "metadata", string(want), server.AssetField("image.png", "default_field_metadata"))
+			testkit.Check(t, "content", "content of image.png", string(server.Files()[value.Path]))
+			testkit.Check(t, "requests", []string{
 				"GET /uploads 200", "POST /upload-requests 200", "PUT " + bucket + " 200", "POST /uploads 202", "GET /job-results/ 404", "GET /job-results/ 200",
 			}, steps(server))
 			put.Del("User-Agent")
 			put.Del("Accept-Encoding")
-			check(t, "header of the bucket", http.Header{"Content-Length": {"20"}, "Content-Type": {"image/png"}, "X-Amz-Acl": {"public-read"}}, put)
-			check(t, "value", []any{"image.png", int64(20), "image"}, []any{value.Filename, value.Size, value.Basename})
+			testkit.Check(t, "header of the bucket", http.Header{"Content-Length": {"20"}, "Content-Type": {"image/png"}, "X-Amz-Acl": {"public-read"}}, put)
+			testkit.Check(t, "value", []any{"image.png", int64(20), "image"}, []any{value.Filename, value.Size, value.Basename})
 		})
 	}
 }
@@ -126,7 +127,7 @@ func TestTheBucketIsSomebodyElses(t *testing.T) {
 				w.Header().Set("X-RateLimit-Remaining", "0")
 				w.Header().Set("X-RateLimit-Reset", "600")
 			}
-			check(t, "cookies for "+r.Host, cookies, len(r.Cookies()))
+			testkit.Check(t, "cookies for "+r.Host, cookies, len(r.Cookies()))
 			server.ServeHTTP(w, r)
 		})})
 		if err != nil {
@@ -134,7 +135,7 @@ func TestTheBucketIsSomebodyElses(t *testing.T) {
 		}
 		began := time.Now()
 		process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a"), named("b"), named("c"), named("d"), named("e"))
-		check(t, "files", 5, puts.Load())
+		testkit.Check(t, "files", 5, puts.Load())
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}
@@ -156,7 +157,7 @@ func TestTheUploaderTakesTheLimiterOfTheClient(t *testing.T) {
 			return nil
 		})
 		process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a"), named("b"), named("c"), named("d"))
-		check(t, "files at once", 2, most)
+		testkit.Check(t, "files at once", 2, most)
 	})
 }
 
@@ -169,9 +170,9 @@ func TestA51_Attributes(t *testing.T) {
 		file := named("a.png")
 		file.Metadata = datocms.Attributes{"tags": []string{"red"}, "author": "Ann"}
 		res := process(t, datocms.NewUploader(uploads), file, named("b.png"))
-		check(t, "tags", `["red"]`, server.AssetField("a.png", "tags"))
-		check(t, "given attributes", 2, len(file.Metadata.(datocms.Attributes)))
-		check(t, "metadata", `{}`, server.AssetField("b.png", "default_field_metadata"))
+		testkit.Check(t, "tags", `["red"]`, server.AssetField("a.png", "tags"))
+		testkit.Check(t, "given attributes", 2, len(file.Metadata.(datocms.Attributes)))
+		testkit.Check(t, "metadata", `{}`, server.AssetField("b.png", "default_field_metadata"))
 		out, err := uploads.Update(t.Context(), res.At(0).Value.ID, datocms.Attributes{"notes": "new", "default_field_metadata": map[string]any{"en": map[string]any{}}})
 		if err != nil || string(out.DefaultFieldMetadata) != `{"en":{}}` {
 			t.Errorf("%+v, error %v", out, err)
@@ -189,12 +190,12 @@ func TestA57_A60_SkipWhatIsThere(t *testing.T) {
 		process(t, u, named("a.png"))
 		changed, renamed := upload.FromBytes("a.png", []byte("changed")), upload.FromBytes("b.png", []byte("content of a.png"))
 		res := process(t, u, renamed, changed)
-		check(t, "by md5", []string{"skipped already_exists", "succeeded"}, ends(res))
-		check(t, "existing", "a.png", res.At(0).Value.Filename)
-		check(t, "assets", []string{"a.png", "a.png"}, server.Assets())
+		testkit.Check(t, "by md5", []string{"skipped already_exists", "succeeded"}, ends(res))
+		testkit.Check(t, "existing", "a.png", res.At(0).Value.Filename)
+		testkit.Check(t, "assets", []string{"a.png", "a.png"}, server.Assets())
 		u.SkipExisting = upload.SameName
 		res = process(t, u, upload.FromBytes("a.png", []byte("changed again")), renamed)
-		check(t, "by name", []string{"skipped already_exists", "succeeded"}, ends(res))
+		testkit.Check(t, "by name", []string{"skipped already_exists", "succeeded"}, ends(res))
 		u.SkipExisting = upload.SameSHA256
 		u.Add(named("c.png"))
 		if _, err := u.Process(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
@@ -203,7 +204,7 @@ func TestA57_A60_SkipWhatIsThere(t *testing.T) {
 		n := len(server.Assets())
 		u.SkipExisting = upload.Never
 		process(t, u, named("a.png"))
-		check(t, "assets", n+1, len(server.Assets()))
+		testkit.Check(t, "assets", n+1, len(server.Assets()))
 	})
 }
 
@@ -231,7 +232,7 @@ func TestA52_A55_ThreeAtATime(t *testing.T) {
 		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
 		u.SkipExisting = upload.Never
 		process(t, u, files...)
-		check(t, "assets", 12, len(server.Assets()))
+		testkit.Check(t, "assets", 12, len(server.Assets()))
 		if most > 3 {
 			t.Errorf("%d at a time", most)
 		}
@@ -278,13 +279,13 @@ func TestA54_A59_RetriesOfAnUpload(t *testing.T) {
 					return nil
 				})
 				res := process(t, datocms.NewUploader(datocms.NewUploads[datocms.Asset](client)), named("a.png"), named("b.png"))
-				check(t, "ends", []string{tt.want, "succeeded"}, sorted(ends(res), tt.want))
+				testkit.Check(t, "ends", []string{tt.want, "succeeded"}, sorted(ends(res), tt.want))
 				want := 2
 				if tt.want != "succeeded" {
 					want = 1
 				}
-				check(t, "assets", want, len(server.Assets()))
-				check(t, "files in the bucket", tt.files, len(server.Files()))
+				testkit.Check(t, "assets", want, len(server.Assets()))
+				testkit.Check(t, "files in the bucket", tt.files, len(server.Files()))
 				if tt.want == "unknown" && !errors.Is(res.Err(), upload.ErrLost) {
 					t.Errorf("error %v", res.Err())
 				}
@@ -334,9 +335,9 @@ func TestAnUploadJobThatFails(t *testing.T) {
 				})
 				u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
 				res := process(t, u, named("a.png"))
-				check(t, "ends", []string{tt.want}, ends(res))
-				check(t, "creates", tt.creates, server.Count(http.MethodPost, "/uploads"))
-				check(t, "files in the bucket", 1, len(server.Files()))
+				testkit.Check(t, "ends", []string{tt.want}, ends(res))
+				testkit.Check(t, "creates", tt.creates, server.Count(http.MethodPost, "/uploads"))
+				testkit.Check(t, "files in the bucket", 1, len(server.Files()))
 				if tt.want == "unknown" || tt.want == "failed" {
 					e, own := errors.AsType[*datocms.Error](res.Err())
 					job, pending := errors.AsType[*clients.JobError](res.Err())
@@ -366,7 +367,7 @@ func TestAStoredUploadGoesOn(t *testing.T) {
 		}
 		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
 		res := process(t, u, files...)
-		check(t, "ends", []string{"unknown"}, ends(res))
+		testkit.Check(t, "ends", []string{"unknown"}, ends(res))
 		text, err := json.Marshal(res)
 		if err != nil {
 			t.Fatal(err)
@@ -383,10 +384,10 @@ func TestAStoredUploadGoesOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []string{"succeeded"}, ends(again))
-		check(t, "creates", 1, server.Count(http.MethodPost, "/uploads"))
-		check(t, "puts", 1, server.Count(http.MethodPut, bucket))
-		check(t, "assets", []string{"a.png"}, server.Assets())
+		testkit.Check(t, "ends", []string{"succeeded"}, ends(again))
+		testkit.Check(t, "creates", 1, server.Count(http.MethodPost, "/uploads"))
+		testkit.Check(t, "puts", 1, server.Count(http.MethodPut, bucket))
+		testkit.Check(t, "assets", []string{"a.png"}, server.Assets())
 	})
 }
 
@@ -403,13 +404,13 @@ func TestAPlaceThatExpires(t *testing.T) {
 		})
 		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
 		res := process(t, u, named("a.png"))
-		check(t, "ends", []string{"not_attempted"}, ends(res)) // the bucket was away for as long as the run waits
+		testkit.Check(t, "ends", []string{"not_attempted"}, ends(res)) // the bucket was away for as long as the run waits
 		server.Fault(nil)
 		time.Sleep(time.Hour)
 		if res, err := u.Rerun(t.Context(), res); err != nil {
 			t.Errorf("%v, error %v", ends(res), err)
 		}
-		check(t, "assets", 1, len(server.Assets()))
+		testkit.Check(t, "assets", 1, len(server.Assets()))
 	})
 }
 
@@ -429,13 +430,13 @@ func TestFilesOfAnyKind(t *testing.T) {
 		changed.Size = 7
 		missing := upload.File{Name: "missing.png", Path: filepath.Join(t.TempDir(), "missing.png")}
 		res := process(t, u, unknown, upload.FromBytes("empty.txt", nil), changed, missing, upload.FromBytes("no extension", []byte("x")), named("größe ü.png"))
-		check(t, "ends", []string{"succeeded", "succeeded", "failed", "failed", "succeeded", "succeeded"}, ends(res))
-		check(t, "assets", []string{"unknown size.txt", "empty.txt", "no extension", "größe ü.png"}, server.Assets())
-		check(t, "attempts", []int{1, 1}, []int{res.At(2).Attempts, res.At(3).Attempts})
+		testkit.Check(t, "ends", []string{"succeeded", "succeeded", "failed", "failed", "succeeded", "succeeded"}, ends(res))
+		testkit.Check(t, "assets", []string{"unknown size.txt", "empty.txt", "no extension", "größe ü.png"}, server.Assets())
+		testkit.Check(t, "attempts", []int{1, 1}, []int{res.At(2).Attempts, res.At(3).Attempts})
 		if !errors.Is(res.At(3).Err, fs.ErrNotExist) || !strings.Contains(res.At(2).Err.Error(), "does not have its Size") {
 			t.Errorf("errors %v, %v", res.At(2).Err, res.At(3).Err)
 		}
-		check(t, "transfers of the first", []string{"unknown size.txt 0/0 false", "unknown size.txt 5/0 true"}, transfers[:2])
+		testkit.Check(t, "transfers of the first", []string{"unknown size.txt 0/0 false", "unknown size.txt 5/0 true"}, transfers[:2])
 	})
 }
 
@@ -460,7 +461,7 @@ func TestAssets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "first and last", []string{ids[0], ids[409]}, []string{got.At(0).Value.ID, got.At(409).Value.ID})
+		testkit.Check(t, "first and last", []string{ids[0], ids[409]}, []string{got.At(0).Value.ID, got.At(409).Value.ID})
 		one, err := uploads.Get(t.Context(), ids[3])
 		if err != nil || one.ID != ids[3] {
 			t.Errorf("%+v, error %v", one, err)
@@ -472,12 +473,12 @@ func TestAssets(t *testing.T) {
 			}
 			n++
 		}
-		check(t, "listed", 410, n)
+		testkit.Check(t, "listed", 410, n)
 		server.Refuse("destroy", "UPLOAD_IS_CURRENTLY_IN_USE", ids[5], ids[300])
 		res, _ := windrow.DeleteMany(t.Context(), uploads, append(ids[:409:409], ids[409]))
-		check(t, "failed", []int{5, 300}, indexes(res))
-		check(t, "left", 2, len(server.Assets()))
-		check(t, "bulk operations", 3, server.Count(http.MethodPost, "/uploads/bulk/destroy"))
+		testkit.Check(t, "failed", []int{5, 300}, indexes(res))
+		testkit.Check(t, "left", 2, len(server.Assets()))
+		testkit.Check(t, "bulk operations", 3, server.Count(http.MethodPost, "/uploads/bulk/destroy"))
 		server.Refuse("destroy", "", ids[5])
 		if err := uploads.Delete(t.Context(), ids[5]); err != nil {
 			t.Error(err)
@@ -501,7 +502,7 @@ func TestBucketError(t *testing.T) {
 		})
 		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client), windrow.Concurrency(1))
 		res := process(t, u, named("a.png"), named("b.png"))
-		check(t, "ends", []string{"failed", "failed"}, ends(res)) // one file's place is no reason to stop
+		testkit.Check(t, "ends", []string{"failed", "failed"}, ends(res)) // one file's place is no reason to stop
 		e, ok := errors.AsType[*datocms.BucketError](res.Err())
 		if want := `step "put the bytes": datocms: put the file into the bucket: status 403 (AccessDenied)`; !ok || res.At(0).Err.Error() != want {
 			t.Errorf("%+v, error %v", e, res.At(0).Err)
@@ -525,8 +526,8 @@ func TestCancelWhileTheBytesArePut(t *testing.T) {
 		u := datocms.NewUploader(datocms.NewUploads[datocms.Asset](client))
 		u.Add(named("a.png"))
 		res, _ := u.Process(ctx)
-		check(t, "ends", []string{"not_attempted"}, ends(res))
-		check(t, "assets", 0, len(server.Assets()))
+		testkit.Check(t, "ends", []string{"not_attempted"}, ends(res))
+		testkit.Check(t, "assets", 0, len(server.Assets()))
 		time.Sleep(time.Minute) // until the server has seen that nobody is there
 	})
 }

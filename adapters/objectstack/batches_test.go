@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 )
@@ -41,10 +42,10 @@ func TestC_n10_C_n11_C_n13_RequestsOnTheWire(t *testing.T) {
 			{"/data/account/createMany", `[{"name":"A"},{"name":"B"}]`},
 		} {
 			r := w.http.Requests()[i]
-			check(t, "path", "POST /api/v1"+want.path, r.Method+" "+r.Target)
-			check(t, want.path, want.body, r.Body)
-			check(t, "token", "Bearer "+token, r.Header.Get("Authorization"))
-			check(t, "content type", "application/json", r.Header.Get("Content-Type"))
+			testkit.Check(t, "path", "POST /api/v1"+want.path, r.Method+" "+r.Target)
+			testkit.Check(t, want.path, want.body, r.Body)
+			testkit.Check(t, "token", "Bearer "+token, r.Header.Get("Authorization"))
+			testkit.Check(t, "content type", "application/json", r.Header.Get("Content-Type"))
 		}
 	})
 }
@@ -60,19 +61,19 @@ func TestC8_C11_C15_Values(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "records", []account{{ID: "1", Name: "A"}, {ID: "2", Name: "B"}}, whole.Values())
+			testkit.Check(t, "records", []account{{ID: "1", Name: "A"}, {ID: "2", Name: "B"}}, whole.Values())
 			ids, err := windrow.CreateMany(t.Context(), objectstack.NewResource[account, account](w.client, "account", objectstack.WithoutRecords()), in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "ids", []account{{ID: "3"}, {ID: "4"}}, ids.Values())
+			testkit.Check(t, "ids", []account{{ID: "3"}, {ID: "4"}}, ids.Values())
 			none, err := windrow.CreateMany(t.Context(), objectstack.NewResource[account, struct{}](w.client, "account"), in)
 			if err != nil || none.Stats().Succeeded != 2 {
 				t.Errorf("%+v, %v", none.Stats(), err)
 			}
 			for i, want := range []bool{true, false, false} {
 				o := w.body(t, i).(map[string]any)["options"].(map[string]any)
-				check(t, "returnRecords", any(want), o["returnRecords"])
+				testkit.Check(t, "returnRecords", any(want), o["returnRecords"])
 			}
 		})
 	}
@@ -84,7 +85,7 @@ func TestC6_C20_C_n5_CapIsLearned(t *testing.T) {
 	for _, nested := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{MaxRecords: 30, Nested: nested})
-			check(t, "default", 200, w.accounts.Capabilities().MaxItems)
+			testkit.Check(t, "default", 200, w.accounts.Capabilities().MaxItems)
 			in := make([]account, 100)
 			res, err := windrow.CreateMany(t.Context(), w.accounts, in, windrow.Concurrency(1))
 			if err != nil || res.Stats().Succeeded != 100 || len(w.fake.Records("account")) != 100 {
@@ -96,12 +97,12 @@ func TestC6_C20_C_n5_CapIsLearned(t *testing.T) {
 				}
 				return all
 			}
-			check(t, "requests", []int{100, 30, 30, 30, 10}, sizes())
-			check(t, "learned", 30, w.accounts.Capabilities().MaxItems)
+			testkit.Check(t, "requests", []int{100, 30, 30, 30, 10}, sizes())
+			testkit.Check(t, "learned", 30, w.accounts.Capabilities().MaxItems)
 			if _, err := windrow.CreateMany(t.Context(), w.accounts, in[:60], windrow.Concurrency(1)); err != nil {
 				t.Error(err)
 			}
-			check(t, "requests of the next run", []int{30, 30}, sizes()[5:])
+			testkit.Check(t, "requests of the next run", []int{30, 30}, sizes()[5:])
 			_, err = w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: slices.Repeat([]objectstack.BatchRecord{{Data: account{}}}, 31)})
 			if c := windrow.Classify(err); c.Class != windrow.ClassTooLarge || c.MaxItems != 30 {
 				t.Errorf("%v is %+v", err, c)
@@ -109,7 +110,7 @@ func TestC6_C20_C_n5_CapIsLearned(t *testing.T) {
 		})
 	}
 	many := objectstack.NewResource[account, account](nil, "account", objectstack.WithMaxRecords(1000))
-	check(t, "chosen", 1000, many.Capabilities().MaxItems)
+	testkit.Check(t, "chosen", 1000, many.Capabilities().MaxItems)
 }
 
 // C-n6: a batch of nothing is answered without asking: old servers refuse it.
@@ -130,7 +131,7 @@ func TestC_n6_EmptyBatch(t *testing.T) {
 		if !a.Success || !b.Success || !c.Success || a.Total+b.Total+c.Total+len(d)+res.Len()+len(e)+len(f) != 0 {
 			t.Errorf("%+v %+v %+v %v", a, b, c, d)
 		}
-		check(t, "requests", 0, len(w.http.Requests()))
+		testkit.Check(t, "requests", 0, len(w.http.Requests()))
 	})
 }
 
@@ -148,7 +149,7 @@ func TestC_n7_DroppedFieldsAreWarnings(t *testing.T) {
 		for r := range res.All() {
 			got = append(got, fmt.Sprint(r.State, r.Warnings))
 		}
-		check(t, "warnings", []string{"succeeded [the server dropped website (readonly)]", "succeeded []", "succeeded [the server dropped website (readonly)]"}, got)
+		testkit.Check(t, "warnings", []string{"succeeded [the server dropped website (readonly)]", "succeeded []", "succeeded [the server dropped website (readonly)]"}, got)
 	})
 }
 
@@ -171,8 +172,8 @@ func TestC_n9_CreateMany(t *testing.T) {
 				t.Errorf("item %d became %+v", r.Index, r.Value)
 			}
 		}
-		check(t, "records", 19, len(w.fake.Records("account")))
-		if e := errorOf(t, res.At(13).Err); e.Code != "VALIDATION_ERROR" || e.FieldErrors[0].Field != "email" {
+		testkit.Check(t, "records", 19, len(w.fake.Records("account")))
+		if e := testkit.ErrorOf[*objectstack.Error](t, res.At(13).Err); e.Code != "VALIDATION_ERROR" || e.FieldErrors[0].Field != "email" {
 			t.Errorf("%+v", e)
 		}
 	})
@@ -180,15 +181,15 @@ func TestC_n9_CreateMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		res, _ := windrow.CreateMany(t.Context(), w.accounts.Inserter(), four, windrow.Atomic())
-		check(t, "states", []windrow.State{no, no, no, no}, states(t, res))
-		check(t, "requests", []string{"POST /data/account/createMany"}, w.paths())
+		testkit.Check(t, "states", []windrow.State{no, no, no, no}, testkit.States(t, res))
+		testkit.Check(t, "requests", []string{"POST /data/account/createMany"}, w.paths())
 	})
 	// A short answer is no success.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/createMany", reply(201, `{"object":"account","records":[{"id":"1"}],"count":1}`))
-		res, err := windrow.CreateMany(t.Context(), w.accounts.Inserter(), four, quick)
-		check(t, "states", []windrow.State{lost, lost, lost, lost}, states(t, res))
+		w.always("/createMany", testkit.Respond(201, `{"object":"account","records":[{"id":"1"}],"count":1}`))
+		res, err := windrow.CreateMany(t.Context(), w.accounts.Inserter(), four, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, lost, lost, lost}, testkit.States(t, res))
 		if !errors.Is(err, windrow.ErrProtocol) {
 			t.Errorf("error %v", err)
 		}
@@ -222,14 +223,14 @@ func TestC12_C28_C29_MatchingResults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t, &objectstacktest.Server{})
-				w.always("/batch", reply(200, `{"success":true,"total":3,"succeeded":3,"failed":0,"results":[`+tt.results+`]}`))
-				res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 3), append(tt.opts, quick)...)
-				check(t, "states", tt.want, states(t, res))
+				w.always("/batch", testkit.Respond(200, `{"success":true,"total":3,"succeeded":3,"failed":0,"results":[`+tt.results+`]}`))
+				res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 3), append(tt.opts, testkit.Quick)...)
+				testkit.Check(t, "states", tt.want, testkit.States(t, res))
 				var ids []string
 				for _, v := range res.Values() {
 					ids = append(ids, v.ID)
 				}
-				check(t, "ids", tt.values, ids)
+				testkit.Check(t, "ids", tt.values, ids)
 				if allLost := res.Stats().Unknown == 3; allLost != errors.Is(err, windrow.ErrProtocol) {
 					t.Errorf("error %v", err)
 				}
@@ -239,17 +240,17 @@ func TestC12_C28_C29_MatchingResults(t *testing.T) {
 	// An update whose answer is about other records than were asked for.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/updateMany", reply(200, `{"success":true,"total":2,"succeeded":2,"failed":0,"results":[{"id":"2","success":true},{"id":"1","success":true}]}`))
-		res, _ := windrow.UpdateMany(t.Context(), w.accounts, []windrow.Update[string, account]{{ID: "1"}, {ID: "2"}}, quick)
-		check(t, "states", []windrow.State{lost, lost}, states(t, res))
+		w.always("/updateMany", testkit.Respond(200, `{"success":true,"total":2,"succeeded":2,"failed":0,"results":[{"id":"2","success":true},{"id":"1","success":true}]}`))
+		res, _ := windrow.UpdateMany(t.Context(), w.accounts, []windrow.Update[string, account]{{ID: "1"}, {ID: "2"}}, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, lost}, testkit.States(t, res))
 	})
 	// Answers that are none.
 	for _, body := range []string{`{}`, `[]`, `{"success":true}`, `{"results":null}`, `{"results":[{"success":"yes"}]}`} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
-			w.always("/batch", reply(200, body))
-			res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), quick)
-			check(t, body, []windrow.State{lost, lost}, states(t, res))
+			w.always("/batch", testkit.Respond(200, body))
+			res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), testkit.Quick)
+			testkit.Check(t, body, []windrow.State{lost, lost}, testkit.States(t, res))
 			if !errors.Is(err, windrow.ErrProtocol) {
 				t.Errorf("error %v", err)
 			}
@@ -258,7 +259,7 @@ func TestC12_C28_C29_MatchingResults(t *testing.T) {
 	// An envelope around the answer.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/batch", reply(200, `{"success":true,"data":{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"success":true,"id":"9"}]}}`))
+		w.always("/batch", testkit.Respond(200, `{"success":true,"data":{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"success":true,"id":"9"}]}}`))
 		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 1))
 		if err != nil || res.At(0).Value.ID != "9" {
 			t.Errorf("%+v, %v", res.At(0), err)
@@ -286,14 +287,14 @@ func TestC18_C19_InvalidRecordsAreNotSent(t *testing.T) {
 			res, err := windrow.UpdateMany(t.Context(), patches, []windrow.Update[string, patch]{
 				{ID: a, Data: patch{"name": "A"}}, {ID: "", Data: patch{"name": "secret"}}, {ID: b, Data: nil}, {ID: b, Data: patch{"name": "B"}},
 			}, append(tt.opts, windrow.Duplicates(windrow.KeepAllInOrder))...)
-			check(t, "states", tt.want, states(t, res))
+			testkit.Check(t, "states", tt.want, testkit.States(t, res))
 			var sizes []int
 			for i, r := range w.http.Requests() {
 				if r.Method == http.MethodPost {
 					sizes = append(sizes, len(w.body(t, i).(map[string]any)["records"].([]any)))
 				}
 			}
-			check(t, "requests", tt.sizes, sizes)
+			testkit.Check(t, "requests", tt.sizes, sizes)
 			if r := res.At(1); r.Kind != windrow.KindValidation || r.Err.Error() != "id: is required for update" {
 				t.Errorf("%v: %v", r.Kind, r.Err)
 			}
@@ -321,13 +322,13 @@ func TestLostAnswers(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
 			path := map[string]string{"create": "/batch", "update": "/updateMany", "upsert": "/batch"}[verb]
 			w.first(path, w.api.Applied)
-			got, _, _ := w.run(t, verb, []account{{Name: "A"}, {Name: "B"}}, quick)
+			got, _, _ := w.run(t, verb, []account{{Name: "A"}, {Name: "B"}}, testkit.Quick)
 			want := []windrow.State{ok, ok}
 			if verb == "create" {
 				want = []windrow.State{lost, lost}
 			}
-			check(t, verb, want, got)
-			check(t, "records", 2, len(w.fake.Records("account")))
+			testkit.Check(t, verb, want, got)
+			testkit.Check(t, "records", 2, len(w.fake.Records("account")))
 		})
 	}
 }

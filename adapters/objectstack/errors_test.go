@@ -13,6 +13,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -61,15 +62,15 @@ func TestC25_C_n12_ErrorsOfRequests(t *testing.T) {
 			if tt.body == `{}` {
 				header = []string{"Retry-After", "9"}
 			}
-			w.always("/batch", reply(tt.status, tt.body, header...))
+			w.always("/batch", testkit.Respond(tt.status, tt.body, header...))
 			_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: []objectstack.BatchRecord{{Data: account{}}}})
-			e := errorOf(t, err)
-			check(t, "code", tt.code, e.Code)
-			check(t, "status", tt.status, e.StatusCode())
+			e := testkit.ErrorOf[*objectstack.Error](t, err)
+			testkit.Check(t, "code", tt.code, e.Code)
+			testkit.Check(t, "status", tt.status, e.StatusCode())
 			got := windrow.Classify(err)
-			check(t, "class", tt.want.Class, got.Class)
-			check(t, "after", tt.want.After, got.After)
-			check(t, "max", tt.want.MaxItems, got.MaxItems)
+			testkit.Check(t, "class", tt.want.Class, got.Class)
+			testkit.Check(t, "after", tt.want.After, got.After)
+			testkit.Check(t, "max", tt.want.MaxItems, got.MaxItems)
 			if errors.Is(err, windrow.ErrRolledBack) {
 				t.Errorf("error %v says that the whole request may be sent again", err)
 			}
@@ -92,10 +93,10 @@ func TestC25_ErrorInASuccess(t *testing.T) {
 		`{"error":{"code":"VALIDATION_FAILED","message":"m"},"success":false}`:                                {Class: windrow.ClassPermanent},
 	} {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/batch", reply(200, body))
+		w.always("/batch", testkit.Respond(200, body))
 		_, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "create", Records: []objectstack.BatchRecord{{Data: account{}}}})
 		got := windrow.Classify(err)
-		if errorOf(t, err).Code == "" || got.Class != want.Class || got.After != want.After || got.MaxItems != want.MaxItems {
+		if testkit.ErrorOf[*objectstack.Error](t, err).Code == "" || got.Class != want.Class || got.After != want.After || got.MaxItems != want.MaxItems {
 			t.Errorf("%s is %+v: %v", body, got, err)
 		}
 	}
@@ -139,7 +140,7 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 		{`{}`, permanent, 0, windrow.KindSystem, nil},
 	} {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/batch", reply(200, `{"success":false,"results":[{"success":false,"index":0,"errors":[`+tt.error+`]}]}`))
+		w.always("/batch", testkit.Respond(200, `{"success":false,"results":[{"success":false,"index":0,"errors":[`+tt.error+`]}]}`))
 		out, err := w.accounts.CreateBatch(t.Context(), make([]account, 1))
 		if err != nil {
 			t.Fatal(err)
@@ -148,21 +149,21 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 		if got.Class != tt.class || got.After != tt.after || got.Kind != tt.kind || tt.match != nil && !errors.Is(out[0].Err, tt.match) {
 			t.Errorf("%s is %v after %v, kind %v: %v", tt.error, got.Class, got.After, got.Kind, out[0].Err)
 		}
-		errorOf(t, out[0].Err)
+		testkit.ErrorOf[*objectstack.Error](t, out[0].Err)
 	}
 	// A timeout in an atomic batch leaves nothing open: all was undone.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
-		w.first("/batch", reply(200, `{"results":[{"success":false,"errors":[{"code":"rolled_back"}]},{"success":false,"errors":[{"code":"timeout"}]}]}`))
-		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), quick)
-		check(t, "states", []windrow.State{ok, ok}, states(t, res))
+		w.first("/batch", testkit.Respond(200, `{"results":[{"success":false,"errors":[{"code":"rolled_back"}]},{"success":false,"errors":[{"code":"timeout"}]}]}`))
+		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{ok, ok}, testkit.States(t, res))
 		if err != nil || len(w.fake.Records("account")) != 2 {
 			t.Errorf("%d records, %v", len(w.fake.Records("account")), err)
 		}
 	})
 	// A refusal without any error, and one with several.
 	w := start(t, &objectstacktest.Server{})
-	w.always("/batch", reply(200, `{"results":[{"success":false},{"success":false,"errors":[
+	w.always("/batch", testkit.Respond(200, `{"results":[{"success":false},{"success":false,"errors":[
 		{"code":"A","message":"m","fieldErrors":[{"field":"x","message":"m"}]},{"code":"B","message":"m","fieldErrors":[{"field":"y"},{"field":"z"}]}]},{"success":false,"error":"boom"}]}`))
 	out, err := w.accounts.CreateBatch(t.Context(), make([]account, 3))
 	if err != nil {
@@ -171,9 +172,9 @@ func TestC10_C_n12_ErrorsOfRecords(t *testing.T) {
 	for i, want := range []string{
 		"objectstack: the server refused the record without a code", "objectstack: A at x\nobjectstack: B at y, z", "objectstack: the server refused the record without a code",
 	} {
-		check(t, "text", want, out[i].Err.Error())
+		testkit.Check(t, "text", want, out[i].Err.Error())
 	}
-	if got := windrow.FieldErrors(out[1].Err); len(got) != 3 || errorOf(t, out[2].Err).Message != "boom" {
+	if got := windrow.FieldErrors(out[1].Err); len(got) != 3 || testkit.ErrorOf[*objectstack.Error](t, out[2].Err).Message != "boom" {
 		t.Errorf("field errors %v", got)
 	}
 }
@@ -188,7 +189,7 @@ func TestNoSecretsAnywhere(t *testing.T) {
 		for _, status := range []int{200, 400, 401, 403, 404, 413, 429, 500, 501, 503} {
 			limiter := windrow.NewLimiter()
 			w := start(t, &objectstacktest.Server{}, rest.WithLimiter(limiter))
-			w.always("/batch", reply(status, `{"error":"Bearer `+token+` says hidden content","code":"X","message":"hidden content","results":[
+			w.always("/batch", testkit.Respond(status, `{"error":"Bearer `+token+` says hidden content","code":"X","message":"hidden content","results":[
 				{"success":false,"errors":[{"code":"X","message":"hidden content","fieldErrors":[{"field":"email","message":"bad","value":"hidden content"}]}]},
 				{"success":true,"data":{"name":7,"x":"hidden content"}}]}`))
 			res, err := windrow.CreateMany(t.Context(), w.accounts, []account{{Name: "hidden content"}, {Name: "hidden content"}},
@@ -222,9 +223,9 @@ func TestFaultsByScript(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		w.http.On(windrowtest.Is("POST", "/api/v1/data/account/batch"), windrowtest.RetryAfter(429, "2"), windrowtest.LostAnswer())
 		began := time.Now()
-		res, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 4), windrow.BatchSize(2), windrow.PreserveOrder(), quick)
-		check(t, "states", []windrow.State{lost, lost, ok, ok}, states(t, res))
-		check(t, "accounts", 4, len(w.fake.Records("account")))
+		res, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 4), windrow.BatchSize(2), windrow.PreserveOrder(), testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, lost, ok, ok}, testkit.States(t, res))
+		testkit.Check(t, "accounts", 4, len(w.fake.Records("account")))
 		if took := time.Since(began); took < 2*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -237,9 +238,9 @@ func TestOnlyTooLargeTeachesTheSizeOfABatch(t *testing.T) {
 	for code, want := range map[string]int{"BATCH_TOO_LARGE": 3, "VALIDATION_FAILED": objectstack.MaxRecords} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
-			w.always("/batch", reply(400, `{"error":"m","code":"`+code+`","max":3}`))
+			w.always("/batch", testkit.Respond(400, `{"error":"m","code":"`+code+`","max":3}`))
 			_, _ = mixed.Run(t.Context(), w.client.Transaction(), []mixed.Operation{op(windrow.OpCreate, "project", "", "", record{"name": "Apollo"})}, windrow.Atomic())
-			check(t, code, want, w.client.Transaction().Capabilities().MaxItems)
+			testkit.Check(t, code, want, w.client.Transaction().Capabilities().MaxItems)
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 )
@@ -24,17 +25,17 @@ func TestC_n2_NoTransactions(t *testing.T) {
 				w.client.Assume(objectstack.Features{Transactions: true}) // and so the server has to say it
 			}
 			res, err := windrow.CreateMany(t.Context(), w.accounts, four, windrow.Atomic())
-			check(t, "states", []windrow.State{no, no, no, no}, states(t, res))
+			testkit.Check(t, "states", []windrow.State{no, no, no, no}, testkit.States(t, res))
 			if !errors.Is(err, windrow.ErrRolledBack) || errors.Is(err, objectstack.ErrNoTransactions) != probed {
 				t.Errorf("error %v", err)
 			}
 			want := []string{"GET /discovery"}
 			if !probed {
 				want = []string{"POST /data/account/batch"}
-				check(t, "code", objectstack.CodeNotImplemented, errorOf(t, err).Code)
+				testkit.Check(t, "code", objectstack.CodeNotImplemented, testkit.ErrorOf[*objectstack.Error](t, err).Code)
 			}
-			check(t, "requests", want, w.paths())
-			check(t, "records", 0, len(w.fake.Records("account")))
+			testkit.Check(t, "requests", want, w.paths())
+			testkit.Check(t, "records", 0, len(w.fake.Records("account")))
 			if probed { // it is known now: the run is refused as a whole
 				_, err := windrow.CreateMany(t.Context(), w.accounts, four, windrow.Atomic())
 				if opt, ok := errors.AsType[*windrow.OptionError](err); !ok || opt.Option != "Atomic" || len(w.http.Requests()) != 1 {
@@ -69,7 +70,7 @@ func TestC_n2_Probe(t *testing.T) {
 		{401, `{}`, false, true},
 	} {
 		w := start(t, &objectstacktest.Server{})
-		w.always("/discovery", reply(tt.status, tt.body))
+		w.always("/discovery", testkit.Respond(tt.status, tt.body))
 		f, err := w.client.Probe(t.Context())
 		if f.Transactions != tt.want || (err != nil) != tt.fails || f.DryRun {
 			t.Errorf("%d %s: %+v, %v", tt.status, tt.body, f, err)
@@ -78,7 +79,7 @@ func TestC_n2_Probe(t *testing.T) {
 		if !tt.want && !tt.fails {
 			want = windrow.AtomicityPartial
 		}
-		check(t, tt.body, want, w.accounts.Capabilities().Atomicity)
+		testkit.Check(t, tt.body, want, w.accounts.Capabilities().Atomicity)
 	}
 	// It is asked once.
 	synctest.Test(t, func(t *testing.T) {
@@ -88,17 +89,17 @@ func TestC_n2_Probe(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		check(t, "requests", []string{"GET /discovery", "POST /data/account/batch", "POST /data/account/batch"}, w.paths())
+		testkit.Check(t, "requests", []string{"GET /discovery", "POST /data/account/batch", "POST /data/account/batch"}, w.paths())
 	})
 	// When it cannot be asked, nothing is sent, and the run goes on when it can.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		w.first("/discovery", intercept.HangUp)
-		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), quick)
+		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), windrow.Atomic(), testkit.Quick)
 		if err != nil {
 			t.Error(err)
 		}
-		check(t, "states", []windrow.State{ok, ok}, states(t, res))
+		testkit.Check(t, "states", []windrow.State{ok, ok}, testkit.States(t, res))
 	})
 }
 
@@ -142,21 +143,21 @@ func TestC17_C_n1_ValidateOnly(t *testing.T) {
 					}
 					got = append(got, r)
 				}
-				check(t, "requests", tt.wanted, got)
-				check(t, "records", 0, len(w.fake.Records("account")))
+				testkit.Check(t, "requests", tt.wanted, got)
+				testkit.Check(t, "records", 0, len(w.fake.Records("account")))
 				w.accounts.ExternalID = func(a account) string { return a.Name }
 				created, err1 := windrow.CreateMany(t.Context(), w.accounts, four, windrow.DryRun())
 				upserted, err2 := windrow.UpsertMany(t.Context(), w.accounts, four, windrow.DryRun())
 				want := []windrow.State{skip, skip, skip, skip}
 				if tt.want {
 					want[1] = bad // the server has looked at them
-					check(t, "last", "upsert", w.body(t, len(w.http.Requests())-1).(map[string]any)["operation"])
+					testkit.Check(t, "last", "upsert", w.body(t, len(w.http.Requests())-1).(map[string]any)["operation"])
 				} else if err := errors.Join(err1, err2); err != nil {
 					t.Error(err)
 				}
-				check(t, "states", want, states(t, created))
-				check(t, "states", want, states(t, upserted))
-				check(t, "records", 0, len(w.fake.Records("account")))
+				testkit.Check(t, "states", want, testkit.States(t, created))
+				testkit.Check(t, "states", want, testkit.States(t, upserted))
+				testkit.Check(t, "records", 0, len(w.fake.Records("account")))
 				if _, err := w.client.Batch(t.Context(), "account", dry); (err == nil) != tt.want {
 					t.Errorf("validateOnly: %v", err)
 				}
@@ -182,7 +183,7 @@ func TestC_n1_VerifyDryRunOfAServerThatChoosesIDs(t *testing.T) {
 					id = w.fake.Add("account", objectstacktest.Record{"name": "sample"})
 				}
 				asked = "/data/account/" + id
-				reply(200, `{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"id":"`+id+`","success":true}]}`)(rw, req)
+				testkit.Respond(200, `{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"id":"`+id+`","success":true}]}`)(rw, req)
 			}
 		})
 		verified, err := w.client.VerifyDryRun(t.Context(), "account", account{Name: "sample"})
@@ -193,8 +194,8 @@ func TestC_n1_VerifyDryRunOfAServerThatChoosesIDs(t *testing.T) {
 		if writes {
 			want = append(want, "DELETE "+asked)
 		}
-		check(t, "requests", want, w.paths()[2:]) // after the batch, and the look at the id that was sent
-		check(t, "records", 0, len(w.fake.Records("account")))
+		testkit.Check(t, "requests", want, w.paths()[2:]) // after the batch, and the look at the id that was sent
+		testkit.Check(t, "records", 0, len(w.fake.Records("account")))
 	}
 }
 
@@ -213,11 +214,11 @@ func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 		{"refused", func(*world) any { return account{Email: "none"} }, "give one that it would create"},
 		{"no object", func(*world) any { return "x" }, "is not an object"},
 		{"no JSON", func(*world) any { return func() {} }, "cannot be turned into JSON"},
-		{"server error", func(w *world) any { w.always("/batch", reply(500, `{}`)); return account{} }, "status 500"},
+		{"server error", func(w *world) any { w.always("/batch", testkit.Respond(500, `{}`)); return account{} }, "status 500"},
 		{"not looked", func(w *world) any {
 			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 				if req.Method == http.MethodGet {
-					return reply(503, `{}`)
+					return testkit.Respond(503, `{}`)
 				}
 				return nil
 			})
@@ -226,7 +227,7 @@ func TestC_n1_VerifyDryRunCannotTell(t *testing.T) {
 		{"not deleted", func(w *world) any {
 			w.api.Intercept(func(req *http.Request) http.HandlerFunc {
 				if req.Method == http.MethodDelete {
-					return reply(403, `{}`)
+					return testkit.Respond(403, `{}`)
 				}
 				return nil
 			})

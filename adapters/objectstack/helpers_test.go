@@ -1,16 +1,13 @@
 package objectstack_test
 
 import (
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/intercept"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -61,55 +58,11 @@ func (w *world) paths() []string {
 // body returns the body of the n-th request, as its JSON is.
 func (w *world) body(t *testing.T, n int) any {
 	t.Helper()
-	return value(t, w.http.Requests()[n].Body)
-}
-
-func value(t *testing.T, text string) (v any) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(text), &v); err != nil {
-		t.Fatalf("%q: %v", text, err)
-	}
-	return v
-}
-
-func check[T any](t *testing.T, what string, want, got T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// states returns how the items of a result ended, after looking that all of them are there.
-func states[In, Out any](t *testing.T, res *windrow.BulkResult[In, Out]) []windrow.State {
-	t.Helper()
-	s := res.Stats()
-	if sum := s.Succeeded + s.Failed + s.Skipped + s.NotAttempted + s.Unknown; sum != s.Total || s.Total != res.Len() {
-		t.Errorf("%+v: the states do not add up", s)
-	}
-	var all []windrow.State
-	for r := range res.All() {
-		all = append(all, r.State)
-	}
-	return all
+	return testkit.JSON(t, w.http.Requests()[n].Body)
 }
 
 // once makes one attempt only, and none wait.
 var once = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 1, Strategy: windrow.Constant(0)})
-
-// quick makes three attempts, and none wait.
-var quick = windrow.Retry(windrow.RetryPolicy{MaxAttempts: 3, Strategy: windrow.Constant(0)})
-
-// reply is a handler that answers with a JSON text.
-func reply(status int, body string, header ...string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		for i := 0; i < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
 
 // first answers the first request to a path with the handler, and lets all others pass.
 func (w *world) first(path string, handler http.HandlerFunc) {
@@ -136,16 +89,6 @@ func (w *world) always(path string, handler http.HandlerFunc) {
 		}
 		return nil
 	})
-}
-
-// errorOf returns the server's error in an error.
-func errorOf(t *testing.T, err error) *objectstack.Error {
-	t.Helper()
-	e, ok := errors.AsType[*objectstack.Error](err)
-	if !ok {
-		t.Fatalf("error %v holds no *objectstack.Error", err)
-	}
-	return e
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 )
@@ -42,7 +43,7 @@ func TestC18_C19_OnlyObjectsAreSent(t *testing.T) {
 				t.Errorf("%T at %s: %v", bad, field, err)
 			}
 		}
-		check(t, "requests", 0, len(w.http.Requests()))
+		testkit.Check(t, "requests", 0, len(w.http.Requests()))
 	}
 }
 
@@ -53,17 +54,17 @@ func TestC_n9_InserterSendsRecordsOnly(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		r := objectstack.NewResource[map[string]any, account](w.client, "account")
 		in := []map[string]any{nil, {"name": "A"}, {"name": "B"}}
-		res, err := windrow.CreateMany(t.Context(), r.Inserter(), in, quick)
-		check(t, "states", []windrow.State{bad, ok, ok}, states(t, res))
+		res, err := windrow.CreateMany(t.Context(), r.Inserter(), in, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{bad, ok, ok}, testkit.States(t, res))
 		if f := windrow.FieldErrors(err); len(f) != 1 || f[0].Field != "data" {
 			t.Errorf("%v", err)
 		}
-		check(t, "accounts", []record{{"id": "1", "name": "A"}, {"id": "2", "name": "B"}}, w.fake.Records("account"))
+		testkit.Check(t, "accounts", []record{{"id": "1", "name": "A"}, {"id": "2", "name": "B"}}, w.fake.Records("account"))
 		out, err := r.Inserter().CreateBatch(t.Context(), in)
 		if err != nil || out[0].Err == nil || !errors.Is(out[1].Err, windrow.ErrRolledBack) || !errors.Is(out[2].Err, windrow.ErrRolledBack) {
 			t.Errorf("%v, %+v", err, out)
 		}
-		check(t, "accounts", 2, len(w.fake.Records("account")))
+		testkit.Check(t, "accounts", 2, len(w.fake.Records("account")))
 	})
 }
 
@@ -93,7 +94,7 @@ func TestC20_C31_C32_InvalidRequestsAreNotSent(t *testing.T) {
 			t.Errorf("%v is %+v", err, c)
 		}
 	}
-	check(t, "requests", 0, len(w.http.Requests()))
+	testkit.Check(t, "requests", 0, len(w.http.Requests()))
 	// What the server said counts, also when it is more.
 	big := objectstack.NewResource[account, account](w.client, "account", objectstack.WithMaxRecords(1000))
 	if _, err := big.CreateBatch(ctx, make([]account, 301)); windrow.Classify(err).MaxItems != 300 {
@@ -105,9 +106,9 @@ func TestC20_C31_C32_InvalidRequestsAreNotSent(t *testing.T) {
 	if _, err := w.client.CreateMany(ctx, "account", slices.Repeat([]any{account{Name: "A"}}, 301)); err == nil || !strings.Contains(err.Error(), "at most 300") {
 		t.Errorf("%v", err)
 	}
-	check(t, "requests", 2, len(w.http.Requests()))
-	check(t, "the resource's own choice, which is less", 200, w.accounts.Capabilities().MaxItems)
-	check(t, "what the server said, which is less", 300, big.Capabilities().MaxItems)
+	testkit.Check(t, "requests", 2, len(w.http.Requests()))
+	testkit.Check(t, "the resource's own choice, which is less", 200, w.accounts.Capabilities().MaxItems)
+	testkit.Check(t, "what the server said, which is less", 300, big.Capabilities().MaxItems)
 	// What a resource was told counts, too: of this one a run of 250 records is one request.
 	if res, err := windrow.CreateMany(ctx, big, make([]account, 250)); err != nil || res.Stats().Requests != 1 {
 		t.Errorf("%+v, %v", res.Stats(), err)

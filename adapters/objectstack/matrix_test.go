@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 )
@@ -66,16 +67,16 @@ func TestC1_C14_C16_C_n3_C_n4_EveryCell(t *testing.T) {
 							kept = append(kept, name)
 						}
 					}
-					check(t, "on the server", tt.kept, kept)
+					testkit.Check(t, "on the server", tt.kept, kept)
 					var sizes []int
 					for i, r := range w.http.Requests() {
 						if r.Method == "POST" {
 							sizes = append(sizes, len(w.body(t, i).(map[string]any)["records"].([]any)))
 							o := w.body(t, i).(map[string]any)["options"]
-							check(t, "options", any(map[string]any{"atomic": tt.atomic, "returnRecords": true, "continueOnError": !tt.atomic && !tt.stop}), o)
+							testkit.Check(t, "options", any(map[string]any{"atomic": tt.atomic, "returnRecords": true, "continueOnError": !tt.atomic && !tt.stop}), o)
 						}
 					}
-					check(t, "requests", tt.sizes, sizes)
+					testkit.Check(t, "requests", tt.sizes, sizes)
 					if warned != tt.assume {
 						t.Errorf("a warning that the server does not roll back: %t, want %t", warned, tt.assume)
 					}
@@ -97,18 +98,18 @@ func (w *world) run(t *testing.T, verb string, in []account, opts ...windrow.Opt
 	switch verb {
 	case "create":
 		res, err := windrow.CreateMany(t.Context(), w.accounts, in, opts...)
-		return states(t, res), warned(res.At(0).Warnings), err
+		return testkit.States(t, res), warned(res.At(0).Warnings), err
 	case "upsert":
 		w.accounts.ExternalID = func(a account) string { return a.Name }
 		res, err := windrow.UpsertMany(t.Context(), w.accounts, in, opts...)
-		return states(t, res), warned(res.At(0).Warnings), err
+		return testkit.States(t, res), warned(res.At(0).Warnings), err
 	default:
 		updates := make([]windrow.Update[string, account], len(in))
 		for i := range in {
 			updates[i] = windrow.Update[string, account]{ID: w.fake.Add("account", objectstacktest.Record{"name": "old"}), Data: in[i]}
 		}
 		res, err := windrow.UpdateMany(t.Context(), w.accounts, updates, opts...)
-		return states(t, res), warned(res.At(0).Warnings), err
+		return testkit.States(t, res), warned(res.At(0).Warnings), err
 	}
 }
 
@@ -141,10 +142,10 @@ func TestC30_C_n3_C_n4_DeletesInEveryCell(t *testing.T) {
 					want = []windrow.State{no, no, no, no}
 				}
 				res, err := windrow.DeleteMany(t.Context(), w.accounts, append(ids, "gone"), tt.opts...)
-				if diff := cmp.Diff(want, states(t, res)); diff != "" {
+				if diff := cmp.Diff(want, testkit.States(t, res)); diff != "" {
 					t.Errorf("old %t: states (-want +got):\n%s\n%v", old, diff, err)
 				}
-				check(t, "records left", kept, len(w.fake.Records("account")))
+				testkit.Check(t, "records left", kept, len(w.fake.Records("account")))
 			})
 		}
 	}
@@ -164,7 +165,7 @@ func TestC14_RerunAfterRollback(t *testing.T) {
 		if res, err = p.Rerun(t.Context(), res); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "states", []windrow.State{ok, ok, ok, ok}, states(t, res))
-		check(t, "records", 4, len(w.fake.Records("account")))
+		testkit.Check(t, "states", []windrow.State{ok, ok, ok, ok}, testkit.States(t, res))
+		testkit.Check(t, "records", 4, len(w.fake.Records("account")))
 	})
 }

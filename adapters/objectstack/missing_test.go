@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/adapters/rest"
@@ -42,20 +43,20 @@ func TestDeletesThatMeetA404(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := start(t, &objectstacktest.Server{})
-				w.always("", reply(tt.status, tt.body, "Content-Type", tt.contentType))
-				one := windrow.NewDeleteProcessor(windrow.DeleteFunc(w.accounts.Delete), quick)
+				w.always("", testkit.Respond(tt.status, tt.body, "Content-Type", tt.contentType))
+				one := windrow.NewDeleteProcessor(windrow.DeleteFunc(w.accounts.Delete), testkit.Quick)
 				res, err := one.Run(t.Context(), []string{"1"})
-				check(t, "a single call", []windrow.State{tt.single}, states(t, res))
-				check(t, "its error", tt.single == skip, err == nil)
+				testkit.Check(t, "a single call", []windrow.State{tt.single}, testkit.States(t, res))
+				testkit.Check(t, "its error", tt.single == skip, err == nil)
 				before := len(w.http.Requests())
-				many, err := windrow.DeleteMany(t.Context(), w.accounts, []string{"1", "2", "3"}, quick)
-				check(t, "a batch", []windrow.State{tt.batch, tt.batch, tt.batch}, states(t, many))
-				check(t, "its error", tt.batch == skip, err == nil)
-				check(t, "requests", tt.requests, len(w.http.Requests())-before)
-				alone, _ := windrow.DeleteMany(t.Context(), w.accounts, []string{"1"}, quick)
-				check(t, "a batch of one", []windrow.State{tt.batch}, states(t, alone))
+				many, err := windrow.DeleteMany(t.Context(), w.accounts, []string{"1", "2", "3"}, testkit.Quick)
+				testkit.Check(t, "a batch", []windrow.State{tt.batch, tt.batch, tt.batch}, testkit.States(t, many))
+				testkit.Check(t, "its error", tt.batch == skip, err == nil)
+				testkit.Check(t, "requests", tt.requests, len(w.http.Requests())-before)
+				alone, _ := windrow.DeleteMany(t.Context(), w.accounts, []string{"1"}, testkit.Quick)
+				testkit.Check(t, "a batch of one", []windrow.State{tt.batch}, testkit.States(t, alone))
 				_, err = w.accounts.Get(t.Context(), "1")
-				check(t, "a read", tt.single == skip, errors.Is(err, windrow.ErrNotFound))
+				testkit.Check(t, "a read", tt.single == skip, errors.Is(err, windrow.ErrNotFound))
 				if r, ok := errors.AsType[*rest.Error](err); !ok || r.Status != tt.status {
 					t.Errorf("error %v holds no *rest.Error", err)
 				}
@@ -71,22 +72,22 @@ func TestOtherRequestsThatMeetA404(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		w.client.Assume(objectstack.Features{Transactions: true})
 		for _, answer := range []struct{ contentType, body string }{{"text/html", notFoundPage}, {"application/json", `{}`}} {
-			w.always("", reply(404, answer.body, "Content-Type", answer.contentType))
+			w.always("", testkit.Respond(404, answer.body, "Content-Type", answer.contentType))
 			ops := []mixed.Operation{{Kind: windrow.OpDelete, Resource: "a", ID: "1"}, {Kind: windrow.OpDelete, Resource: "b", ID: "2"}}
-			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
-			check(t, "a transaction", []windrow.State{no, no}, states(t, res))
-			check(t, "its error", false, err == nil)
-			res, err = mixed.Run(t.Context(), w.client.Transaction(), ops[:1], windrow.Atomic(), quick)
-			check(t, "a transaction of one", []windrow.State{bad}, states(t, res))
-			check(t, "its error", false, err == nil)
+			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), testkit.Quick)
+			testkit.Check(t, "a transaction", []windrow.State{no, no}, testkit.States(t, res))
+			testkit.Check(t, "its error", false, err == nil)
+			res, err = mixed.Run(t.Context(), w.client.Transaction(), ops[:1], windrow.Atomic(), testkit.Quick)
+			testkit.Check(t, "a transaction of one", []windrow.State{bad}, testkit.States(t, res))
+			testkit.Check(t, "its error", false, err == nil)
 			before := len(w.http.Requests())
-			made, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 1), quick)
-			check(t, "a create", []windrow.State{bad}, states(t, made))
-			check(t, "requests", 1, len(w.http.Requests())-before)
+			made, _ := windrow.CreateMany(t.Context(), w.accounts, make([]account, 1), testkit.Quick)
+			testkit.Check(t, "a create", []windrow.State{bad}, testkit.States(t, made))
+			testkit.Check(t, "requests", 1, len(w.http.Requests())-before)
 		}
 		// What a page says of /discovery is not remembered.
 		fresh := start(t, &objectstacktest.Server{})
-		fresh.first("/discovery", reply(404, notFoundPage, "Content-Type", "text/html"))
+		fresh.first("/discovery", testkit.Respond(404, notFoundPage, "Content-Type", "text/html"))
 		if _, err := fresh.client.Probe(context.Background()); err == nil {
 			t.Error("Probe believes a page")
 		}
@@ -104,19 +105,19 @@ func TestTheUsersClassifierComesFirst(t *testing.T) {
 			}
 			return nil
 		}))
-		w.first("/batch", reply(403, `{"error":"m","code":"QUOTA"}`))
-		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), quick)
-		check(t, "a request", []windrow.State{ok, ok}, states(t, res))
-		check(t, "its error", nil, err)
-		w.first("/batch", reply(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"QUOTA","httpStatus":403,"message":"m"}]},{"success":false,"errors":[{"code":"VALIDATION_FAILED"}]}]}`))
-		res, err = windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), quick)
-		check(t, "records", []windrow.State{ok, bad}, states(t, res))
-		check(t, "the package's own", "VALIDATION_FAILED", errorOf(t, err).Code)
-		check(t, "asked", 3, len(asked))
-		check(t, "status", 403, asked[1].Status)
-		check(t, "path", "/data/account", asked[1].Path)
-		check(t, "body", any(map[string]any{"code": "QUOTA", "httpStatus": 403.0, "message": "m"}), value(t, string(asked[1].Body)))
-		w.first("/batch", reply(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"ROLLED_BACK"}]},{"success":false,"errors":[{"code":"X"}]}]}`))
+		w.first("/batch", testkit.Respond(403, `{"error":"m","code":"QUOTA"}`))
+		res, err := windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), testkit.Quick)
+		testkit.Check(t, "a request", []windrow.State{ok, ok}, testkit.States(t, res))
+		testkit.Check(t, "its error", nil, err)
+		w.first("/batch", testkit.Respond(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"QUOTA","httpStatus":403,"message":"m"}]},{"success":false,"errors":[{"code":"VALIDATION_FAILED"}]}]}`))
+		res, err = windrow.CreateMany(t.Context(), w.accounts, make([]account, 2), testkit.Quick)
+		testkit.Check(t, "records", []windrow.State{ok, bad}, testkit.States(t, res))
+		testkit.Check(t, "the package's own", "VALIDATION_FAILED", testkit.ErrorOf[*objectstack.Error](t, err).Code)
+		testkit.Check(t, "asked", 3, len(asked))
+		testkit.Check(t, "status", 403, asked[1].Status)
+		testkit.Check(t, "path", "/data/account", asked[1].Path)
+		testkit.Check(t, "body", any(map[string]any{"code": "QUOTA", "httpStatus": 403.0, "message": "m"}), testkit.JSON(t, string(asked[1].Body)))
+		w.first("/batch", testkit.Respond(200, `{"success":false,"results":[{"success":false,"errors":[{"code":"ROLLED_BACK"}]},{"success":false,"errors":[{"code":"X"}]}]}`))
 		if _, err := w.accounts.CreateBatch(t.Context(), make([]account, 2)); err != nil || len(asked) != 4 {
 			t.Errorf("asked %d times: %v", len(asked), err) // and not of what was rolled back
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 )
 
@@ -41,7 +42,7 @@ func TestC3_C4_NineTypes(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		check(t, "written again", value(t, text), value(t, string(again)))
+		testkit.Check(t, "written again", testkit.JSON(t, text), testkit.JSON(t, string(again)))
 	}
 	const options = `{"atomic":true,"returnRecords":true,"continueOnError":false}`
 	const record = `{"id":"1","data":{"name":"A","big":9007199254740993},"externalId":"x"}`
@@ -73,9 +74,9 @@ func TestC3_C4_NineTypes(t *testing.T) {
 
 func TestC5_C6_C7_BatchConfig(t *testing.T) {
 	t.Parallel()
-	check(t, "defaults", objectstack.BatchConfig{Enabled: true, MaxRecordsPerBatch: 200}, parsed[objectstack.BatchConfig](t, `{}`))
+	testkit.Check(t, "defaults", objectstack.BatchConfig{Enabled: true, MaxRecordsPerBatch: 200}, parsed[objectstack.BatchConfig](t, `{}`))
 	got := parsed[objectstack.BatchConfig](t, `{"enabled":false,"maxRecordsPerBatch":1000,"defaultOptions":{"atomic":true},"future":1}`)
-	check(t, "given", objectstack.BatchConfig{MaxRecordsPerBatch: 1000, DefaultOptions: &objectstack.BatchOptions{Atomic: true}}, got)
+	testkit.Check(t, "given", objectstack.BatchConfig{MaxRecordsPerBatch: 1000, DefaultOptions: &objectstack.BatchOptions{Atomic: true}}, got)
 	for text, want := range map[string]string{
 		`{"maxRecordsPerBatch":0}`:    "maxRecordsPerBatch: must be from 1 to 1000",
 		`{"maxRecordsPerBatch":1001}`: "maxRecordsPerBatch: must be from 1 to 1000",
@@ -84,7 +85,7 @@ func TestC5_C6_C7_BatchConfig(t *testing.T) {
 		`{"defaultOptions":[]}`:       "defaultOptions: must be an object",
 		`{"enabled":`:                 "objectstack: it is not JSON",
 	} {
-		check(t, text, []string{want}, problems[objectstack.BatchConfig](text))
+		testkit.Check(t, text, []string{want}, problems[objectstack.BatchConfig](text))
 	}
 }
 
@@ -105,7 +106,7 @@ func TestC5_C6_Admits(t *testing.T) {
 		if err := tt.config.Admits(tt.records); err != nil {
 			got = err.Error()
 		}
-		check(t, "admits", tt.want, got)
+		testkit.Check(t, "admits", tt.want, got)
 	}
 }
 
@@ -118,7 +119,7 @@ func TestC8_C9_C10_C11_C12_BatchOperationResult(t *testing.T) {
 	if r = parsed[objectstack.BatchOperationResult](t, `{"success":true}`); r.Index != nil || r.ID != "" || r.Data != nil {
 		t.Errorf("what is not there is: %+v", r)
 	}
-	check(t, "without success", []string{"success: is required"}, problems[objectstack.BatchOperationResult](`{"id":"7"}`))
+	testkit.Check(t, "without success", []string{"success: is required"}, problems[objectstack.BatchOperationResult](`{"id":"7"}`))
 	r = parsed[objectstack.BatchOperationResult](t, `{"success":false,"errors":[{"code":"validation_error","message":"m","category":"validation","details":{"fieldErrors":[{"field":"age"}]},"requestId":"q"}]}`)
 	e := r.Errors[0]
 	if e.Code != "VALIDATION_ERROR" || e.Message != "m" || e.Category != "validation" || e.RequestID != "q" || e.FieldErrors[0].Field != "age" {
@@ -130,7 +131,7 @@ func TestC8_C9_C10_C11_C12_BatchOperationResult(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = parsed[objectstack.BatchOperationResult](t, `{"success":false,"error":{"code":"not_found"}}`)
-	check(t, "code", "NOT_FOUND", r.Errors[0].Code)
+	testkit.Check(t, "code", "NOT_FOUND", r.Errors[0].Code)
 }
 
 func TestC13_BatchOperationType(t *testing.T) {
@@ -140,7 +141,7 @@ func TestC13_BatchOperationType(t *testing.T) {
 			t.Errorf("%s is %s", name, got)
 		}
 	}
-	check(t, "another", []string{"operation: must be create, update, upsert or delete"}, problems[objectstack.BatchOperationType](`"merge"`))
+	testkit.Check(t, "another", []string{"operation: must be create, update, upsert or delete"}, problems[objectstack.BatchOperationType](`"merge"`))
 }
 
 // What is false is written too; servers do not agree on what its absence means. validateOnly, which new servers refuse to
@@ -151,11 +152,11 @@ func TestC14_C15_C16_C17_BatchOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, "request", `{"operation":"create","records":null,"options":{"atomic":false,"returnRecords":false,"continueOnError":false}}`, string(text))
-	check(t, "defaults", objectstack.BatchOptions{}, parsed[objectstack.BatchOptions](t, `{}`))
-	check(t, "all", objectstack.BatchOptions{Atomic: true, ReturnRecords: true, ContinueOnError: true, ValidateOnly: true},
+	testkit.Check(t, "request", `{"operation":"create","records":null,"options":{"atomic":false,"returnRecords":false,"continueOnError":false}}`, string(text))
+	testkit.Check(t, "defaults", objectstack.BatchOptions{}, parsed[objectstack.BatchOptions](t, `{}`))
+	testkit.Check(t, "all", objectstack.BatchOptions{Atomic: true, ReturnRecords: true, ContinueOnError: true, ValidateOnly: true},
 		parsed[objectstack.BatchOptions](t, `{"atomic":true,"returnRecords":true,"continueOnError":true,"validateOnly":true}`))
-	check(t, "bad", []string{"atomic: must be a boolean"}, problems[objectstack.BatchOptions](`{"atomic":1}`))
+	testkit.Check(t, "bad", []string{"atomic: must be a boolean"}, problems[objectstack.BatchOptions](`{"atomic":1}`))
 }
 
 func TestC18_C19_C20_BatchRecord(t *testing.T) {
@@ -188,7 +189,7 @@ func TestC18_C19_C20_BatchRecord(t *testing.T) {
 		if err := tt.record.Validate(tt.operation); err != nil {
 			got = err.Error()
 		}
-		check(t, string(tt.operation), tt.want, got)
+		testkit.Check(t, string(tt.operation), tt.want, got)
 	}
 }
 
@@ -207,7 +208,7 @@ func TestC21_C22_C23_BatchUpdateRequest(t *testing.T) {
 		`{"operation":"delete","records":[{"id":"1"},{"id":""},{}]}`:    {"records[1].id: is required for delete", "records[2].id: is required for delete"},
 		`{"operation":"upsert","records":[{"data":{"name":"secret"}}]}`: {"records[0].externalId: is required for upsert, or id: without either each repetition makes another record"},
 	} {
-		check(t, text, want, problems[objectstack.BatchUpdateRequest](text))
+		testkit.Check(t, text, want, problems[objectstack.BatchUpdateRequest](text))
 	}
 }
 
@@ -225,14 +226,14 @@ func TestC24_C25_C26_C27_C28_C29_BatchUpdateResponse(t *testing.T) {
 			"total: is 3, which is not the sum of 1 succeeded and 1 failed", "results: has 2 entries for 3 records", "success: is true with 1 failed"},
 		`{"success":true,"total":1,"succeeded":1,"failed":0,"results":[{"id":"1"}]}`: {"results[0].success: is required", "succeeded: is 1, where 0 results are a success"},
 	} {
-		check(t, text, want, problems[objectstack.BatchUpdateResponse](text))
+		testkit.Check(t, text, want, problems[objectstack.BatchUpdateResponse](text))
 	}
 }
 
 func TestC30_C31_DeleteManyRequest(t *testing.T) {
 	t.Parallel()
 	r := parsed[objectstack.DeleteManyRequest](t, `{"ids":["1","2"],"options":{"atomic":true}}`)
-	check(t, "request", objectstack.DeleteManyRequest{IDs: []string{"1", "2"}, Options: objectstack.BatchOptions{Atomic: true}}, r)
+	testkit.Check(t, "request", objectstack.DeleteManyRequest{IDs: []string{"1", "2"}, Options: objectstack.BatchOptions{Atomic: true}}, r)
 	ids := `"1"` + strings.Repeat(`,"1"`, 200)
 	for text, want := range map[string][]string{
 		`{}`:                    {"ids: is required"},
@@ -240,7 +241,7 @@ func TestC30_C31_DeleteManyRequest(t *testing.T) {
 		`{"ids":["1",""]}`:      {"ids[1]: is empty"},
 		`{"ids":[1]}`:           {"ids: must be a string"},
 	} {
-		check(t, text, want, problems[objectstack.DeleteManyRequest](text))
+		testkit.Check(t, text, want, problems[objectstack.DeleteManyRequest](text))
 	}
 }
 
@@ -256,6 +257,6 @@ func TestC32_C33_UpdateManyRequest(t *testing.T) {
 		`{"records":[` + rows + `]}`: {"records: are 201, where a batch holds at most 200"},
 		`{"records":[{"id":"1"}]}`:   {"records[0].data: is required for update"},
 	} {
-		check(t, text, want, problems[objectstack.UpdateManyRequest](text))
+		testkit.Check(t, text, want, problems[objectstack.UpdateManyRequest](text))
 	}
 }

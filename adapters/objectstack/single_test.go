@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 )
@@ -20,8 +21,8 @@ func TestUnreadableValues(t *testing.T) {
 			Name int `json:"name"`
 		}
 		r := objectstack.NewResource[account, wrong](w.client, "account")
-		res, err := windrow.CreateMany(t.Context(), r, []account{{Name: "secret"}, {Name: "secret"}}, quick)
-		check(t, "states", []windrow.State{lost, lost}, states(t, res))
+		res, err := windrow.CreateMany(t.Context(), r, []account{{Name: "secret"}, {Name: "secret"}}, testkit.Quick)
+		testkit.Check(t, "states", []windrow.State{lost, lost}, testkit.States(t, res))
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("the error shows what the record holds: %v", err)
 		}
@@ -46,8 +47,8 @@ func TestSingleCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := account{ID: "1", Name: "A", Email: "a@example.com"}
-	check(t, "values", []account{{ID: "1", Name: "A"}, full, full, {ID: "2", Name: "D"}}, []account{a, b, c, d})
-	check(t, "requests", []string{
+	testkit.Check(t, "values", []account{{ID: "1", Name: "A"}, full, full, {ID: "2", Name: "D"}}, []account{a, b, c, d})
+	testkit.Check(t, "requests", []string{
 		"POST /data/account", "PATCH /data/account/1", "GET /data/account/1", "POST /data/account/batch", "DELETE /data/account/1",
 	}, w.paths())
 	if _, err := w.accounts.Get(ctx, a.ID); !errors.Is(err, windrow.ErrNotFound) {
@@ -61,11 +62,11 @@ func TestSingleCalls(t *testing.T) {
 			t.Errorf("the id %q was sent", id)
 		}
 	}
-	if _, err := w.accounts.Get(ctx, "a/b"); errorOf(t, err).HTTPStatus != 404 || w.http.Requests()[len(w.http.Requests())-1].Target != "/api/v1/data/account/a%2Fb" {
+	if _, err := w.accounts.Get(ctx, "a/b"); testkit.ErrorOf[*objectstack.Error](t, err).HTTPStatus != 404 || w.http.Requests()[len(w.http.Requests())-1].Target != "/api/v1/data/account/a%2Fb" {
 		t.Errorf("error %v", err)
 	}
 	res, err := windrow.GetMany(ctx, w.accounts, []string{"2", "9"}, once)
-	check(t, "states", []windrow.State{ok, bad}, states(t, res))
+	testkit.Check(t, "states", []windrow.State{ok, bad}, testkit.States(t, res))
 	if !errors.Is(err, windrow.ErrNotFound) {
 		t.Errorf("error %v", err)
 	}
@@ -73,7 +74,7 @@ func TestSingleCalls(t *testing.T) {
 	if v, err := bare.Create(ctx, account{Name: "E"}); err != nil || v != (account{ID: "3"}) {
 		t.Errorf("%+v, %v", v, err)
 	}
-	w.always("/account", reply(200, `{"ok":true}`))
+	w.always("/account", testkit.Respond(200, `{"ok":true}`))
 	if _, err := w.accounts.Create(ctx, account{}); windrow.Classify(err).Class != windrow.ClassAmbiguous {
 		t.Errorf("error %v", err)
 	}
@@ -102,7 +103,7 @@ func TestResourceRefuses(t *testing.T) {
 			}
 		}
 	}
-	check(t, "requests", 0, len(w.http.Requests()))
+	testkit.Check(t, "requests", 0, len(w.http.Requests()))
 	if _, err := w.client.Batch(t.Context(), "account", objectstack.BatchUpdateRequest{Operation: "merge", Records: make([]objectstack.BatchRecord, 1)}); len(windrow.FieldErrors(err)) != 1 {
 		t.Errorf("error %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/objectstack"
 	"github.com/windrow-go/windrow/adapters/objectstack/objectstacktest"
 	"github.com/windrow-go/windrow/mixed"
@@ -42,7 +43,7 @@ func TestC_n8_TransactionWithReferences(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "request", value(t, `{"operations":[
+		testkit.Check(t, "request", testkit.JSON(t, `{"operations":[
 			{"object":"project","action":"create","data":{"name":"Apollo","code":"A11"}},
 			{"object":"task","action":"create","data":{"title":"Kickoff","project":{"$ref":0},"watches":[{"$ref":0}],"points":9007199254740993}},
 			{"object":"project","action":"update","id":"1","data":{"name":"Gemini","next":{"$ref":0}}},
@@ -54,12 +55,12 @@ func TestC_n8_TransactionWithReferences(t *testing.T) {
 		if err := json.Unmarshal(res.At(0).Value.(json.RawMessage), &created); err != nil || created.ID != "3" || created.Name != "Apollo" {
 			t.Errorf("%+v, %v", created, err)
 		}
-		check(t, "warnings", []string{"the server dropped code (readonly)"}, res.At(0).Warnings)
+		testkit.Check(t, "warnings", []string{"the server dropped code (readonly)"}, res.At(0).Warnings)
 		if res.At(3).Value != nil {
 			t.Errorf("a delete has the value %v", res.At(3).Value)
 		}
-		check(t, "task", []record{{"id": "4", "title": "Kickoff", "project": "3", "watches": []any{"3"}, "points": 9007199254740992.0}}, w.fake.Records("task"))
-		check(t, "projects", []record{{"id": "1", "name": "Gemini", "next": "3"}, {"id": "3", "name": "Apollo"}}, w.fake.Records("project"))
+		testkit.Check(t, "task", []record{{"id": "4", "title": "Kickoff", "project": "3", "watches": []any{"3"}, "points": 9007199254740992.0}}, w.fake.Records("task"))
+		testkit.Check(t, "projects", []record{{"id": "1", "name": "Gemini", "next": "3"}, {"id": "3", "name": "Apollo"}}, w.fake.Records("project"))
 	})
 }
 
@@ -82,23 +83,23 @@ func TestC_n8_TransactionIsRolledBack(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, tt.fake)
 			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic())
-			check(t, tt.name, []windrow.State{no, no}, states(t, res))
-			check(t, tt.name, tt.code, errorOf(t, err).Code)
-			check(t, "records", 0, len(w.fake.Records("project")))
+			testkit.Check(t, tt.name, []windrow.State{no, no}, testkit.States(t, res))
+			testkit.Check(t, tt.name, tt.code, testkit.ErrorOf[*objectstack.Error](t, err).Code)
+			testkit.Check(t, "records", 0, len(w.fake.Records("project")))
 		})
 	}
 	// Without Atomic the server's whole is found by halves, as with any client that is all or nothing.
 	synctest.Test(t, func(t *testing.T) {
 		w := start(t, &objectstacktest.Server{})
 		res, _ := mixed.Run(t.Context(), w.client.Transaction(), ops)
-		check(t, "states", []windrow.State{ok, bad}, states(t, res))
+		testkit.Check(t, "states", []windrow.State{ok, bad}, testkit.States(t, res))
 	})
 	for name, body := range map[string]string{"short": `{"results":[{"id":"1"}]}`, "none": `{"results":7}`} {
 		synctest.Test(t, func(t *testing.T) {
 			w := start(t, &objectstacktest.Server{})
-			w.always("/batch", reply(200, body))
-			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), quick)
-			check(t, name, []windrow.State{lost, lost}, states(t, res))
+			w.always("/batch", testkit.Respond(200, body))
+			res, err := mixed.Run(t.Context(), w.client.Transaction(), ops, windrow.Atomic(), testkit.Quick)
+			testkit.Check(t, name, []windrow.State{lost, lost}, testkit.States(t, res))
 			if !errors.Is(err, windrow.ErrProtocol) {
 				t.Errorf("%s: error %v", name, err)
 			}
@@ -141,7 +142,7 @@ func TestC_n8_TransactionRefuses(t *testing.T) {
 		if tt.name == "in parts" { // the other one is on its own
 			sent = 1
 		}
-		check(t, tt.name+": requests", sent, len(w.http.Requests()))
+		testkit.Check(t, tt.name+": requests", sent, len(w.http.Requests()))
 	}
 	// Outside a run the request is one in any case.
 	w := start(t, &objectstacktest.Server{})
@@ -149,5 +150,5 @@ func TestC_n8_TransactionRefuses(t *testing.T) {
 	if err != nil || out[1].Err != nil {
 		t.Errorf("%v, %+v", err, out)
 	}
-	check(t, "cap", 1000, w.client.Transaction().Capabilities().MaxItems)
+	testkit.Check(t, "cap", 1000, w.client.Transaction().Capabilities().MaxItems)
 }

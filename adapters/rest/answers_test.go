@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // timed runs creates against a server whose first answer is the one given, through a shared limiter, and returns how
@@ -52,8 +53,8 @@ func TestF9RetryAfterSeconds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
-				check(t, "requests", 4, len(s.requests()))
+				testkit.Check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
+				testkit.Check(t, "requests", 4, len(s.requests()))
 				within(t, took, 120*time.Second, 132*time.Second)
 			})
 		})
@@ -72,7 +73,7 @@ func TestF10RetryAfterInThePast(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					check(t, "ends", []end{{succeeded, 1}}, ends(res))
+					testkit.Check(t, "ends", []end{{succeeded, 1}}, ends(res))
 					if value == "1" {
 						within(t, took, time.Second, 1100*time.Millisecond)
 					} else {
@@ -95,8 +96,8 @@ func TestF11RetryAfterOutOfRange(t *testing.T) {
 				if !errors.Is(err, windrow.ErrThrottled) || !strings.Contains(err.Error(), "MaxThrottleWait") {
 					t.Errorf("error %v", err)
 				}
-				check(t, "ends", []end{{}, {}, {}}, ends(res))
-				check(t, "requests", 1, len(s.requests()))
+				testkit.Check(t, "ends", []end{{}, {}, {}}, ends(res))
+				testkit.Check(t, "requests", 1, len(s.requests()))
 				within(t, took, 0, 0)
 			})
 		})
@@ -109,7 +110,7 @@ func TestF11RetryAfterOutOfRange(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "ends", []end{{succeeded, 1}}, ends(res))
+				testkit.Check(t, "ends", []end{{succeeded, 1}}, ends(res))
 				within(t, took, 100*time.Millisecond, 300*time.Millisecond) // the gate's own first pause
 			})
 		})
@@ -125,7 +126,7 @@ func TestF12ClockSkew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []end{{succeeded, 1}}, ends(res))
+		testkit.Check(t, "ends", []end{{succeeded, 1}}, ends(res))
 		within(t, took, 37*time.Second, 41*time.Second)
 	})
 }
@@ -199,7 +200,7 @@ func TestF21HTMLInPlaceOfAnAnswer(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "record", article{ID: "1"}, got)
+				testkit.Check(t, "record", article{ID: "1"}, got)
 			})
 		})
 	}
@@ -223,8 +224,8 @@ func TestF26CertificateOrScheme(t *testing.T) {
 			if !errors.Is(err, windrow.ErrFatal) {
 				t.Errorf("error %v does not match ErrFatal", err)
 			}
-			check(t, "first", end{failed, 1}, ends(res)[0])
-			check(t, "not attempted", 99, res.Stats().NotAttempted)
+			testkit.Check(t, "first", end{failed, 1}, ends(res)[0])
+			testkit.Check(t, "not attempted", 99, res.Stats().NotAttempted)
 		})
 	})
 	t.Run("scheme", func(t *testing.T) {
@@ -243,7 +244,7 @@ func TestF26CertificateOrScheme(t *testing.T) {
 		if !errors.Is(err, windrow.ErrFatal) {
 			t.Errorf("error %v does not match ErrFatal", err)
 		}
-		check(t, "ends", []end{{failed, 1}, {}}, ends(res))
+		testkit.Check(t, "ends", []end{{failed, 1}, {}}, ends(res))
 	})
 }
 
@@ -280,7 +281,7 @@ func TestF27HugeAnswer(t *testing.T) {
 				if !errors.Is(err, ErrAnswerTooLong) {
 					t.Errorf("error %v does not match ErrAnswerTooLong", err)
 				}
-				check(t, "class", windrow.ClassPermanent, windrow.Classify(err).Class)
+				testkit.Check(t, "class", windrow.ClassPermanent, windrow.Classify(err).Class)
 			})
 		})
 	}
@@ -300,7 +301,7 @@ func TestF27HugeAnswer(t *testing.T) {
 					t.Error("no error")
 				}
 				synctest.Wait()
-				check(t, "the server's call has ended", true, ended)
+				testkit.Check(t, "the server's call has ended", true, ended)
 			})
 		}
 	})
@@ -326,7 +327,7 @@ func TestF27HugeAnswer(t *testing.T) {
 					w.Header().Set("Content-Type", "application/json")
 					_, _ = io.WriteString(w, `{"id":"1"}`)
 				}).client(t, WithMaxBody(n))).Get(t.Context(), "1")
-				check(t, "fits", want, err == nil)
+				testkit.Check(t, "fits", want, err == nil)
 			})
 		}
 	})
@@ -341,12 +342,12 @@ func TestF42BodyOfEachAttempt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []end{{succeeded, 3}}, ends(res))
+		testkit.Check(t, "ends", []end{{succeeded, 3}}, ends(res))
 		first := s.requests()[0]
 		if first.Key == "" {
 			t.Error("no key was sent")
 		}
-		check(t, "first", seen{"POST", "/api/articles", `{"title":"a"}`, first.Key}, first)
+		testkit.Check(t, "first", seen{"POST", "/api/articles", `{"title":"a"}`, first.Key}, first)
 		if diff := cmp.Diff([]seen{first, first, first, first}, s.requests()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}

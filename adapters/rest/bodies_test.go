@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // says answers with a body of a type.
@@ -46,10 +47,10 @@ func TestRawBodies(t *testing.T) {
 		if _, err := s.client(t).Do(t.Context(), Request{Method: http.MethodPut, Path: "/a", In: Raw{"text/csv", []byte("a,b\n")}}, &out); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "type", "text/csv", sent)
-		check(t, "accept", "*/*", accept)
-		check(t, "body", "a,b\n", s.requests()[0].Body)
-		check(t, "answer", Raw{"text/html", []byte("<b>é</b>")}, out)
+		testkit.Check(t, "type", "text/csv", sent)
+		testkit.Check(t, "accept", "*/*", accept)
+		testkit.Check(t, "body", "a,b\n", s.requests()[0].Body)
+		testkit.Check(t, "answer", Raw{"text/html", []byte("<b>é</b>")}, out)
 		resource := NewResource[Raw, struct{}](serve(t, good).client(t), "/blobs")
 		if _, err := windrow.CreateMany(t.Context(), resource, []Raw{{Data: []byte{1}}, {Data: []byte{2}}}); err != nil {
 			t.Error(err)
@@ -89,8 +90,8 @@ func TestJSONLines(t *testing.T) {
 				if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 					t.Errorf("error %v, want %q", err, test.err)
 				}
-				check(t, "lines", test.want, out)
-				check(t, "sent", "{\"title\":\"a\"}\n{\"title\":\"b\\nc\"}\n", s.requests()[0].Body)
+				testkit.Check(t, "lines", test.want, out)
+				testkit.Check(t, "sent", "{\"title\":\"a\"}\n{\"title\":\"b\\nc\"}\n", s.requests()[0].Body)
 			})
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // F15: an API says with a 403 what others say with a 429, and its classifier reads the body.
@@ -22,7 +23,7 @@ func TestF15ClassifierReadsTheBody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
+		testkit.Check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
 		within(t, took, 60*time.Second, 66*time.Second)
 	})
 	// Outside a run the limiter learns of it, too.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPaths(t *testing.T) {
 			if _, err := articles.Get(t.Context(), test.id); err != nil {
 				t.Fatal(err)
 			}
-			check(t, "target", test.want, s.requests()[0].Target)
+			testkit.Check(t, "target", test.want, s.requests()[0].Target)
 		})
 	}
 }
@@ -112,7 +113,7 @@ func TestAnEmptyPortIsNone(t *testing.T) {
 		if _, err := c.Do(t.Context(), Request{Path: "/articles/1"}, nil); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "Host", "cms.test", host)
+		testkit.Check(t, "Host", "cms.test", host)
 	})
 }
 
@@ -138,7 +139,7 @@ func TestPathsRefused(t *testing.T) {
 				t.Errorf("path %q: %v", path, err)
 			}
 		}
-		check(t, "requests", 0, len(s.requests()))
+		testkit.Check(t, "requests", 0, len(s.requests()))
 	})
 }
 
@@ -159,16 +160,16 @@ func TestRequestHeaders(t *testing.T) {
 		for _, name := range []string{"User-Agent", "Content-Length", "Accept-Encoding"} {
 			got.Del(name)
 		}
-		check(t, "header", http.Header{
+		testkit.Check(t, "header", http.Header{
 			"Accept": {"application/vnd.api+json"}, "Content-Type": {"application/json"}, "X-Api-Version": {"3"}, "X-Environment": {"sandbox"},
 		}, got)
-		check(t, "target", "/api/x?a=b+c", s.requests()[0].Target)
+		testkit.Check(t, "target", "/api/x?a=b+c", s.requests()[0].Target)
 
 		if _, err := c.Do(t.Context(), Request{}, nil); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "request of nothing", seen{Method: "GET", Target: "/api"}, s.requests()[1])
-		check(t, "Content-Type of no body", "", got.Get("Content-Type"))
+		testkit.Check(t, "request of nothing", seen{Method: "GET", Target: "/api"}, s.requests()[1])
+		testkit.Check(t, "Content-Type of no body", "", got.Get("Content-Type"))
 	})
 }
 
@@ -184,10 +185,10 @@ func TestDoAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "value", article{ID: "1"}, got)
-		check(t, "status", http.StatusAccepted, res.Status)
-		check(t, "header", "7", res.Header.Get("X-Total"))
-		check(t, "body", `{"id":"1"}`+"\n", string(res.Body))
+		testkit.Check(t, "value", article{ID: "1"}, got)
+		testkit.Check(t, "status", http.StatusAccepted, res.Status)
+		testkit.Check(t, "header", "7", res.Header.Get("X-Total"))
+		testkit.Check(t, "body", `{"id":"1"}`+"\n", string(res.Body))
 	})
 }
 
@@ -203,7 +204,7 @@ func TestWithCodec(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "calls", []int{1, 1}, []int{marshals, unmarshals})
+		testkit.Check(t, "calls", []int{1, 1}, []int{marshals, unmarshals})
 	})
 }
 
@@ -223,7 +224,7 @@ func TestWithHTTPClient(t *testing.T) {
 		if given.Transport != s.base {
 			t.Error("the caller's client was changed")
 		}
-		check(t, "timeout", time.Hour, c.timeout)
+		testkit.Check(t, "timeout", time.Hour, c.timeout)
 		if _, err := articlesOf(c).Get(t.Context(), "1"); !errors.Is(err, refused) {
 			t.Errorf("error %v does not match that of the policy", err)
 		}
@@ -271,7 +272,7 @@ func TestWithHTTPClientOfATransport(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "connections", test.want, c.transport.Base.(*http.Transport).MaxIdleConnsPerHost)
-		check(t, "timeout", 0, c.timeout)
+		testkit.Check(t, "connections", test.want, c.transport.Base.(*http.Transport).MaxIdleConnsPerHost)
+		testkit.Check(t, "timeout", 0, c.timeout)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // The class of an error follows from method and status, whatever the body says.
@@ -91,11 +92,11 @@ func TestErrorRetryAfter(t *testing.T) {
 			if e == nil {
 				t.Fatal(err)
 			}
-			check(t, value, want, e.RetryAfter())
+			testkit.Check(t, value, want, e.RetryAfter())
 			time.Sleep(time.Minute)
-			check(t, "later", want, e.RetryAfter())
-			check(t, "header", value, e.Header.Get("Retry-After"))
-			check(t, "body", `{"code":"because"}`+"\n", string(e.Body))
+			testkit.Check(t, "later", want, e.RetryAfter())
+			testkit.Check(t, "header", value, e.Header.Get("Retry-After"))
+			testkit.Check(t, "body", `{"code":"because"}`+"\n", string(e.Body))
 		})
 	}
 }
@@ -143,7 +144,7 @@ func TestErrorTextsShowNoContent(t *testing.T) {
 					Method: http.MethodPost, Path: "/articles", Query: url.Values{"token": {secret}}, In: test.in,
 					Header: http.Header{"X-Api-Key": {secret}},
 				}, test.out)
-				check(t, "text", test.want, fmt.Sprint(err))
+				testkit.Check(t, "text", test.want, fmt.Sprint(err))
 				for e := err; e != nil; e = errors.Unwrap(e) {
 					if _, ok := e.(*url.Error); ok && strings.Contains(e.Error(), secret) {
 						t.Errorf("%v shows the query", e)
@@ -164,8 +165,8 @@ func TestErrorsUnwrap(t *testing.T) {
 		if _, ok := errors.AsType[*json.UnsupportedValueError](err); !ok {
 			t.Errorf("%v holds no UnsupportedValueError", err)
 		}
-		check(t, "kind", windrow.KindValidation, windrow.Classify(err).Kind)
-		check(t, "requests", 0, len(s.requests()))
+		testkit.Check(t, "kind", windrow.KindValidation, windrow.Classify(err).Kind)
+		testkit.Check(t, "requests", 0, len(s.requests()))
 		_, err = c.Do(t.Context(), Request{}, new(article))
 		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); !ok {
 			t.Errorf("%v holds no UnmarshalTypeError", err)
@@ -182,8 +183,8 @@ func TestErrorsUnwrap(t *testing.T) {
 			t.Errorf("error %v of a wait", err)
 		}
 		_, err = c.Do(t.Context(), Request{Method: "NO SUCH METHOD"}, nil)
-		check(t, "class of a bad method", windrow.ClassPermanent, windrow.Classify(err).Class)
-		check(t, "kind of a bad method", windrow.KindValidation, windrow.Classify(err).Kind)
+		testkit.Check(t, "class of a bad method", windrow.ClassPermanent, windrow.Classify(err).Class)
+		testkit.Check(t, "kind of a bad method", windrow.KindValidation, windrow.Classify(err).Kind)
 	})
 }
 
@@ -267,7 +268,7 @@ func TestReadEnvelope(t *testing.T) {
 	}
 	many := bytes.Repeat([]byte(`{"field":"f"},`), 200)
 	_, found := readEnvelope([]byte(`{"errors":[`+string(many)+`{}]}`), 422)
-	check(t, "fields of many", maxFields, len(found))
+	testkit.Check(t, "fields of many", maxFields, len(found))
 }
 
 // A server that sends back the credential: the error keeps what it sent for those who look, and shows it in no form.
@@ -303,8 +304,8 @@ func TestErrorShowsNoSecret(t *testing.T) {
 				t.Errorf("it shows the token: %s", text)
 			}
 		}
-		check(t, "%#v", `&rest.Error{Method:"GET", Path:"/api/articles/1", Status:422, Code:"", Fields:[], Header:(4 fields), Body:(19 bytes), Err:<nil>}`, fmt.Sprintf("%#v", e))
-		check(t, "%-40s", "rest: GET /api/articles/1: status 422   |", fmt.Sprintf("%-40s|", e))
+		testkit.Check(t, "%#v", `&rest.Error{Method:"GET", Path:"/api/articles/1", Status:422, Code:"", Fields:[], Header:(4 fields), Body:(19 bytes), Err:<nil>}`, fmt.Sprintf("%#v", e))
+		testkit.Check(t, "%-40s", "rest: GET /api/articles/1: status 422   |", fmt.Sprintf("%-40s|", e))
 	})
 }
 
@@ -318,8 +319,8 @@ func TestErrorFields(t *testing.T) {
 			_, _ = io.WriteString(w, `{"errors":{"title":["is taken"]}}`)
 		})
 		res, err := windrow.CreateMany(t.Context(), articlesOf(s.client(t)), []draft{{"a"}})
-		check(t, "fields", []*windrow.FieldError{{Field: "title", Message: "is taken"}}, windrow.FieldErrors(res.At(0).Err))
-		check(t, "kind", windrow.KindValidation, res.At(0).Kind)
+		testkit.Check(t, "fields", []*windrow.FieldError{{Field: "title", Message: "is taken"}}, windrow.FieldErrors(res.At(0).Err))
+		testkit.Check(t, "kind", windrow.KindValidation, res.At(0).Kind)
 		if !strings.HasSuffix(err.Error(), "item 0 failed: rest: POST /api/articles: status 422") {
 			t.Errorf("error %q", err)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // errorBodies are answers with a status of success that are none, in the orders in which members may stand.
@@ -190,7 +191,7 @@ func TestF69ThrottledByTheClassifier(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
+			testkit.Check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
 			within(t, took, 60*time.Second, 66*time.Second)
 		})
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
-	"github.com/windrow-go/windrow/internal/dialect"
+	"github.com/windrow-go/windrow/adapters/rest/internal/dialect"
 )
 
 const (

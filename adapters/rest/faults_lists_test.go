@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // moreCases are servers whose lists have a short page and an empty one in the middle, each with its way to say that more
@@ -89,7 +90,7 @@ func TestF76MoreLastAndNotSaid(t *testing.T) {
 				if err != nil || len(s.requests()) != requests {
 					t.Errorf("%s, numbered %t: %d requests and the error %v", test.name, numbered, len(s.requests()), err)
 				}
-				check(t, test.name, want, got)
+				testkit.Check(t, test.name, want, got)
 			})
 		}
 	}
@@ -106,7 +107,7 @@ func TestF76MoreLastAndNotSaid(t *testing.T) {
 			if err != nil || len(s.requests()) != 5 {
 				t.Errorf("%s: %d requests and the error %v", test.name, len(s.requests()), err)
 			}
-			check(t, test.name, titles(), got)
+			testkit.Check(t, test.name, titles(), got)
 		})
 	}
 	// What the server does not say, the kind of pager decides.
@@ -118,8 +119,8 @@ func TestF76MoreLastAndNotSaid(t *testing.T) {
 					answer(w, 200, unsaid)
 				})
 				got, err := drain(t.Context(), articles.ByOffset(10, opts...))
-				check(t, "titles", titles(), got)
-				check(t, "requests and error", []any{3, nil}, []any{len(s.requests()), err})
+				testkit.Check(t, "titles", titles(), got)
+				testkit.Check(t, "requests and error", []any{3, nil}, []any{len(s.requests()), err})
 			})
 		}
 	}
@@ -212,7 +213,7 @@ func TestF76CursorThatIsNone(t *testing.T) {
 				if !test.ends {
 					want = append(want, fmt.Sprintf("/v1/base/articles?cursor=%v", test.next))
 				}
-				check(t, fmt.Sprintf("%#v", test.next), want, targets(s))
+				testkit.Check(t, fmt.Sprintf("%#v", test.next), want, targets(s))
 				if err != nil || len(got) != len(want) {
 					t.Errorf("%#v: %v and the error %v", test.next, got, err)
 				}
@@ -300,14 +301,14 @@ func TestF76OffsetsFromOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "titles", titles(), got)
-		check(t, "offsets", []int{0, 10, 20}, at)
-		check(t, "requests", []string{
+		testkit.Check(t, "titles", titles(), got)
+		testkit.Check(t, "offsets", []int{0, 10, 20}, at)
+		testkit.Check(t, "requests", []string{
 			"/v1/base/articles?count=10&startIndex=1", "/v1/base/articles?count=10&startIndex=11", "/v1/base/articles?count=10&startIndex=21",
 		}, targets(s))
 		got, err = drain(t.Context(), pager, windrow.StartAt(windrow.Position{Page: 1, Offset: 10}))
-		check(t, "from the second page", titles()[10:], got)
-		check(t, "error", nil, err)
+		testkit.Check(t, "from the second page", titles()[10:], got)
+		testkit.Check(t, "error", nil, err)
 	})
 }
 
@@ -352,8 +353,8 @@ func TestF76ItemsUnderAnUnknownField(t *testing.T) {
 			answer(w, 200, json.RawMessage(`{"result": {"rows": [{"id": "1", "title": "a"}]}, "items": []}`))
 		})
 		got, err := drain(t.Context(), NewResource[draft, article](articles.client, "/articles", WithItemsField("result.rows")).ByOffset(10))
-		check(t, "titles", []string{"a"}, got)
-		check(t, "error", nil, err)
+		testkit.Check(t, "titles", []string{"a"}, got)
+		testkit.Check(t, "error", nil, err)
 	})
 }
 
@@ -370,8 +371,8 @@ func TestF81ServerStartsAgain(t *testing.T) {
 			})
 			got, err := drain(t.Context(), articles.ByOffset(5))
 			if total {
-				check(t, "titles", titles(), got)
-				check(t, "error", nil, err)
+				testkit.Check(t, "titles", titles(), got)
+				testkit.Check(t, "error", nil, err)
 			} else if !errors.Is(err, windrow.ErrCursorLoop) || len(got) > shelved+10 {
 				t.Errorf("%d items and the error %v, want ErrCursorLoop", len(got), err)
 			}
@@ -399,7 +400,7 @@ func TestF76OptionsAreChecked(t *testing.T) {
 				t.Errorf("error %v, want %q", err, want)
 			}
 		}
-		check(t, "requests", 0, len(s.requests()))
+		testkit.Check(t, "requests", 0, len(s.requests()))
 	})
 }
 
@@ -424,7 +425,7 @@ func TestF88PagesWaitForTheServer(t *testing.T) {
 					answer(w, 200, (&shelf{}).cut(number(req.URL.Query(), "offset"), 5))
 				}, opts...)
 				got, err := drain(t.Context(), articles.ByOffset(5))
-				check(t, "titles", titles(), got)
+				testkit.Check(t, "titles", titles(), got)
 				if took := time.Since(start); err != nil || took > 25*time.Second {
 					t.Errorf("%d, limited %t: took %v, error %v", code, limited, took, err)
 				}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // The first request of an attempt is paid for; the others wait for the rate, and never for a slot.
@@ -32,7 +33,7 @@ func TestTransportTakesTokensInsideARun(t *testing.T) {
 		}, windrow.WithLimiter(limiter)); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "time", 2*time.Second, time.Since(began))
+		testkit.Check(t, "time", 2*time.Second, time.Since(began))
 	})
 }
 
@@ -98,8 +99,8 @@ func TestTransportTakesSlotsOutsideARun(t *testing.T) {
 			})
 		}
 		group.Wait()
-		check(t, "requests at once", int32(2), most.Load())
-		check(t, "time", 3*time.Second, time.Since(began))
+		testkit.Check(t, "requests at once", int32(2), most.Load())
+		testkit.Check(t, "time", 3*time.Second, time.Since(began))
 	})
 }
 
@@ -150,7 +151,7 @@ func TestTransportFeedsTheLimiter(t *testing.T) {
 						_ = send(t.Context())
 					}
 					stats := limiter.Stats()
-					check(t, "throttled", test.pause > 0, stats.Throttled > 0)
+					testkit.Check(t, "throttled", test.pause > 0, stats.Throttled > 0)
 					var pause time.Duration
 					if !stats.PausedUntil.IsZero() {
 						pause = time.Until(stats.PausedUntil)
@@ -219,8 +220,8 @@ func TestTransportOpensTheLimiter(t *testing.T) {
 				} else {
 					_ = twice(t.Context())
 				}
-				check(t, "answers left", 0, len(answers))
-				check(t, "open", opens, !limiter.Stats().Probing)
+				testkit.Check(t, "answers left", 0, len(answers))
+				testkit.Check(t, "open", opens, !limiter.Stats().Probing)
 			})
 		}
 	}
@@ -241,8 +242,8 @@ func TestTransportThrottledTogether(t *testing.T) {
 			_, err := transport.RoundTrip(req)
 			return err
 		})), make([]int, 8), windrow.Concurrency(8))
-		check(t, "requests", int32(8), n.Load())
-		check(t, "throttles", 1, limiter.Stats().Throttled)
+		testkit.Check(t, "requests", int32(8), n.Load())
+		testkit.Check(t, "throttles", 1, limiter.Stats().Throttled)
 	})
 }
 
@@ -273,8 +274,8 @@ func TestTransportAndRunShareALimiter(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		shared := &windrow.Limiter{}
-		check(t, "throttles", run(t, &windrow.Limiter{}, nil).Throttled, run(t, shared, shared).Throttled)
-		check(t, "throttles", 1, shared.Stats().Throttled)
+		testkit.Check(t, "throttles", run(t, &windrow.Limiter{}, nil).Throttled, run(t, shared, shared).Throttled)
+		testkit.Check(t, "throttles", 1, shared.Stats().Throttled)
 	})
 }
 
@@ -292,7 +293,7 @@ func TestTransportClosesTheBody(t *testing.T) {
 		if res != nil || err == nil {
 			t.Errorf("RoundTrip returned %v, %v", res, err)
 		}
-		check(t, "closed", true, body.closed.Load())
+		testkit.Check(t, "closed", true, body.closed.Load())
 		return err
 	}
 	_ = send(t.Context())
@@ -310,10 +311,10 @@ func TestTransportBase(t *testing.T) {
 	connections := func(l *windrow.Limiter) int {
 		return (&Transport{Limiter: l}).base().(*http.Transport).MaxIdleConnsPerHost
 	}
-	check(t, "without a limiter", 64, connections(nil))
-	check(t, "a limiter's default", 64, connections(&windrow.Limiter{}))
-	check(t, "more calls", 200, connections(windrow.NewLimiter(windrow.Concurrency(200))))
-	check(t, "NewBase of nothing", 1, NewBase(0).MaxIdleConnsPerHost)
+	testkit.Check(t, "without a limiter", 64, connections(nil))
+	testkit.Check(t, "a limiter's default", 64, connections(&windrow.Limiter{}))
+	testkit.Check(t, "more calls", 200, connections(windrow.NewLimiter(windrow.Concurrency(200))))
+	testkit.Check(t, "NewBase of nothing", 1, NewBase(0).MaxIdleConnsPerHost)
 	transport := &Transport{}
 	if transport.base() != transport.base() {
 		t.Error("a new base for each request")
@@ -353,7 +354,7 @@ func TestRefusalsAreDrained(t *testing.T) {
 			_, _ = w.Write(bytes.Repeat([]byte("x"), maxErrorBody+maxDrain-1))
 		})
 		_, _ = windrow.CreateMany(t.Context(), articlesOf(s.client(t)), make([]draft, 10), windrow.PreserveOrder())
-		check(t, "requests", 10, len(s.requests()))
-		check(t, "connections", int32(1), s.dials.Load())
+		testkit.Check(t, "requests", 10, len(s.requests()))
+		testkit.Check(t, "connections", int32(1), s.dials.Load())
 	})
 }

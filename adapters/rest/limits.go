@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow/clients"
-	"github.com/windrow-go/windrow/internal/dialect"
-	"github.com/windrow-go/windrow/internal/retryafter"
+	"github.com/windrow-go/windrow/adapters/rest/internal/dialect"
+	"github.com/windrow-go/windrow/adapters/rest/internal/retryafter"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/clients"
 )
 
@@ -185,12 +186,12 @@ func TestTransportTellsTheWindow(t *testing.T) {
 		{3 * time.Second, nil, nil},
 	} {
 		transport := &Transport{Window: test.window}
-		check(t, "quotas", test.want, transport.limits(reply(http.StatusOK, test.header...), nil).quotas)
+		testkit.Check(t, "quotas", test.want, transport.limits(reply(http.StatusOK, test.header...), nil).quotas)
 	}
 	// A client takes it over from the transport that it is given.
 	c, err := New("http://cms.test", WithHTTPClient(&http.Client{Transport: &Transport{Window: time.Minute}}), WithLimiter(&windrow.Limiter{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	check(t, "window of the client", time.Minute, c.transport.Window)
+	testkit.Check(t, "window of the client", time.Minute, c.transport.Window)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 const (
@@ -40,8 +41,8 @@ func TestF1BodyBreaksOff(t *testing.T) {
 			if !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error %v does not match io.ErrUnexpectedEOF", err)
 			}
-			check(t, "text", "rest: POST /api/articles: status 201: the response broke off", err.Error())
-			check(t, "class", windrow.ClassAmbiguous, windrow.Classify(err).Class)
+			testkit.Check(t, "text", "rest: POST /api/articles: status 201: the response broke off", err.Error())
+			testkit.Check(t, "class", windrow.ClassAmbiguous, windrow.Classify(err).Class)
 		})
 	})
 }
@@ -69,7 +70,7 @@ func TestF8NotFoundOnARepeatedDelete(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, test.name, []end{test.want}, ends(res))
+			testkit.Check(t, test.name, []end{test.want}, ends(res))
 		})
 	}
 }
@@ -135,7 +136,7 @@ func TestF4ResetWhileWriting(t *testing.T) {
 					return &cutConn{c, 8 << 10}
 				}
 				res, err := windrow.CreateMany(t.Context(), articlesOf(s.client(t), test.opts...), large, again)
-				check(t, "ends", []end{test.want}, ends(res))
+				testkit.Check(t, "ends", []end{test.want}, ends(res))
 				if test.want.State == unknown && !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("error %v does not match ECONNRESET", err)
 				}
@@ -163,9 +164,9 @@ func TestF5StaleConnection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
-			check(t, "bodies", []string{`{"title":"a"}`, `{"title":"b"}`}, bodies(s))
-			check(t, "connections", 2, s.dials.Load())
+			testkit.Check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}}, ends(res))
+			testkit.Check(t, "bodies", []string{`{"title":"a"}`, `{"title":"b"}`}, bodies(s))
+			testkit.Check(t, "connections", 2, s.dials.Load())
 		})
 	})
 	// When it was written only the run knows whether it may be sent again. That the request has an Idempotency-Key
@@ -175,9 +176,9 @@ func TestF5StaleConnection(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := serve(t, each(good, hangUp, good))
 			res, _ := windrow.CreateMany(t.Context(), articlesOf(s.client(t)), two, windrow.PreserveOrder(), again)
-			check(t, "ends", []end{{succeeded, 1}, {unknown, 1}}, ends(res))
-			check(t, "bodies", []string{`{"title":"a"}`, `{"title":"b"}`}, bodies(s))
-			check(t, "connections", 1, s.dials.Load())
+			testkit.Check(t, "ends", []end{{succeeded, 1}, {unknown, 1}}, ends(res))
+			testkit.Check(t, "bodies", []string{`{"title":"a"}`, `{"title":"b"}`}, bodies(s))
+			testkit.Check(t, "connections", 1, s.dials.Load())
 		})
 	})
 }
@@ -229,8 +230,8 @@ func TestF6TimeoutOfACreate(t *testing.T) {
 			if !errors.Is(err, windrow.ErrAttemptTimeout) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error %v is not ErrAttemptTimeout alone", err)
 			}
-			check(t, "kind", windrow.KindTimeout, res.At(0).Kind)
-			check(t, "time", 10*time.Second, time.Since(began))
+			testkit.Check(t, "kind", windrow.KindTimeout, res.At(0).Kind)
+			testkit.Check(t, "time", 10*time.Second, time.Since(began))
 		})
 	})
 }
@@ -258,7 +259,7 @@ func TestF24SlowBody(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error %v does not match the caller's deadline", err)
 			}
-			check(t, "states", []end{{failed, 2}, {failed, 2}}, ends(res))
+			testkit.Check(t, "states", []end{{failed, 2}, {failed, 2}}, ends(res))
 		})
 	})
 }
@@ -285,7 +286,7 @@ func TestF25NameResolution(t *testing.T) {
 			if n := res.Stats().NotAttempted; n < 990 {
 				t.Errorf("%d items were not attempted, want nearly all", n)
 			}
-			check(t, "maybe applied", 0, res.Stats().Unknown)
+			testkit.Check(t, "maybe applied", 0, res.Stats().Unknown)
 		})
 	})
 }

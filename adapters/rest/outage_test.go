@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // outage is a server that takes no calls for a while.
@@ -346,7 +347,7 @@ func TestF88PagesWait(t *testing.T) {
 							if err != nil {
 								t.Error(err)
 							}
-							check(t, "titles", titles(), got)
+							testkit.Check(t, "titles", titles(), got)
 							if took := time.Since(o.began); took > from+lasts+12*time.Second {
 								t.Errorf("took %v", took)
 							}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // A page is one, whatever its Content-Type says.
@@ -38,15 +39,15 @@ func TestUnlabelledPagesProveNothing(t *testing.T) {
 				_, _ = io.WriteString(w, tt.body)
 			}).client(t))
 			_, err := articles.Get(t.Context(), "1")
-			check(t, tt.body, !tt.page, errors.Is(err, windrow.ErrNotFound))
+			testkit.Check(t, tt.body, !tt.page, errors.Is(err, windrow.ErrNotFound))
 			requests = 0
 			res, _ := windrow.DeleteMany(t.Context(), articles, []string{"1"}, windrow.Retry(windrow.RetryPolicy{MaxAttempts: 2, Strategy: windrow.Constant(0)}))
 			want, sent := windrow.Skipped, 1
 			if tt.page {
 				want, sent = windrow.Failed, 2
 			}
-			check(t, tt.body, want, res.At(0).State)
-			check(t, tt.body, sent, requests)
+			testkit.Check(t, tt.body, want, res.At(0).State)
+			testkit.Check(t, tt.body, sent, requests)
 		})
 	}
 }

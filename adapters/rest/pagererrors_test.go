@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // F48, F12: the error of a page says which, keeps the server's answer, and shows neither query nor content. The reading
@@ -57,14 +58,14 @@ func TestF48ErrorSaysWhichPage(t *testing.T) {
 				}))
 				pager := test.pager(articles)
 				got, err := drain(t.Context(), pager, windrow.Prefetch(0))
-				check(t, "titles", titles()[:10], got)
+				testkit.Check(t, "titles", titles()[:10], got)
 				page, ok := errors.AsType[*windrow.PageError](err)
 				if !ok || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 					t.Fatalf("got  %v\nwant %s", err, test.want)
 				}
 				if strings.Contains(test.want, "cursor") && !strings.Contains(test.want, `"9"`) || strings.Contains(test.want, "offset 10:") {
 					got, err = drain(t.Context(), pager, windrow.StartAt(page.Position))
-					check(t, "titles after StartAt", []string{"last"}, got)
+					testkit.Check(t, "titles after StartAt", []string{"last"}, got)
 					if err != nil {
 						t.Error(err)
 					}
@@ -98,7 +99,7 @@ func TestF50EmptyPageWithNextCursor(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		check(t, "titles", []string{"t"}, got)
+		testkit.Check(t, "titles", []string{"t"}, got)
 	})
 }
 
@@ -116,7 +117,7 @@ func TestF51TotalThatLies(t *testing.T) {
 				if err != nil {
 					t.Errorf("total %v: %v", total, err)
 				}
-				check(t, fmt.Sprintf("titles, total %v", total), titles(), got)
+				testkit.Check(t, fmt.Sprintf("titles, total %v", total), titles(), got)
 			}
 		})
 	}
@@ -229,7 +230,7 @@ func TestPagersRefuseBadArguments(t *testing.T) {
 				t.Errorf("error %v, want one of page 0 with %q", err, want)
 			}
 		}
-		check(t, "requests", 0, len(s.requests()))
+		testkit.Check(t, "requests", 0, len(s.requests()))
 	})
 }
 
@@ -242,7 +243,7 @@ func TestF36LeavingTheLoopEndsTheRequest(t *testing.T) {
 			synctest.Wait()
 			break
 		}
-		check(t, "requests", 2, len(s.requests()))
+		testkit.Check(t, "requests", 2, len(s.requests()))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := drain(ctx, articles.ByOffset(10)); !errors.Is(err, context.Canceled) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // shelf answers lists of 25 articles, at /v1/base/articles and nowhere else.
@@ -277,14 +278,14 @@ func TestA66PagersReadEveryKindOfList(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					check(t, "titles", titles(), got)
+					testkit.Check(t, "titles", titles(), got)
 				}
-				check(t, "total", test.total, total)
+				testkit.Check(t, "total", test.total, total)
 				var want []string
 				for _, query := range append(test.want, test.want...) {
 					want = append(want, strings.TrimSuffix("/v1/base/articles?"+query, "?"))
 				}
-				check(t, "requests", want, targets(s))
+				testkit.Check(t, "requests", want, targets(s))
 			})
 		})
 	}
@@ -305,8 +306,8 @@ func TestParallelPages(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "titles", titles(), got)
-			check(t, "time", want, time.Since(start))
+			testkit.Check(t, "titles", titles(), got)
+			testkit.Check(t, "time", want, time.Since(start))
 		})
 	}
 }
@@ -323,7 +324,7 @@ func TestWithQueryIsCopied(t *testing.T) {
 		if _, err := drain(t.Context(), pager); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "requests", []string{"/v1/base/articles?limit=100&offset=0&status=live"}, targets(s))
+		testkit.Check(t, "requests", []string{"/v1/base/articles?limit=100&offset=0&status=live"}, targets(s))
 	})
 }
 
@@ -347,8 +348,8 @@ func TestPagesAreAskedForAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "titles", titles(), got)
-			check(t, "requests", 5, len(s.requests()))
+			testkit.Check(t, "titles", titles(), got)
+			testkit.Check(t, "requests", 5, len(s.requests()))
 			if took := time.Since(start); took < 9*time.Second {
 				t.Errorf("took %v: too short for the server's hints", took)
 			}
@@ -376,6 +377,6 @@ func TestWithPageRun(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "WithPageRun") {
 			t.Errorf("error %v, want one about WithPageRun", err)
 		}
-		check(t, "requests", 2, len(s.requests()))
+		testkit.Check(t, "requests", 2, len(s.requests()))
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 var secondaryLimit = WithClassifier(func(e *Error) error {
@@ -67,13 +68,13 @@ func TestReadPartIsAsDo(t *testing.T) {
 				_, want := client.Do(t.Context(), r, toAlone)
 				r.Path = "/api/articles"
 				got := client.ReadPart(r, tt.part, toInside)
-				check(t, tt.name, fmt.Sprint(want), fmt.Sprint(got))
-				check(t, tt.name+", judged", fmt.Sprint(windrow.Classify(want)), fmt.Sprint(windrow.Classify(got)))
+				testkit.Check(t, tt.name, fmt.Sprint(want), fmt.Sprint(got))
+				testkit.Check(t, tt.name+", judged", fmt.Sprint(windrow.Classify(want)), fmt.Sprint(windrow.Classify(got)))
 				for _, is := range []error{windrow.ErrNotFound, windrow.ErrAlreadyExists} {
-					check(t, tt.name+", matches", errors.Is(want, is), errors.Is(got, is))
+					testkit.Check(t, tt.name+", matches", errors.Is(want, is), errors.Is(got, is))
 				}
-				check(t, tt.name+", value", alone, inside)
-				check(t, tt.name+", fields", len(windrow.FieldErrors(want)), len(windrow.FieldErrors(got)))
+				testkit.Check(t, tt.name+", value", alone, inside)
+				testkit.Check(t, tt.name+", fields", len(windrow.FieldErrors(want)), len(windrow.FieldErrors(got)))
 			})
 		}
 	}
@@ -161,8 +162,8 @@ func TestClassifierReachesParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "values", []article{{ID: "a"}, {ID: "b"}, {ID: "c"}}, res.Values())
-		check(t, "sent", map[string]int{"a": 1, "b": 2, "c": 1}, seen)
+		testkit.Check(t, "values", []article{{ID: "a"}, {ID: "b"}, {ID: "c"}}, res.Values())
+		testkit.Check(t, "sent", map[string]int{"a": 1, "b": 2, "c": 1}, seen)
 		within(t, time.Since(began), 60*time.Second, 66*time.Second)
 	})
 }

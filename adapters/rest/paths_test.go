@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // An id is one segment below its resource, also where the resource's path has to be escaped.
@@ -49,7 +50,7 @@ func TestIDsStayInTheirResource(t *testing.T) {
 				for _, r := range s.requests() {
 					got = append(got, r.Target)
 				}
-				check(t, "targets", want, got)
+				testkit.Check(t, "targets", want, got)
 			})
 		})
 	}
@@ -70,7 +71,7 @@ func TestDotSegmentsAreRefused(t *testing.T) {
 				t.Errorf("resource %s: error %v", path, err)
 			}
 		}
-		check(t, "requests", 0, len(s.requests()))
+		testkit.Check(t, "requests", 0, len(s.requests()))
 	})
 	for _, base := range []string{"http://cms.test/a/../b", "http://cms.test/%2e%2e/b", "http://cms.test/."} {
 		if _, err := New(base); err == nil || !strings.Contains(err.Error(), "dot segment") {
@@ -88,7 +89,7 @@ func TestMaxBodyWithoutBound(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "value", article{ID: "1"}, res.At(0).Value)
+			testkit.Check(t, "value", article{ID: "1"}, res.At(0).Value)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // wrote tells the trace of a request what became of writing it.
@@ -58,7 +59,7 @@ func TestBodiesThatAreReadLate(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _ = io.Copy(&got, reading)
-			check(t, "bodies", want.String(), got.String())
+			testkit.Check(t, "bodies", want.String(), got.String())
 		})
 	}
 }
@@ -104,7 +105,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 		if _, err := windrow.CreateMany(t.Context(), articlesOf(c), []draft{large, large, large, large, large}, windrow.Concurrency(1)); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "buffers", 5, distinct(writers))
+		testkit.Check(t, "buffers", 5, distinct(writers))
 	})
 }
 
@@ -133,6 +134,6 @@ func TestCodecThatEncodes(t *testing.T) {
 		if _, err := articles.Create(t.Context(), draft{"a"}); err != nil {
 			t.Error(err)
 		}
-		check(t, "requests", []seen{{Method: "POST", Target: "/api/articles", Body: "{\n}\n"}}, s.requests())
+		testkit.Check(t, "requests", []seen{{Method: "POST", Target: "/api/articles", Body: "{\n}\n"}}, s.requests())
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // F23: a redirect of a write is not followed: net/http would make a GET of it.
@@ -22,14 +23,14 @@ func TestF23RedirectOfAWrite(t *testing.T) {
 						http.Redirect(w, req, "/elsewhere", code)
 					})
 					got, err := verb.run(t.Context(), s.client(t), again)
-					check(t, "state", want, got.State)
+					testkit.Check(t, "state", want, got.State)
 					e, ok := errors.AsType[*Error](err)
 					if !ok || e.Status != code {
 						t.Errorf("error %v holds no Error with status %d", err, code)
 					}
 					first := s.requests()[0]
 					for _, r := range s.requests() {
-						check(t, "request", first, r)
+						testkit.Check(t, "request", first, r)
 					}
 				})
 			})
@@ -57,8 +58,8 @@ func TestRedirectOfARead(t *testing.T) {
 					http.Redirect(w, req, test.to, http.StatusFound)
 				}, good))
 				_, err := articlesOf(s.client(t, WithHeader("X-Api-Key", "secret"))).Get(t.Context(), "1")
-				check(t, "followed", test.follow, err == nil)
-				check(t, "class", windrow.ClassPermanent, windrow.Classify(err).Class)
+				testkit.Check(t, "followed", test.follow, err == nil)
+				testkit.Check(t, "class", windrow.ClassPermanent, windrow.Classify(err).Class)
 				if e, ok := errors.AsType[*Error](err); !test.follow && (!ok || e.Status != http.StatusFound) {
 					t.Errorf("error %v", err)
 				}
@@ -72,7 +73,7 @@ func TestRedirectOfARead(t *testing.T) {
 			if _, err := articlesOf(s.client(t)).Get(t.Context(), "1"); err == nil {
 				t.Error("no error")
 			}
-			check(t, "requests", 11, len(s.requests()))
+			testkit.Check(t, "requests", 11, len(s.requests()))
 		})
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 func TestNewResourceRefuses(t *testing.T) {
@@ -39,7 +40,7 @@ func TestNewResourceRefuses(t *testing.T) {
 		}
 	}
 	_, err = NewResource[draft, article](c, "/articles").Upserter(nil).Upsert(t.Context(), draft{})
-	check(t, "class of an upsert without a function", windrow.ClassFatal, windrow.Classify(err).Class)
+	testkit.Check(t, "class of an upsert without a function", windrow.ClassFatal, windrow.Classify(err).Class)
 	var none context.Context
 	_, err = c.Do(none, Request{}, nil)
 	if !errors.Is(err, windrow.ErrNilContext) {
@@ -85,8 +86,8 @@ func TestResourceRequests(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "request", []seen{test.want}, s.requests())
-				check(t, "value", test.value, got)
+				testkit.Check(t, "request", []seen{test.want}, s.requests())
+				testkit.Check(t, "value", test.value, got)
 			})
 		})
 	}
@@ -199,7 +200,7 @@ func TestList(t *testing.T) {
 					_, _ = io.WriteString(w, test.body)
 				})
 				page, err := articlesOf(s.client(t), test.opts...).List(t.Context(), url.Values{"page": {"1"}})
-				check(t, "target", "/api/articles?page=1", s.requests()[0].Target)
+				testkit.Check(t, "target", "/api/articles?page=1", s.requests()[0].Target)
 				if test.bad {
 					if page != nil || windrow.Classify(err).Class != windrow.ClassAmbiguous {
 						t.Errorf("page %v, error %v", page, err)
@@ -209,9 +210,9 @@ func TestList(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "items", test.want, page.Items)
-				check(t, "body", test.body, string(page.Body))
-				check(t, "header", "</next>", page.Header.Get("Link"))
+				testkit.Check(t, "items", test.want, page.Items)
+				testkit.Check(t, "body", test.body, string(page.Body))
+				testkit.Check(t, "header", "</next>", page.Header.Get("Link"))
 			})
 		})
 	}

@@ -188,14 +188,6 @@ func ends[In, Out any](res *windrow.BulkResult[In, Out]) []end {
 	return all
 }
 
-// check compares what is with what is to be.
-func check[T any](t *testing.T, what string, want, got T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
 // again sends without delay what may be sent again.
 var again = windrow.Retry(windrow.RetryPolicy{Strategy: windrow.Constant(0), MaxAttempts: 3})
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // call makes one request of an application, in whatever way.
@@ -148,8 +149,8 @@ func TestF68ThrottlesInOtherClothes(t *testing.T) {
 							answer(w, http.StatusOK, map[string]string{"id": "1"})
 						}))
 						began := time.Now()
-						check(t, "end", end{succeeded, 1}, run(t, connect(t, s)))
-						check(t, "requests", 2, len(s.requests()))
+						testkit.Check(t, "end", end{succeeded, 1}, run(t, connect(t, s)))
+						testkit.Check(t, "requests", 2, len(s.requests()))
 						within(t, time.Since(began), 59*time.Second, 68*time.Second)
 					})
 				})
@@ -181,8 +182,8 @@ func TestF68RefusalsStayRefusals(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := serve(t, each(test.refuse, good))
-					check(t, "end", test.create, ways["create"](t, connect(t, s)))
-					check(t, "requests", 1, len(s.requests()))
+					testkit.Check(t, "end", test.create, ways["create"](t, connect(t, s)))
+					testkit.Check(t, "requests", 1, len(s.requests()))
 				})
 			})
 		}
@@ -378,7 +379,7 @@ func TestF70TheTransportDoesNotOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "succeeded", 16, len(slices.Collect(res.Succeeded())))
+		testkit.Check(t, "succeeded", 16, len(slices.Collect(res.Succeeded())))
 		for i, this := range at {
 			if i > 16 && i < len(at)-16 && this-at[i-1] < 50*time.Millisecond {
 				t.Errorf("request %d left %v after the one before it, while the gate is shut", i, this-at[i-1])
@@ -445,8 +446,8 @@ func TestF70ThrottledItemsOfABatch(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
-				check(t, "requests", 2, len(s.requests()))
+				testkit.Check(t, "ends", []end{{succeeded, 1}, {succeeded, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
+				testkit.Check(t, "requests", 2, len(s.requests()))
 				within(t, time.Since(began), time.Minute, 66*time.Second)
 			})
 		})

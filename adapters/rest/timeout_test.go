@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // What waits for the limiter has not begun: the Timeout of the caller's http.Client counts from when it may.
@@ -34,12 +35,12 @@ func TestTheTimeoutLeavesTheLimiterOut(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				check(t, "attempts", 1, res.At(0).Attempts)
+				testkit.Check(t, "attempts", 1, res.At(0).Attempts)
 			} else if _, err := three(t.Context(), 0); err != nil {
 				t.Error(err)
 			}
-			check(t, "requests", 3, len(s.requests()))
-			check(t, "time", 2*time.Minute, time.Since(began))
+			testkit.Check(t, "requests", 3, len(s.requests()))
+			testkit.Check(t, "time", 2*time.Minute, time.Since(began))
 		})
 	}
 }
@@ -67,15 +68,15 @@ func TestF6_TimeoutOfTheHTTPClient(t *testing.T) {
 				articles := articlesOf(s.client(t, opts...))
 				began := time.Now()
 				_, err := articles.Get(t.Context(), "1")
-				check(t, "time", 30*time.Second, time.Since(began))
+				testkit.Check(t, "time", 30*time.Second, time.Since(began))
 				timeout, ok := errors.AsType[net.Error](err)
 				if name == "headers" && (!ok || !timeout.Timeout()) || errors.Is(err, context.DeadlineExceeded) || windrow.Classify(err).Class != windrow.ClassAmbiguous {
 					t.Errorf("%s: error %v", name, err)
 				}
 				res, err := windrow.CreateMany(t.Context(), articles, []draft{{"a"}})
-				check(t, name, []end{{windrow.Unknown, 1}}, ends(res))
+				testkit.Check(t, name, []end{{windrow.Unknown, 1}}, ends(res))
 				if name == "headers" {
-					check(t, "kind", windrow.KindTimeout, res.At(0).Kind)
+					testkit.Check(t, "kind", windrow.KindTimeout, res.At(0).Kind)
 				}
 				if errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%s: error %v", name, err)

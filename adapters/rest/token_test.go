@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 )
 
 // guard answers only requests with that token.
@@ -88,8 +89,8 @@ func TestF16RefusedCredentials(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "succeeded", 1000, res.Stats().Succeeded)
-			check(t, "source asked", int32(2), asked.Load())
+			testkit.Check(t, "succeeded", 1000, res.Stats().Succeeded)
+			testkit.Check(t, "source asked", int32(2), asked.Load())
 			if n := len(s.requests()); n < 1001 || n > 1000+workers {
 				t.Errorf("%d requests, want 1000 and at most one more for each of the %d workers", n, workers)
 			}
@@ -100,7 +101,7 @@ func TestF16RefusedCredentials(t *testing.T) {
 			for _, r := range s.requests() {
 				keys[r.Key]++
 			}
-			check(t, "keys", 1000, len(keys))
+			testkit.Check(t, "keys", 1000, len(keys))
 		})
 	})
 	t.Run("a source whose second token is bad", func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestF16RefusedCredentials(t *testing.T) {
 			source, asked := calls("good")
 			res, err := windrow.CreateMany(t.Context(), articlesOf(s.client(t, source)), make([]draft, 1000), windrow.Concurrency(workers))
 			stopped(t, res, err, s, workers+2) // the third refused request stops the run, with what is in flight by then
-			check(t, "source asked", int32(1), asked.Load())
+			testkit.Check(t, "source asked", int32(1), asked.Load())
 		})
 	})
 }
@@ -158,11 +159,11 @@ func TestTokenSourceErrors(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := serve(t, good)
 				_, err := articlesOf(s.client(t, WithTokenSource(func(context.Context) (string, error) { return "", test.err }))).Create(t.Context(), draft{"a"})
-				check(t, "class", test.want, windrow.Classify(err).Class)
+				testkit.Check(t, "class", test.want, windrow.Classify(err).Class)
 				if test.err != nil && !errors.Is(err, test.err) {
 					t.Errorf("error %v does not match %v", err, test.err)
 				}
-				check(t, "requests", 0, len(s.requests()))
+				testkit.Check(t, "requests", 0, len(s.requests()))
 			})
 		})
 	}
@@ -199,12 +200,12 @@ func TestTokenSourceIsAskedOnce(t *testing.T) {
 			return got
 		}
 		ten := func(s string) []string { return []string{s, s, s, s, s, s, s, s, s, s} }
-		check(t, "first", ten("error"), together(""))
-		check(t, "second", ten("token 2"), together(""))
-		check(t, "kept", ten("token 2"), together(""))
-		check(t, "refused", ten("token 3"), together("token 2"))
-		check(t, "refused long ago", ten("token 3"), together("token 2"))
-		check(t, "asked", 3, asked)
+		testkit.Check(t, "first", ten("error"), together(""))
+		testkit.Check(t, "second", ten("token 2"), together(""))
+		testkit.Check(t, "kept", ten("token 2"), together(""))
+		testkit.Check(t, "refused", ten("token 3"), together("token 2"))
+		testkit.Check(t, "refused long ago", ten("token 3"), together("token 2"))
+		testkit.Check(t, "asked", 3, asked)
 	})
 }
 
@@ -220,7 +221,7 @@ func TestTokenSourcePanics(t *testing.T) {
 			}
 			return "token", nil
 		}))), make([]draft, 3), windrow.PreserveOrder())
-		check(t, "ends", []end{{failed, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
+		testkit.Check(t, "ends", []end{{failed, 1}, {succeeded, 1}, {succeeded, 1}}, ends(res))
 	})
 }
 
@@ -286,7 +287,7 @@ func TestTokenSourceTimeoutInARun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, "ends", []end{{succeeded, 2}}, ends(res))
+		testkit.Check(t, "ends", []end{{succeeded, 2}}, ends(res))
 	})
 }
 
@@ -314,7 +315,7 @@ func TestAuthorization(t *testing.T) {
 			if _, err := articlesOf(s.client(t, test.opts...)).Get(t.Context(), "1"); err != nil {
 				t.Fatal(err)
 			}
-			check(t, "Authorization", test.want, got)
+			testkit.Check(t, "Authorization", test.want, got)
 		})
 	}
 }

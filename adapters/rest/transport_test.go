@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/clients"
 )
 
@@ -115,15 +116,15 @@ func TestTransportKeys(t *testing.T) {
 					if _, err := test.transport.RoundTrip(req); err != nil {
 						return err
 					}
-					check(t, "header of the caller's request", before, len(req.Header))
+					testkit.Check(t, "header of the caller's request", before, len(req.Header))
 				}
 				return nil
 			}); err != nil {
 				t.Fatal(err)
 			}
-			check(t, "sent", test.want, got)
+			testkit.Check(t, "sent", test.want, got)
 			if test.name == "to several targets" {
-				check(t, "other keys", 2, len(others))
+				testkit.Check(t, "other keys", 2, len(others))
 			}
 		})
 	}
@@ -132,7 +133,7 @@ func TestTransportKeys(t *testing.T) {
 func TestTransportSendsNoKeyOutsideARun(t *testing.T) {
 	t.Parallel()
 	transport := &Transport{Base: roundTripper(func(req *http.Request) (*http.Response, error) {
-		check(t, "header", http.Header{}, req.Header)
+		testkit.Check(t, "header", http.Header{}, req.Header)
 		return reply(200), nil
 	})}
 	req, _ := request(t.Context(), http.MethodPost, "http://cms.test")
@@ -212,7 +213,7 @@ func TestTransportRecordsWhetherTheRequestLeft(t *testing.T) {
 					}
 					return test.err
 				}, twice)
-				check(t, "ends", []end{test.want}, ends(res))
+				testkit.Check(t, "ends", []end{test.want}, ends(res))
 				if !errors.Is(err, test.err) {
 					t.Errorf("error %v", err)
 				}
@@ -241,7 +242,7 @@ func TestTransportRecordsWhetherTheRequestLeft(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			check(t, "ends", []end{{succeeded, 1}}, ends(res))
+			testkit.Check(t, "ends", []end{{succeeded, 1}}, ends(res))
 			within(t, time.Since(began), 60*time.Second, 66*time.Second)
 		})
 	}
@@ -264,7 +265,7 @@ func TestTransportTimeoutWhileDialling(t *testing.T) {
 			_, err := sdk.Do(req)
 			return err
 		}, twice, windrow.AttemptTimeout(time.Second))
-		check(t, "ends", []end{{failed, 2}}, ends(res))
+		testkit.Check(t, "ends", []end{{failed, 2}}, ends(res))
 	})
 }
 
@@ -278,7 +279,7 @@ func TestTransportRequestThatCannotBeSent(t *testing.T) {
 			_, err := sdk.Do(req)
 			return err
 		}, again)
-		check(t, "state", failed, ends(res)[0].State)
+		testkit.Check(t, "state", failed, ends(res)[0].State)
 	})
 }
 
@@ -298,7 +299,7 @@ func TestTransportCancelledWhileLeaving(t *testing.T) {
 			_, err := transport.RoundTrip(req)
 			return err
 		}, again, windrow.AttemptTimeout(time.Second))
-		check(t, "ends", []end{{unknown, 1}}, ends(res))
+		testkit.Check(t, "ends", []end{{unknown, 1}}, ends(res))
 	})
 }
 
@@ -319,6 +320,6 @@ func TestTransportServesTheCallersTrace(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		check(t, "calls of the caller's trace", 1, wrote)
+		testkit.Check(t, "calls of the caller's trace", 1, wrote)
 	})
 }

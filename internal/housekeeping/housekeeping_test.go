@@ -107,6 +107,9 @@ func TestRootRequirements(t *testing.T) {
 	}
 }
 
+// testkit is what tests of several packages share.
+const testkit = "adapters/internal/testkit"
+
 // Each requirement earns its place: used by the library, or by tests alone.
 func TestRootRequirementsAreUsed(t *testing.T) {
 	t.Parallel()
@@ -118,13 +121,16 @@ func TestRootRequirementsAreUsed(t *testing.T) {
 		}
 		for _, file := range f.files {
 			uses := code
-			if f.isTest(file) {
+			if f.isTest(file) || f.path == testkit {
 				uses = tests
 			}
 			for _, spec := range file.Imports {
 				name, err := strconv.Unquote(spec.Path.Value)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if strings.HasSuffix(name, "/"+testkit) && !f.isTest(file) {
+					t.Errorf("%s imports %s, which is for tests", f.name(file), testkit)
 				}
 				for _, requirement := range requirements {
 					if within(name, requirement.module) {
