@@ -1,4 +1,4 @@
-package gate_test
+package adapt_test
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // start is the instant at which the tests of the laws begin.
@@ -19,22 +19,22 @@ func after(seconds float64) time.Time {
 	return start.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// learner feeds signals to a controller, as a gate does.
+// learner feeds signals to the laws, as a gate does.
 type learner struct {
-	law     *gate.Adaptive
-	now     gate.Setting
-	ceiling gate.Setting
+	law     *adapt.Laws
+	now     adapt.Setting
+	ceiling adapt.Setting
 }
 
 func newLearner(concurrency, ceiling int) *learner {
 	return &learner{
-		law:     gate.NewAdaptive(),
-		now:     gate.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1},
-		ceiling: gate.Setting{Concurrency: ceiling, Rate: rate.Inf, Burst: 1},
+		law:     adapt.New(),
+		now:     adapt.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1},
+		ceiling: adapt.Setting{Concurrency: ceiling, Rate: rate.Inf, Burst: 1},
 	}
 }
 
-func (l *learner) see(s gate.Signal) gate.Setting {
+func (l *learner) see(s adapt.Signal) adapt.Setting {
 	l.now.Why = ""
 	l.now = l.law.Adjust(l.now, l.ceiling, s)
 	return l.now
@@ -44,7 +44,7 @@ func (l *learner) see(s gate.Signal) gate.Setting {
 func (l *learner) round(at float64, latency time.Duration) {
 	for range l.now.Concurrency {
 		n := l.now.Concurrency
-		l.see(gate.Signal{Sent: after(at).Add(-latency), At: after(at), Answered: 1, InFlight: n, Level: n, Latency: latency})
+		l.see(adapt.Signal{Sent: after(at).Add(-latency), At: after(at), Answered: 1, InFlight: n, Level: n, Latency: latency})
 	}
 }
 
@@ -74,10 +74,10 @@ func TestConcurrencyClimbs(t *testing.T) {
 	}
 }
 
-// What is allowed but not used is no evidence for more, and neither is what somebody else counts too.
+// What is allowed but not used is no evidence for more, and neither is what another signal counts too.
 func TestConcurrencyGrowsOnEvidenceOnly(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]gate.Signal{
+	for name, s := range map[string]adapt.Signal{
 		"not in use":       {Answered: 1, InFlight: 3, Level: 3},
 		"seen from beside": {Answered: 1, InFlight: 4, Level: 4, Outside: true},
 		"no answer":        {InFlight: 4, Level: 4},
@@ -99,8 +99,8 @@ func TestBlame(t *testing.T) {
 	t.Run("more in flight than ever", func(t *testing.T) {
 		t.Parallel()
 		l := newLearner(8, 64)
-		l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 7, Level: 7})
-		s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
+		l.see(adapt.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 7, Level: 7})
+		s := l.see(adapt.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
 		if s.Concurrency != 7 || s.Rate != rate.Inf || !strings.Contains(s.Why, "8 in flight") {
 			t.Errorf("concurrency %d, rate %v, because %q: want 7 without a rate", s.Concurrency, s.Rate, s.Why)
 		}
@@ -109,9 +109,9 @@ func TestBlame(t *testing.T) {
 		t.Parallel()
 		l := newLearner(8, 64)
 		for range 3 {
-			l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
+			l.see(adapt.Signal{Sent: after(0), At: after(0.1), Answered: 1, InFlight: 8, Level: 8})
 		}
-		s := l.see(gate.Signal{Sent: after(0.2), At: after(0.3), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
+		s := l.see(adapt.Signal{Sent: after(0.2), At: after(0.3), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8})
 		if s.Concurrency != 8 || !strings.Contains(s.Why, "rate") {
 			t.Errorf("concurrency %d because %q: want 8", s.Concurrency, s.Why)
 		}
@@ -119,8 +119,8 @@ func TestBlame(t *testing.T) {
 	t.Run("the quota is used up", func(t *testing.T) {
 		t.Parallel()
 		l := newLearner(8, 64)
-		quota := []gate.Quota{{Limit: 60, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second}}
-		s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8, Quotas: quota})
+		quota := []adapt.Quota{{Limit: 60, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second}}
+		s := l.see(adapt.Signal{Sent: after(0), At: after(0.1), Throttled: true, NewEpoch: true, InFlight: 8, Level: 8, Quotas: quota})
 		if s.Concurrency != 8 || s.Pause != 0 || !strings.Contains(s.Why, "quota") {
 			t.Errorf("concurrency %d, pause %v because %q: want 8", s.Concurrency, s.Pause, s.Why)
 		}
@@ -130,21 +130,21 @@ func TestBlame(t *testing.T) {
 // busy answers a call each second.
 func (l *learner) busy(from, to float64) {
 	for at := from; at < to; at++ {
-		l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 2, Level: 2})
+		l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 2, Level: 2})
 	}
 }
 
 // outage is a throttle blamed on the rate, and the answer to the probe that ends it.
-func (l *learner) outage(from, to float64, accepted int64) gate.Setting {
-	l.see(gate.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, Paced: true, Accepted: accepted})
-	return l.see(gate.Signal{Sent: after(to), At: after(to), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: accepted + 1})
+func (l *learner) outage(from, to float64, accepted int64) adapt.Setting {
+	l.see(adapt.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, Paced: true, Accepted: accepted})
+	return l.see(adapt.Signal{Sent: after(to), At: after(to), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: accepted + 1})
 }
 
 // The server's rate is what it accepted between two moments at which it had refused.
 func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 2, Level: 2})
+	l.see(adapt.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 2, Level: 2})
 	if s := l.outage(1, 1.2, 30); s.Rate != rate.Inf {
 		t.Fatalf("rate %v after the first outage: nothing is known yet", s.Rate)
 	}
@@ -156,9 +156,9 @@ func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
 	known := s.Rate
 
 	// While it is in use it comes back to what is known, stays, and goes beyond; out of use it does not.
-	paced := gate.Signal{Answered: 1, InFlight: 2, Level: 2, Paced: true}
+	paced := adapt.Signal{Answered: 1, InFlight: 2, Level: 2, Paced: true}
 	at := 11.2
-	use := func(seconds float64, paced gate.Signal) rate.Limit {
+	use := func(seconds float64, paced adapt.Signal) rate.Limit {
 		for range int(seconds * 10) {
 			at += 0.1
 			paced.Sent, paced.At = after(at), after(at)
@@ -193,7 +193,7 @@ func TestRateThatDoesNotBindIsLetGo(t *testing.T) {
 	}
 	for k := range 200 {
 		at := after(11.2 + float64(k)/10)
-		s = l.see(gate.Signal{Sent: at, At: at, Answered: 1, InFlight: 4, Level: 4})
+		s = l.see(adapt.Signal{Sent: at, At: at, Answered: 1, InFlight: 4, Level: 4})
 	}
 	if s.Rate != rate.Inf {
 		t.Errorf("rate %v after 20 s in which the calls in flight were what bound", s.Rate)
@@ -204,13 +204,13 @@ func TestRateThatDoesNotBindIsLetGo(t *testing.T) {
 func TestHeadersOfAWindow(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	quota := func(remaining int64, reset time.Duration) []gate.Quota {
-		return []gate.Quota{{Limit: 60, Remaining: remaining, RemainingKnown: true, Reset: reset, ResetUnit: time.Second}}
+	quota := func(remaining int64, reset time.Duration) []adapt.Quota {
+		return []adapt.Quota{{Limit: 60, Remaining: remaining, RemainingKnown: true, Reset: reset, ResetUnit: time.Second}}
 	}
 	// At 0.0 it is up to 3 s, at 0.5 up to 2 s: the window ends between 2.0 and 2.6.
-	l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(41, 3*time.Second)})
-	s := l.see(gate.Signal{Sent: after(0.5), At: after(0.6), Answered: 1, Outside: true, Index: 2, Granted: 12, Quotas: quota(40, 2*time.Second)})
-	want := gate.Hold{After: 42, Until: after(2.6).Add(time.Millisecond)}
+	l.see(adapt.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(41, 3*time.Second)})
+	s := l.see(adapt.Signal{Sent: after(0.5), At: after(0.6), Answered: 1, Outside: true, Index: 2, Granted: 12, Quotas: quota(40, 2*time.Second)})
+	want := adapt.Hold{After: 42, Until: after(2.6).Add(time.Millisecond)}
 	if diff := cmp.Diff(want, s.Hold); diff != "" {
 		t.Errorf("hold (-want +got):\n%s", diff)
 	}
@@ -223,7 +223,7 @@ func TestHeadersOfAWindow(t *testing.T) {
 func TestHeadersOfSeveralLimits(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	s := l.see(gate.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+	s := l.see(adapt.Signal{Sent: after(0), At: after(0.1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []adapt.Quota{
 		{Name: "hour", Limit: 5000, Remaining: 4000, RemainingKnown: true, Reset: time.Hour, ResetUnit: time.Second},
 		{Name: "second", Limit: 10, Remaining: 9, RemainingKnown: true, Reset: 2 * time.Second, ResetUnit: time.Second},
 	}})
@@ -236,7 +236,7 @@ func TestHeadersOfSeveralLimits(t *testing.T) {
 func TestHeadersOfABucket(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	var s gate.Setting
+	var s adapt.Setting
 	remaining, sent := 20.0, int64(0)
 	for k := range 200 { // 10/s are granted, 12/s are sent
 		at := float64(k) / 12
@@ -245,8 +245,8 @@ func TestHeadersOfABucket(t *testing.T) {
 			remaining = 5 // what the limiter would make of it
 		}
 		sent++
-		s = l.see(gate.Signal{Sent: after(at), At: after(at + 0.1), Answered: 1, Outside: true, Index: sent, Granted: sent,
-			Quotas: []gate.Quota{{Limit: 30, Remaining: int64(remaining), RemainingKnown: true, Reset: 2 * time.Second, ResetUnit: time.Second}}})
+		s = l.see(adapt.Signal{Sent: after(at), At: after(at + 0.1), Answered: 1, Outside: true, Index: sent, Granted: sent,
+			Quotas: []adapt.Quota{{Limit: 30, Remaining: int64(remaining), RemainingKnown: true, Reset: 2 * time.Second, ResetUnit: time.Second}}})
 	}
 	if s.Rate < 8 || s.Rate > 16 || !s.Hold.Until.IsZero() {
 		t.Errorf("rate %v, hold %v: want about 12/s and no hold", s.Rate, s.Hold)
@@ -265,20 +265,20 @@ func TestABlameIsTakenBack(t *testing.T) {
 	for k := range 5 {
 		at := 20 + float64(k)
 		for range 4 { // whatever has fewer is answered
-			l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
+			l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
 		}
-		// What has no answer, and what somebody else counts, is no evidence.
-		l.see(gate.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, Paced: true, Accepted: 200})
-		l.see(gate.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, Paced: true, Accepted: 200})
+		// What has no answer, and what another signal counts, is no evidence.
+		l.see(adapt.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, Paced: true, Accepted: 200})
+		l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, Paced: true, Accepted: 200})
 		before := l.now
-		s := l.see(gate.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
+		s := l.see(adapt.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
 		switch {
 		case k < 3 && (s.Concurrency < before.Concurrency || !strings.Contains(s.Why, "at a rate of")):
 			t.Errorf("throttle %d: concurrency %d because %q, want the rate to be blamed", k, s.Concurrency, s.Why)
 		case k == 3 && (s.Concurrency > 6 || !strings.Contains(s.Why, "7 in flight")):
 			t.Errorf("throttle %d: concurrency %d because %q, want 6 at most because of 7 in flight", k, s.Concurrency, s.Why)
 		}
-		l.see(gate.Signal{Sent: after(at + 0.2), At: after(at + 0.3), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: 201})
+		l.see(adapt.Signal{Sent: after(at + 0.2), At: after(at + 0.3), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: 201})
 	}
 }
 
@@ -299,7 +299,7 @@ func TestBurstOfALearnedRate(t *testing.T) {
 	} {
 		l := newLearner(8, 64)
 		l.ceiling.Rate, l.ceiling.Burst = tt.ceiling, tt.burst
-		s := l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+		s := l.see(adapt.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: []adapt.Quota{
 			{Limit: 1000, Remaining: tt.remaining, RemainingKnown: true, Reset: 3 * time.Second, ResetUnit: time.Second},
 		}})
 		if s.Burst != tt.want {
@@ -309,12 +309,12 @@ func TestBurstOfALearnedRate(t *testing.T) {
 }
 
 // headers is an answer that tells of a limit of 10, and of its reset unless that is 0. Throttled ones come when nothing remains.
-func (l *learner) headers(at float64, index, remaining int64, reset time.Duration, throttled bool) gate.Setting {
-	q := gate.Quota{Limit: 10, Remaining: remaining, RemainingKnown: true, Reset: reset}
+func (l *learner) headers(at float64, index, remaining int64, reset time.Duration, throttled bool) adapt.Setting {
+	q := adapt.Quota{Limit: 10, Remaining: remaining, RemainingKnown: true, Reset: reset}
 	if reset > 0 {
 		q.ResetUnit = time.Second
 	}
-	s := gate.Signal{Sent: after(at), At: after(at + 0.04), InFlight: 1, Outside: true, Index: index, Granted: index, Quotas: []gate.Quota{q}}
+	s := adapt.Signal{Sent: after(at), At: after(at + 0.04), InFlight: 1, Outside: true, Index: index, Granted: index, Quotas: []adapt.Quota{q}}
 	if s.Throttled = throttled; throttled {
 		s.NewEpoch = true
 	} else {
@@ -329,7 +329,7 @@ func TestHeadersThatContradictThemselves(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
 	index, at := int64(0), 0.0
-	window := func(n int) (s gate.Setting) {
+	window := func(n int) (s adapt.Setting) {
 		for k := range n {
 			index++
 			s = l.headers(at+float64(k)/2, index, int64(9-k), 0, false)
@@ -370,10 +370,10 @@ func TestHeadersThatContradictThemselves(t *testing.T) {
 func TestHeadersThatTellTheWindow(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 1, Outside: true, Index: 1, Granted: 1, Quotas: []gate.Quota{
+	l.see(adapt.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 1, Outside: true, Index: 1, Granted: 1, Quotas: []adapt.Quota{
 		{Limit: 10, Remaining: 2, RemainingKnown: true, Window: 7 * time.Second},
 	}})
-	s := l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Outside: true, Index: 2, Granted: 2, Quotas: []gate.Quota{
+	s := l.see(adapt.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Outside: true, Index: 2, Granted: 2, Quotas: []adapt.Quota{
 		{Limit: 10, Remaining: 9, RemainingKnown: true, Window: 7 * time.Second},
 	}})
 	if want := after(8).Add(time.Millisecond); !s.Hold.Until.Equal(want) || s.Hold.After != 11 {
@@ -385,30 +385,30 @@ func TestHeadersThatTellTheWindow(t *testing.T) {
 func TestHeadersAreForgotten(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
-	quota := func(name string) []gate.Quota {
-		return []gate.Quota{{Name: name, Limit: 10, Remaining: 1, RemainingKnown: true, Reset: time.Hour, ResetUnit: time.Second}}
+	quota := func(name string) []adapt.Quota {
+		return []adapt.Quota{{Name: name, Limit: 10, Remaining: 1, RemainingKnown: true, Reset: time.Hour, ResetUnit: time.Second}}
 	}
-	s := l.see(gate.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
+	s := l.see(adapt.Signal{Sent: after(0), At: after(0), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
 	if s.Hold.Until.IsZero() || !strings.Contains(s.Why, `"a"`) {
 		t.Fatalf("hold %+v because %q", s.Hold, s.Why)
 	}
 	for k := range 300 {
-		s = l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Level: 1, Index: 1, Granted: 1})
+		s = l.see(adapt.Signal{Sent: after(1), At: after(1), Answered: 1, InFlight: 1, Level: 1, Index: 1, Granted: 1})
 		if held := !s.Hold.Until.IsZero(); held != (k < 256) {
 			t.Fatalf("after %d silent answers held is %v", k+1, held)
 		}
 	}
-	l.see(gate.Signal{Sent: after(1), At: after(1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
+	l.see(adapt.Signal{Sent: after(1), At: after(1), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota("a")})
 	for k := range 300 {
 		at := after(2 + float64(k))
-		s = l.see(gate.Signal{Sent: at, At: at, Answered: 1, InFlight: 1, Level: 1, Index: int64(k + 2), Granted: int64(k + 2), Quotas: quota("b")})
+		s = l.see(adapt.Signal{Sent: at, At: at, Answered: 1, InFlight: 1, Level: 1, Index: int64(k + 2), Granted: int64(k + 2), Quotas: quota("b")})
 	}
-	s = l.see(gate.Signal{Sent: after(400), At: after(400), Answered: 1, Outside: true, Index: 500, Granted: 500, Quotas: quota("a")})
+	s = l.see(adapt.Signal{Sent: after(400), At: after(400), Answered: 1, Outside: true, Index: 500, Granted: 500, Quotas: quota("a")})
 	if !strings.Contains(s.Why, `"a"`) {
 		t.Errorf("because %q: %q should be new again, after 300 answers that told of %q only", s.Why, "a", "b")
 	}
 	for k := range 40 {
-		s = l.see(gate.Signal{Sent: after(2), At: after(2), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(string(rune('a' + k)))})
+		s = l.see(adapt.Signal{Sent: after(2), At: after(2), Answered: 1, Outside: true, Index: 1, Granted: 1, Quotas: quota(string(rune('a' + k)))})
 	}
 	if s.Hold.Until.IsZero() {
 		t.Error("no hold although many limits are told")
