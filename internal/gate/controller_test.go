@@ -271,3 +271,55 @@ func TestSignalsOfACall(t *testing.T) {
 		}
 	})
 }
+
+// counting is a controller that counts what it is told, and knows what it is asked for.
+type counting struct {
+	heeds bool
+	told  int
+}
+
+func (c *counting) Adjust(current, _ adapt.Setting, _ adapt.Signal) adapt.Setting {
+	c.told++
+	return current
+}
+
+func (c *counting) Learned(accepted int64) adapt.Learned { return adapt.Learned{Quota: accepted} }
+
+func (c *counting) HeedsOutside() bool { return c.heeds }
+
+// What a controller does not heed is dropped, but only as long as the gate is open and there is no rate.
+func TestSignalsThatAreNotHeeded(t *testing.T) {
+	t.Parallel()
+	accepted := func(g *gate.Gate) {
+		g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true})
+	}
+	for _, tt := range []struct {
+		name  string
+		heeds bool
+		rate  rate.Limit
+		then  func(g *gate.Gate)
+		want  int
+	}{
+		{"not heeded", false, rate.Inf, accepted, 1},
+		{"heeded", true, rate.Inf, accepted, 2},
+		{"with a rate", false, 100, accepted, 2},
+		{"a throttle, and what comes after", false, rate.Inf, func(g *gate.Gate) { throttle(g, time.Second); accepted(g) }, 3},
+		{"of a quota", false, rate.Inf, func(g *gate.Gate) {
+			g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true, Quotas: []adapt.Quota{{}}})
+		}, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &counting{heeds: tt.heeds}
+			s := adapt.Setting{Concurrency: 4, Rate: tt.rate, Burst: 1}
+			g := gate.New(s, s, c)
+			succeed(t, g, time.Millisecond)
+			tt.then(g)
+			if c.told != tt.want {
+				t.Errorf("%s: told of %d signals, want %d", tt.name, c.told, tt.want)
+			}
+			if got := g.Stats().Learned.Quota; got != 1 {
+				t.Errorf("%s: learned %d from the units that were accepted, want 1", tt.name, got)
+			}
+		})
+	}
+}
