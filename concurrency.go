@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/identity"
@@ -99,7 +100,7 @@ func (l *Limiter) bad() error {
 // start makes the gate at first use.
 func (l *Limiter) start() *gate.Gate {
 	l.once.Do(func() {
-		ceiling := gate.Setting{Concurrency: defaultCeiling, Rate: rate.Inf, Burst: 1}
+		ceiling := adapt.Setting{Concurrency: defaultCeiling, Rate: rate.Inf, Burst: 1}
 		if l.concurrency > 0 {
 			ceiling.Concurrency = l.concurrency
 		}
@@ -112,9 +113,9 @@ func (l *Limiter) start() *gate.Gate {
 		if l.concurrency == 0 {
 			start.Concurrency = defaultStart
 		}
-		controller := gate.NewAdaptive()
-		start = controller.StartFrom(gate.Learned(l.learned), start, ceiling, time.Now())
-		l.gate = gate.New(start, ceiling, controller)
+		laws := adapt.New()
+		start = laws.StartFrom(adapt.Learned(l.learned), start, ceiling, time.Now())
+		l.gate = gate.New(start, ceiling, laws)
 		if l.onAdjust != nil {
 			l.gate.OnAdjust(func() {
 				_ = guarded(func() error { l.onAdjust(l.Stats()); return nil }) // a panic of the hook must not stop the run
@@ -147,7 +148,7 @@ func (l *Limiter) admits(cost int, source string) error {
 	}
 	g := l.start()
 	if int64(cost) > l.dearest.Load() {
-		g.Set(func(c *gate.Setting) { // Set runs one function at a time
+		g.Set(func(c *adapt.Setting) { // Set runs one function at a time
 			l.dearest.Store(max(int64(cost), l.dearest.Load()))
 			c.Burst = l.burstFor(c.Rate)
 		})
@@ -187,7 +188,7 @@ func (l *Limiter) Do(ctx context.Context, cost int, fn func(context.Context) err
 	err = fn(ctx)
 	s := signalOf(err, sent)
 	if ctx.Err() != nil { // the caller gave up, so the server is not to blame
-		s.Trouble = gate.NoTrouble
+		s.Trouble = adapt.NoTrouble
 	}
 	l.gate.Done(&permit, s)
 	return err
@@ -204,8 +205,8 @@ func (l *Limiter) call(ctx context.Context, fn func(context.Context) error) erro
 }
 
 // signalOf returns the signal that the outcome of a call gives the limiter.
-func signalOf(err error, sent time.Time) gate.Signal {
-	s := gate.Signal{Sent: sent, At: time.Now()}
+func signalOf(err error, sent time.Time) adapt.Signal {
+	s := adapt.Signal{Sent: sent, At: time.Now()}
 	s.Latency = s.At.Sub(sent)
 	if err == nil {
 		s.Answered = 1
@@ -278,7 +279,7 @@ func (l *Limiter) SetConcurrency(n int) error {
 	if n < 1 || n > maxConcurrency {
 		return &OptionError{Option: "SetConcurrency", Value: n, Problem: concurrencyProblem}
 	}
-	l.start().Set(func(c *gate.Setting) { c.Concurrency = n })
+	l.start().Set(func(c *adapt.Setting) { c.Concurrency = n })
 	return nil
 }
 
@@ -295,7 +296,7 @@ func (l *Limiter) SetRate(n int, per time.Duration) error {
 		}
 		limit = rateOf(n, per)
 	}
-	l.start().Set(func(c *gate.Setting) { c.Rate, c.Burst = limit, l.burstFor(limit) })
+	l.start().Set(func(c *adapt.Setting) { c.Rate, c.Burst = limit, l.burstFor(limit) })
 	return nil
 }
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
@@ -107,7 +107,7 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 		j.Responded = v.Answered || a.Status() != 0
 		j.Plain = j.Class == engine.Permanent && (v.Plain || v.Unrecognised)
 		j.Trouble, j.Detail = troubleOf(j, a, err)
-		if j.Trouble != gate.NoTrouble {
+		if j.Trouble != adapt.NoTrouble {
 			j.Host = neterr.Host(err)
 		}
 		if logger != nil && j.Class == engine.Throttled {
@@ -122,12 +122,12 @@ func judge(op OpKind, classify Classifier, logger *slog.Logger, weigh func(verdi
 
 // troubleOf returns what an error shows of the server. Only the type and the status of the error count, not the class
 // that a classifier has set; an error that says what became of the item shows nothing.
-func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (gate.Trouble, string) {
+func troubleOf(j engine.Judgement, a *engine.Attempt, err error) (adapt.Trouble, string) {
 	switch {
 	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:
-		return gate.NoTrouble, ""
+		return adapt.NoTrouble, ""
 	case errors.Is(err, ErrAttemptTimeout):
-		return gate.Silent, "no response within AttemptTimeout"
+		return adapt.Silent, "no response within AttemptTimeout"
 	}
 	trouble, detail := verdict.Trouble(err)
 	return cmp.Or(j.Trouble, trouble), detail

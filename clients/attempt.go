@@ -5,8 +5,8 @@ import (
 	"net/http"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/verdict"
@@ -181,7 +181,7 @@ func (a Attempt) Observe(l *windrow.Limiter, f Feedback) {
 		return
 	}
 	own := identity.Of(a.attempt).Limiter == any(l) // of its own throttles the run tells
-	a.attempt.Keep(func(s gate.Signal) {
+	a.attempt.Keep(func(s adapt.Signal) {
 		switch {
 		case s.Throttled && !own:
 			observe(l, Feedback{Sent: f.Sent, Throttled: true, RetryAfter: s.Hint}, a.attempt.Subject())

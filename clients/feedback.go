@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/seam"
 )
 
@@ -45,17 +45,17 @@ type Quota struct {
 
 // Observe reports the response to a request that was made outside a run. Within a run use [Attempt.Observe]. A limiter with
 // invalid options ignores it.
-func Observe(l *windrow.Limiter, f Feedback) { observe(l, f, gate.Subject{}) }
+func Observe(l *windrow.Limiter, f Feedback) { observe(l, f, adapt.Subject{}) }
 
 // observe reports a response, and the item that the request was made for.
-func observe(l *windrow.Limiter, f Feedback, of gate.Subject) {
+func observe(l *windrow.Limiter, f Feedback, of adapt.Subject) {
 	g := seam.Gate(l)
 	if g == nil {
 		return
 	}
-	s := gate.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true, Subject: of}
+	s := adapt.Signal{Sent: f.Sent, At: time.Now(), Throttled: f.Throttled, Hint: max(0, f.RetryAfter), Outside: true, Subject: of}
 	for _, q := range f.Quotas {
-		s.Quotas = append(s.Quotas, gate.Quota(q))
+		s.Quotas = append(s.Quotas, adapt.Quota(q))
 	}
 	if s.Sent.IsZero() {
 		s.Sent = s.At

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // verdict is the judgement of a job that did not succeed, and what follows from it.
@@ -100,7 +100,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 	if succeeded := len(u.fresh) - skipped; succeeded > 0 {
 		r.tally(Succeeded, succeeded)
 	}
-	r.report(re, gate.Signal{Answered: 1})
+	r.report(re, adapt.Signal{Answered: 1})
 }
 
 // settleResults handles the results of a batch item by item, since the HTTP status of the response says nothing about them.
@@ -109,7 +109,7 @@ func (r *Run) settleResults(u *unit, a *Attempt, re reply) {
 	bad, succeeded := r.readResults(u, a, re)
 	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
 	over := r.overtaken(u, succeeded)
-	var s gate.Signal
+	var s adapt.Signal
 	if len(bad) < len(u.jobs) {
 		s.Answered = 1
 		r.noteTaken(u, re)

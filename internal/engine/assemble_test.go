@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // batches makes the run of a configuration one of batches that all succeed.
@@ -120,7 +120,7 @@ func TestNothingIsDoneForItemsUnderTheGatesLock(t *testing.T) {
 					passed := make(chan struct{})
 					go func() {
 						cfg.Gate.Stats()
-						cfg.Gate.Observe(gate.Signal{})
+						cfg.Gate.Observe(adapt.Signal{})
 						close(passed)
 					}()
 					select {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // An atomic run sends all its items in one request, of which the server applies all or none. A refused request is never
@@ -63,15 +63,15 @@ func (r *Run) settleAtomicResults(u *unit, a *Attempt, re reply) {
 	if whole && len(bad) > 0 {
 		if longest.Class == Throttled {
 			probe := re.permit.Probe()
-			r.report(re, gate.Signal{Throttled: true, Hint: longest.After})
+			r.report(re, adapt.Signal{Throttled: true, Hint: longest.After})
 			r.throttle(u, longest, re, probe, true)
 		} else {
-			r.report(re, gate.Signal{Answered: 1})
+			r.report(re, adapt.Signal{Answered: 1})
 			r.retry(u, longest)
 		}
 		return
 	}
-	r.report(re, gate.Signal{Answered: 1})
+	r.report(re, adapt.Signal{Answered: 1})
 	rolledBack := func(v *verdict) bool { return v.do != lookUp && (v.undone() || !v.ends()) }
 	if slices.ContainsFunc(bad, rolledBack) {
 		blamed := bad[max(0, slices.IndexFunc(bad, func(v *verdict) bool { return !rolledBack(v) }))]

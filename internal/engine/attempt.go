@@ -6,7 +6,7 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // Delivery is what the transport knows about an attempt's requests that change something.
@@ -73,7 +73,7 @@ func (r *Run) newAttempt(item int, number uint32) *Attempt {
 }
 
 // conclude calls [record.conclude] for the records of a span's attempts that succeeded.
-func (s attempts) conclude(as gate.Signal) {
+func (s attempts) conclude(as adapt.Signal) {
 	for r := s[0].block().records.Load(); r != nil; r = r.next {
 		r.conclude(as)
 	}
@@ -232,7 +232,7 @@ func (a *Attempt) Probe() bool { return a.read().probe.Load() }
 func (a *Attempt) Alone() bool { return a.read().alone.Load() }
 
 // Subject returns the subject by which the gate knows the attempt's item.
-func (a *Attempt) Subject() gate.Subject { return a.run().subject(a.Item()) }
+func (a *Attempt) Subject() adapt.Subject { return a.run().subject(a.Item()) }
 
 // Engage notes that a transport keeps the record of this attempt.
 func (a *Attempt) Engage() { a.write().engaged.Store(true) }
@@ -259,8 +259,8 @@ func (a *Attempt) Answer(status int, changes bool) {
 
 // responses is what transports tell about the responses to the requests of an attempt.
 type responses struct {
-	told   atomic.Pointer[any]               // what the last response means
-	untold atomic.Pointer[func(gate.Signal)] // tells the gate what the last response taught
+	told   atomic.Pointer[any]                // what the last response means
+	untold atomic.Pointer[func(adapt.Signal)] // tells the gate what the last response taught
 }
 
 // Tell stores what the last response means, in a type of the caller's.
@@ -276,13 +276,13 @@ func (a *Attempt) Told() any {
 
 // Keep stores tell until the attempt goes on or ends, since only then it is known what the response meant. tell is called
 // with the run's own judgement, an accepted call or a throttle.
-func (a *Attempt) Keep(tell func(gate.Signal)) { a.write().untold.Store(&tell) }
+func (a *Attempt) Keep(tell func(adapt.Signal)) { a.write().untold.Store(&tell) }
 
 // GoOn concludes the last response as a good one, since the attempt makes another request.
-func (a *Attempt) GoOn() { a.read().conclude(gate.Signal{Answered: 1}) }
+func (a *Attempt) GoOn() { a.read().conclude(adapt.Signal{Answered: 1}) }
 
 // conclude calls the function that [Attempt.Keep] stored, unless the signal says nothing.
-func (r *record) conclude(s gate.Signal) {
+func (r *record) conclude(s adapt.Signal) {
 	if r.untold.Load() == nil {
 		return
 	}

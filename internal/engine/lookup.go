@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // lookTogether is how long a look-up waits, so that others may join its request and the server may finish the write.
@@ -83,14 +83,14 @@ func (r *Run) settleLookUp(u *unit, a *Attempt, re reply) {
 		s := r.signalOf(u, by, re)
 		s.Looked = true
 		r.report(re, s)
-		if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
+		if by.Trouble != adapt.NoTrouble && r.waitOut(u, by, re, probe) {
 			return
 		}
 		r.noteResponse(by, re.err)
 		r.lookUpFailed(u, by, re, probe, s.Throttled)
 		return
 	}
-	r.report(re, gate.Signal{Answered: 1, Looked: true})
+	r.report(re, adapt.Signal{Answered: 1, Looked: true})
 	r.mu.Lock()
 	r.passedLookUp = max(r.passedLookUp, len(u.jobs))
 	r.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -31,17 +32,17 @@ const (
 )
 
 // troubleOf returns the signal of a request that failed without proof that the server takes calls.
-func (r *Run) troubleOf(u *unit, by Judgement, re reply) gate.Signal {
-	s := gate.Signal{Trouble: by.Trouble, Detail: by.Detail, Host: by.Host, Between: re.between}
-	if s.Trouble == gate.NoTrouble {
+func (r *Run) troubleOf(u *unit, by Judgement, re reply) adapt.Signal {
+	s := adapt.Signal{Trouble: by.Trouble, Detail: by.Detail, Host: by.Host, Between: re.between}
+	if s.Trouble == adapt.NoTrouble {
 		return s
 	}
 	first := u.jobs[0]
 	if by.Class == Ambiguous && r.ownTrouble(first) && !re.permit.Probe() { // a refused connection is no item's fault
-		return gate.Signal{Between: re.between}
+		return adapt.Signal{Between: re.between}
 	}
 	t := r.traits(first.item)
-	s.Subject = gate.Subject{Of: r, Item: first.item}
+	s.Subject = adapt.Subject{Of: r, Item: first.item}
 	s.Each = first.lookUp
 	s.Looked = first.lookUp
 	s.Unsent = by.Class == Transient
@@ -147,7 +148,7 @@ func (r *Run) noteTrouble(err error) {
 // once; then it takes back the charge of this attempt. An attempt without a response in time counts, since the item itself
 // may take so long; so does one of an item that failed by itself before.
 func (r *Run) chargedOnce(u *unit, by Judgement) bool {
-	if u.jobs[0].ownTrouble || u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == gate.Silent || by.Trouble == gate.Erring {
+	if u.jobs[0].ownTrouble || u.handle != "" || r.cfg.Atomic && len(u.jobs) > 1 || by.Trouble == adapt.Silent || by.Trouble == adapt.Erring {
 		return false
 	}
 	for _, j := range u.jobs {
@@ -164,7 +165,7 @@ func (r *Run) chargedOnce(u *unit, by Judgement) bool {
 
 // noteUnsent counts the attempts that failed in a row before anything was sent.
 func (j *job) noteUnsent(by Judgement) {
-	if by.Class != Transient || by.Trouble == gate.NoTrouble {
+	if by.Class != Transient || by.Trouble == adapt.NoTrouble {
 		j.unsent = 0
 		return
 	}
@@ -239,7 +240,7 @@ func (r *Run) allForbidden() error {
 func (r *Run) outageFor(pause *gate.PauseError) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if pause.Trouble != gate.NoTrouble {
+	if pause.Trouble != adapt.NoTrouble {
 		_, limit := r.cfg.Gate.Troubled(r.cfg.Policy.MaxThrottleWait)
 		return &OutageError{Wait: pause.Wait, Max: limit, Err: r.lastTrouble}
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // State is how an item ended. The zero State, NotAttempted, is right for an item that was never sent.
@@ -89,9 +89,9 @@ type Judgement struct {
 
 	Responded bool // a response came, of any kind
 
-	Trouble gate.Trouble // with Transient or Ambiguous: what the error shows about the server
-	Host    string       // the server's host; "" when unknown
-	Detail  string       // what happened, without data of the item; "" when Trouble says it all
+	Trouble adapt.Trouble // with Transient or Ambiguous: what the error shows about the server
+	Host    string        // the server's host; "" when unknown
+	Detail  string        // what happened, without data of the item; "" when Trouble says it all
 
 	Err error // why judging failed, or nil; joined to the attempt's error
 }

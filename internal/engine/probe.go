@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // While the gate is shut, one call at a time is let through as a probe. After a probe that failed, another item is the next
@@ -221,16 +221,16 @@ func (r *Run) noteThrottle(j *job, by Judgement, at time.Time) (first bool) {
 }
 
 // subject returns the subject by which the gate knows an item.
-func (r *Run) subject(item int) gate.Subject { return gate.Subject{Of: r.name, Item: item} }
+func (r *Run) subject(item int) adapt.Subject { return adapt.Subject{Of: r.name, Item: item} }
 
 // setSubject adds the subject of a throttle to its signal. If the throttle concerns the unit alone, the gate drops what it
 // learned from the unit's earlier throttles.
-func (r *Run) setSubject(s *gate.Signal, u *unit) {
+func (r *Run) setSubject(s *adapt.Signal, u *unit) {
 	of := r.subject(u.jobs[0].item)
 	if s.Throttled {
 		s.Subject = of
 	} else {
-		s.Own = []gate.Subject{of}
+		s.Own = []adapt.Subject{of}
 	}
 }
 

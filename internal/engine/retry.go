@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // throttle queues a throttled unit to go first when the gate opens. Throttling for longer than MaxThrottleWait stops the
@@ -121,7 +121,7 @@ func (r *Run) delay(u *unit, delay time.Duration, by Judgement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.at = time.Now().Add(delay)
-	u.mayHasten = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != gate.NoTrouble && by.Class == Ambiguous
+	u.mayHasten = r.cfg.Policy.Hasty && by.After == 0 && by.Trouble != adapt.NoTrouble && by.Class == Ambiguous
 	// The server said when to come back. A wait that cannot end in time is not begun.
 	if by.After > limit {
 		r.stopLocked(&ThrottledError{Wait: by.After, Max: limit, Err: u.jobs[0].err})

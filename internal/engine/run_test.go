@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -44,7 +45,7 @@ func (l *log) add(item int) {
 
 // openGate is a gate that lets so many through at once.
 func openGate(concurrency int) *gate.Gate {
-	s := gate.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1}
+	s := adapt.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1}
 	return gate.New(s, s, nil)
 }
 
@@ -481,7 +482,7 @@ func TestRunPaysForRequests(t *testing.T) {
 			return len(items), nil
 		}
 		cfg.Cost = func(items int) int { return 10 * items }
-		s := gate.Setting{Concurrency: 4, Rate: 10, Burst: 30}
+		s := adapt.Setting{Concurrency: 4, Rate: 10, Burst: 30}
 		cfg.Gate = gate.New(s, s, nil)
 		if err := New(t.Context(), cfg).Wait(); err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -133,7 +134,7 @@ func (r *Run) cost(items int) int {
 }
 
 // signal passes a signal to the gate, and gives the permit back unless it is leased.
-func (r *Run) signal(p *gate.Permit, s gate.Signal) {
+func (r *Run) signal(p *gate.Permit, s adapt.Signal) {
 	if p.Held() && !p.Leased() {
 		r.cfg.Gate.Done(p, s)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -49,7 +50,7 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 	case re.answers == nil:
 		r.weigh(u)
 		r.noteTaken(u, re)
-		r.report(re, gate.Signal{Answered: 1})
+		r.report(re, adapt.Signal{Answered: 1})
 		u.jobs[0].charged++
 		r.finish(u.jobs[0], Succeeded, NoReason)
 	case re.results != len(u.jobs) && !(r.cfg.OmitsTail && re.results < len(u.jobs)):
@@ -69,23 +70,23 @@ func (r *Run) settle(u *unit, a *Attempt, re reply) {
 }
 
 // report passes the signal of a reply to the gate.
-func (r *Run) report(re reply, s gate.Signal) {
+func (r *Run) report(re reply, s adapt.Signal) {
 	s.Sent, s.At, s.Latency = re.sent, re.at, re.at.Sub(re.sent)
 	r.signal(re.permit, s)
 	re.attempt.read().conclude(s)
 }
 
 // signalOf returns the signal for the error of a request. Any response but a throttle shows that the server takes calls.
-func (r *Run) signalOf(u *unit, by Judgement, re reply) gate.Signal {
+func (r *Run) signalOf(u *unit, by Judgement, re reply) adapt.Signal {
 	switch by.Class {
 	case Throttled:
-		return gate.Signal{Throttled: !r.ownThrottle(u), Hint: by.After}
+		return adapt.Signal{Throttled: !r.ownThrottle(u), Hint: by.After}
 	case Permanent, TooLarge:
-		return gate.Signal{Answered: 1}
+		return adapt.Signal{Answered: 1}
 	case Transient, Ambiguous:
 		return r.troubleOf(u, by, re)
 	default:
-		return gate.Signal{}
+		return adapt.Signal{}
 	}
 }
 
@@ -133,7 +134,7 @@ func (r *Run) settleRequest(u *unit, by Judgement, re reply) {
 	for _, j := range u.jobs {
 		r.note(j, by, re.err)
 	}
-	if by.Trouble != gate.NoTrouble && r.waitOut(u, by, re, probe) {
+	if by.Trouble != adapt.NoTrouble && r.waitOut(u, by, re, probe) {
 		return
 	}
 	r.noteResponse(by, re.err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // The table of what follows from an error, in every combination of the class, the verb and what happened before. The
@@ -161,7 +161,7 @@ func TestSignalOf(t *testing.T) {
 	t.Parallel()
 	r := New(t.Context(), &Config{Table: NewTable(1)})
 	u := &unit{jobs: []*job{{}}}
-	for class, want := range map[Class]gate.Signal{
+	for class, want := range map[Class]adapt.Signal{
 		Permanent: {Answered: 1}, TooLarge: {Answered: 1}, Throttled: {Throttled: true, Hint: time.Second},
 		Transient: {}, Ambiguous: {}, Fatal: {},
 	} {

@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 const (
@@ -133,7 +133,7 @@ func (w *worker) settleSpan() {
 	}
 	r.requests.Add(int64(w.calls))
 	if succeeded > 0 {
-		s := gate.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
+		s := adapt.Signal{Sent: w.began, At: now, Answered: succeeded, Latency: mean}
 		r.signal(&w.permit, s)
 		w.attempts.conclude(s) // calls that failed were concluded by miss
 		w.concludeSpan()

@@ -31,7 +31,7 @@ type job struct {
 	unsent     uint32    // charged attempts in a row in which nothing was sent
 	unsentFrom time.Time // when the first of these failed
 
-	troubled      bool  // an attempt failed with a gate.Trouble
+	troubled      bool  // an attempt failed with a adapt.Trouble
 	ownTrouble    bool  // the trouble is likely to be caused by the item itself
 	passedTrouble int64 // items that had succeeded when the last such attempt failed
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // ErrTooLong is matched by the error of a wait that would be longer than the caller's patience.
@@ -16,7 +18,7 @@ var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
 type PauseError struct {
 	Wait     time.Duration // from the last call that the server took until the gate may open
 	Patience time.Duration // how long the caller would have waited
-	Trouble  Trouble       // the trouble of an outage; NoTrouble when the server throttles
+	Trouble  adapt.Trouble // the trouble of an outage; NoTrouble when the server throttles
 }
 
 // Error implements error.

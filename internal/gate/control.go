@@ -4,10 +4,12 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // Set changes the ceiling. Changed values apply at once; what was learned about the others stays.
-func (g *Gate) Set(change func(ceiling *Setting)) {
+func (g *Gate) Set(change func(ceiling *adapt.Setting)) {
 	g.mu.Lock()
 	before, next := g.ceiling, g.now
 	change(&g.ceiling)
@@ -86,8 +88,8 @@ func (g *Gate) Drain(ctx context.Context) error {
 
 // Stats is a snapshot of the gate.
 type Stats struct {
-	Setting
-	Ceiling   Setting
+	adapt.Setting
+	Ceiling   adapt.Setting
 	InFlight  int
 	Waiting   int
 	Paused    bool          // by [Gate.Pause]
@@ -98,7 +100,7 @@ type Stats struct {
 	Down      bool          // shut by an outage
 	Outages   int64         // how often an outage shut the gate
 	DownFor   time.Duration // time shut by outages, until now
-	Learned   Learned       // by its controller
+	Learned   adapt.Learned // by its controller
 }
 
 // Stats returns a snapshot.
@@ -111,8 +113,8 @@ func (g *Gate) Stats() Stats {
 		Paused: g.paused, Probing: g.halfOpen, Throttles: g.throttles, ShutFor: g.shutFor,
 		Down: g.byOutage, Outages: g.down.count, DownFor: g.down.total,
 	}
-	if c, ok := g.controller.(*Adaptive); ok {
-		s.Learned = c.Learned(g.ledger.granted - g.ledger.refused)
+	if g.controller != nil {
+		s.Learned = g.controller.Learned(g.ledger.granted - g.ledger.refused)
 	}
 	if until := g.shutUntil(); until.After(now) {
 		s.Until = until

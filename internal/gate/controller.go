@@ -1,83 +1,16 @@
 package gate
 
-import (
-	"time"
+import "github.com/windrow-go/windrow/internal/adapt"
 
-	"golang.org/x/time/rate"
-)
-
-// A Setting is how much the gate lets through.
-type Setting struct {
-	Concurrency int           // calls in flight, at least 1
-	Rate        rate.Limit    // quota units a second; rate.Inf when there is no limit
-	Burst       int           // quota units that may leave at one instant
-	Pause       time.Duration // minimum pause after a throttle without a hint
-	Reopen      time.Time     // when the gate opens again after a throttle; zero: unknown
-	Hold        Hold          // of a quota that is about to be used up
-	Why         string        // the reason of the last change, as text for a user's log
-}
-
-// A Hold stops the gate when a quota is used up. The zero Hold never does.
-type Hold struct {
-	After int64     // total of quota units let through at which the gate stops
-	Until time.Time // when the quota is renewed
-}
-
-// A Signal is what the gate learns from one call, or from a block of fast calls.
-type Signal struct {
-	Sent      time.Time     // when the call was let through
-	At        time.Time     // when its response was seen
-	Answered  int           // responses that were not throttled, refusals of one item included
-	Throttled bool          // the response was a throttle, such as 429
-	Partly    bool          // with Throttled: the server took some of the call's items
-	Hint      time.Duration // the pause that the server named; 0: none
-	Latency   time.Duration // mean time of one call
-	Quotas    []Quota       // limits told by the headers of the response
-	Outside   bool          // another signal counts the same response
-
-	Trouble Trouble // of a failed call: evidence that the server takes no calls
-	Detail  string  // details of Trouble; "" for none
-	Host    string  // the host that the call was sent to; "" when unknown
-	Subject Subject // of a call that failed or was throttled
-	Each    bool    // every failure of the subject counts, not only the first
-	Left    int     // requests left in the subject's run: if they are few, every failure counts; 0: many
-	Looked  bool    // the call is a look-up, whose success does not show that the server takes other calls
-	Between bool    // calls have succeeded since the last failure; their signals come later
-	Unsent  bool    // the call failed before anything was sent
-	Burns   bool    // the failure cost an item its attempt
-
-	Own []Subject // items that are throttled alone, so what was learned from their throttles is wrong
-
-	// The gate fills in the rest.
-
-	InFlight int  // calls in flight when the response came, this one included
-	Waiting  int  // calls that were waiting in the queue
-	NewEpoch bool // the first throttle of a call sent after the last cut
-	Shut     bool // the gate was shut by a throttle when the response came
-	Opened   bool // this response opened the gate
-	Probe    bool // the call was a probe
-
-	Recovered bool  // this response ended an outage
-	Level     int   // calls in flight when the call was let through, itself included
-	Paced     bool  // the call had to wait for the rate
-	Index     int64 // quota units let through until the call, itself included
-	Granted   int64 // quota units let through until now
-	Accepted  int64 // units of Granted that were not throttled
-}
-
-// A Quota is what a response tells about one limit of the server.
-type Quota struct {
-	Name           string        // of the limit, the same in all responses; "" when the server has only one
-	Limit          int64         // requests in a whole window; 0: unknown
-	Remaining      int64         // requests that are left in the window
-	RemainingKnown bool          // Remaining was told
-	Reset          time.Duration // time from the response until all or some of the quota is renewed
-	ResetUnit      time.Duration // the unit to which Reset was rounded up: the reset lies in (Reset-ResetUnit, Reset]; 0: no Reset was told
-	Window         time.Duration // length of the window; 0: unknown
-}
-
-// A Controller learns from signals and sets rate and concurrency. The gate calls Adjust with its lock held, in the order in
-// which responses were seen, and applies the returned setting, capped by the user's ceiling. Adjust must not block.
+// A Controller learns from signals and sets rate and concurrency. The gate calls its methods with its lock held, so
+// they must not block, nor call the gate. [adapt.Laws] implements it.
 type Controller interface {
-	Adjust(current Setting, ceiling Setting, s Signal) Setting
+	// Adjust learns from a signal, in the order in which responses were seen, and returns the setting from now on,
+	// which the gate caps by the ceiling.
+	Adjust(current, ceiling adapt.Setting, s adapt.Signal) adapt.Setting
+	// Learned returns what the controller knows of the server, when so many quota units were accepted.
+	Learned(accepted int64) adapt.Learned
+	// HeedsOutside reports whether an accepted signal with Outside that tells of no quota matters while there is no
+	// rate and the gate is open. If it does not, the gate drops such signals without taking its lock. It is asked once.
+	HeedsOutside() bool
 }

@@ -9,19 +9,24 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
 // controllerFunc is a controller made of a function.
-type controllerFunc func(current gate.Setting, s gate.Signal) gate.Setting
+type controllerFunc func(current adapt.Setting, s adapt.Signal) adapt.Setting
 
-func (f controllerFunc) Adjust(current, _ gate.Setting, s gate.Signal) gate.Setting {
+func (f controllerFunc) Adjust(current, _ adapt.Setting, s adapt.Signal) adapt.Setting {
 	return f(current, s)
 }
 
+func (controllerFunc) Learned(int64) adapt.Learned { return adapt.Learned{} }
+
+func (controllerFunc) HeedsOutside() bool { return true }
+
 // controlled returns a gate with a controller and no limits to speak of.
 func controlled(f controllerFunc) *gate.Gate {
-	s := gate.Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
+	s := adapt.Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
 	return gate.New(s, s, f)
 }
 
@@ -31,23 +36,23 @@ func succeed(t *testing.T, g *gate.Gate, takes time.Duration) {
 	p := acquire(t, g)
 	sent := time.Now()
 	time.Sleep(takes)
-	g.Done(p, gate.Signal{Sent: sent, At: time.Now(), Answered: 1, Latency: takes})
+	g.Done(p, adapt.Signal{Sent: sent, At: time.Now(), Answered: 1, Latency: takes})
 }
 
 // What the controller says is obeyed, within what the user allows.
 func TestTheCeilingHolds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var says gate.Setting
-		ceiling := gate.Setting{Concurrency: 8, Rate: 10, Burst: 1}
-		g := gate.New(ceiling, ceiling, controllerFunc(func(gate.Setting, gate.Signal) gate.Setting { return says }))
-		for _, tt := range []struct{ says, want gate.Setting }{
-			{gate.Setting{Concurrency: 4, Rate: 5, Burst: 2}, gate.Setting{Concurrency: 4, Rate: 5, Burst: 2}},
-			{gate.Setting{Concurrency: 9, Rate: 10.5, Burst: 1}, gate.Setting{Concurrency: 8, Rate: 10, Burst: 1}},
-			{gate.Setting{Rate: rate.Inf}, gate.Setting{Concurrency: 1, Rate: 10, Burst: 1}},
+		var says adapt.Setting
+		ceiling := adapt.Setting{Concurrency: 8, Rate: 10, Burst: 1}
+		g := gate.New(ceiling, ceiling, controllerFunc(func(adapt.Setting, adapt.Signal) adapt.Setting { return says }))
+		for _, tt := range []struct{ says, want adapt.Setting }{
+			{adapt.Setting{Concurrency: 4, Rate: 5, Burst: 2}, adapt.Setting{Concurrency: 4, Rate: 5, Burst: 2}},
+			{adapt.Setting{Concurrency: 9, Rate: 10.5, Burst: 1}, adapt.Setting{Concurrency: 8, Rate: 10, Burst: 1}},
+			{adapt.Setting{Rate: rate.Inf}, adapt.Setting{Concurrency: 1, Rate: 10, Burst: 1}},
 		} {
 			says = tt.says
-			g.Observe(gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+			g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
 			if got := g.Stats().Setting; got != tt.want {
 				t.Errorf("%+v, want %+v", got, tt.want)
 			}
@@ -61,8 +66,8 @@ func TestHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		until := began.Add(10 * time.Second)
-		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting {
-			s.Hold = gate.Hold{After: 3, Until: until}
+		g := controlled(func(s adapt.Setting, _ adapt.Signal) adapt.Setting {
+			s.Hold = adapt.Hold{After: 3, Until: until}
 			return s
 		})
 		for range 3 {
@@ -93,8 +98,8 @@ func TestHoldCountsUnits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting {
-			s.Hold = gate.Hold{After: 5, Until: began.Add(time.Minute)}
+		g := controlled(func(s adapt.Setting, _ adapt.Signal) adapt.Setting {
+			s.Hold = adapt.Hold{After: 5, Until: began.Add(time.Minute)}
 			return s
 		})
 		succeed(t, g, 0)
@@ -120,22 +125,22 @@ func TestPauseByTheController(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		set      gate.Setting // Reopen is added to the time of the throttle
+		set      adapt.Setting // Reopen is added to the time of the throttle
 		reopen   time.Duration
 		from, to time.Duration
 	}{
-		{"a known time", gate.Setting{}, 20 * time.Second, 20 * time.Second, 20*time.Second + gate.MinPause},
-		{"a known time that is near", gate.Setting{}, time.Millisecond, gate.MinPause, 2 * gate.MinPause},
-		{"a known time that is over", gate.Setting{}, -time.Second, gate.MinPause, 3 * gate.MinPause},
-		{"a known pause", gate.Setting{Pause: 10 * time.Second}, 0, 10 * time.Second, 10*time.Second + 250*time.Millisecond},
-		{"a short pause", gate.Setting{Pause: time.Millisecond}, 0, gate.MinPause, gate.MinPause * 5 / 4},
-		{"nothing known", gate.Setting{}, 0, gate.MinPause, 3 * gate.MinPause},
+		{"a known time", adapt.Setting{}, 20 * time.Second, 20 * time.Second, 20*time.Second + adapt.MinPause},
+		{"a known time that is near", adapt.Setting{}, time.Millisecond, adapt.MinPause, 2 * adapt.MinPause},
+		{"a known time that is over", adapt.Setting{}, -time.Second, adapt.MinPause, 3 * adapt.MinPause},
+		{"a known pause", adapt.Setting{Pause: 10 * time.Second}, 0, 10 * time.Second, 10*time.Second + 250*time.Millisecond},
+		{"a short pause", adapt.Setting{Pause: time.Millisecond}, 0, adapt.MinPause, adapt.MinPause * 5 / 4},
+		{"nothing known", adapt.Setting{}, 0, adapt.MinPause, 3 * adapt.MinPause},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				for range 20 {
-					g := controlled(func(s gate.Setting, sig gate.Signal) gate.Setting {
+					g := controlled(func(s adapt.Setting, sig adapt.Signal) adapt.Setting {
 						s.Pause, s.Reopen = tt.set.Pause, time.Time{}
 						if tt.reopen != 0 {
 							s.Reopen = sig.At.Add(tt.reopen)
@@ -165,7 +170,7 @@ func TestALongOutageIsTriedOften(t *testing.T) {
 		began, tries := time.Now(), 0
 		for time.Since(began) < 6*time.Minute {
 			cut := time.Now()
-			g.Done(p, gate.Signal{Sent: cut, At: cut, Throttled: true})
+			g.Done(p, adapt.Signal{Sent: cut, At: cut, Throttled: true})
 			next, err := g.Acquire(t.Context(), 0, one)
 			if err != nil {
 				t.Fatal(err)
@@ -199,7 +204,7 @@ func TestAClaimIsAskedAgainAfterAThrottle(t *testing.T) {
 		}()
 		synctest.Wait() // it waits for its token, with its work taken
 		now := time.Now()
-		g.Done(first, gate.Signal{Sent: now, At: now, Throttled: true})
+		g.Done(first, adapt.Signal{Sent: now, At: now, Throttled: true})
 		<-done
 		if len(asked) != 2 || asked[0] || !asked[1] {
 			t.Errorf("asked %v, want once before the throttle and once for the probe", asked)
@@ -212,7 +217,7 @@ func TestOnAdjustTellsReasons(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		why := ""
-		g := controlled(func(s gate.Setting, _ gate.Signal) gate.Setting { s.Why = why; return s })
+		g := controlled(func(s adapt.Setting, _ adapt.Signal) adapt.Setting { s.Why = why; return s })
 		told := []string{}
 		g.OnAdjust(func() { told = append(told, g.Stats().Why) })
 		succeed(t, g, 0)
@@ -220,7 +225,7 @@ func TestOnAdjustTellsReasons(t *testing.T) {
 		succeed(t, g, 0)
 		succeed(t, g, 0)
 		why = "second"
-		g.Observe(gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true})
+		g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true})
 		if len(told) != 2 || told[0] != "first" || told[1] != "second" {
 			t.Errorf("told %q, want first and second", told)
 		}
@@ -232,9 +237,9 @@ func TestOnAdjustTellsReasons(t *testing.T) {
 func TestSignalsOfACall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var seen []gate.Signal
-		s := gate.Setting{Concurrency: 64, Rate: 1, Burst: 2}
-		g := gate.New(s, s, controllerFunc(func(s gate.Setting, sig gate.Signal) gate.Setting {
+		var seen []adapt.Signal
+		s := adapt.Setting{Concurrency: 64, Rate: 1, Burst: 2}
+		g := gate.New(s, s, controllerFunc(func(s adapt.Setting, sig adapt.Signal) adapt.Setting {
 			seen = append(seen, sig)
 			return s
 		}))
@@ -247,17 +252,17 @@ func TestSignalsOfACall(t *testing.T) {
 			}
 			permits, sent = append(permits, p), append(sent, time.Now())
 		}
-		g.Done(&permits[0], gate.Signal{Sent: sent[0], At: time.Now(), Throttled: true})
-		g.Done(&permits[1], gate.Signal{Sent: sent[1], At: time.Now(), Throttled: true})
-		g.Done(&permits[2], gate.Signal{Sent: sent[2], At: time.Now(), Answered: 1})
-		g.Observe(gate.Signal{Sent: sent[2].Add(-time.Hour), At: time.Now(), Answered: 1, Outside: true})
-		for i, want := range []gate.Signal{
+		g.Done(&permits[0], adapt.Signal{Sent: sent[0], At: time.Now(), Throttled: true})
+		g.Done(&permits[1], adapt.Signal{Sent: sent[1], At: time.Now(), Throttled: true})
+		g.Done(&permits[2], adapt.Signal{Sent: sent[2], At: time.Now(), Answered: 1})
+		g.Observe(adapt.Signal{Sent: sent[2].Add(-time.Hour), At: time.Now(), Answered: 1, Outside: true})
+		for i, want := range []adapt.Signal{
 			{Level: 1, Index: 1, Granted: 3, Accepted: 2, InFlight: 3, NewEpoch: true},
 			{Level: 2, Index: 2, Granted: 3, Accepted: 1, InFlight: 2, Shut: true},
 			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, Paced: true},
 			{Level: 1, Index: 1, Granted: 3, Accepted: 1, Shut: true}, // the oldest that is remembered
 		} {
-			got := gate.Signal{Level: seen[i].Level, Index: seen[i].Index, Granted: seen[i].Granted, Accepted: seen[i].Accepted,
+			got := adapt.Signal{Level: seen[i].Level, Index: seen[i].Index, Granted: seen[i].Granted, Accepted: seen[i].Accepted,
 				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, Paced: seen[i].Paced}
 			if got.Level != want.Level || got.Index != want.Index || got.Granted != want.Granted || got.Accepted != want.Accepted ||
 				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.Paced != want.Paced {
@@ -265,4 +270,56 @@ func TestSignalsOfACall(t *testing.T) {
 			}
 		}
 	})
+}
+
+// counting is a controller that counts what it is told, and knows what it is asked for.
+type counting struct {
+	heeds bool
+	told  int
+}
+
+func (c *counting) Adjust(current, _ adapt.Setting, _ adapt.Signal) adapt.Setting {
+	c.told++
+	return current
+}
+
+func (c *counting) Learned(accepted int64) adapt.Learned { return adapt.Learned{Quota: accepted} }
+
+func (c *counting) HeedsOutside() bool { return c.heeds }
+
+// What a controller does not heed is dropped, but only as long as the gate is open and there is no rate.
+func TestSignalsThatAreNotHeeded(t *testing.T) {
+	t.Parallel()
+	accepted := func(g *gate.Gate) {
+		g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true})
+	}
+	for _, tt := range []struct {
+		name  string
+		heeds bool
+		rate  rate.Limit
+		then  func(g *gate.Gate)
+		want  int
+	}{
+		{"not heeded", false, rate.Inf, accepted, 1},
+		{"heeded", true, rate.Inf, accepted, 2},
+		{"with a rate", false, 100, accepted, 2},
+		{"a throttle, and what comes after", false, rate.Inf, func(g *gate.Gate) { throttle(g, time.Second); accepted(g) }, 3},
+		{"of a quota", false, rate.Inf, func(g *gate.Gate) {
+			g.Observe(adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Outside: true, Quotas: []adapt.Quota{{}}})
+		}, 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &counting{heeds: tt.heeds}
+			s := adapt.Setting{Concurrency: 4, Rate: tt.rate, Burst: 1}
+			g := gate.New(s, s, c)
+			succeed(t, g, time.Millisecond)
+			tt.then(g)
+			if c.told != tt.want {
+				t.Errorf("%s: told of %d signals, want %d", tt.name, c.told, tt.want)
+			}
+			if got := g.Stats().Learned.Quota; got != 1 {
+				t.Errorf("%s: learned %d from the units that were accepted, want 1", tt.name, got)
+			}
+		})
+	}
 }

@@ -4,35 +4,9 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
-
-// Trouble is what a failed call shows about the server. The zero Trouble is none.
-type Trouble uint8
-
-// The troubles, from the weakest evidence of an outage to the strongest.
-const (
-	NoTrouble   Trouble = iota
-	Erring              // the server responds with errors such as 500, or with responses that cannot be read
-	Unavailable         // the server, or a proxy in front of it, takes no calls: 502, 503, 504
-	Unreachable         // connections cannot be made, or break
-	Silent              // no response comes in time
-)
-
-// String describes the trouble, as the end of "the server takes no calls: ".
-func (t Trouble) String() string {
-	switch t {
-	case Erring:
-		return "it responds with errors such as 500 only"
-	case Unavailable:
-		return "it responds with 502, 503 or 504 only"
-	case Unreachable:
-		return "connections fail"
-	case Silent:
-		return "there is no response in time"
-	default:
-		return "nothing is known"
-	}
-}
 
 const (
 	// leastRow is how many calls in a row must fail at least for an outage, and leastErring the same for failures of the kind
@@ -57,12 +31,6 @@ const (
 	firstPatience = 30 * time.Second
 )
 
-// A Subject identifies the item that a call was made for, so that an item that fails repeatedly counts once.
-type Subject struct {
-	Of   any // the run that the item belongs to; must be comparable
-	Item int
-}
-
 // row is a row of calls to one host that failed one after the other.
 type row struct {
 	first       time.Time
@@ -71,7 +39,7 @@ type row struct {
 	distinct    int     // number of subjects
 	severe      int     // calls with more trouble than Erring; repeated subjects count only if few are left
 	shareBefore float64 // downtime.failureShare before the row
-	counted     map[Subject]struct{}
+	counted     map[adapt.Subject]struct{}
 }
 
 // downtime detects outages: times in which the server takes no calls and does not say for how long. In an outage the gate
@@ -82,7 +50,7 @@ type downtime struct {
 	meanLatency  time.Duration   // recent mean time of calls that succeed
 	shareBefore  float64         // failureShare before the outage
 	host         string          // the host that does not respond; "" when unknown
-	kind         Trouble         // of the failure that began the outage
+	kind         adapt.Trouble   // of the failure that began the outage
 	pause        time.Duration   // between two probes
 	tries        int             // probes that failed
 
@@ -105,7 +73,7 @@ func (d *downtime) need(concurrency int) int {
 }
 
 // written reports whether the call was sent and is no look-up.
-func (s Signal) written() bool { return !s.Unsent && !s.Looked }
+func written(s adapt.Signal) bool { return !s.Unsent && !s.Looked }
 
 // writesFail reports whether calls other than look-ups are known to fail.
 func (d *downtime) writesFail(byOutage bool) bool {
@@ -140,17 +108,17 @@ func (d *downtime) succeeded(host string, n int, sent time.Time, took time.Durat
 }
 
 // failed notes a call that failed, and reports whether an outage begins.
-func (d *downtime) failed(s Signal, concurrency int) bool {
+func (d *downtime) failed(s adapt.Signal, concurrency int) bool {
 	r := d.rows[s.Host]
 	if r == nil || s.Between {
 		if d.rows == nil {
 			d.rows = map[string]*row{}
 		}
-		r = &row{first: s.At, unsent: true, shareBefore: d.failureShare, counted: map[Subject]struct{}{}}
+		r = &row{first: s.At, unsent: true, shareBefore: d.failureShare, counted: map[adapt.Subject]struct{}{}}
 		d.rows[s.Host] = r
 	}
 	r.unsent = r.unsent && s.Unsent
-	r.written = r.written || s.written()
+	r.written = r.written || written(s)
 	need, erring := d.need(concurrency), max(leastErring, 2*concurrency)
 	few := s.Left > 0 && s.Left < need
 	if few { // no more than Left can fail
@@ -162,7 +130,7 @@ func (d *downtime) failed(s Signal, concurrency int) bool {
 		r.counted[s.Subject] = struct{}{}
 		r.distinct++
 	}
-	if s.Trouble > Erring && (!again || s.Each || few) {
+	if s.Trouble > adapt.Erring && (!again || s.Each || few) {
 		r.severe++
 	}
 	if r.unsent && d.failureShare > highFailureShare && s.At.Sub(r.first) < 2*d.meanLatency { // a call sent since r.first may still succeed
@@ -219,14 +187,14 @@ func (g *Gate) giveUp(w *waiter) time.Time {
 func (g *Gate) holds(w *waiter) bool { return !g.byOutage || w.slot && !w.outside }
 
 // trouble learns from a call that failed.
-func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
+func (g *Gate) trouble(s adapt.Signal, fresh bool, next *adapt.Setting) {
 	if !fresh {
 		return
 	}
 	if g.troubled.IsZero() {
 		g.troubled = s.At
 	}
-	g.reached = g.reached || s.Trouble == Silent && !s.Unsent
+	g.reached = g.reached || s.Trouble == adapt.Silent && !s.Unsent
 	if g.down.since.IsZero() {
 		g.down.since = s.At
 	}
@@ -237,13 +205,13 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 			most = maxBurningPause
 		}
 		g.down.tries++
-		g.down.written = g.down.written || s.written()
+		g.down.written = g.down.written || written(s)
 		g.down.pause = min(g.down.pause*3/2, most)
 		g.until = s.At.Add(g.down.pause + random(g.down.pause/10))
 		g.version.Add(1)
 	case g.byOutage:
-	case g.halfOpen && s.Probe && s.Trouble > Erring: // shut by a throttle: a probe that fails this way begins an outage, so the next one waits
-		g.down.from, g.down.written = s.At, s.written()
+	case g.halfOpen && s.Probe && s.Trouble > adapt.Erring: // shut by a throttle: a probe that fails this way begins an outage, so the next one waits
+		g.down.from, g.down.written = s.At, written(s)
 		g.beginOutage(s, next)
 	case g.halfOpen:
 	case g.down.failed(s, g.now.Concurrency):
@@ -254,13 +222,13 @@ func (g *Gate) trouble(s Signal, fresh bool, next *Setting) {
 }
 
 // beginOutage shuts the gate for runs.
-func (g *Gate) beginOutage(s Signal, next *Setting) {
+func (g *Gate) beginOutage(s adapt.Signal, next *adapt.Setting) {
 	g.account(s.At)
 	g.shutSince, g.cut, g.halfOpen, g.byOutage = s.At, s.At, true, true
 	g.isDown.Store(true)
-	g.down.host, g.down.kind, g.down.pause, g.down.tries, g.down.to = s.Host, s.Trouble, MinPause, 0, time.Time{}
+	g.down.host, g.down.kind, g.down.pause, g.down.tries, g.down.to = s.Host, s.Trouble, adapt.MinPause, 0, time.Time{}
 	g.down.count++
-	g.until = s.At.Add(MinPause)
+	g.until = s.At.Add(adapt.MinPause)
 	clear(g.down.rows)
 	g.version.Add(1)
 	g.recall()
@@ -273,7 +241,7 @@ func (g *Gate) beginOutage(s Signal, next *Setting) {
 
 // endOutage ends an outage. recovered says that a call has succeeded; otherwise a call was throttled, and the gate stays
 // shut for that.
-func (g *Gate) endOutage(at time.Time, recovered bool, next *Setting) {
+func (g *Gate) endOutage(at time.Time, recovered bool, next *adapt.Setting) {
 	if g.down.tries >= minOutageProbes && g.down.shareBefore < g.down.failureShare { // the outage was real, so its failures do not count in the share
 		g.down.failureShare = g.down.shareBefore
 	}

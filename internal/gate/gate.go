@@ -1,5 +1,5 @@
 // Package gate decides when a call may leave: how many at once, how fast, and none while the server throttles or is down.
-// It implements windrow's Limiter.
+// It implements windrow's Limiter. How many at once and how fast, it asks its [Controller].
 //
 // Callers queue first in, first out. Only the head of the queue holds a reservation of the rate limiter, since cancelling
 // many reservations leaves x/time/rate in debt. No caller waits with the lock held.
@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 const (
-	// MinPause is the shortest time the gate stays shut after a throttle, whatever the server asked for.
-	MinPause = 100 * time.Millisecond
 	// MaxPause caps the pauses that the gate chooses itself, when neither the server nor the controller names one.
 	MaxPause = 10 * time.Second
 
@@ -41,9 +41,10 @@ type Gate struct {
 	isShut      atomic.Bool   // copy of halfOpen
 
 	mu         sync.Mutex
-	ceiling    Setting
-	now        Setting
-	controller Controller
+	ceiling    adapt.Setting
+	now        adapt.Setting
+	controller Controller // nil: the setting stays
+	heeds      bool       // [Controller.HeedsOutside]; true without a controller
 	rate       *rate.Limiter
 	users      int
 	listeners  []*Listener
@@ -85,9 +86,11 @@ type Gate struct {
 }
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.
-func New(start, ceiling Setting, c Controller) *Gate {
-	g := &Gate{now: start, ceiling: ceiling, controller: c, rate: rate.NewLimiter(start.Rate, max(1, start.Burst)), interval: 2 * MinPause}
-	return g
+func New(start, ceiling adapt.Setting, c Controller) *Gate {
+	return &Gate{
+		now: start, ceiling: ceiling, controller: c, heeds: c == nil || c.HeedsOutside(),
+		rate: rate.NewLimiter(start.Rate, max(1, start.Burst)), interval: 2 * adapt.MinPause,
+	}
 }
 
 // Listener receives changes of a gate.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -20,7 +21,7 @@ func one(bool) int { return 1 }
 
 // fixed returns a gate whose setting nothing changes but its user.
 func fixed(concurrency int, limit rate.Limit, burst int) *gate.Gate {
-	s := gate.Setting{Concurrency: concurrency, Rate: limit, Burst: burst}
+	s := adapt.Setting{Concurrency: concurrency, Rate: limit, Burst: burst}
 	return gate.New(s, s, nil)
 }
 
@@ -157,7 +158,7 @@ func TestAClaimIsAskedOnceAndLate(t *testing.T) {
 		g.Release(first) // now it waits for its token
 		synctest.Wait()
 		for range 3 {
-			g.Set(func(s *gate.Setting) { s.Concurrency++ })
+			g.Set(func(s *adapt.Setting) { s.Concurrency++ })
 		}
 		time.Sleep(time.Minute)
 		if asked != 1 {
@@ -166,7 +167,7 @@ func TestAClaimIsAskedOnceAndLate(t *testing.T) {
 	})
 }
 
-func TestASettingThatChangesWakesWhoeverWaits(t *testing.T) {
+func TestASettingThatChangesWakesTheWaiters(t *testing.T) {
 	t.Parallel()
 	t.Run("concurrency", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -174,7 +175,7 @@ func TestASettingThatChangesWakesWhoeverWaits(t *testing.T) {
 			for i := range 10 {
 				q.join(t.Context(), i, time.Hour)
 			}
-			q.gate.Set(func(s *gate.Setting) { s.Concurrency = 4 })
+			q.gate.Set(func(s *adapt.Setting) { s.Concurrency = 4 })
 			synctest.Wait()
 			if n := len(q.served()); n != 4 {
 				t.Errorf("%d in flight after raising the concurrency to 4", n)
@@ -187,7 +188,7 @@ func TestASettingThatChangesWakesWhoeverWaits(t *testing.T) {
 			for i := range 5 {
 				q.join(t.Context(), i, 0)
 			}
-			q.gate.Set(func(s *gate.Setting) { s.Rate = 10 })
+			q.gate.Set(func(s *adapt.Setting) { s.Rate = 10 })
 			time.Sleep(450 * time.Millisecond)
 			if n := len(q.served()); n != 5 {
 				t.Errorf("%d of 5 left in 0.45 s at 10/s", n)
@@ -200,7 +201,7 @@ func TestASettingThatChangesWakesWhoeverWaits(t *testing.T) {
 			for i := range 5 {
 				q.join(t.Context(), i, 0)
 			}
-			q.gate.Set(func(s *gate.Setting) { s.Rate = rate.Inf })
+			q.gate.Set(func(s *adapt.Setting) { s.Rate = rate.Inf })
 			synctest.Wait()
 			if n := len(q.served()); n != 5 {
 				t.Errorf("%d of 5 left without a rate", n)
@@ -216,7 +217,7 @@ func TestALowerConcurrencyLetsCallsInFlightGoOn(t *testing.T) {
 		for i := range 20 {
 			q.join(t.Context(), i, time.Second)
 		}
-		q.gate.Set(func(s *gate.Setting) { s.Concurrency = 2 })
+		q.gate.Set(func(s *adapt.Setting) { s.Concurrency = 2 })
 		if s := q.gate.Stats(); s.InFlight != 8 {
 			t.Fatalf("%d in flight, want the 8 that were", s.InFlight)
 		}
@@ -232,7 +233,7 @@ func TestSetBurst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := fixed(64, 1, 1)
-		g.Set(func(s *gate.Setting) { s.Burst = 3 })
+		g.Set(func(s *adapt.Setting) { s.Burst = 3 })
 		time.Sleep(time.Minute)
 		for range 3 {
 			g.Release(acquire(t, g))
@@ -248,18 +249,18 @@ func TestSetBurst(t *testing.T) {
 func TestSetKeepsWhatWasLearned(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		start := gate.Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}
-		ceiling := gate.Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
-		g := gate.New(start, ceiling, gate.NewAdaptive())
-		g.Set(func(s *gate.Setting) { s.Rate, s.Burst = 100, 5 })
+		start := adapt.Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}
+		ceiling := adapt.Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
+		g := gate.New(start, ceiling, adapt.New())
+		g.Set(func(s *adapt.Setting) { s.Rate, s.Burst = 100, 5 })
 		if s := g.Stats(); s.Concurrency != 4 || s.Rate != 100 || s.Burst != 5 {
 			t.Errorf("concurrency %d, rate %v, burst %d after setting the rate, want 4, 100, 5", s.Concurrency, s.Rate, s.Burst)
 		}
-		g.Set(func(s *gate.Setting) { s.Concurrency = 2 })
+		g.Set(func(s *adapt.Setting) { s.Concurrency = 2 })
 		if s := g.Stats(); s.Concurrency != 2 || s.Ceiling.Concurrency != 2 {
 			t.Errorf("concurrency %d of %d, want 2 of 2", s.Concurrency, s.Ceiling.Concurrency)
 		}
-		g.Set(func(s *gate.Setting) { s.Concurrency = 10 })
+		g.Set(func(s *adapt.Setting) { s.Concurrency = 10 })
 		if s := g.Stats(); s.Concurrency != 10 || s.Ceiling.Concurrency != 10 {
 			t.Errorf("concurrency %d of %d, want 10 of 10", s.Concurrency, s.Ceiling.Concurrency)
 		}
@@ -325,7 +326,7 @@ func TestStats(t *testing.T) {
 		for i := range 3 {
 			q.join(t.Context(), i, time.Hour)
 		}
-		setting := gate.Setting{Concurrency: 2, Rate: 100, Burst: 5}
+		setting := adapt.Setting{Concurrency: 2, Rate: 100, Burst: 5}
 		want := gate.Stats{Setting: setting, Ceiling: setting, InFlight: 2, Waiting: 1}
 		if diff := cmp.Diff(want, q.gate.Stats()); diff != "" {
 			t.Errorf("open (-want +got):\n%s", diff)

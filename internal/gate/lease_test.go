@@ -8,10 +8,11 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
-// A leased permit saves the way to the gate, so it must end as soon as anybody could be wronged by that.
+// A leased permit saves the way to the gate, so it must end as soon as another caller could be wronged by that.
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -27,8 +28,8 @@ func TestLeases(t *testing.T) {
 		{"after a pause", nil, (*gate.Gate).Pause, false},
 		{"after a pause until a time", nil, func(g *gate.Gate) { g.PauseUntil(time.Now().Add(time.Hour)) }, false},
 		{"after a throttle", nil, func(g *gate.Gate) { throttle(g, time.Second) }, false},
-		{"after a lower concurrency", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Concurrency = 1 }) }, false},
-		{"after a rate was set", nil, func(g *gate.Gate) { g.Set(func(s *gate.Setting) { s.Rate = 10 }) }, false},
+		{"after a lower concurrency", nil, func(g *gate.Gate) { g.Set(func(s *adapt.Setting) { s.Concurrency = 1 }) }, false},
+		{"after a rate was set", nil, func(g *gate.Gate) { g.Set(func(s *adapt.Setting) { s.Rate = 10 }) }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,7 +83,7 @@ func TestListener(t *testing.T) {
 	g := fixed(8, rate.Inf, 1)
 	var told []int
 	l := &gate.Listener{Raised: func(ceiling int) { told = append(told, ceiling) }}
-	allow := func(n int) { g.Set(func(s *gate.Setting) { s.Concurrency = n }) }
+	allow := func(n int) { g.Set(func(s *adapt.Setting) { s.Concurrency = n }) }
 	if n := g.Attach(l); n != 8 {
 		t.Errorf("Attach returns %d, want 8", n)
 	}
@@ -90,7 +91,7 @@ func TestListener(t *testing.T) {
 	allow(10)
 	allow(5)
 	allow(6)
-	g.Set(func(s *gate.Setting) { s.Rate = 10 })
+	g.Set(func(s *adapt.Setting) { s.Rate = 10 })
 	g.Detach(nil)
 	allow(20)
 	g.Detach(l)
@@ -109,7 +110,7 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 		held := acquire(t, g)
 		report := func(latency time.Duration) {
 			p := acquire(t, g)
-			g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Latency: latency})
+			g.Done(p, adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1, Latency: latency})
 		}
 		leased := func() bool {
 			p := acquire(t, g)
@@ -126,7 +127,7 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 		}
 		report(0) // says nothing
 		now := time.Now()
-		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1, Latency: time.Microsecond, Outside: true})
+		g.Observe(adapt.Signal{Sent: now, At: now, Answered: 1, Latency: time.Microsecond, Outside: true})
 		if leased() {
 			t.Error("a lease although nothing was heard of a fast call")
 		}
@@ -137,7 +138,7 @@ func TestLeasesAreForFastCalls(t *testing.T) {
 	})
 }
 
-// Whoever goes on at once must not pass anybody: not who waits, not a gate that is shut, and no bound.
+// A caller that goes on at once must pass neither one that waits, nor a gate that is shut, nor a bound.
 func TestTryAcquire(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -159,7 +160,7 @@ func TestTryAcquire(t *testing.T) {
 			throttle(g, time.Second)
 			time.Sleep(time.Minute)
 		}, false},
-		{"somebody waits", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) {
+		{"another caller waits", fixed(2, rate.Inf, 1), func(t *testing.T, g *gate.Gate) {
 			g.Pause()
 			go func() { _, _ = g.Acquire(t.Context(), 0, func(bool) int { return 0 }) }()
 			synctest.Wait()
@@ -188,13 +189,13 @@ func TestTryAcquire(t *testing.T) {
 	})
 }
 
-// A slot that was given to somebody who waited is not had again by whoever gave it back.
-func TestAPermitIsAloneWhenNobodyWaited(t *testing.T) {
+// A slot that went to a caller that waited is not had again by the one that gave it back.
+func TestAPermitIsAloneWhenNoCallerWaited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := fixed(1, rate.Inf, 1)
 		p := acquire(t, g)
-		g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+		g.Done(p, adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
 		if p.Held() || !p.Alone() {
 			t.Errorf("held: %t, alone: %t, want a permit that was taken back, and alone", p.Held(), p.Alone())
 		}
@@ -207,7 +208,7 @@ func TestAPermitIsAloneWhenNobodyWaited(t *testing.T) {
 			g.Release(&q)
 		}()
 		synctest.Wait()
-		g.Done(p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
+		g.Done(p, adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: 1})
 		if p.Alone() {
 			t.Error("it is alone although its slot went to another")
 		}

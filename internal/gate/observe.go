@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // Observe passes a signal to the gate. A throttle shuts the gate at once.
-func (g *Gate) Observe(s Signal) {
+func (g *Gate) Observe(s adapt.Signal) {
 	if s.Outside && s.Answered > 0 && !s.Throttled && len(s.Quotas) == 0 && g.skipOutside.Load() {
 		return
 	}
@@ -21,7 +23,7 @@ func (g *Gate) Observe(s Signal) {
 }
 
 // Done is [Gate.Observe] and [Gate.Release] in one step.
-func (g *Gate) Done(p *Permit, s Signal) {
+func (g *Gate) Done(p *Permit, s adapt.Signal) {
 	g.mu.Lock()
 	e := g.ledger.at(s.Sent)
 	if p.gate != nil {
@@ -41,7 +43,7 @@ func (g *Gate) Done(p *Permit, s Signal) {
 	tell()
 }
 
-func (g *Gate) observe(s Signal, e entry) {
+func (g *Gate) observe(s adapt.Signal, e entry) {
 	s.InFlight, s.Waiting = g.inFlight, len(g.queue)
 	s.Level, s.Paced, s.Index = e.level, e.paced, e.total
 	s.Granted, s.Accepted = g.ledger.granted, g.ledger.granted-g.ledger.refused
@@ -79,14 +81,14 @@ func (g *Gate) observe(s Signal, e entry) {
 		g.open(s.At)
 	case s.Recovered:
 		g.endOutage(s.At, true, &next)
-	case s.Trouble != NoTrouble && !s.Outside:
+	case s.Trouble != adapt.NoTrouble && !s.Outside:
 		g.trouble(s, fresh, &next)
 	}
 	g.apply(next)
 }
 
 // succeeded notes that the server took a call.
-func (g *Gate) succeeded(s Signal) {
+func (g *Gate) succeeded(s adapt.Signal) {
 	if g.took = true; s.Outside {
 		return // the attempt that the request is part of counts
 	}
@@ -107,7 +109,7 @@ func (g *Gate) succeeded(s Signal) {
 func (g *Gate) endWaitProbe() { g.waitProbeAt, g.probing = time.Time{}, false }
 
 // apply makes a setting the current one, capped by the ceiling.
-func (g *Gate) apply(s Setting) {
+func (g *Gate) apply(s adapt.Setting) {
 	s.Concurrency = max(1, min(s.Concurrency, g.ceiling.Concurrency))
 	if s.Rate > g.ceiling.Rate {
 		s.Rate = g.ceiling.Rate
@@ -123,9 +125,8 @@ func (g *Gate) apply(s Setting) {
 		g.version.Add(1)
 	}
 	g.now = s
-	_, adaptive := g.controller.(*Adaptive)
 	g.isShut.Store(g.halfOpen)
-	g.skipOutside.Store(adaptive && s.Rate == rate.Inf && !g.halfOpen && g.waitProbeAt.IsZero())
+	g.skipOutside.Store(!g.heeds && s.Rate == rate.Inf && !g.halfOpen && g.waitProbeAt.IsZero())
 }
 
 // spent returns how long the head of the queue must wait because the server's quota is used up.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -108,7 +109,7 @@ func TestALateReportDoesNotRefillTwice(t *testing.T) {
 					calls.Add(1)
 					seen := time.Now()
 					time.Sleep(time.Duration(worker) * 60 * time.Millisecond) // between the answer and the report
-					g.Done(&p, gate.Signal{Sent: seen, At: seen, Answered: 1})
+					g.Done(&p, adapt.Signal{Sent: seen, At: seen, Answered: 1})
 				}
 			})
 		}
@@ -155,7 +156,7 @@ func TestCancelledWaitersLeaveNoDebt(t *testing.T) {
 	})
 }
 
-// Who gives up as the first in the queue leaves his token to whoever comes later.
+// A caller that gives up as the first in the queue leaves its token to those that come later.
 func TestACancelledHeadTakesNoToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -192,7 +193,7 @@ func TestTheNextInTheQueueTakesOverFromACancelledHead(t *testing.T) {
 	})
 }
 
-// A wait that cannot end in time is known at once: nobody waits for a deadline only to learn it.
+// A wait that cannot end in time is known at once: no caller waits for a deadline only to learn it.
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // cutFor shuts the gate after a throttle: for the pause that the server named, or else the controller, or else for a random
 // pause that grows. A throttle of a call sent before the last cut can only lengthen the pause under way.
-func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
+func (g *Gate) cutFor(s adapt.Signal, fresh bool, next adapt.Setting) {
 	if !fresh && !g.halfOpen {
 		return
 	}
@@ -17,12 +19,12 @@ func (g *Gate) cutFor(s Signal, fresh bool, next Setting) {
 	switch {
 	case s.Hint > 0:
 		// Jitter is only added, so that no client returns before the hint and not all at one instant.
-		pause = min(max(s.Hint, MinPause), longest)
+		pause = min(max(s.Hint, adapt.MinPause), longest)
 		pause += random(pause / 10)
 	case fresh && next.Reopen.After(s.At):
-		pause = max(next.Reopen.Sub(s.At), MinPause) + random(MinPause)
+		pause = max(next.Reopen.Sub(s.At), adapt.MinPause) + random(adapt.MinPause)
 	case fresh && next.Pause > 0 && !g.halfOpen:
-		pause = max(next.Pause, MinPause)
+		pause = max(next.Pause, adapt.MinPause)
 		pause += random(min(pause/4, maxJitter))
 	case fresh:
 		pause = max(g.growing(s.At), next.Pause)
@@ -59,11 +61,11 @@ func (g *Gate) recall() {
 // growing returns the next pause when neither the server nor the controller names one. After longOutage it is mostly short
 // and sometimes long: if a faster client takes each free unit at once, it takes many tries to get one.
 func (g *Gate) growing(now time.Time) time.Duration {
-	pause := max(MinPause, g.interval/2+random(g.interval))
+	pause := max(adapt.MinPause, g.interval/2+random(g.interval))
 	g.interval = min(g.interval*3/2, MaxPause)
 	if g.halfOpen && now.Sub(g.shutSince) > longOutage {
 		u := rand.Float64()
-		pause = MinPause + time.Duration(u*u*float64(MaxPause))
+		pause = adapt.MinPause + time.Duration(u*u*float64(MaxPause))
 	}
 	return pause
 }
@@ -76,7 +78,7 @@ func (g *Gate) open(at time.Time) {
 	g.halfOpen, g.reached = false, false
 	g.troubled = time.Time{}
 	g.endWaitProbe()
-	g.interval = 2 * MinPause
+	g.interval = 2 * adapt.MinPause
 	g.account(at)
 }
 
@@ -132,7 +134,7 @@ func (g *Gate) endPatience(now time.Time) (next time.Time) {
 			switch at := g.giveUp(w); {
 			case at.IsZero():
 			case !at.After(now):
-				var kind Trouble
+				var kind adapt.Trouble
 				if g.byOutage {
 					kind = g.down.kind
 				}

@@ -10,13 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/time/rate"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
 // throttle reports a throttled call that was sent now.
 func throttle(g *gate.Gate, hint time.Duration) {
 	now := time.Now()
-	g.Observe(gate.Signal{Sent: now, At: now, Throttled: true, Hint: hint})
+	g.Observe(adapt.Signal{Sent: now, At: now, Throttled: true, Hint: hint})
 }
 
 // Whatever it asks for, a server that throttles is left alone for a while: at least for the minimum, and for longer
@@ -24,7 +25,7 @@ func throttle(g *gate.Gate, hint time.Duration) {
 func TestPausesFollowTheHintAndJitterOnlyUpwards(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ hint, low, high time.Duration }{
-		{time.Nanosecond, gate.MinPause, gate.MinPause * 11 / 10},
+		{time.Nanosecond, adapt.MinPause, adapt.MinPause * 11 / 10},
 		{2 * time.Second, 2 * time.Second, 2200 * time.Millisecond},
 		{time.Hour, time.Hour, 66 * time.Minute},
 	} {
@@ -77,23 +78,23 @@ func TestPausesWithoutAHintGrow(t *testing.T) {
 		for range 20 {
 			g := fixed(64, rate.Inf, 1)
 			p := acquire(t, g)
-			step := 2 * gate.MinPause
+			step := 2 * adapt.MinPause
 			for k := range 12 {
 				cut := time.Now()
-				g.Done(p, gate.Signal{Sent: cut, At: cut, Throttled: true})
+				g.Done(p, adapt.Signal{Sent: cut, At: cut, Throttled: true})
 				next, err := g.Acquire(t.Context(), 0, one)
 				if err != nil {
 					t.Fatal(err)
 				}
 				p = &next
-				low, high := max(gate.MinPause, step/2), step*3/2
+				low, high := max(adapt.MinPause, step/2), step*3/2
 				if pause := time.Since(cut); pause < low || pause > high {
 					t.Fatalf("pause %d lasted %v, want %v to %v", k, pause, low, high)
 				}
 				step = min(step*3/2, gate.MaxPause)
 			}
 			now := time.Now()
-			g.Done(p, gate.Signal{Sent: now, At: now, Answered: 1})
+			g.Done(p, adapt.Signal{Sent: now, At: now, Answered: 1})
 			throttle(g, 0) // sent at the instant of the last success, after the last cut
 			again, err := g.Acquire(t.Context(), 0, one)
 			if err != nil {
@@ -101,10 +102,10 @@ func TestPausesWithoutAHintGrow(t *testing.T) {
 			}
 			g.Release(&again)
 			pause := time.Since(now)
-			if pause > 3*gate.MinPause {
+			if pause > 3*adapt.MinPause {
 				t.Fatalf("the first pause after a success lasted %v", pause)
 			}
-			if pause > gate.MinPause {
+			if pause > adapt.MinPause {
 				longer++
 			}
 		}
@@ -140,7 +141,7 @@ func TestHalfOpenLetsOneProbeThrough(t *testing.T) {
 		}
 
 		// The answer to a call sent before the cut says nothing of the time after it.
-		g.Done(early, gate.Signal{Sent: sent, At: time.Now(), Answered: 1})
+		g.Done(early, adapt.Signal{Sent: sent, At: time.Now(), Answered: 1})
 		time.Sleep(time.Minute)
 		if diff := cmp.Diff([]int{0}, q.served()); diff != "" {
 			t.Fatalf("after a stale success (-want +got):\n%s", diff)
@@ -148,7 +149,7 @@ func TestHalfOpenLetsOneProbeThrough(t *testing.T) {
 
 		// The answer to the probe opens it for all.
 		now := time.Now()
-		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1})
+		g.Observe(adapt.Signal{Sent: now, At: now, Answered: 1})
 		time.Sleep(time.Millisecond)
 		if n := len(q.served()); n != 10 {
 			t.Errorf("%d of 10 got through the open gate", n)
@@ -192,7 +193,7 @@ func TestAFailedProbeDoesNotOpen(t *testing.T) {
 			if err != nil || !p.Probe() {
 				t.Fatalf("probe %v, error %v", p.Probe(), err)
 			}
-			g.Done(&p, gate.Signal{Sent: time.Now(), At: time.Now(), Answered: answered})
+			g.Done(&p, adapt.Signal{Sent: time.Now(), At: time.Now(), Answered: answered})
 			if open := !g.Stats().Probing; open != (answered > 0) {
 				t.Errorf("open %v after %d answers", open, answered)
 			}
@@ -200,7 +201,8 @@ func TestAFailedProbeDoesNotOpen(t *testing.T) {
 	})
 }
 
-// A probe of whose end nobody may tell is waited for, for ten seconds at least, and as long as the gate was shut.
+// A probe of whose end the gate may not be told is waited for, for ten seconds at least, and as long as the gate was
+// shut.
 func TestAProbeThatIsLoose(t *testing.T) {
 	t.Parallel()
 	for _, hint := range []time.Duration{time.Second, time.Minute} {
@@ -234,7 +236,7 @@ func TestAThrottledProbeShutsTheGateAgain(t *testing.T) {
 			q.join(t.Context(), i, 0)
 		}
 		now := time.Now()
-		q.gate.Done(&p, gate.Signal{Sent: p.Sent, At: now, Throttled: true, Hint: 10 * time.Second})
+		q.gate.Done(&p, adapt.Signal{Sent: p.Sent, At: now, Throttled: true, Hint: 10 * time.Second})
 		time.Sleep(10*time.Second - 1)
 		if got := q.served(); len(got) != 0 {
 			t.Fatalf("%v got through before the second pause was over", got)
@@ -250,14 +252,14 @@ func TestAThrottledProbeShutsTheGateAgain(t *testing.T) {
 func TestStaleThrottlesChangeNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := gate.Setting{Concurrency: 16, Rate: rate.Inf, Burst: 1}
-		g := gate.New(s, s, gate.NewAdaptive())
+		s := adapt.Setting{Concurrency: 16, Rate: rate.Inf, Burst: 1}
+		g := gate.New(s, s, adapt.New())
 		sent := time.Now()
 		for range 16 {
 			acquire(t, g)
 		}
 		stale := func(hint time.Duration) {
-			g.Observe(gate.Signal{Sent: sent, At: time.Now(), Throttled: true, Hint: hint})
+			g.Observe(adapt.Signal{Sent: sent, At: time.Now(), Throttled: true, Hint: hint})
 		}
 		time.Sleep(time.Millisecond)
 		throttle(g, time.Second)
@@ -276,7 +278,7 @@ func TestStaleThrottlesChangeNothing(t *testing.T) {
 		// The same after the gate has opened again.
 		time.Sleep(2 * time.Second)
 		now := time.Now()
-		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1})
+		g.Observe(adapt.Signal{Sent: now, At: now, Answered: 1})
 		want = g.Stats()
 		stale(0)
 		stale(time.Minute)
@@ -308,7 +310,7 @@ func TestShutForCountsThrottlesOnly(t *testing.T) {
 			t.Errorf("shut for %v so far, want 3s", s.ShutFor)
 		}
 		now := time.Now()
-		g.Observe(gate.Signal{Sent: now, At: now, Answered: 1})
+		g.Observe(adapt.Signal{Sent: now, At: now, Answered: 1})
 		time.Sleep(time.Hour)
 		if s := g.Stats(); s.ShutFor != 3*time.Second || s.Throttles != 1 {
 			t.Errorf("shut for %v by %d throttles, want 3s by 1", s.ShutFor, s.Throttles)

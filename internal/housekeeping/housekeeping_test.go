@@ -2,6 +2,7 @@ package housekeeping
 
 import (
 	"encoding/json"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -172,6 +173,46 @@ func TestInternalDoesNotImportTheRoot(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// lawful is what internal/adapt, whose laws return numbers for observations with times, may import.
+var lawful = []string{"fmt", "math", "slices", "time", "golang.org/x/time/rate"}
+
+// The laws of adaptation neither wait nor lock nor look at a clock: that is the gate's part, which asks them.
+func TestTheLawsArePure(t *testing.T) {
+	t.Parallel()
+	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+	checked := 0
+	for _, f := range folders(t) {
+		if f.path != "internal/adapt" {
+			continue
+		}
+		for _, file := range f.files {
+			if f.isTest(file) {
+				continue
+			}
+			checked++
+			for _, spec := range file.Imports {
+				if name, err := strconv.Unquote(spec.Path.Value); err != nil || !slices.Contains(lawful, name) {
+					t.Errorf("%s imports %s", f.name(file), spec.Path.Value)
+				}
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.GoStmt, *ast.ChanType:
+					t.Errorf("%s has a goroutine or a channel", f.set.Position(n.Pos()))
+				case *ast.SelectorExpr:
+					if pkg, ok := n.X.(*ast.Ident); ok && pkg.Name == "time" && slices.Contains(clock, n.Sel.Name) {
+						t.Errorf("%s uses time.%s", f.set.Position(n.Pos()), n.Sel.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if checked == 0 {
+		t.Error("internal/adapt has no Go files")
 	}
 }
 

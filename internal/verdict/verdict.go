@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
@@ -90,38 +90,38 @@ func (v Verdict) OfAnswer(status int, after time.Duration, cut neterr.Fault) Ver
 
 // troubleOf returns what an HTTP status shows about the server. Cloudflare sends 520 to 530 when the server behind it does
 // not respond (developers.cloudflare.com/support, "Cloudflare 5XX errors"); other proxies send 598 and 599.
-func troubleOf(status int, after time.Duration) gate.Trouble {
+func troubleOf(status int, after time.Duration) adapt.Trouble {
 	switch {
 	case status == http.StatusServiceUnavailable && after > 0: // a throttle
-		return gate.NoTrouble
+		return adapt.NoTrouble
 	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout,
 		status >= 520 && status <= 530, status == 598, status == 599:
-		return gate.Unavailable
+		return adapt.Unavailable
 	case status >= 500, status < 300:
-		return gate.Erring
+		return adapt.Erring
 	default:
-		return gate.NoTrouble
+		return adapt.NoTrouble
 	}
 }
 
 // Trouble returns what the type or the status of an error shows about the server, regardless of the error's class. An error
 // that only says that nothing was sent, such as for an invalid header, shows nothing. detail describes the trouble without
 // data of the item.
-func Trouble(err error) (trouble gate.Trouble, detail string) {
+func Trouble(err error) (trouble adapt.Trouble, detail string) {
 	if status := neterr.Status(err); status != 0 {
 		return troubleOf(status, 0), fmt.Sprintf("status %d", status)
 	}
 	return faultTrouble(neterr.Of(err)), neterr.Detail(err)
 }
 
-func faultTrouble(f neterr.Fault) gate.Trouble {
+func faultTrouble(f neterr.Fault) adapt.Trouble {
 	switch f {
 	case neterr.NotSent, neterr.Broken:
-		return gate.Unreachable
+		return adapt.Unreachable
 	case neterr.Timeout:
-		return gate.Silent
+		return adapt.Silent
 	default:
-		return gate.NoTrouble
+		return adapt.NoTrouble
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/windrow-go/windrow/internal/adapt"
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
@@ -19,8 +19,8 @@ func TestWithStatus(t *testing.T) {
 		after  time.Duration
 		want   engine.Judgement
 	}{
-		{200, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
-		{299, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
+		{200, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: adapt.Erring}},
+		{299, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: adapt.Erring}},
 		{300, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation}},
 		{400, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation, Invalid: true}},
 		{401, time.Second, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource, After: time.Second}},
@@ -29,7 +29,7 @@ func TestWithStatus(t *testing.T) {
 		{409, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
 		{422, time.Second, engine.Judgement{Class: engine.Permanent, Kind: engine.Validation, Exists: true, Invalid: true, After: time.Second}},
 		{423, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
-		{500, time.Second, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring, After: time.Second}},
+		{500, time.Second, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: adapt.Erring, After: time.Second}},
 		{401, 0, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource}},
 		{403, 0, engine.Judgement{Class: engine.Fatal, Kind: engine.Resource, BeforeSuccess: true}},
 		{404, 0, engine.Judgement{Class: engine.Permanent, Kind: engine.Resource, NotFound: true}},
@@ -47,10 +47,10 @@ func TestWithStatus(t *testing.T) {
 		{429, 0, engine.Judgement{Class: engine.Throttled, Kind: engine.System}},
 		{429, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
 		{429, -time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System}},
-		{500, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Erring}},
-		{503, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: gate.Unavailable}},
+		{500, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: adapt.Erring}},
+		{503, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.System, Trouble: adapt.Unavailable}},
 		{503, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
-		{504, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Unavailable}},
+		{504, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: adapt.Unavailable}},
 	} {
 		got := Verdict{}.WithStatus(tt.status, tt.after)
 		if diff := cmp.Diff(Verdict{Judgement: tt.want, Answered: true}, got); diff != "" {
@@ -62,10 +62,10 @@ func TestWithStatus(t *testing.T) {
 func TestWithFault(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[neterr.Fault]Verdict{
-		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient, Trouble: gate.Unreachable}},
+		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient, Trouble: adapt.Unreachable}},
 		neterr.NoSuchName:  {Judgement: engine.Judgement{Class: engine.Transient, StopWhenSpent: true}},
-		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: gate.Silent}},
-		neterr.Broken:      {Judgement: engine.Judgement{Class: engine.Ambiguous, Trouble: gate.Unreachable}},
+		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: adapt.Silent}},
+		neterr.Broken:      {Judgement: engine.Judgement{Class: engine.Ambiguous, Trouble: adapt.Unreachable}},
 		neterr.Cut:         {Judgement: engine.Judgement{Class: engine.Ambiguous}},
 		neterr.Certificate: {Judgement: engine.Judgement{Class: engine.Fatal}},
 		neterr.BadURL:      {Judgement: engine.Judgement{Class: engine.Fatal}},

@@ -33,7 +33,7 @@ import (
 
 const (
 	// targets are the packages that are changed unless -only says otherwise.
-	targets = "./internal/engine,./internal/gate,./internal/resume,./journal,./plan,./adapters/..."
+	targets = "./internal/engine,./internal/gate,./internal/adapt,./internal/resume,./journal,./plan,./adapters/..."
 	// witnesses are those whose tests may notice, unless -tests says otherwise.
 	witnesses = "./...,./internal/proptest"
 )

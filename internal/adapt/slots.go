@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"fmt"
@@ -35,6 +35,10 @@ const (
 // slots is the law of the concurrency. It doubles while that increases throughput, goes back below a concurrency that was
 // refused, and tries a little more from time to time. Throughput is the number of calls in flight divided by their mean
 // latency (Little's law), so a high latency alone never lowers the concurrency.
+//
+// Its evidence is the throughput at each concurrency, and throttles that are blamed on the calls in flight. Against a
+// refused concurrency speak several calls that were accepted at it, a throttle that is blamed on the rate, and a
+// closure in which not one call was accepted.
 type slots struct {
 	allowed     int // calls in flight
 	target      int // up to which allowed grows by one for each response

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"fmt"
@@ -27,7 +27,11 @@ const (
 
 // windows is the law of fixed windows without headers. It learns from outages when windows begin and how many units the
 // server takes in each. It spreads the remaining units over the rest of the window, holds when they are used up, and
-// sometimes tries one unit more. An unexpected throttle means that another client uses the limit too, or ends the law.
+// sometimes tries one unit more.
+//
+// Its evidence is outages in a row that are too long for a bucket, the more so after as many units as the last time.
+// Against windows speak an outage that ends before its window does, and an unexpected throttle that begins an outage
+// which outlasts the window; any other unexpected throttle means that another client uses the limit too.
 type windows struct {
 	limit    int64 // units in each window; 0: no windows are known
 	cycle    cycle

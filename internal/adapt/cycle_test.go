@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"testing"
@@ -120,7 +120,7 @@ func TestCycleOfAnotherPeriod(t *testing.T) {
 	if c.period != 10*time.Second {
 		t.Fatalf("period %v, want 10 s", c.period)
 	}
-	c.from, c.until = time.Time{}, time.Time{} // nobody knows better
+	c.from, c.until = time.Time{}, time.Time{} // no more is known
 	c.begins(moment(24), moment(24.1))
 	if c.period != 4*time.Second || c.count != 1 {
 		t.Errorf("period %v after %d windows, want 4 s after one", c.period, c.count)

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 )
 
 // When a window begins that was used up with all that was tried, the limit is at least that. More is tried from time to
-// time, and later if it is not known well when the window ends, or if somebody else uses the limit too.
+// time, and later if it is not known well when the window ends, or if another client uses the limit too.
 func TestAWindowBegins(t *testing.T) {
 	t.Parallel()
 	const sharp, blurred = 0.1, 0.5 // seconds within which it begins
@@ -50,7 +50,7 @@ func TestAWindowBegins(t *testing.T) {
 	}
 }
 
-// Only an answer shows that a window has begun: not a call that failed without one, nor one that somebody else counts.
+// Only an answer shows that a window has begun: not a call that failed without one, nor one that another signal counts.
 func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -60,7 +60,7 @@ func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
 	}{
 		{"an answer", Signal{Answered: 1}, true},
 		{"no answer", Signal{}, false},
-		{"an answer that somebody else counts", Signal{Answered: 1, Outside: true}, false},
+		{"an answer that another signal counts", Signal{Answered: 1, Outside: true}, false},
 		{"an answer of before the gate was shut", Signal{Answered: 1, Shut: true}, false},
 	} {
 		w := windows{limit: 60, base: 40, opened: moment(0), accepted: 41, interval: 1000}
@@ -77,8 +77,8 @@ func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
 	}
 }
 
-// refuses lets the server take so many units, then refuse until ten seconds after it last opened; with probes, somebody
-// has seen that it refused for long.
+// refuses lets the server take so many units, then refuse until ten seconds after it last opened; with probes, it
+// is seen to refuse for long.
 func (w *windows) refuses(k int, units int64, probes int) {
 	at := 10 * float64(k)
 	o := &outage{first: moment(at + 1), last: moment(at + 9.9), cut: moment(at + 1), refusals: 1 + probes, probes: probes}
@@ -105,7 +105,7 @@ func TestWindowsAreSeen(t *testing.T) {
 		{"after a mistake, not as much", 1, outages{{60, 3}, {59, 3}, {60, 3}}, 3},
 		{"after two mistakes", 2, outages{{60, 3}, {60, 3}, {60, 3}}, 3},
 		{"after many mistakes", 9, outages{{60, 3}, {60, 3}, {60, 3}}, 3},
-		{"nobody saw it refuse for long", 0, outages{{60, 0}, {60, 0}, {60, 0}}, 0},
+		{"it was not seen to refuse for long", 0, outages{{60, 0}, {60, 0}, {60, 0}}, 0},
 		{"the first beginning is not known", 0, outages{{60, 0}, {60, 3}, {60, 3}}, 3},
 		{"few calls, as a bucket takes them", 0, outages{{3, 3}, {3, 3}, {3, 3}}, 0},
 		{"more refusals than a bucket that counts them would take calls", 0, outages{{8, 3}, {9, 3}, {8, 3}}, 2},

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"testing"
@@ -29,7 +29,7 @@ func TestWindowsGoOnWhereTheyWere(t *testing.T) {
 		{"beyond a period", Learned{Quota: 60, Window: minute, Ends: moment(3600)}, 60, 60},
 		{"more left than there are", Learned{Quota: 60, Window: minute, Ends: moment(20), Left: 90}, 20, 60},
 	} {
-		c := NewAdaptive()
+		c := New()
 		ceiling := Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}
 		start := c.StartFrom(tt.learned, Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}, ceiling, moment(0))
 		got := c.Learned(0)
@@ -48,7 +48,7 @@ func TestLearnedComesBack(t *testing.T) {
 	for _, want := range []Learned{
 		{}, {Concurrency: 12, Rate: 20}, {Concurrency: 5, Refused: 6}, {Rate: 0.5}, {Concurrency: 2, Quota: 60, Window: time.Minute, Ends: moment(20), Left: 7},
 	} {
-		c := NewAdaptive()
+		c := New()
 		c.StartFrom(want, Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}, Setting{Concurrency: 64, Rate: rate.Inf, Burst: 1}, moment(0))
 		if got := c.Learned(0); got != want {
 			t.Errorf("%+v, want %+v", got, want)

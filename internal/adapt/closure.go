@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"slices"
@@ -56,7 +56,7 @@ func (c *closures) last() *closure {
 }
 
 // note records which calls were throttled in a closure, and how many were accepted. It is called before the laws learn.
-func (c *Adaptive) note(s Signal) {
+func (c *Laws) note(s Signal) {
 	l := &c.closures
 	switch {
 	case s.Throttled && s.NewEpoch && !s.Shut:
@@ -82,7 +82,7 @@ func (c *Adaptive) note(s Signal) {
 }
 
 // takeBack takes back what was learned from closures in which only items that are throttled alone were throttled.
-func (c *Adaptive) takeBack(s Signal) {
+func (c *Laws) takeBack(s Signal) {
 	l := &c.closures
 	for k := range l.all {
 		of := &l.all[k]
@@ -106,7 +106,7 @@ func (c *Adaptive) takeBack(s Signal) {
 
 // reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none was,
 // their number is not the cause.
-func (c *Adaptive) reopened(s Signal) {
+func (c *Laws) reopened(s Signal) {
 	switch l := &c.closures; {
 	case c.blamed != blameSlots || l.last() == nil:
 	case l.passed == 0:

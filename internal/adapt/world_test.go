@@ -1,4 +1,4 @@
-package gate_test
+package adapt_test
 
 import (
 	"container/heap"
@@ -8,15 +8,15 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
-// A world is a controller, a gate that obeys it and a server, in simulated time and without a goroutine: the same each time
-// it is run. The pauses of its gate are not random.
+// A world is the laws, a gate that obeys them and a server, in simulated time and without a goroutine: the same each
+// time it is run. The pauses of its gate are not random.
 type world struct {
-	law     gate.Controller
-	ceiling gate.Setting
-	set     gate.Setting
+	law     *adapt.Laws
+	ceiling adapt.Setting
+	set     adapt.Setting
 	server  model
 	random  *rand.Rand
 
@@ -40,7 +40,7 @@ type world struct {
 // A flight is a call on its way.
 type flight struct {
 	lands    time.Time
-	signal   gate.Signal
+	signal   adapt.Signal
 	probe    bool
 	throttle bool
 }
@@ -59,16 +59,19 @@ func (f *flights) Pop() any {
 
 // A model is a server. It answers a call that arrives now, with so many in flight, itself included.
 type model interface {
-	answer(now time.Time, inFlight int) (refused bool, hint time.Duration, quotas []gate.Quota)
+	answer(now time.Time, inFlight int) (refused bool, hint time.Duration, quotas []adapt.Quota)
 }
 
 func newWorld(server model, concurrency int) *world {
-	start := gate.Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}
+	start := adapt.Setting{Concurrency: 4, Rate: rate.Inf, Burst: 1}
 	return &world{
-		law: gate.NewAdaptive(), ceiling: gate.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1}, set: start,
+		law: adapt.New(), ceiling: adapt.Setting{Concurrency: concurrency, Rate: rate.Inf, Burst: 1}, set: start,
 		server: server, random: rand.New(rand.NewPCG(1, 2)), now: start0, filled: start0, tokens: 1,
 	}
 }
+
+// maxPause caps the pauses that the gate of a world chooses itself.
+const maxPause = 10 * time.Second
 
 // start0 is when worlds begin.
 var start0 = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
@@ -92,7 +95,8 @@ func (w *world) run(span time.Duration) {
 	}
 }
 
-// depart lets through whoever may go, and returns how long it is until the next may; negative when only an answer helps.
+// depart lets the calls through that may go, and returns how long it is until the next may; negative when only an
+// answer helps.
 func (w *world) depart() (wait time.Duration) {
 	for {
 		switch hold := w.set.Hold; {
@@ -128,7 +132,7 @@ func (w *world) send() {
 		takes = 0.03
 	}
 	f := &flight{lands: w.now.Add(time.Duration(takes * 1e9)), probe: w.halfOpen, throttle: refused}
-	f.signal = gate.Signal{
+	f.signal = adapt.Signal{
 		Sent: w.now, At: f.lands, Throttled: refused, Hint: hint, Quotas: quotas, Latency: f.lands.Sub(w.now),
 		Level: inFlight, Paced: w.paced, Index: w.granted,
 	}
@@ -139,7 +143,7 @@ func (w *world) send() {
 	heap.Push(&w.flying, f)
 }
 
-// land is the answer to a call: what the gate makes of it, and what it tells the controller.
+// land is the answer to a call: what the gate makes of it, and what it tells the laws.
 func (w *world) land(f *flight) {
 	s := f.signal
 	s.InFlight = len(w.flying) + 1
@@ -175,7 +179,7 @@ func (w *world) land(f *flight) {
 	}
 }
 
-func (w *world) pause(s gate.Signal, fresh bool) time.Duration {
+func (w *world) pause(s adapt.Signal, fresh bool) time.Duration {
 	growing := time.Duration(0.2e9 * math.Pow(1.5, float64(w.pauses)))
 	switch {
 	case s.Hint > 0:
@@ -183,12 +187,12 @@ func (w *world) pause(s gate.Signal, fresh bool) time.Duration {
 	case !fresh:
 		return 0
 	case w.set.Reopen.After(w.now):
-		return max(gate.MinPause, w.set.Reopen.Sub(w.now))
+		return max(adapt.MinPause, w.set.Reopen.Sub(w.now))
 	case w.set.Pause > 0 && !w.halfOpen:
-		return max(gate.MinPause, w.set.Pause) * 21 / 20
+		return max(adapt.MinPause, w.set.Pause) * 21 / 20
 	}
 	w.pauses++
-	return max(gate.MinPause, min(growing, gate.MaxPause), w.set.Pause)
+	return max(adapt.MinPause, min(growing, maxPause), w.set.Pause)
 }
 
 // bucketModel is a token bucket. With headers it tells of its tokens.
@@ -201,7 +205,7 @@ type bucketModel struct {
 	filled time.Time
 }
 
-func (b *bucketModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.Quota) {
+func (b *bucketModel) answer(now time.Time, _ int) (bool, time.Duration, []adapt.Quota) {
 	if b.filled.IsZero() {
 		b.filled, b.tokens = start0, b.burst
 	}
@@ -224,7 +228,7 @@ func (b *bucketModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.
 	if refused {
 		hint = wholeSeconds((1 - b.tokens) / b.perSecond)
 	}
-	return refused, hint, []gate.Quota{{
+	return refused, hint, []adapt.Quota{{
 		Limit: int64(b.burst), Remaining: int64(max(0, b.tokens+1e-9)), RemainingKnown: true,
 		Reset: wholeSeconds((b.burst - b.tokens) / b.perSecond), ResetUnit: time.Second,
 	}}
@@ -236,14 +240,14 @@ type windowModel struct {
 	period        time.Duration
 	offset        time.Duration // how much of the first window is over
 	headers, rare bool
-	others        float64 // units a second that somebody else uses
+	others        float64 // units a second that another client uses
 	fewer         func(now time.Time) int
 
 	number int
 	used   int
 }
 
-func (m *windowModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.Quota) {
+func (m *windowModel) answer(now time.Time, _ int) (bool, time.Duration, []adapt.Quota) {
 	into := now.Sub(start0) + m.offset
 	if n := int(into / m.period); n != m.number {
 		m.number, m.used = n, 0
@@ -262,7 +266,7 @@ func (m *windowModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.
 	if !m.headers {
 		return refused, 0, nil
 	}
-	q := gate.Quota{Limit: int64(limit), Remaining: int64(max(0, limit-used)), RemainingKnown: true}
+	q := adapt.Quota{Limit: int64(limit), Remaining: int64(max(0, limit-used)), RemainingKnown: true}
 	var hint time.Duration
 	if refused {
 		hint = wholeSeconds(left.Seconds())
@@ -270,7 +274,7 @@ func (m *windowModel) answer(now time.Time, _ int) (bool, time.Duration, []gate.
 	if refused || !m.rare {
 		q.Reset, q.ResetUnit = wholeSeconds(left.Seconds()), time.Second
 	}
-	return refused, hint, []gate.Quota{q}
+	return refused, hint, []adapt.Quota{q}
 }
 
 // slotsModel refuses above so many in flight; soft queues them.
@@ -280,7 +284,7 @@ type slotsModel struct {
 	hint  time.Duration
 }
 
-func (m *slotsModel) answer(_ time.Time, inFlight int) (bool, time.Duration, []gate.Quota) {
+func (m *slotsModel) answer(_ time.Time, inFlight int) (bool, time.Duration, []adapt.Quota) {
 	if m.soft || inFlight <= m.slots {
 		return false, 0, nil
 	}
@@ -304,7 +308,7 @@ type turningModel struct {
 	after         time.Duration
 }
 
-func (m *turningModel) answer(now time.Time, inFlight int) (bool, time.Duration, []gate.Quota) {
+func (m *turningModel) answer(now time.Time, inFlight int) (bool, time.Duration, []adapt.Quota) {
 	if now.Sub(start0) < m.after {
 		return m.first.answer(now, inFlight)
 	}

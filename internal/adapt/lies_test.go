@@ -1,28 +1,28 @@
-package gate_test
+package adapt_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/windrow-go/windrow/internal/gate"
+	"github.com/windrow-go/windrow/internal/adapt"
 )
 
 // liar is a server whose headers do not tell the truth.
 type liar struct {
 	model
-	tell func(now time.Time, refused bool) gate.Quota
+	tell func(now time.Time, refused bool) adapt.Quota
 }
 
-func (l *liar) answer(now time.Time, inFlight int) (bool, time.Duration, []gate.Quota) {
+func (l *liar) answer(now time.Time, inFlight int) (bool, time.Duration, []adapt.Quota) {
 	refused, hint, _ := l.model.answer(now, inFlight)
-	return refused, hint, []gate.Quota{l.tell(now, refused)}
+	return refused, hint, []adapt.Quota{l.tell(now, refused)}
 }
 
 // constantly tells always the same.
-func constantly(remaining int64, reset, unit time.Duration) func(time.Time, bool) gate.Quota {
-	return func(time.Time, bool) gate.Quota {
-		return gate.Quota{Limit: 100, Remaining: remaining, RemainingKnown: true, Reset: reset, ResetUnit: unit}
+func constantly(remaining int64, reset, unit time.Duration) func(time.Time, bool) adapt.Quota {
+	return func(time.Time, bool) adapt.Quota {
+		return adapt.Quota{Limit: 100, Remaining: remaining, RemainingKnown: true, Reset: reset, ResetUnit: unit}
 	}
 }
 
@@ -73,9 +73,9 @@ func TestF79NothingLeftForEver(t *testing.T) {
 	t.Parallel()
 	for _, reset := range [][2]time.Duration{{}, {0, time.Second}, {time.Second, time.Second}} {
 		told := int64(100)
-		w := newWorld(&liar{&slotsModel{slots: 1000, soft: true}, func(time.Time, bool) gate.Quota {
+		w := newWorld(&liar{&slotsModel{slots: 1000, soft: true}, func(time.Time, bool) adapt.Quota {
 			told = max(0, told-1)
-			return gate.Quota{Limit: 100, Remaining: told, RemainingKnown: true, Reset: reset[0], ResetUnit: reset[1]}
+			return adapt.Quota{Limit: 100, Remaining: told, RemainingKnown: true, Reset: reset[0], ResetUnit: reset[1]}
 		}}, 64)
 		w.run(60 * time.Second)
 		if reasons := strings.Join(w.why, "; "); w.answered < 20_000 || !strings.Contains(reasons, "are not believed") {
@@ -119,7 +119,7 @@ func TestF79ResetInThePast(t *testing.T) {
 // pastReset tells of resets that are over.
 type pastReset struct{ model }
 
-func (p *pastReset) answer(now time.Time, inFlight int) (bool, time.Duration, []gate.Quota) {
+func (p *pastReset) answer(now time.Time, inFlight int) (bool, time.Duration, []adapt.Quota) {
 	refused, _, quotas := p.model.answer(now, inFlight)
 	for i := range quotas {
 		quotas[i].Reset, quotas[i].ResetUnit = 0, time.Second

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"testing"
@@ -92,8 +92,8 @@ func TestRefusalsThatContradict(t *testing.T) {
 	}
 }
 
-// How fast a bucket fills up is measured from what came back, as soon as that says enough. While it is full, nobody knows:
-// the refill is thought to be more, the less often a call was refused.
+// How fast a bucket fills up is measured from what came back, as soon as that says enough. While it is full, the refill
+// is thought to be more, the less often a call was refused.
 func TestRefillOfABucket(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

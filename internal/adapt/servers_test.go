@@ -1,4 +1,4 @@
-package gate_test
+package adapt_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ const (
 	clockError = 0.1
 )
 
-// Learned is what a controller knows of a server beyond a single run. The zero Learned is nothing.
+// Learned is what the laws know of a server beyond a single run. The zero Learned is nothing.
 type Learned struct {
 	Concurrency int           // calls in flight that the server takes; 0: unknown
 	Refused     int           // calls in flight that were too many; 0: none were
@@ -35,8 +35,8 @@ type Learned struct {
 	Left        int64         // units that are left of it
 }
 
-// Learned returns what the controller knows, when so many units were accepted.
-func (c *Adaptive) Learned(accepted int64) (l Learned) {
+// Learned returns what the laws know, when so many units were accepted.
+func (c *Laws) Learned(accepted int64) (l Learned) {
 	l.Concurrency, l.Refused = c.slots.learned()
 	if w := &c.windows; w.on() {
 		l.Quota, l.Window, l.Ends = w.limit, w.about(), w.cycle.until
@@ -50,9 +50,9 @@ func (c *Adaptive) Learned(accepted int64) (l Learned) {
 	return l
 }
 
-// StartFrom makes the controller begin with what was learned before, which may be wrong by now, and returns the setting to
+// StartFrom makes the laws begin with what was learned before, which may be wrong by now, and returns the setting to
 // begin with. It must be called before anything else.
-func (c *Adaptive) StartFrom(l Learned, start, ceiling Setting, now time.Time) Setting {
+func (c *Laws) StartFrom(l Learned, start, ceiling Setting, now time.Time) Setting {
 	c.slots.startFrom(l, start.Concurrency, ceiling.Concurrency, now)
 	if c.slots.allowed > 0 {
 		start.Concurrency = c.slots.allowed

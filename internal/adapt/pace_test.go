@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"math"
@@ -24,11 +24,11 @@ func TestTruth(t *testing.T) {
 		{"nothing was refused", pace{}, estimate{perSecond: 7, units: 100}, false, 7, false},
 		{"confirmed", pace{accepted: 10, refusal: 10}, estimate{perSecond: 9.5, units: 100}, true, 9.8, false},
 		{"confirmed far below the refused rate", pace{accepted: 8, refusal: 10}, estimate{perSecond: 8, units: 100}, true, 8.48, false},
-		{"confirmed, nobody knows when the server opened", pace{accepted: 8, refusal: 10}, estimate{perSecond: 8, most: 9, units: 100}, false, 9.54, false},
+		{"confirmed, when the server opened is unknown", pace{accepted: 8, refusal: 10}, estimate{perSecond: 8, most: 9, units: 100}, false, 9.54, false},
 		{"another one than before", pace{accepted: 20, refusal: 10}, estimate{perSecond: 9.5, units: 100}, true, 9.7, false},
 		{"another one, far below the refused rate", pace{accepted: 20, refusal: 10}, estimate{perSecond: 8, units: 100}, true, 8.48, false},
 		{"another one, hardly anything", pace{accepted: 20, refusal: 10}, estimate{perSecond: 1, units: 100}, true, 5.3, false},
-		{"another one, nobody knows when the server opened", pace{accepted: 20, refusal: 10}, estimate{perSecond: 4, most: 5, units: 100}, false, 7, true},
+		{"another one, when the server opened is unknown", pace{accepted: 20, refusal: 10}, estimate{perSecond: 4, most: 5, units: 100}, false, 7, true},
 		{"from few calls", pace{rough: true, refusal: 10}, estimate{perSecond: 8, units: 5}, true, 8, false},
 		{"from few calls, close to the refused rate", pace{rough: true, refusal: 10}, estimate{perSecond: 9.5, units: 5}, true, 9, false},
 		{"from few calls, for the second time", pace{rough: true, refusal: 10, quick: 1}, estimate{perSecond: 8, units: 5}, true, 7, false},
@@ -166,7 +166,7 @@ func TestNoEstimateFromOneInstant(t *testing.T) {
 	}
 }
 
-// An outage counts the calls that it refused: those of old too, but not what somebody else counts.
+// An outage counts the calls that it refused: those of old too, but not what another signal counts.
 func TestOutageCountsRefusals(t *testing.T) {
 	t.Parallel()
 	var o outage

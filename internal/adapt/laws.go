@@ -1,4 +1,6 @@
-package gate
+// Package adapt learns a server's limits from its responses. Given observations with their times it returns numbers,
+// and no more: it has no clock, lock, timer, channel or goroutine, and does not know the gate that asks it. See [Laws].
+package adapt
 
 import (
 	"time"
@@ -36,8 +38,8 @@ type evidence struct {
 	windows bool    // the law of windows is in effect
 }
 
-// Adaptive is the controller that learns a server's limits from its responses. It consists of four laws, none of which
-// changes a setting without evidence:
+// Laws learns a server's limits from signals: it is the gate's controller. It consists of four laws, none of which
+// changes a setting without evidence, and each of which says in its file what speaks against it:
 //
 //   - budget: headers tell what remains. Sets Rate and Hold.
 //   - windows: the server throttles all calls for long times. Sets Rate, Hold and Reopen.
@@ -45,8 +47,11 @@ type evidence struct {
 //   - slots: responses and their latency. Sets Concurrency, and Rate while it tries a refused concurrency again.
 //
 // A throttle is blamed on the quota if the headers or the windows say that it is used up; else on the rate, if the call had
-// to wait for the rate or as many calls in flight were accepted before; else on the number of calls in flight.
-type Adaptive struct {
+// to wait for the rate or as many calls in flight were accepted before; else on the number of calls in flight. What was
+// learned from throttles is taken back when only items were throttled that are throttled alone (see closure).
+//
+// Laws must not be used by several goroutines at once.
+type Laws struct {
 	budget  budget
 	windows windows
 	pace    pace
@@ -69,11 +74,12 @@ const (
 	blameSlots
 )
 
-// NewAdaptive returns a controller that knows nothing yet.
-func NewAdaptive() *Adaptive { return &Adaptive{} }
+// New returns laws that know nothing yet.
+func New() *Laws { return &Laws{} }
 
-// Adjust implements [Controller].
-func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
+// Adjust learns from a signal and returns the setting from now on. It must be called in the order in which responses
+// were seen.
+func (c *Laws) Adjust(current, ceiling Setting, s Signal) Setting {
 	c.slots.adopt(current.Concurrency)
 	c.note(s)
 	if len(s.Own) > 0 {
@@ -106,9 +112,13 @@ func (c *Adaptive) Adjust(current, ceiling Setting, s Signal) Setting {
 	return next
 }
 
+// HeedsOutside reports whether an accepted signal with Outside that tells of no quota matters while there is no rate
+// and the gate is open. It does not: another signal counts the same response.
+func (c *Laws) HeedsOutside() bool { return false }
+
 // blame returns the cause of a throttle. A throttle of an old epoch only refines a last cut that was blamed on the calls in
 // flight.
-func (c *Adaptive) blame(s Signal) blame {
+func (c *Laws) blame(s Signal) blame {
 	if !s.Throttled {
 		if s.Answered > 0 && !s.Outside {
 			c.top = max(c.top, s.Level)

@@ -1,4 +1,4 @@
-package gate
+package adapt
 
 import (
 	"fmt"
@@ -69,6 +69,10 @@ const (
 // pace is the law of the rate, for throttles without headers. It estimates the server's rate from what was accepted between
 // two outages. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
 // and then it doubles while no call is throttled. Only time in which the rate is used counts.
+//
+// Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. Against the rate
+// speak a long time at it without a throttle, slots that are all in use while no call waits for the rate, and throttles
+// of none but calls that had more in flight than any that was accepted.
 type pace struct {
 	granted    float64       // estimate: quota units a second that the server grants; 0: no limit is known
 	rough      bool          // granted is based on few units
