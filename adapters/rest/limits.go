@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/adapters/rest/internal/dialect"
 	"github.com/windrow-go/windrow/adapters/rest/internal/retryafter"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
 
