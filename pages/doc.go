@@ -16,13 +16,12 @@
 //	}
 //
 // A [Pager] has the function that fetches one page, and knows how the list goes on and where it ends. [Read] yields its
-// records one at a time, as the input of a stream ([windrow.BatchProcessor.Stream]) or for a range statement of your own.
-// It holds a bounded number of pages and fetches ahead ([Prefetch], [Parallel]). A list that leads back to earlier pages
-// ends with [ErrCursorLoop]. [Run] has the pages fetched through a limiter and again when a fetch fails.
+// records one at a time, as the input of a stream ([windrow.BatchProcessor.Stream]) or for a range statement of your
+// own. It holds a bounded number of pages and fetches ahead ([Prefetch], [Parallel]). A list that leads back to earlier
+// pages ends with [ErrCursorLoop]. [Run] has the pages fetched through a limiter and again when a fetch fails.
 //
-// When a reading ends early, its [Error] has the [Position] of the page that was not read to its end, and [StartAt] goes
-// on there. [OnPage] reports each position for a program that may be killed.
+// When a reading ends early, its [Error] has the [Position] of the page that was not read to its end, and [StartAt]
+// goes on there. [OnPage] reports each position for a program that may be killed.
 //
-// The pagers of package adapters/rest read the lists of JSON APIs; those of the other adapters read the lists of their
-// systems.
+// Packages adapters/rest and adapters/datocms have pagers for the lists of JSON APIs and of DatoCMS.
 package pages

@@ -383,7 +383,7 @@ func TestPagesLongerThanAskedForAreAnError(t *testing.T) {
 }
 
 // The error and the position name the page, and show neither records nor what may be credentials.
-func TestPageErrorText(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	for _, test := range []struct {

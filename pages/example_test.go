@@ -80,8 +80,8 @@ func ExampleRead() {
 	// id-rye
 }
 
-// A server that leaves out of its pages what the caller may not see says by isLast whether a page is the last: a short or
-// an empty one need not be. What fails for a while is fetched again by the run that Run makes of each page.
+// A server that leaves out of its pages what the caller may not see says by isLast whether a page is the last: a short
+// or an empty one need not be. What fails for a while is fetched again by the run that Run makes of each page.
 func ExamplePage_more() {
 	type answer struct {
 		IsLast bool

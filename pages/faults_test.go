@@ -34,8 +34,8 @@ func taken(record string) bool {
 	return n >= 10 && (n < 20 || n%3 == 0)
 }
 
-// F76: a short or an empty page whose server says that more follow is not the last one, for any kind of list and however
-// many pages are read ahead; one that is said to be the last is, though it is full.
+// F76: a short or an empty page whose server says that more follow is not the last one, for any kind of list and
+// however many pages are read ahead; one that is said to be the last is, though it is full.
 func TestF76ShortAndEmptyPagesWithMore(t *testing.T) {
 	t.Parallel()
 	want := slices.DeleteFunc(records(35), taken)
@@ -99,8 +99,8 @@ var again = map[string]func(size, offset int) int{
 	"repeats its last piece": func(size, offset int) int { return min(offset, size-37) },
 }
 
-// F81: a list by offset or number whose server starts again behind the end, or repeats its last page, ends: where the total
-// was reached without a word and with no record twice, and otherwise with an error, soon.
+// F81: a list by offset or number whose server starts again behind the end, or repeats its last page, ends: where the
+// total was reached without a word and with no record twice, and otherwise with an error, soon.
 func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 	t.Parallel()
 	type record struct {
@@ -192,8 +192,8 @@ func TestF81LongListsAndNewCursors(t *testing.T) {
 	}
 }
 
-// F51, F81: a total that lies low never ends a list, also where a full page reaches it, and items that cannot be told from
-// each other are no loop; records that are inserted in front are none either.
+// F51, F81: a total that lies low never ends a list, also where a full page reaches it, and items that cannot be told
+// from each other are no loop; records that are inserted in front are none either.
 func TestF81WhatIsNoLoop(t *testing.T) {
 	t.Parallel()
 	for total := range 110 {
@@ -241,8 +241,8 @@ type httpStatus int
 func (s httpStatus) Error() string   { return "status " + strconv.Itoa(int(s)) }
 func (s httpStatus) StatusCode() int { return int(s) }
 
-// F88: a page that fails is fetched again by its run, through the limiter that the reading is told, for own fetchers too;
-// what is wrong for good, and a panic, end the reading at once.
+// F88: a page that fails is fetched again by its run, through the limiter that the reading is told, for own fetchers
+// too; what is wrong for good, and a panic, end the reading at once.
 func TestF88PagesAreFetchedAgain(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Parallel(4)}} {

@@ -47,8 +47,8 @@ type Info struct {
 type Error struct {
 	// Position is that of the page which could not be read, or not to its end. [StartAt] continues there.
 	Position Position
-	// Err is the error of the fetch function or of the context, [ErrCursorLoop], [ErrEmpty], [windrow.ErrGoexit], or the
-	// [*windrow.OptionError] of a reading that could not begin.
+	// Err is the error of the fetch function or of the context, [ErrCursorLoop], [ErrEmpty], [windrow.ErrGoexit], or
+	// the [*windrow.OptionError] of a reading that could not begin.
 	Err error
 }
 

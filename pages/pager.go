@@ -53,11 +53,11 @@ func newPager[T any](name string, route paging.Route, hasFetch bool, fetch func(
 	return p
 }
 
-// Offset pages by offset and limit. A page with fewer than size records is the last, unless its Total says that there
-// are more: servers may cap the limit without saying so, and then the list continues behind the records of the page. A
-// list that ends with a full page costs one more request. Its response is an empty page, or an earlier page from a
-// server that starts again behind the end; once the Total was reached, that is the end, too. An empty page ends the
-// list regardless of its Total, which may count records that the caller must not see.
+// Offset returns a pager by offset and limit. A page with fewer than size records is the last, unless its Total says
+// that there are more: servers may cap the limit without saying so, and then the list continues behind the records of
+// the page. A list that ends with a full page costs one more request. Its response is an empty page, or an earlier page
+// from a server that starts again behind the end; once the Total was reached, that is the end, too. An empty page ends
+// the list regardless of its Total, which may count records that the caller must not see.
 //
 // A page with [Page.More] is never the last. The list continues behind its records, or behind an empty page after as
 // many as the longest page had: a server that removes records from its pages sends some twice ([Pager.Key] drops them),
@@ -71,9 +71,9 @@ func Offset[T any](size int, fetch func(ctx context.Context, offset, limit int) 
 	return p
 }
 
-// Number pages by number and size. The first page has the number first, which is 0 or 1. It ends as [Offset] does. For a
-// server that responds with an error behind the end of the list, fetch must return an empty page, or set [Page.Last] on
-// the last one.
+// Number returns a pager by page number and size. The first page has the number first, which is 0 or 1. The list ends
+// as with [Offset]. For a server that responds with an error behind the end of the list, fetch must return an empty
+// page, or set [Page.Last] on the last one.
 func Number[T any](first, size int, fetch func(ctx context.Context, number, size int) (Page[T], error)) *Pager[T] {
 	p := newPager("pages.Number", paging.Number(size), fetch != nil, func(ctx context.Context, at paging.Position) (Page[T], error) {
 		return fetch(ctx, first+at.Page, size)
@@ -83,16 +83,17 @@ func Number[T any](first, size int, fetch func(ctx context.Context, number, size
 	return p
 }
 
-// Cursor pages by the cursor of the next page, [Page.Next]. The first page has the cursor "". A page without Next is the
-// last; a short or an empty page is not. A page without Next and with [Page.More] is an error.
+// Cursor returns a pager by the cursor of the next page, [Page.Next]. The first page has the cursor "". A page without
+// Next is the last; a short or an empty page is not. A page without Next and with [Page.More] is an error.
 func Cursor[T any](fetch func(ctx context.Context, cursor string) (Page[T], error)) *Pager[T] {
 	return newPager("pages.Cursor", paging.Cursor(), fetch != nil, func(ctx context.Context, at paging.Position) (Page[T], error) {
 		return fetch(ctx, at.Cursor)
 	})
 }
 
-// Link pages by the link to the next page, [Page.Next]. A relative link is resolved against the URL of its page. It ends
-// as [Cursor] does. A link may lead to another host: fetch must decide whether to send credentials there.
+// Link returns a pager by the link to the next page, [Page.Next]. A relative link is resolved against the URL of its
+// page. The list ends as with [Cursor]. A link may lead to another host: fetch must decide whether to send credentials
+// there.
 func Link[T any](first string, fetch func(ctx context.Context, url string) (Page[T], error)) *Pager[T] {
 	p := newPager("pages.Link", paging.Link(), fetch != nil, func(ctx context.Context, at paging.Position) (Page[T], error) {
 		return fetch(ctx, at.Cursor)
@@ -102,10 +103,11 @@ func Link[T any](first string, fetch func(ctx context.Context, url string) (Page
 	return p
 }
 
-// Keyset pages by the key of the last record on each page: fetch returns the first records whose keys come after the
-// given one, in the order of the keys; "" is before all. The list ends with an empty page, or with [Page.Last]; an empty
-// page with [Page.More] is an error. Keys must be unique: of several records with one key, those behind the end of a
-// page are missed. This paging misses and repeats nothing while other records are inserted and removed.
+// Keyset returns a pager by the key of the last record on each page: fetch returns the first records whose keys come
+// after the given one, in the order of the keys; "" is before all. The list ends with an empty page, or with
+// [Page.Last]; an empty page with [Page.More] is an error. Keys must be unique: of several records with one key, those
+// behind the end of a page are missed. This paging misses and repeats nothing while other records are inserted and
+// removed.
 func Keyset[T any](key func(item T) string, fetch func(ctx context.Context, after string) (Page[T], error)) *Pager[T] {
 	p := newPager("pages.Keyset", paging.Keyset(), fetch != nil, func(ctx context.Context, at paging.Position) (Page[T], error) {
 		page, err := fetch(ctx, at.Cursor)

@@ -635,7 +635,7 @@ func TestA32OnPage(t *testing.T) {
 	}
 }
 
-func TestLinkPagerResolvesLinks(t *testing.T) {
+func TestLinkResolvesLinks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ first, next, want string }{
 		{"https://example.com/base/v1/items?page=1", "https://other.example.com/x?page=2", "https://other.example.com/x?page=2"},

@@ -15,11 +15,11 @@ import (
 	"github.com/windrow-go/windrow/pages"
 )
 
-// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit unless
-// [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See [pages.Offset] for
-// where it ends, and [WithMoreField] and [WithLastField] for servers that say so. A page with a link to the next, in the
-// header Link with the relation "next" or in the fields links.next or next of its body, is not the last. The collection must
-// not change meanwhile; to change or delete the records that are read, use [Resource.ByKey].
+// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
+// unless [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See [pages.Offset]
+// for where it ends, and [WithMoreField] and [WithLastField] for servers that say so. A page with a link to the next,
+// in the header Link with the relation "next" or in the fields links.next or next of its body, is not the last. The
+// collection must not change meanwhile; to change or delete the records that are read, use [Resource.ByKey].
 //
 // Each page is a run of one read through the client's limiter: a page that was throttled or lost is retried. See
 // [WithPageRun]. Invalid arguments are the error of the first page, and nothing is sent.
@@ -30,9 +30,9 @@ func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *pages.Pager
 	})
 }
 
-// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and per_page
-// unless [WithParameters] names others. The first page has the number first, 0 or 1. See [pages.Number] for where
-// it ends, [WithMoreField] and [WithLastField] for servers that respond with an error after the last page, and
+// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and
+// per_page unless [WithParameters] names others. The first page has the number first, 0 or 1. See [pages.Number] for
+// where it ends, [WithMoreField] and [WithLastField] for servers that respond with an error after the last page, and
 // [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *pages.Pager[Out] {
 	p := newPageSource(r, byNumber, opts)
@@ -42,9 +42,9 @@ func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *page
 }
 
 // ByCursor returns a pager of the collection by the cursor that each page has for the next. [WithNextField] or
-// [WithNextHeader], one of which must be given, says where the cursor is. It is sent in the parameter cursor, and the size
-// of [WithPageSize] in the parameter limit, unless [WithParameters] names others; the request of the first page has none. A
-// page without a cursor is the last. See [pages.Cursor], and [Resource.ByOffset] for the rest.
+// [WithNextHeader], one of which must be given, says where the cursor is. It is sent in the parameter cursor, and the
+// size of [WithPageSize] in the parameter limit, unless [WithParameters] names others; the request of the first page
+// has none. A page without a cursor is the last. See [pages.Cursor], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *pages.Pager[Out] {
 	p := newPageSource(r, byCursor, opts)
 	return pages.Cursor(func(ctx context.Context, cursor string) (pages.Page[Out], error) {
@@ -57,8 +57,8 @@ func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *pages.Pager[Out] {
 // [WithNextHeader] replaces these places. A page without a link is the last. The size of [WithPageSize] is sent in the
 // parameter limit, unless [WithParameters] names another.
 //
-// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: the query of [WithQuery] and the
-// size are sent with the first page only. A link to another server than the base URL's ends the reading with
+// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: the query of [WithQuery] and
+// the size are sent with the first page only. A link to another server than the base URL's ends the reading with
 // [ErrOtherServer], unless [WithLinkBase] maps it to the base URL: credentials are never sent to another server. See
 // [pages.Link], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *pages.Pager[Out] {
@@ -82,11 +82,11 @@ func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *pages.Pager[Out] {
 	})
 }
 
-// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter after,
-// unless [WithParameters] or [WithAfter] says otherwise; the request of the first page has none. The server must sort by
-// that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the parameter limit.
-// It ends with an empty page, or by [WithMoreField]. Use it for records that are changed or deleted while they are read. See
-// [pages.Keyset], and [Resource.ByOffset] for the rest.
+// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter
+// after, unless [WithParameters] or [WithAfter] says otherwise; the request of the first page has none. The server must
+// sort by that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the
+// parameter limit. It ends with an empty page, or by [WithMoreField]. Use it for records that are changed or deleted
+// while they are read. See [pages.Keyset], and [Resource.ByOffset] for the rest.
 func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOption) *pages.Pager[Out] {
 	p := newPageSource(r, byKey, opts)
 	set := p.set

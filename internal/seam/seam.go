@@ -1,5 +1,5 @@
-// Package seam opens to the other packages what the root package keeps to itself. The root sets the variables when it is
-// initialised.
+// Package seam opens to the other packages what the root package keeps to itself. The root sets the variables when it
+// is initialised.
 package seam
 
 import "github.com/windrow-go/windrow/internal/gate"
