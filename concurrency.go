@@ -87,6 +87,7 @@ func init() {
 		return nil
 	}
 	seam.RunOnly = runOnly
+	seam.Given = func(options any, name string) bool { return newOptions(options.([]Option)).given[name] }
 }
 
 // bad returns an error when the limiter is nil or has bad options.

@@ -57,7 +57,7 @@
 // # More
 //
 //   - More items than fit into memory: [BatchProcessor.Stream], from [FromSlice], [FromSeq] or any [iter.Seq2].
-//   - Lists in pages, as input or to be read: [Pages].
+//   - Lists in pages, as input or to be read: [github.com/windrow-go/windrow/pages].
 //   - A program that is killed and started again: [WithJournal] and [github.com/windrow-go/windrow/journal].
 //   - Changes to be reviewed, confirmed and backed up: [github.com/windrow-go/windrow/plan].
 //   - Files: [github.com/windrow-go/windrow/upload].

@@ -29,10 +29,6 @@ func TestTypedNilsAreRefused(t *testing.T) {
 		noLogger  *slog.Logger
 		noWatch   *observer
 	)
-	fetch := func(context.Context, string) (windrow.Page[int], error) {
-		t.Error("a page was fetched")
-		return windrow.Page[int]{}, nil
-	}
 	run := func(ctx context.Context, opts ...windrow.Option) error {
 		_, err := windrow.CreateMany(ctx, windrow.CreateFunc(never(t)), ids(2), opts...)
 		return err
@@ -43,17 +39,11 @@ func TestTypedNilsAreRefused(t *testing.T) {
 		}
 		return last
 	}
-	pages := func(ctx context.Context, p *windrow.Pager[int], opts ...windrow.PageOption) (last error) {
-		for _, err := range windrow.Pages(ctx, p, opts...) {
-			last = err
-		}
-		return last
-	}
 	rerun := func(ctx context.Context) error {
 		_, err := windrow.NewBatchProcessor(never(t)).Rerun(ctx, nil)
 		return err
 	}
-	some, all, l := windrow.FromSlice(ids(2)), windrow.CursorPager(fetch), new(windrow.Limiter)
+	some, l := windrow.FromSlice(ids(2)), new(windrow.Limiter)
 	nothing := func(context.Context) error { t.Error("the function was called"); return nil }
 	for name, tt := range map[string]struct {
 		got  func() error
@@ -65,26 +55,16 @@ func TestTypedNilsAreRefused(t *testing.T) {
 		"Stream, a nil pointer as context": {func() error { return stream(noEnded, some) }, windrow.ErrNilContext.Error()},
 		"Stream, a nil source":             {func() error { return stream(t.Context(), nil) }, "windrow: Stream (nil) needs a source"},
 		"Rerun, a nil result":              {func() error { return rerun(t.Context()) }, "windrow: Rerun (nil) needs the result of an earlier run"},
-		"Pages, a nil context":             {func() error { return pages(noContext, all) }, windrow.ErrNilContext.Error()},
-		"Pages, a nil pointer as context":  {func() error { return pages(noEnded, all) }, windrow.ErrNilContext.Error()},
-		"Pages, a nil pager":               {func() error { return pages(t.Context(), nil) }, "windrow: Pager: fetch (nil) must be a function that fetches a page"},
-		"Pages, a nil fetch": {func() error { return pages(t.Context(), windrow.CursorPager[int](nil)) },
-			"windrow: CursorPager: fetch (nil) must be a function that fetches a page"},
-		"Pages, a nil key": {func() error {
-			return pages(t.Context(), windrow.KeysetPager(nil, fetch))
-		}, "windrow: KeysetPager: key (nil) must be a function that returns the key of a record"},
-		"OnPage":                      {func() error { return pages(t.Context(), all, windrow.OnPage(nil)) }, "windrow: OnPage (nil) must be a function"},
-		"PageRun, a nil limiter":      {func() error { return pages(t.Context(), all, windrow.PageRun(windrow.WithLimiter(nil))) }, "windrow: WithLimiter (nil) must be a limiter"},
-		"WithLimiter":                 {func() error { return run(t.Context(), windrow.WithLimiter(noLimiter)) }, "windrow: WithLimiter (nil) must be a limiter"},
-		"WithJournal":                 {func() error { return run(t.Context(), windrow.WithJournal(nil)) }, "windrow: WithJournal (nil) must be a journal"},
-		"WithJournal, a nil pointer":  {func() error { return run(t.Context(), windrow.WithJournal(noJournal)) }, "windrow: WithJournal (nil) must be a journal"},
-		"WithJournal, in a stream":    {func() error { return stream(t.Context(), some, windrow.WithJournal(noJournal)) }, "windrow: WithJournal (nil) must be a journal"},
-		"WithLogger":                  {func() error { return run(t.Context(), windrow.WithLogger(noLogger)) }, "windrow: WithLogger (nil) must be a logger"},
-		"WithObserver, a nil pointer": {func() error { return run(t.Context(), windrow.WithObserver(noWatch)) }, "windrow: WithObserver (nil) must be an observer"},
-		"OnProgress":                  {func() error { return run(t.Context(), windrow.OnProgress(nil)) }, "windrow: OnProgress (nil) must be a function"},
-		"OnAdjust":                    {func() error { return windrow.NewLimiter(windrow.OnAdjust(nil)).Wait(t.Context(), 1) }, "windrow: OnAdjust (nil) must be a function"},
-		"WithKey":                     {func() error { return run(t.Context(), windrow.WithKey[string](nil)) }, "windrow: WithKey (nil) must be a function"},
-		"WithResultID":                {func() error { return run(t.Context(), windrow.WithResultID[string](nil)) }, "windrow: WithResultID (nil) must be a function"},
+		"WithLimiter":                      {func() error { return run(t.Context(), windrow.WithLimiter(noLimiter)) }, "windrow: WithLimiter (nil) must be a limiter"},
+		"WithJournal":                      {func() error { return run(t.Context(), windrow.WithJournal(nil)) }, "windrow: WithJournal (nil) must be a journal"},
+		"WithJournal, a nil pointer":       {func() error { return run(t.Context(), windrow.WithJournal(noJournal)) }, "windrow: WithJournal (nil) must be a journal"},
+		"WithJournal, in a stream":         {func() error { return stream(t.Context(), some, windrow.WithJournal(noJournal)) }, "windrow: WithJournal (nil) must be a journal"},
+		"WithLogger":                       {func() error { return run(t.Context(), windrow.WithLogger(noLogger)) }, "windrow: WithLogger (nil) must be a logger"},
+		"WithObserver, a nil pointer":      {func() error { return run(t.Context(), windrow.WithObserver(noWatch)) }, "windrow: WithObserver (nil) must be an observer"},
+		"OnProgress":                       {func() error { return run(t.Context(), windrow.OnProgress(nil)) }, "windrow: OnProgress (nil) must be a function"},
+		"OnAdjust":                         {func() error { return windrow.NewLimiter(windrow.OnAdjust(nil)).Wait(t.Context(), 1) }, "windrow: OnAdjust (nil) must be a function"},
+		"WithKey":                          {func() error { return run(t.Context(), windrow.WithKey[string](nil)) }, "windrow: WithKey (nil) must be a function"},
+		"WithResultID":                     {func() error { return run(t.Context(), windrow.WithResultID[string](nil)) }, "windrow: WithResultID (nil) must be a function"},
 		"NewBatchProcessor": {func() error {
 			_, err := windrow.NewBatchProcessor[int, int](nil).Run(t.Context(), []int{1})
 			return err

@@ -638,15 +638,6 @@ func TestOptionsThatACallIgnores(t *testing.T) {
 			_, err := windrow.GetMany[string, string](t.Context(), one, ids(2), opts...)
 			return err
 		},
-		"PageRun": func(opts ...windrow.Option) (err error) {
-			fetch := func(context.Context, string) (windrow.Page[int], error) {
-				t.Error("a page was fetched")
-				return windrow.Page[int]{}, nil
-			}
-			for _, err = range windrow.Pages(t.Context(), windrow.CursorPager(fetch), windrow.PageRun(opts...)) {
-			}
-			return err
-		},
 		"Run of a processor": func(opts ...windrow.Option) error {
 			_, err := windrow.NewBatchProcessor(never(t), opts...).Run(t.Context(), ids(2))
 			return err

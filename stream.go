@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
-	"github.com/windrow-go/windrow/internal/pages"
 )
 
 // FromSlice returns the items of a slice as the input of a stream.
@@ -174,44 +173,6 @@ func (s *ResultStream[In, Out]) All() iter.Seq2[Result[In, Out], error] {
 		}
 		if f.cause != nil {
 			yield(none, &StopError{Cause: f.cause, Pulled: f.pulled})
-		}
-	}
-}
-
-// Pages yields the items of a list one at a time, with nil. When the reading ends before the list, it yields last a
-// [*PageError] with a zero item. Each range over it starts again from the first page. It can be the input of
-// [BatchProcessor.Stream].
-//
-// While the caller handles a page, the next one is being fetched ([Prefetch]). The fetch function is called from other
-// goroutines, one call at a time unless [ParallelPages] says otherwise. Pages does not retry or limit calls: give it a
-// [PageRun], or let fetch use [Limiter.Do] or a client that retries.
-//
-// When the range statement ends, for whatever reason, the contexts of the fetches in flight are cancelled and the
-// fetches have returned. A fetch that ignores its context is waited for. When ctx ends the reading ends at once, also
-// in the middle of a page. A panic of the fetch function is passed on to the caller, as a [*PanicError], after the
-// items before were handed over.
-func Pages[T any](ctx context.Context, pager *Pager[T], opts ...PageOption) iter.Seq2[T, error] {
-	o := pageOptions{prefetch: 1, parallel: 1, empty: 100}
-	for _, opt := range opts {
-		if opt != nil {
-			opt.applyPages(&o)
-		}
-	}
-	if o.runs && pager != nil && pager.fetch != nil {
-		byRuns := *pager
-		byRuns.fetch = pagesByRuns(pager.fetch, o.run)
-		pager = &byRuns
-	}
-	return func(yield func(T, error) bool) {
-		at, err := readPages(ctx, pager, o, func(item T) bool { return yield(item, nil) })
-		if panicked, ok := err.(*pages.Panic); ok {
-			if err = ErrGoexit; panicked.Value != nil {
-				panic(&PanicError{Value: panicked.Value, Stack: panicked.Stack})
-			}
-		}
-		if err != nil {
-			var none T
-			yield(none, &PageError{Position: at, Err: err})
 		}
 	}
 }

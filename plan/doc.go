@@ -5,7 +5,7 @@
 // [ApplyDeletes] then applies that plan, in this order: OnStage with the number of records, Confirm, the check that the
 // records have not changed, Backup, the writes. If a step before the writes fails, nothing is written.
 //
-//	p, err := plan.Updates(ctx, windrow.Pages(ctx, articles), Article.Key, addPrefix, plan.MaxItems(1000))
+//	p, err := plan.Updates(ctx, pages.Read(ctx, articles), Article.Key, addPrefix, plan.MaxItems(1000))
 //	if err != nil {
 //		return err
 //	}

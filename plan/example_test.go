@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -31,8 +32,8 @@ func newCMS() *cms {
 }
 
 // List is a page of the list, here the only one.
-func (c *cms) List(context.Context, int, int) (windrow.Page[Article], error) {
-	return windrow.Page[Article]{Items: []Article{c.articles["1"], c.articles["2"], c.articles["3"]}}, nil
+func (c *cms) List(context.Context, int, int) (pages.Page[Article], error) {
+	return pages.Page[Article]{Items: []Article{c.articles["1"], c.articles["2"], c.articles["3"]}}, nil
 }
 
 func (c *cms) Get(_ context.Context, id string) (Article, error) {
@@ -69,7 +70,7 @@ func addPrefix(a Article) (Article, error) {
 // A dry run: the plan is made and printed, and that is all.
 func ExampleUpdates() {
 	ctx, client := context.Background(), newCMS()
-	articles := windrow.Pages(ctx, windrow.OffsetPager(100, client.List))
+	articles := pages.Read(ctx, pages.Offset(100, client.List))
 
 	p, err := plan.Updates(ctx, articles, Article.Key, addPrefix,
 		plan.MaxItems(1000),
@@ -90,7 +91,7 @@ func ExampleUpdates() {
 
 func ExampleApplyUpdates() {
 	ctx, client := context.Background(), newCMS()
-	articles := windrow.Pages(ctx, windrow.OffsetPager(100, client.List))
+	articles := pages.Read(ctx, pages.Offset(100, client.List))
 	p, err := plan.Updates(ctx, articles, Article.Key, addPrefix)
 	if err != nil {
 		fmt.Println(err)
@@ -121,7 +122,7 @@ func ExampleApplyPatches() {
 		fmt.Printf("PATCH /articles/%s %s\n", id, body)
 		return Article{}, err
 	})
-	p, err := plan.Updates(ctx, windrow.Pages(ctx, windrow.OffsetPager(100, client.List)), Article.Key, addPrefix)
+	p, err := plan.Updates(ctx, pages.Read(ctx, pages.Offset(100, client.List)), Article.Key, addPrefix)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -137,7 +138,7 @@ func ExampleApplyPatches() {
 // A plan that is made today and applied tomorrow.
 func ExampleUpdatePlan_MarshalJSON() {
 	ctx, client := context.Background(), newCMS()
-	p, err := plan.Updates(ctx, windrow.Pages(ctx, windrow.OffsetPager(100, client.List)), Article.Key, addPrefix, plan.MaxItems(1))
+	p, err := plan.Updates(ctx, pages.Read(ctx, pages.Offset(100, client.List)), Article.Key, addPrefix, plan.MaxItems(1))
 	if err != nil {
 		fmt.Println(err)
 		return

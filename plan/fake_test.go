@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -151,15 +152,15 @@ func (s *server) list(match func(article) bool, offset, limit int) []article {
 }
 
 // pager pages the records that match by offset.
-func (s *server) pager(match func(article) bool, size int) *windrow.Pager[article] {
-	return windrow.OffsetPager(size, func(_ context.Context, offset, limit int) (windrow.Page[article], error) {
-		return windrow.Page[article]{Items: s.list(match, offset, limit)}, nil
+func (s *server) pager(match func(article) bool, size int) *pages.Pager[article] {
+	return pages.Offset(size, func(_ context.Context, offset, limit int) (pages.Page[article], error) {
+		return pages.Page[article]{Items: s.list(match, offset, limit)}, nil
 	})
 }
 
 // source reads all records in pages of 100.
 func (s *server) source(ctx context.Context) iter.Seq2[article, error] {
-	return windrow.Pages(ctx, s.pager(nil, 100))
+	return pages.Read(ctx, s.pager(nil, 100))
 }
 
 // snapshot copies the records.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -263,7 +264,7 @@ func TestF46_AListThatShrinksWhileItIsWritten(t *testing.T) {
 
 	// The trap is there: reading and writing by turns leaves records behind.
 	trap := newServer(t, 1000)
-	for a, err := range windrow.Pages(t.Context(), trap.pager(open, 100), windrow.Prefetch(0)) {
+	for a, err := range pages.Read(t.Context(), trap.pager(open, 100), pages.Prefetch(0)) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +277,7 @@ func TestF46_AListThatShrinksWhileItIsWritten(t *testing.T) {
 		t.Fatal("the list does not shrink: nothing is tested")
 	}
 
-	p, err := plan.Updates(t.Context(), windrow.Pages(t.Context(), s.pager(open, 100)), articleID, withPrefix)
+	p, err := plan.Updates(t.Context(), pages.Read(t.Context(), s.pager(open, 100)), articleID, withPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +287,7 @@ func TestF46_AListThatShrinksWhileItIsWritten(t *testing.T) {
 	if left := s.list(open, 0, 1000); len(left) != 0 {
 		t.Errorf("%d records were skipped", len(left))
 	}
-	again, err := plan.Updates(t.Context(), windrow.Pages(t.Context(), s.pager(open, 100)), articleID, withPrefix)
+	again, err := plan.Updates(t.Context(), pages.Read(t.Context(), s.pager(open, 100)), articleID, withPrefix)
 	if err != nil || again.Len() != 0 || again.Read != 0 {
 		t.Errorf("a second plan has %d changes, error %v", again.Len(), err)
 	}

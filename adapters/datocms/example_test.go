@@ -10,6 +10,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 	"github.com/windrow-go/windrow/upload"
 )
@@ -77,7 +78,7 @@ func ExampleItems_Pager() {
 	articles := datocms.NewItems[Draft, Article](client, "UZyfjdBES8y2W2ruMEHSoA")
 
 	ctx := context.Background()
-	p, err := plan.Updates(ctx, windrow.Pages(ctx, articles.Pager(datocms.Query{})),
+	p, err := plan.Updates(ctx, pages.Read(ctx, articles.Pager(datocms.Query{})),
 		func(a Article) string { return a.ID },
 		func(a Article) (Article, error) { a.Title = "[Updated] " + a.Title; return a, nil },
 		plan.MaxItems(1000))

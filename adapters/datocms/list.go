@@ -10,8 +10,9 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
-	"github.com/windrow-go/windrow/internal/pages"
+	"github.com/windrow-go/windrow/internal/paging"
 	"github.com/windrow-go/windrow/internal/refusal"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // defaultPage is the default page size, as in DatoCMS's guide. The server's own default is 30.
@@ -42,7 +43,7 @@ func (q Query) Where(field, operator, value string) Query {
 //
 // Pages are read by offset: if the list changes meanwhile, records are missed. To change records, collect them first, as
 // [Items.IDs] and package plan do.
-func (s *Items[In, Out]) Pager(q Query) *windrow.Pager[Out] {
+func (s *Items[In, Out]) Pager(q Query) *pages.Pager[Out] {
 	return pagerOf[Out](&s.collection, s.narrowed(q), defaultPage)
 }
 
@@ -63,7 +64,7 @@ func (s *Items[In, Out]) narrowed(q Query) Query {
 }
 
 // Pager returns a pager of the assets that the query selects. See [Items.Pager].
-func (s *Uploads[Out]) Pager(q Query) *windrow.Pager[Out] {
+func (s *Uploads[Out]) Pager(q Query) *pages.Pager[Out] {
 	return pagerOf[Out](&s.collection, q, defaultPage)
 }
 
@@ -74,7 +75,7 @@ func (s *Uploads[Out]) IDs(ctx context.Context, q Query) ([]string, error) {
 
 func idsOf(ctx context.Context, c *collection, q Query) (ids []string, err error) {
 	seen := map[string]bool{}
-	for ref, err := range windrow.Pages(ctx, pagerOf[Ref](c, q, maxPage)) {
+	for ref, err := range pages.Read(ctx, pagerOf[Ref](c, q, maxPage)) {
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,7 @@ type page struct {
 // String names the page in logs and errors, without its query.
 func (p *page) String() string { return p.path }
 
-func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
+func pagerOf[Out any](c *collection, q Query, size int) *pages.Pager[Out] {
 	if q.PageSize != 0 {
 		size = q.PageSize
 	}
@@ -105,41 +106,41 @@ func pagerOf[Out any](c *collection, q Query, size int) *windrow.Pager[Out] {
 		opts = slices.Concat(c.client.runOptions(), refusal.ForRun(q.Run))
 		err = q.check(size)
 	}
-	reads := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*windrow.Page[Out], error) {
+	reads := windrow.NewGetProcessor(windrow.GetFunc(func(ctx context.Context, p *page) (*pages.Page[Out], error) {
 		return readPage[Out](ctx, c, p)
 	}), opts...)
-	return windrow.OffsetPager(max(1, size), func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
+	return pages.Offset(max(1, size), func(ctx context.Context, offset, limit int) (pages.Page[Out], error) {
 		if err != nil {
-			return windrow.Page[Out]{}, err
+			return pages.Page[Out]{}, err
 		}
 		query := maps.Clone(c.reads)
 		maps.Copy(query, q.Values)
 		query.Set("page[offset]", strconv.Itoa(offset))
 		query.Set("page[limit]", strconv.Itoa(limit))
-		once := func() (windrow.Page[Out], error) { return readOnce(ctx, reads, &page{path: c.path, query: query}) }
+		once := func() (pages.Page[Out], error) { return readOnce(ctx, reads, &page{path: c.path, query: query}) }
 		if len(q.Run) > 0 {
 			return once()
 		}
-		return pages.Persist(ctx, once)
+		return paging.Persist(ctx, once)
 	})
 }
 
 // readOnce reads a page with one run.
-func readOnce[Out any](ctx context.Context, reads *windrow.BatchProcessor[*page, *windrow.Page[Out]], p *page) (windrow.Page[Out], error) {
+func readOnce[Out any](ctx context.Context, reads *windrow.BatchProcessor[*page, *pages.Page[Out]], p *page) (pages.Page[Out], error) {
 	res, err := reads.Run(ctx, []*page{p})
 	first := res.At(0)
 	switch {
 	case err == nil && first.Value != nil:
 		return *first.Value, nil
 	case err == nil:
-		return windrow.Page[Out]{}, errors.New("datocms: Query.Run: the options keep the page from being read")
+		return pages.Page[Out]{}, errors.New("datocms: Query.Run: the options keep the page from being read")
 	case first.State == windrow.Failed:
-		return windrow.Page[Out]{}, first.Err
+		return pages.Page[Out]{}, first.Err
 	}
 	if bulk, ok := errors.AsType[*windrow.BulkError](err); ok && bulk.Cause != nil {
-		return windrow.Page[Out]{}, bulk.Cause
+		return pages.Page[Out]{}, bulk.Cause
 	}
-	return windrow.Page[Out]{}, err
+	return pages.Page[Out]{}, err
 }
 
 // check returns an error if the query is invalid.
@@ -156,7 +157,7 @@ func (q Query) check(size int) error {
 }
 
 // readPage reads one page.
-func readPage[Out any](ctx context.Context, c *collection, p *page) (*windrow.Page[Out], error) {
+func readPage[Out any](ctx context.Context, c *collection, p *page) (*pages.Page[Out], error) {
 	doc, err := c.client.ask(ctx, rest.Request{Path: p.path, Query: p.query})
 	if err != nil {
 		return nil, err
@@ -165,7 +166,7 @@ func readPage[Out any](ctx context.Context, c *collection, p *page) (*windrow.Pa
 	if err != nil {
 		return nil, err
 	}
-	out := &windrow.Page[Out]{Items: make([]Out, len(list)), Total: doc.total()}
+	out := &pages.Page[Out]{Items: make([]Out, len(list)), Total: doc.total()}
 	for k := range list {
 		if out.Items[k], err = simple[Out](doc, list[k]); err != nil {
 			return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -140,7 +141,7 @@ func TestA27_A28_A66_A67_PagesOfAList(t *testing.T) {
 		ids := fill(server, 230)
 		server.Add(authorModel, map[string]any{"name": "x"}, true)
 		var got []string
-		for a, err := range windrow.Pages(t.Context(), articlesOf(client).Pager(datocms.Query{}), windrow.Prefetch(0)) {
+		for a, err := range pages.Read(t.Context(), articlesOf(client).Pager(datocms.Query{}), pages.Prefetch(0)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +167,7 @@ func TestQueries(t *testing.T) {
 		}
 		items := articlesOf(client)
 		titles := func(q datocms.Query) (all []string) {
-			for a, err := range windrow.Pages(t.Context(), items.Pager(q)) {
+			for a, err := range pages.Read(t.Context(), items.Pager(q)) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -284,7 +285,7 @@ func TestA26_A29_MaxItemsOnTheWire(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
 		fill(server, 1000)
 		mapped := 0
-		p, err := plan.Updates(t.Context(), windrow.Pages(t.Context(), articlesOf(client).Pager(datocms.Query{}), windrow.Prefetch(0)),
+		p, err := plan.Updates(t.Context(), pages.Read(t.Context(), articlesOf(client).Pager(datocms.Query{}), pages.Prefetch(0)),
 			func(a article) string { return a.ID }, func(a article) (article, error) { mapped++; return prefix(a) }, plan.MaxItems(150))
 		if err != nil {
 			t.Fatal(err)
@@ -308,7 +309,7 @@ func TestA66_A68_A74_AStreamOfRecords(t *testing.T) {
 			return len(a.Title), nil
 		}, windrow.Window(200), windrow.Concurrency(4))
 		processed, most := 0, 0
-		for r, err := range p.Stream(t.Context(), windrow.Pages(t.Context(), items.Pager(datocms.Query{}))).All() {
+		for r, err := range p.Stream(t.Context(), pages.Read(t.Context(), items.Pager(datocms.Query{}))).All() {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/datocms"
 	"github.com/windrow-go/windrow/adapters/datocms/datocmstest"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -158,7 +159,7 @@ func TestA24_A25_A30_A31_A33_A34_A35_ConditionalUpdate(t *testing.T) {
 		server.Add(authorModel, map[string]any{"title": "not an article"}, true)
 		items := articlesOf(client)
 		made := func(opts ...plan.Option) *plan.UpdatePlan[string, article] {
-			p, err := plan.Updates(t.Context(), windrow.Pages(t.Context(), items.Pager(datocms.Query{})), func(a article) string { return a.ID }, prefix, opts...)
+			p, err := plan.Updates(t.Context(), pages.Read(t.Context(), items.Pager(datocms.Query{})), func(a article) string { return a.ID }, prefix, opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +200,7 @@ func TestA75_AStalePlanIsRefusedByTheServer(t *testing.T) {
 		server, client := start(t, datocmstest.Config{})
 		ids := fill(server, 3)
 		items := articlesOf(client)
-		p, err := plan.Updates(t.Context(), windrow.Pages(t.Context(), items.Pager(datocms.Query{})), func(a article) string { return a.ID }, prefix)
+		p, err := plan.Updates(t.Context(), pages.Read(t.Context(), items.Pager(datocms.Query{})), func(a article) string { return a.ID }, prefix)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/upload"
 )
 
@@ -467,7 +468,7 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%+v, error %v", one, err)
 		}
 		n := 0
-		for _, err := range windrow.Pages(t.Context(), uploads.Pager(datocms.Query{PageSize: 500})) {
+		for _, err := range pages.Read(t.Context(), uploads.Pager(datocms.Query{PageSize: 500})) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,10 +15,10 @@
 //	articles := rest.NewResource[Draft, Article](client, "/articles")
 //	res, err := windrow.CreateMany(ctx, articles, drafts, windrow.WithLimiter(limiter))
 //
-// A resource also has a pager for each kind of list, whose records [windrow.Pages] yields one at a time.
+// A resource also has a pager for each kind of list, whose records [pages.Read] yields one at a time.
 //
 //	pager := articles.ByCursor(rest.WithNextField("meta.next_cursor"))
-//	for article, err := range windrow.Pages(ctx, pager) {
+//	for article, err := range pages.Read(ctx, pager) {
 //
 // A client translates, and never retries, sleeps or logs. (One exception: after a 401 the client asks the token source for
 // another token, and sends the request, which was not applied, once more.) A refusal is an [*Error], and [windrow.Classify]

@@ -12,6 +12,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // library has six articles. It pages by cursor, by link and by key, two articles a page.
@@ -52,10 +53,10 @@ func ExampleResource_ByCursor() {
 	defer server.Close()
 
 	pager := articlesIn(server).ByCursor(rest.WithNextField("meta.next_cursor"), rest.WithTotalField("total"))
-	pages := windrow.Pages(context.Background(), pager, windrow.OnPage(func(p windrow.PageInfo) {
+	list := pages.Read(context.Background(), pager, pages.OnPage(func(p pages.Info) {
 		fmt.Println(p.Items, "of", p.Total)
 	}))
-	for article, err := range pages {
+	for article, err := range list {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -78,7 +79,7 @@ func ExampleResource_ByLink() {
 	server := library()
 	defer server.Close()
 
-	for article, err := range windrow.Pages(context.Background(), articlesIn(server).ByLink()) {
+	for article, err := range pages.Read(context.Background(), articlesIn(server).ByLink()) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -99,7 +100,7 @@ func ExampleResource_ByKey() {
 		return a.Title + "!", nil
 	})
 	ctx := context.Background()
-	for result, err := range shout.Stream(ctx, windrow.Pages(ctx, pager)).All() {
+	for result, err := range shout.Stream(ctx, pages.Read(ctx, pager)).All() {
 		if err != nil {
 			fmt.Println(err)
 			continue
@@ -128,7 +129,7 @@ func ExampleWithAfter() {
 // An issue tracker that takes what the caller may not see out of its pages, so that a short or an empty page says nothing:
 // each page says by isLast whether it is the last.
 func ExampleWithLastField() {
-	pages := []string{
+	bodies := []string{
 		`{"startAt": 0, "isLast": false, "issues": [{"id": "1", "title": "Login fails"}]}`,
 		`{"startAt": 1, "isLast": false, "issues": []}`,
 		`{"startAt": 2, "isLast": true, "issues": [{"id": "5", "title": "Logout fails"}]}`,
@@ -136,7 +137,7 @@ func ExampleWithLastField() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		number, _ := strconv.Atoi(req.URL.Query().Get("page"))
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, pages[number])
+		_, _ = fmt.Fprint(w, bodies[number])
 	}))
 	defer server.Close()
 
@@ -146,7 +147,7 @@ func ExampleWithLastField() {
 		return
 	}
 	issues := rest.NewResource[Draft, Article](client, "/search", rest.WithItemsField("issues"))
-	for issue, err := range windrow.Pages(context.Background(), issues.ByNumber(0, 50, rest.WithLastField("isLast"))) {
+	for issue, err := range pages.Read(context.Background(), issues.ByNumber(0, 50, rest.WithLastField("isLast"))) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // moreCases are servers whose lists have a short page and an empty one in the middle, each with its way to say that more
@@ -132,22 +133,22 @@ func TestF76MoreWithCursors(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
-		pager func(r *Resource[draft, article]) *windrow.Pager[article]
+		pager func(r *Resource[draft, article]) *pages.Pager[article]
 		next  any
 		more  bool
 		bad   bool
 	}{
-		{"cursor, lost", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"cursor, lost", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("next"), WithMoreField("more"))
 		}, nil, true, true},
-		{"cursor 0 that is one", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"cursor 0 that is one", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("next"), WithMoreField("more"))
 		}, 0, true, false},
-		{"cursor that is left over", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"cursor that is left over", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("next"), WithMoreField("more"))
 		}, "left over", false, false},
-		{"link, lost", func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByLink(WithMoreField("more")) }, nil, true, true},
-		{"key, lost", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"link, lost", func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByLink(WithMoreField("more")) }, nil, true, true},
+		{"key, lost", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByKey(func(a article) string { return a.ID }, WithMoreField("more"))
 		}, nil, true, true},
 	} {
@@ -297,7 +298,7 @@ func TestF76OffsetsFromOne(t *testing.T) {
 		scim := NewResource[draft, article](articles.client, "/articles", WithItemsField("Resources"))
 		pager := scim.ByOffset(10, WithParameters("startIndex", "count"), WithFirstOffset(1), WithTotalField("totalResults"))
 		var at []int
-		got, err := drain(t.Context(), pager, windrow.OnPage(func(p windrow.PageInfo) { at = append(at, p.Position.Offset) }))
+		got, err := drain(t.Context(), pager, pages.OnPage(func(p pages.Info) { at = append(at, p.Position.Offset) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +307,7 @@ func TestF76OffsetsFromOne(t *testing.T) {
 		testkit.Check(t, "requests", []string{
 			"/v1/base/articles?count=10&startIndex=1", "/v1/base/articles?count=10&startIndex=11", "/v1/base/articles?count=10&startIndex=21",
 		}, targets(s))
-		got, err = drain(t.Context(), pager, windrow.StartAt(windrow.Position{Page: 1, Offset: 10}))
+		got, err = drain(t.Context(), pager, pages.StartAt(pages.Position{Page: 1, Offset: 10}))
 		testkit.Check(t, "from the second page", titles()[10:], got)
 		testkit.Check(t, "error", nil, err)
 	})
@@ -326,10 +327,10 @@ func TestF76ItemsUnderAnUnknownField(t *testing.T) {
 		{jsonObject{"items": []article{}}, []ResourceOption{WithItemsField("a.list")}, []string{"the field a.list", "WithItemsField"}},
 		{jsonObject{"a": jsonObject{"list": []any{"secret"}}}, []ResourceOption{WithItemsField("a.list")}, []string{"does not fit into"}},
 	} {
-		for name, pager := range map[string]func(r *Resource[draft, article]) *windrow.Pager[article]{
-			"offset": func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByOffset(10) },
-			"cursor": func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByCursor(WithNextField("next")) },
-			"link":   func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByLink() },
+		for name, pager := range map[string]func(r *Resource[draft, article]) *pages.Pager[article]{
+			"offset": func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByOffset(10) },
+			"cursor": func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByCursor(WithNextField("next")) },
+			"link":   func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByLink() },
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				s, articles := based(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, test.body) })
@@ -373,7 +374,7 @@ func TestF81ServerStartsAgain(t *testing.T) {
 			if total {
 				testkit.Check(t, "titles", titles(), got)
 				testkit.Check(t, "error", nil, err)
-			} else if !errors.Is(err, windrow.ErrCursorLoop) || len(got) > shelved+10 {
+			} else if !errors.Is(err, pages.ErrCursorLoop) || len(got) > shelved+10 {
 				t.Errorf("%d items and the error %v, want ErrCursorLoop", len(got), err)
 			}
 		})
@@ -385,7 +386,7 @@ func TestF76OptionsAreChecked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, r := based(t, status(200))
-		for want, pager := range map[string]*windrow.Pager[article]{
+		for want, pager := range map[string]*pages.Pager[article]{
 			"WithMoreField and WithLastField exclude":    r.ByOffset(10, WithMoreField("a"), WithLastField("b")),
 			"WithLastField must":                         r.ByOffset(10, WithLastField("")),
 			"WithNoNext is for":                          r.ByOffset(10, WithNoNext("0")),

@@ -9,6 +9,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // What is nil, or a nil pointer in an interface, is refused: by New where it can tell, and by every call otherwise.
@@ -32,9 +33,9 @@ func TestTypedNilsAreRefused(t *testing.T) {
 			return err
 		}
 	}
-	pages := func(c *rest.Client) func() error {
+	read := func(c *rest.Client) func() error {
 		return func() (last error) {
-			for _, last = range windrow.Pages(t.Context(), rest.NewResource[int, int](c, "/articles").ByOffset(10)) {
+			for _, last = range pages.Read(t.Context(), rest.NewResource[int, int](c, "/articles").ByOffset(10)) {
 			}
 			return last
 		}
@@ -70,8 +71,8 @@ func TestTypedNilsAreRefused(t *testing.T) {
 		"Do, context":           {func() error { _, err := client.Do(noContext, rest.Request{}, nil); return err }, "context is nil"},
 		"resource, nil client":  {create(nil), "rest: NewResource: the client is nil or empty: make one with New"},
 		"resource, empty":       {create(new(rest.Client)), "rest: NewResource: the client is nil or empty: make one with New"},
-		"pages, nil client":     {pages(nil), "rest: NewResource: the client is nil or empty: make one with New"},
-		"pages, empty client":   {pages(new(rest.Client)), "rest: NewResource: the client is nil or empty: make one with New"},
+		"pages, nil client":     {read(nil), "rest: NewResource: the client is nil or empty: make one with New"},
+		"pages, empty client":   {read(new(rest.Client)), "rest: NewResource: the client is nil or empty: make one with New"},
 		"a nil transport":       {through(nil), "rest: the transport is a nil pointer: give one, or none"},
 		"a transport, nil base": {through(&rest.Transport{Base: (*http.Transport)(nil)}), "rest: the transport is a nil pointer: give one, or none"},
 		"Upserter": {func() error {

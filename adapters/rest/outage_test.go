@@ -17,6 +17,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // outage is a server that takes no calls for a while.
@@ -343,7 +344,7 @@ func TestF88PagesWait(t *testing.T) {
 							if err != nil {
 								t.Fatal(err)
 							}
-							got, err := drain(t.Context(), articlesOf(c).ByOffset(10, WithTotalField("total")), windrow.ParallelPages(parallel))
+							got, err := drain(t.Context(), articlesOf(c).ByOffset(10, WithTotalField("total")), pages.Parallel(parallel))
 							if err != nil {
 								t.Error(err)
 							}
@@ -373,7 +374,7 @@ func TestF88PagesOfAServerThatDoesNotComeBack(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					_, err = drain(t.Context(), articlesOf(c).ByOffset(10, WithTotalField("total")), windrow.Prefetch(0))
+					_, err = drain(t.Context(), articlesOf(c).ByOffset(10, WithTotalField("total")), pages.Prefetch(0))
 					if err == nil || kind.refuses && !errors.Is(err, syscall.ECONNREFUSED) {
 						t.Errorf("the reading ended with %v", err)
 					}

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // follow returns a page with its total and with what it says about the next page.
-func follow[Out any](c *pagerConfig, a *pageEnvelope, items []Out) (windrow.Page[Out], error) {
-	page := windrow.Page[Out]{Items: items, Total: c.total(a)}
+func follow[Out any](c *pagerConfig, a *pageEnvelope, items []Out) (pages.Page[Out], error) {
+	page := pages.Page[Out]{Items: items, Total: c.total(a)}
 	page.Last, page.More = c.tells(a)
 	next, err := c.next(a)
 	if page.More || !slices.Contains(c.noNext, next) {

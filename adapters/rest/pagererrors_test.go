@@ -11,8 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // F48, F12: the error of a page says which, keeps the server's answer, and shows neither query nor content. The reading
@@ -22,26 +22,26 @@ func TestF48ErrorSaysWhichPage(t *testing.T) {
 	secret := url.Values{"api_key": {"hunter2"}}
 	for _, test := range []struct {
 		name  string
-		pager func(r *Resource[draft, article]) *windrow.Pager[article]
+		pager func(r *Resource[draft, article]) *pages.Pager[article]
 		bad   http.HandlerFunc
 		want  string
 	}{
-		{"expired cursor", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"expired cursor", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("next"), WithQuery(secret))
 		}, status(410), `windrow: page 1, offset 10, cursor "/v1/base/articles...": rest: GET /v1/base/articles: status 410 (because)`},
-		{"link", func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByLink(WithQuery(secret)) },
+		{"link", func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByLink(WithQuery(secret)) },
 			status(403), `windrow: page 1, offset 10, cursor "http://cms.test/v1/base/articles...": rest: GET /v1/base/articles: status 403 (because)`},
-		{"offset", func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByOffset(10, WithQuery(secret)) },
+		{"offset", func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByOffset(10, WithQuery(secret)) },
 			status(400), `windrow: page 1, offset 10: rest: GET /v1/base/articles: status 400 (because)`},
-		{"key", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"key", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByKey(func(a article) string { return a.ID }, WithQuery(secret))
 		}, status(401), `windrow: page 1, offset 10, cursor "9": rest: GET /v1/base/articles: status 401 (because)`},
-		{"a cursor that is none", func(r *Resource[draft, article]) *windrow.Pager[article] {
+		{"a cursor that is none", func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("next"), WithQuery(secret))
 		}, func(w http.ResponseWriter, _ *http.Request) {
 			answer(w, 200, jsonObject{"items": []article{}, "next": []string{"hunter2"}})
 		}, `windrow: page 1, offset 10, cursor "/v1/base/articles...": rest: GET /v1/base/articles: the field next of the page holds neither text nor a number`},
-		{"a link that is none", func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByLink(WithQuery(secret)) },
+		{"a link that is none", func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByLink(WithQuery(secret)) },
 			func(w http.ResponseWriter, _ *http.Request) {
 				answer(w, 200, jsonObject{"items": []article{}, "links": jsonObject{"next": 3}})
 			},
@@ -57,14 +57,14 @@ func TestF48ErrorSaysWhichPage(t *testing.T) {
 					answer(w, 200, jsonObject{"items": []article{{"x", "last"}}, "next": nil})
 				}))
 				pager := test.pager(articles)
-				got, err := drain(t.Context(), pager, windrow.Prefetch(0))
+				got, err := drain(t.Context(), pager, pages.Prefetch(0))
 				testkit.Check(t, "titles", titles()[:10], got)
-				page, ok := errors.AsType[*windrow.PageError](err)
+				page, ok := errors.AsType[*pages.Error](err)
 				if !ok || !strings.HasPrefix(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
 					t.Fatalf("got  %v\nwant %s", err, test.want)
 				}
 				if strings.Contains(test.want, "cursor") && !strings.Contains(test.want, `"9"`) || strings.Contains(test.want, "offset 10:") {
-					got, err = drain(t.Context(), pager, windrow.StartAt(page.Position))
+					got, err = drain(t.Context(), pager, pages.StartAt(page.Position))
 					testkit.Check(t, "titles after StartAt", []string{"last"}, got)
 					if err != nil {
 						t.Error(err)
@@ -81,7 +81,7 @@ func TestF49ServerThatIgnoresTheKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, articles := based(t, func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, (&shelf{}).cut(0, 10)) })
 		_, err := drain(t.Context(), articles.ByKey(func(a article) string { return a.ID }))
-		if !errors.Is(err, windrow.ErrCursorLoop) || len(s.requests()) > 3 {
+		if !errors.Is(err, pages.ErrCursorLoop) || len(s.requests()) > 3 {
 			t.Errorf("error %v after %d requests, want ErrCursorLoop", err, len(s.requests()))
 		}
 	})
@@ -113,7 +113,7 @@ func TestF51TotalThatLies(t *testing.T) {
 				answer(w, 200, jsonObject{"items": s.cut(number(q, "offset"), 10), "total": total})
 			}}).ServeHTTP)
 			for _, opts := range [][]PagerOption{nil, {WithTotalField("total")}} {
-				got, err := drain(t.Context(), articles.ByOffset(10, opts...), windrow.ParallelPages(3))
+				got, err := drain(t.Context(), articles.ByOffset(10, opts...), pages.Parallel(3))
 				if err != nil {
 					t.Errorf("total %v: %v", total, err)
 				}
@@ -164,7 +164,7 @@ func TestLinkToAnotherServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := drain(t.Context(), articlesOf(c).ByLink())
-			page, _ := errors.AsType[*windrow.PageError](err)
+			page, _ := errors.AsType[*pages.Error](err)
 			if test.want == "" {
 				if !errors.Is(err, ErrOtherServer) || page == nil || page.Position.Page != 1 || len(got) != 1 || len(sent) != 1 {
 					t.Errorf("%s: sent %q, error %v, want ErrOtherServer for page 1", test.link, sent, err)
@@ -197,10 +197,10 @@ func TestPagersRefuseBadArguments(t *testing.T) {
 		key := func(a article) string { return a.ID }
 		set := func(url.Values, string) {}
 		next := WithNextField("next")
-		for want, pager := range map[string]*windrow.Pager[article]{
-			"OffsetPager":                              r.ByOffset(0),
-			"PageNumberPager":                          r.ByNumber(2, 10),
-			"KeysetPager":                              r.ByKey(nil),
+		for want, pager := range map[string]*pages.Pager[article]{
+			"pages.Offset":                             r.ByOffset(0),
+			"pages.Number: first":                      r.ByNumber(2, 10),
+			"pages.Keyset":                             r.ByKey(nil),
 			"ByCursor: say where the next cursor is":   r.ByCursor(),
 			"exclude each other":                       r.ByCursor(next, WithNextHeader("X-Next")),
 			"WithNextField must":                       r.ByCursor(WithNextField("")),
@@ -226,7 +226,7 @@ func TestPagersRefuseBadArguments(t *testing.T) {
 			"the client is nil":                        NewResource[draft, article](nil, "/x").ByOffset(10),
 		} {
 			_, err := drain(t.Context(), pager)
-			if page, ok := errors.AsType[*windrow.PageError](err); !ok || page.Position.Page != 0 || !strings.Contains(err.Error(), want) {
+			if page, ok := errors.AsType[*pages.Error](err); !ok || page.Position.Page != 0 || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v, want one of page 0 with %q", err, want)
 			}
 		}
@@ -239,7 +239,7 @@ func TestF36LeavingTheLoopEndsTheRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, articles := based(t, each((&shelf{pagingCases[0].write}).ServeHTTP, status(429, "Retry-After", "3600")))
-		for range windrow.Pages(t.Context(), articles.ByOffset(10)) {
+		for range pages.Read(t.Context(), articles.ByOffset(10)) {
 			synctest.Wait()
 			break
 		}

@@ -95,10 +95,10 @@ func WithPageSize(n int) PagerOption {
 	})
 }
 
-// WithTotalField says where in a page's body the number of records in the whole list is, such as "meta.total". Names are
-// joined by dots; a name may have dots itself. Without it the total is that of the header X-Total-Count, if there is one. A
-// total never ends the reading: it distinguishes a short page from the last one, and lets [windrow.ParallelPages] look
-// ahead.
+// WithTotalField says where in a page's body the number of records in the whole list is, such as "meta.total". Names
+// are joined by dots; a name may have dots itself. Without it the total is that of the header X-Total-Count, if there
+// is one. A total never ends the reading: it distinguishes a short page from the last one, and lets [pages.Parallel]
+// look ahead.
 func WithTotalField(path string) PagerOption {
 	return pagerOptionFunc(func(c *pagerConfig) {
 		if c.totalField = path; path == "" {

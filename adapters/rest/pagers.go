@@ -10,43 +10,44 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow"
-	"github.com/windrow-go/windrow/internal/pages"
+	"github.com/windrow-go/windrow/internal/paging"
 	"github.com/windrow-go/windrow/internal/refusal"
+	"github.com/windrow-go/windrow/pages"
 )
 
-// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit unless
-// [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See [windrow.OffsetPager] for
-// where it ends, and [WithMoreField] and [WithLastField] for servers that say so. A page with a link to the next, in the
-// header Link with the relation "next" or in the fields links.next or next of its body, is not the last. The collection must
-// not change meanwhile; to change or delete the records that are read, use [Resource.ByKey].
+// ByOffset returns a pager of the collection by offset and limit, which are sent in the parameters offset and limit
+// unless [WithParameters] names others; the first has the offset 0, or that of [WithFirstOffset]. See [pages.Offset]
+// for where it ends, and [WithMoreField] and [WithLastField] for servers that say so. A page with a link to the next,
+// in the header Link with the relation "next" or in the fields links.next or next of its body, is not the last. The
+// collection must not change meanwhile; to change or delete the records that are read, use [Resource.ByKey].
 //
 // Each page is a run of one read through the client's limiter: a page that was throttled or lost is retried. See
 // [WithPageRun]. Invalid arguments are the error of the first page, and nothing is sent.
-func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *windrow.Pager[Out] {
-	p := newPaging(r, byOffset, opts)
-	return windrow.OffsetPager(size, func(ctx context.Context, offset, limit int) (windrow.Page[Out], error) {
+func (r *Resource[In, Out]) ByOffset(size int, opts ...PagerOption) *pages.Pager[Out] {
+	p := newPageSource(r, byOffset, opts)
+	return pages.Offset(size, func(ctx context.Context, offset, limit int) (pages.Page[Out], error) {
 		return p.sized(ctx, p.first+offset, limit)
 	})
 }
 
-// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and per_page
-// unless [WithParameters] names others. The first page has the number first, 0 or 1. See [windrow.PageNumberPager] for where
-// it ends, [WithMoreField] and [WithLastField] for servers that respond with an error after the last page, and
+// ByNumber returns a pager of the collection by page number and size, which are sent in the parameters page and
+// per_page unless [WithParameters] names others. The first page has the number first, 0 or 1. See [pages.Number] for
+// where it ends, [WithMoreField] and [WithLastField] for servers that respond with an error after the last page, and
 // [Resource.ByOffset] for the rest.
-func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *windrow.Pager[Out] {
-	p := newPaging(r, byNumber, opts)
-	return windrow.PageNumberPager(first, size, func(ctx context.Context, number, size int) (windrow.Page[Out], error) {
+func (r *Resource[In, Out]) ByNumber(first, size int, opts ...PagerOption) *pages.Pager[Out] {
+	p := newPageSource(r, byNumber, opts)
+	return pages.Number(first, size, func(ctx context.Context, number, size int) (pages.Page[Out], error) {
 		return p.sized(ctx, number, size)
 	})
 }
 
 // ByCursor returns a pager of the collection by the cursor that each page has for the next. [WithNextField] or
-// [WithNextHeader], one of which must be given, says where the cursor is. It is sent in the parameter cursor, and the size
-// of [WithPageSize] in the parameter limit, unless [WithParameters] names others; the request of the first page has none. A
-// page without a cursor is the last. See [windrow.CursorPager], and [Resource.ByOffset] for the rest.
-func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
-	p := newPaging(r, byCursor, opts)
-	return windrow.CursorPager(func(ctx context.Context, cursor string) (windrow.Page[Out], error) {
+// [WithNextHeader], one of which must be given, says where the cursor is. It is sent in the parameter cursor, and the
+// size of [WithPageSize] in the parameter limit, unless [WithParameters] names others; the request of the first page
+// has none. A page without a cursor is the last. See [pages.Cursor], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *pages.Pager[Out] {
+	p := newPageSource(r, byCursor, opts)
+	return pages.Cursor(func(ctx context.Context, cursor string) (pages.Page[Out], error) {
 		return p.after(ctx, cursor, func(query url.Values, cursor string) { query.Set(p.at, cursor) })
 	})
 }
@@ -56,12 +57,12 @@ func (r *Resource[In, Out]) ByCursor(opts ...PagerOption) *windrow.Pager[Out] {
 // [WithNextHeader] replaces these places. A page without a link is the last. The size of [WithPageSize] is sent in the
 // parameter limit, unless [WithParameters] names another.
 //
-// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: the query of [WithQuery] and the
-// size are sent with the first page only. A link to another server than the base URL's ends the reading with
+// Links may be relative to their page (RFC 3986 section 5). They are followed as they are: the query of [WithQuery] and
+// the size are sent with the first page only. A link to another server than the base URL's ends the reading with
 // [ErrOtherServer], unless [WithLinkBase] maps it to the base URL: credentials are never sent to another server. See
-// [windrow.LinkPager], and [Resource.ByOffset] for the rest.
-func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
-	p := newPaging(r, byLink, opts)
+// [pages.Link], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *pages.Pager[Out] {
+	p := newPageSource(r, byLink, opts)
 	first := "/" // never sent
 	if p.err == nil {
 		u, err := r.client.url(r.path+r.slash, p.firstQuery())
@@ -69,30 +70,30 @@ func (r *Resource[In, Out]) ByLink(opts ...PagerOption) *windrow.Pager[Out] {
 			first = u.String()
 		}
 	}
-	return windrow.LinkPager(first, func(ctx context.Context, link string) (windrow.Page[Out], error) {
+	return pages.Link(first, func(ctx context.Context, link string) (pages.Page[Out], error) {
 		if p.err != nil {
-			return windrow.Page[Out]{}, p.err
+			return pages.Page[Out]{}, p.err
 		}
 		u, err := r.client.own(link, p.bases)
 		if err != nil {
-			return windrow.Page[Out]{}, err
+			return pages.Page[Out]{}, err
 		}
 		return p.read(ctx, u)
 	})
 }
 
-// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter after,
-// unless [WithParameters] or [WithAfter] says otherwise; the request of the first page has none. The server must sort by
-// that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the parameter limit.
-// It ends with an empty page, or by [WithMoreField]. Use it for records that are changed or deleted while they are read. See
-// [windrow.KeysetPager], and [Resource.ByOffset] for the rest.
-func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOption) *windrow.Pager[Out] {
-	p := newPaging(r, byKey, opts)
+// ByKey returns a pager of the collection by the key of the last record on each page, which is sent in the parameter
+// after, unless [WithParameters] or [WithAfter] says otherwise; the request of the first page has none. The server must
+// sort by that key, which is unique: ask for the order with [WithQuery]. The size of [WithPageSize] is sent in the
+// parameter limit. It ends with an empty page, or by [WithMoreField]. Use it for records that are changed or deleted
+// while they are read. See [pages.Keyset], and [Resource.ByOffset] for the rest.
+func (r *Resource[In, Out]) ByKey(key func(record Out) string, opts ...PagerOption) *pages.Pager[Out] {
+	p := newPageSource(r, byKey, opts)
 	set := p.set
 	if set == nil {
 		set = func(query url.Values, after string) { query.Set(p.at, after) }
 	}
-	return windrow.KeysetPager(key, func(ctx context.Context, after string) (windrow.Page[Out], error) {
+	return pages.Keyset(key, func(ctx context.Context, after string) (pages.Page[Out], error) {
 		return p.after(ctx, after, set)
 	})
 }
@@ -137,8 +138,8 @@ func below(u, base *url.URL) (rest string, is bool) {
 	return rest, is && (rest == "" || rest[0] == '/')
 }
 
-// paging is what the pagers of a resource share. It is immutable.
-type paging[In, Out any] struct {
+// pageSource reads the pages of the pagers of a resource. It is immutable.
+type pageSource[In, Out any] struct {
 	pagerConfig
 	resource *Resource[In, Out]
 	pages    *windrow.BatchProcessor[*pageRequest, *Listing[Out]]
@@ -151,8 +152,8 @@ type pageRequest struct{ url *url.URL }
 // String names the page in logs and errors, without its query.
 func (r *pageRequest) String() string { return r.url.EscapedPath() }
 
-func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOption) *paging[In, Out] {
-	p := &paging[In, Out]{pagerConfig: newPagerConfig(kind, opts), resource: r}
+func newPageSource[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOption) *pageSource[In, Out] {
+	p := &pageSource[In, Out]{pagerConfig: newPagerConfig(kind, opts), resource: r}
 	if p.err = errors.Join(r.ready(), p.pagerConfig.err); p.err != nil {
 		p.err = windrow.Fatal(p.err)
 		return p
@@ -172,7 +173,7 @@ func newPaging[In, Out any](r *Resource[In, Out], kind pagerKind, opts []PagerOp
 }
 
 // sized reads a page by its position, an offset or a number, and its size.
-func (p *paging[In, Out]) sized(ctx context.Context, at, size int) (windrow.Page[Out], error) {
+func (p *pageSource[In, Out]) sized(ctx context.Context, at, size int) (pages.Page[Out], error) {
 	query := p.firstQuery()
 	query.Set(p.at, strconv.Itoa(at))
 	if p.size != "" {
@@ -182,7 +183,7 @@ func (p *paging[In, Out]) sized(ctx context.Context, at, size int) (windrow.Page
 }
 
 // after reads the page after a cursor or key, which set puts into the query; the first page if that is "".
-func (p *paging[In, Out]) after(ctx context.Context, after string, set func(url.Values, string)) (windrow.Page[Out], error) {
+func (p *pageSource[In, Out]) after(ctx context.Context, after string, set func(url.Values, string)) (pages.Page[Out], error) {
 	query := p.firstQuery()
 	if after != "" {
 		set(query, after)
@@ -191,39 +192,39 @@ func (p *paging[In, Out]) after(ctx context.Context, after string, set func(url.
 }
 
 // ask reads the page of the collection with a query.
-func (p *paging[In, Out]) ask(ctx context.Context, query url.Values) (windrow.Page[Out], error) {
+func (p *pageSource[In, Out]) ask(ctx context.Context, query url.Values) (pages.Page[Out], error) {
 	if p.err != nil {
-		return windrow.Page[Out]{}, p.err
+		return pages.Page[Out]{}, p.err
 	}
 	u, err := p.resource.client.url(p.resource.path+p.resource.slash, query)
 	if err != nil {
-		return windrow.Page[Out]{}, err
+		return pages.Page[Out]{}, err
 	}
 	return p.read(ctx, u)
 }
 
 // read reads the page at a URL. Unless [WithPageRun] is given, it keeps trying during an outage.
-func (p *paging[In, Out]) read(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
+func (p *pageSource[In, Out]) read(ctx context.Context, u *url.URL) (pages.Page[Out], error) {
 	if len(p.run) > 0 {
 		return p.once(ctx, u)
 	}
-	return pages.Persist(ctx, func() (windrow.Page[Out], error) { return p.once(ctx, u) })
+	return paging.Persist(ctx, func() (pages.Page[Out], error) { return p.once(ctx, u) })
 }
 
 // once reads the page with one run.
-func (p *paging[In, Out]) once(ctx context.Context, u *url.URL) (windrow.Page[Out], error) {
+func (p *pageSource[In, Out]) once(ctx context.Context, u *url.URL) (pages.Page[Out], error) {
 	res, err := p.pages.Run(ctx, []*pageRequest{{u}})
 	if err != nil {
-		return windrow.Page[Out]{}, errorOf(res.At(0), err)
+		return pages.Page[Out]{}, errorOf(res.At(0), err)
 	}
 	page := res.At(0).Value
 	if page == nil {
-		return windrow.Page[Out]{}, errors.New("rest: WithPageRun: the options keep the page from being read")
+		return pages.Page[Out]{}, errors.New("rest: WithPageRun: the options keep the page from being read")
 	}
 	envelope := pageEnvelope{header: page.Header, body: page.Body, unmarshal: p.resource.client.cfg.codec.Unmarshal}
 	told, err := follow(&p.pagerConfig, &envelope, page.Items)
 	if err != nil {
-		return windrow.Page[Out]{}, invalid(fmt.Errorf("rest: %s %s: %w", http.MethodGet, u.EscapedPath(), err))
+		return pages.Page[Out]{}, invalid(fmt.Errorf("rest: %s %s: %w", http.MethodGet, u.EscapedPath(), err))
 	}
 	return told, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/internal/testkit"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // shelf answers lists of 25 articles, at /v1/base/articles and nowhere else.
@@ -66,8 +67,8 @@ func based(t *testing.T, handler http.HandlerFunc, opts ...Option) (*server, *Re
 }
 
 // drain reads a list to its end, or to its error.
-func drain(ctx context.Context, pager *windrow.Pager[article], opts ...windrow.PageOption) (titles []string, err error) {
-	for a, pageErr := range windrow.Pages(ctx, pager, opts...) {
+func drain(ctx context.Context, pager *pages.Pager[article], opts ...pages.Option) (titles []string, err error) {
+	for a, pageErr := range pages.Read(ctx, pager, opts...) {
 		if err = pageErr; err == nil {
 			titles = append(titles, a.Title)
 		}
@@ -96,14 +97,14 @@ func targets(s *server) (all []string) {
 // pagingCases are servers that page, each in its way, and how their lists are read.
 var pagingCases = []struct {
 	name  string
-	pager func(r *Resource[draft, article]) *windrow.Pager[article]
+	pager func(r *Resource[draft, article]) *pages.Pager[article]
 	write func(s *shelf, w http.ResponseWriter, q url.Values)
 	want  []string // queries
 	total int
 }{
 	{
 		name:  "offset and limit, total in a header",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByOffset(10) },
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByOffset(10) },
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
 			w.Header().Set("X-Total-Count", "25")
 			answer(w, 200, s.cut(number(q, "offset"), number(q, "limit")))
@@ -112,7 +113,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "page[offset] and page[limit], total in the body",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByOffset(10, WithParameters("page[offset]", "page[limit]"), WithTotalField("meta.total_count"))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -122,7 +123,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "skip and take, filtered, total in another header",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByOffset(20, WithParameters("skip", "take"), WithTotalHeader("X-Count"), WithQuery(url.Values{"kind": {"a", "b"}}))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -133,7 +134,7 @@ var pagingCases = []struct {
 	},
 	{
 		name:  "page number from 1",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByNumber(1, 10) },
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByNumber(1, 10) },
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
 			answer(w, 200, s.cut(number(q, "per_page")*(number(q, "page")-1), number(q, "per_page")))
 		},
@@ -141,7 +142,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "page number from 0, no size, has_more, and a 404 behind the last page",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByNumber(0, 5, WithParameters("p", ""), WithMoreField("paging.has_more"))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -156,7 +157,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "cursor in the body, a number",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextField("meta.next_cursor"), WithQuery(url.Values{"status": {"live"}}))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -171,7 +172,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "cursor in a header, with a size",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByCursor(WithNextHeader("x-next"), WithPageSize(20), WithParameters("from", "max"))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -185,7 +186,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "header Link, absolute",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByLink(WithPageSize(10), WithQuery(url.Values{"sort": {"id"}}))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -200,7 +201,7 @@ var pagingCases = []struct {
 	},
 	{
 		name:  "links.next, relative to the page",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] { return r.ByLink(WithTotalField("total")) },
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] { return r.ByLink(WithTotalField("total")) },
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
 			at := number(q, "p") * 10
 			next := any(nil)
@@ -213,7 +214,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "next with an href, an absolute path, of a name with dots",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByLink(WithNextField("@odata.next.link"))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -228,7 +229,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "key",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByKey(func(a article) string { return a.Title }, WithQuery(url.Values{"sort": {"title"}}), WithPageSize(10))
 		},
 		write: func(s *shelf, w http.ResponseWriter, q url.Values) {
@@ -243,7 +244,7 @@ var pagingCases = []struct {
 	},
 	{
 		name: "key in a filter",
-		pager: func(r *Resource[draft, article]) *windrow.Pager[article] {
+		pager: func(r *Resource[draft, article]) *pages.Pager[article] {
 			return r.ByKey(func(a article) string { return a.Title }, WithQuery(url.Values{"filter": {"live"}}), WithMoreField("more"),
 				WithAfter(func(query url.Values, after string) {
 					query.Set("filter", query.Get("filter")+" && title > "+after)
@@ -274,7 +275,7 @@ func TestA66PagersReadEveryKindOfList(t *testing.T) {
 				pager := test.pager(articles)
 				total := 0
 				for range 2 {
-					got, err := drain(t.Context(), pager, windrow.OnPage(func(p windrow.PageInfo) { total = max(total, p.Total) }))
+					got, err := drain(t.Context(), pager, pages.OnPage(func(p pages.Info) { total = max(total, p.Total) }))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -302,7 +303,7 @@ func TestParallelPages(t *testing.T) {
 				(&shelf{test.write}).ServeHTTP(w, req)
 			}, WithLimiter(windrow.NewLimiter(windrow.Concurrency(calls))))
 			start := time.Now()
-			got, err := drain(t.Context(), articles.ByOffset(3), windrow.ParallelPages(4))
+			got, err := drain(t.Context(), articles.ByOffset(3), pages.Parallel(4))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -31,6 +31,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/site"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // config is what the flags say.
@@ -175,7 +176,7 @@ func checkFailures(res *windrow.BulkResult[stdlib.Symbol, readback.Record], spoi
 // input and with what the result says.
 func checkRecords(ctx context.Context, records catalog.Batch, res *windrow.BulkResult[stdlib.Symbol, readback.Record], stdout io.Writer) error {
 	var held []readback.Record
-	for record, err := range windrow.Pages(ctx, records.Written(500)) {
+	for record, err := range pages.Read(ctx, records.Written(500)) {
 		if err != nil {
 			return err
 		}

@@ -24,11 +24,11 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/rest"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/site"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -83,7 +83,7 @@ func demonstrate(ctx context.Context, symbols []stdlib.Symbol, rate int, confirm
 // cleanup deletes the deprecated symbols, and brings them back.
 func cleanup(ctx context.Context, s *site.Site, backup string, confirm bool, stdout io.Writer) error {
 	ids := slices.Clone(neverThere)
-	for record, err := range windrow.Pages(ctx, site.Pager[readback.Record](s, "deprecated=true")) {
+	for record, err := range pages.Read(ctx, site.Pager[readback.Record](s, "deprecated=true")) {
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/adapters/datocms"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -111,7 +112,7 @@ func (p *program) conditionalUpdate(ctx context.Context) error {
 		}
 		return a, nil
 	}
-	matches := windrow.Pages(ctx, p.articles().Pager(datocms.Query{Values: url.Values{"order_by": {"slug_ASC"}}}))
+	matches := pages.Read(ctx, p.articles().Pager(datocms.Query{Values: url.Values{"order_by": {"slug_ASC"}}}))
 	planned, err := plan.Updates(ctx, matches, func(a article) string { return a.ID }, prefix, plan.MaxItems(1000), plan.ReportPages(100, func(page plan.PageReport) {
 		p.printf("Found %d items to update among the %d on page %d", page.Changes, page.Records, page.Number)
 	}))
@@ -205,7 +206,7 @@ func (p *program) stream(ctx context.Context) error {
 		p.server.Add(articleModel, map[string]any{"title": fmt.Sprintf("Old article %d", k)}, k%2 == 0)
 	}
 	processed := 0
-	for a, err := range windrow.Pages(ctx, p.articles().Pager(datocms.Query{PageSize: 100})) {
+	for a, err := range pages.Read(ctx, p.articles().Pager(datocms.Query{PageSize: 100})) {
 		if err != nil {
 			return err
 		}

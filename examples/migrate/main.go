@@ -29,6 +29,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/site"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 	"github.com/windrow-go/windrow/plan"
 )
 
@@ -88,7 +89,7 @@ func markDeprecated(r readback.Record) (readback.Record, error) {
 
 // makePlan is the dry run: it has nothing to write with.
 func makePlan(ctx context.Context, s *site.Site, opts ...plan.Option) (*plan.UpdatePlan[string, readback.Record], error) {
-	source := windrow.Pages(ctx, site.Pager[readback.Record](s, pending))
+	source := pages.Read(ctx, site.Pager[readback.Record](s, pending))
 	return plan.Updates(ctx, source, func(r readback.Record) string { return r.ID }, markDeprecated, opts...)
 }
 

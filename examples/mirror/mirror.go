@@ -13,6 +13,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/lockstep"
 	"github.com/windrow-go/windrow/examples/internal/pocket"
 	"github.com/windrow-go/windrow/examples/internal/readback"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // pageSize is how many records are read at a time.
@@ -37,8 +38,8 @@ func newMirror(from, to *pocket.Server) (*mirror, error) {
 
 // pairs yields what the servers have under each key.
 func (m *mirror) pairs(ctx context.Context) iter.Seq2[lockstep.Pair[readback.Record], error] {
-	read := func(c catalog.Catalog, pages *int) iter.Seq2[readback.Record, error] {
-		return windrow.Pages(ctx, c.Sorted(pageSize), windrow.OnPage(func(windrow.PageInfo) { *pages++ }))
+	read := func(c catalog.Catalog, count *int) iter.Seq2[readback.Record, error] {
+		return pages.Read(ctx, c.Sorted(pageSize), pages.OnPage(func(pages.Info) { *count++ }))
 	}
 	return lockstep.Pairs(read(m.from, &m.fromLists), read(m.to, &m.toLists), readback.Record.Key)
 }

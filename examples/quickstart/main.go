@@ -31,6 +31,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/progress"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 func main() {
@@ -135,7 +136,7 @@ func (w *work) fill(ctx context.Context, input []stdlib.Symbol) (*report, *resul
 	}
 	var records []readback.Record
 	var readErr error
-	for record, err := range windrow.Pages(ctx, w.symbols.Written(1000)) {
+	for record, err := range pages.Read(ctx, w.symbols.Written(1000)) {
 		if readErr = err; err == nil {
 			records = append(records, record)
 		}

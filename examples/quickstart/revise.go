@@ -18,6 +18,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/pocket"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // pageSize is how many records a page of the second phase has.
@@ -68,7 +69,7 @@ func (w *work) revise(ctx context.Context, input []stdlib.Symbol, res *result) *
 
 // update sends the records whose documentation changed.
 func (w *work) update(ctx context.Context, r *revision) error {
-	changed := choose(windrow.Pages(ctx, w.symbols.Sorted(pageSize)), func(record readback.Record) (readback.Record, bool) {
+	changed := choose(pages.Read(ctx, w.symbols.Sorted(pageSize)), func(record readback.Record) (readback.Record, bool) {
 		old := record.Symbol
 		record.Symbol = edition(old)
 		return record, record.Symbol != old && !old.Deprecated
@@ -83,7 +84,7 @@ func (w *work) update(ctx context.Context, r *revision) error {
 
 // remove deletes the deprecated symbols.
 func (w *work) remove(ctx context.Context, r *revision) error {
-	deprecated := choose(windrow.Pages(ctx, w.symbols.Sorted(pageSize)), func(record readback.Record) (string, bool) {
+	deprecated := choose(pages.Read(ctx, w.symbols.Sorted(pageSize)), func(record readback.Record) (string, bool) {
 		return record.ID, record.Deprecated
 	})
 	stream := windrow.NewDeleteProcessor(w.symbols, w.options()).Stream(ctx, deprecated)
@@ -135,7 +136,7 @@ func (w *work) compare(ctx context.Context, r *revision, input []stdlib.Symbol, 
 	}
 	slices.SortFunc(want, func(a, b readback.Record) int { return cmp.Compare(a.Key(), b.Key()) })
 
-	got := windrow.Pages(ctx, w.symbols.Sorted(pageSize))
+	got := pages.Read(ctx, w.symbols.Sorted(pageSize))
 	for pair, err := range lockstep.Pairs(windrow.FromSlice(want), got, readback.Record.Key) {
 		if err != nil {
 			return err

@@ -32,6 +32,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/site"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 func main() {
@@ -141,7 +142,7 @@ func check(ctx context.Context, server *pocket.Server, symbols []stdlib.Symbol, 
 		return err
 	}
 	var held []readback.Record
-	for record, err := range windrow.Pages(ctx, records.Written(500)) {
+	for record, err := range pages.Read(ctx, records.Written(500)) {
 		if err != nil {
 			return err
 		}

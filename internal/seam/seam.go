@@ -1,5 +1,5 @@
-// Package seam opens to the other packages what the root package keeps to itself. The root sets the variables when it is
-// initialised.
+// Package seam opens to the other packages what the root package keeps to itself. The root sets the variables when it
+// is initialised.
 package seam
 
 import "github.com/windrow-go/windrow/internal/gate"
@@ -21,3 +21,6 @@ type Hooks[In, Out, Op, Capabilities any] struct {
 
 // RunOnly is a windrow.Option of calls that make no stream: they refuse the options for one.
 var RunOnly any
+
+// Given says whether the options, a []windrow.Option, have the one with this name.
+var Given func(options any, name string) bool

@@ -18,6 +18,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/pocket"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // Catalog is the collection on one server. Create, Update, Get, Delete and List
@@ -66,7 +67,7 @@ const Timeout = 30 * time.Second
 // many a page (PocketBase gives 1,000 at most). What it reads may be changed and
 // deleted meanwhile: each page begins behind the last key of the one before, not
 // at an offset that such changes would move.
-func (c Catalog) Sorted(pageSize int) *windrow.Pager[readback.Record] {
+func (c Catalog) Sorted(pageSize int) *pages.Pager[readback.Record] {
 	return c.ByKey(readback.Record.Key,
 		rest.WithQuery(url.Values{"sort": {"key"}, "skipTotal": {"1"}}),
 		rest.WithParameters("after", "perPage"), rest.WithPageSize(pageSize),
@@ -76,7 +77,7 @@ func (c Catalog) Sorted(pageSize int) *windrow.Pager[readback.Record] {
 
 // Written returns a pager that reads the records in the order in which they were
 // written, so that none moves to another page when a late one comes.
-func (c Catalog) Written(pageSize int) *windrow.Pager[readback.Record] {
+func (c Catalog) Written(pageSize int) *pages.Pager[readback.Record] {
 	return c.ByNumber(1, pageSize,
 		rest.WithQuery(url.Values{"sort": {"@rowid"}, "skipTotal": {"1"}}),
 		rest.WithParameters("page", "perPage"),

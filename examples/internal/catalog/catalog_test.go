@@ -15,6 +15,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/pocket"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 func open(t *testing.T) (catalog.Catalog, *pocket.Server) {
@@ -39,9 +40,9 @@ func symbol(key string) stdlib.Symbol {
 	return stdlib.Symbol{FullName: key, ImportPath: "p", Name: "N", Kind: "func", Doc: "d"}
 }
 
-func collect(t *testing.T, ctx context.Context, pager *windrow.Pager[readback.Record]) (keys []string) {
+func collect(t *testing.T, ctx context.Context, pager *pages.Pager[readback.Record]) (keys []string) {
 	t.Helper()
-	for record, err := range windrow.Pages(ctx, pager) {
+	for record, err := range pages.Read(ctx, pager) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +86,7 @@ func TestA36DeleteWhatIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	for record, err := range windrow.Pages(t.Context(), c.Sorted(7), windrow.Prefetch(0)) {
+	for record, err := range pages.Read(t.Context(), c.Sorted(7), pages.Prefetch(0)) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/windrow-go/windrow/examples/internal/pocket"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/stdlib"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // Path is that of the records, below [Site.Client]'s base URL.
@@ -92,7 +93,7 @@ func (s *Site) Options() windrow.Option {
 
 // Pager pages the records that match the filter, in the order in which they
 // were created. A page that is throttled or lost is asked for again.
-func Pager[T any](s *Site, filter string) *windrow.Pager[T] {
+func Pager[T any](s *Site, filter string) *pages.Pager[T] {
 	records := rest.NewResource[struct{}, T](s.Client, Path)
 	page := windrow.GetFunc(func(ctx context.Context, number int) (*rest.Listing[T], error) {
 		return records.List(ctx, url.Values{
@@ -100,12 +101,12 @@ func Pager[T any](s *Site, filter string) *windrow.Pager[T] {
 			"filter": {filter}, "sort": {"@rowid"}, "skipTotal": {"1"},
 		})
 	})
-	return windrow.PageNumberPager(1, PageSize, func(ctx context.Context, number, _ int) (windrow.Page[T], error) {
+	return pages.Number(1, PageSize, func(ctx context.Context, number, _ int) (pages.Page[T], error) {
 		res, err := windrow.GetMany(ctx, page, []int{number}, s.Options())
 		if err != nil {
-			return windrow.Page[T]{}, err
+			return pages.Page[T]{}, err
 		}
-		return windrow.Page[T]{Items: res.At(0).Value.Items}, nil
+		return pages.Page[T]{Items: res.At(0).Value.Items}, nil
 	})
 }
 
@@ -115,7 +116,7 @@ type Rows map[string]json.RawMessage
 // Rows reads every record, with every field that it has.
 func (s *Site) Rows(ctx context.Context) (Rows, error) {
 	rows := Rows{}
-	for row, err := range windrow.Pages(ctx, Pager[json.RawMessage](s, "")) {
+	for row, err := range pages.Read(ctx, Pager[json.RawMessage](s, "")) {
 		if err != nil {
 			return nil, err
 		}

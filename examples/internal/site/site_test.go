@@ -6,9 +6,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/examples/internal/readback"
 	"github.com/windrow-go/windrow/examples/internal/site"
+	"github.com/windrow-go/windrow/pages"
 )
 
 func TestSiteHoldsTheSymbols(t *testing.T) {
@@ -31,7 +31,7 @@ func TestSiteHoldsTheSymbols(t *testing.T) {
 		t.Errorf("%d rows of %d symbols, error %v", len(rows), len(symbols), err)
 	}
 	n := 0
-	for record, err := range windrow.Pages(t.Context(), site.Pager[readback.Record](s, "deprecated=true")) {
+	for record, err := range pages.Read(t.Context(), site.Pager[readback.Record](s, "deprecated=true")) {
 		if err != nil || !record.Deprecated || rows[record.ID] == nil {
 			t.Fatalf("record %q, error %v", record.ID, err)
 		}

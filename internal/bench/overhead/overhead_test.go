@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/bench/child"
 	"github.com/windrow-go/windrow/internal/bench/ratio"
+	"github.com/windrow-go/windrow/pages"
 )
 
 func TestMain(m *testing.M) {
@@ -189,21 +189,21 @@ func TestIdealsOfPages(t *testing.T) {
 	if got, want := idealParallel(100), 1020*time.Millisecond; got != want {
 		t.Errorf("ideal parallel: %v, want %v", got, want)
 	}
-	for _, pages := range []int{1, 2, 3, 100} {
+	for _, count := range []int{1, 2, 3, 100} {
 		for _, test := range []struct {
 			ideal time.Duration
-			opts  []windrow.PageOption
+			opts  []pages.Option
 		}{
-			{ideal(pages), nil},
-			{time.Duration(pages) * (fetchTime + pageTime), []windrow.PageOption{windrow.Prefetch(0)}},
+			{ideal(count), nil},
+			{time.Duration(count) * (fetchTime + pageTime), []pages.Option{pages.Prefetch(0)}},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				if err := byPages(test.opts...)(&list{pages: pages}, func(int) { time.Sleep(itemTime) }); err != nil {
+				if err := byPages(test.opts...)(&list{pages: count}, func(int) { time.Sleep(itemTime) }); err != nil {
 					t.Fatal(err)
 				}
 				if got := time.Since(start); got != test.ideal {
-					t.Errorf("%d pages: %v, want %v", pages, got, test.ideal)
+					t.Errorf("%d pages: %v, want %v", count, got, test.ideal)
 				}
 			})
 		}

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/bench/ratio"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // The work of every contender: a page of 100 items takes 20 ms to fetch, an item 0.1 ms to handle. Both are waits that
@@ -21,9 +21,9 @@ const (
 	parallel = 4 // pages that are fetched at once by the parallel contender
 )
 
-// pages reads a list page by page, beside the time that it must take.
-func pages() workload {
-	of := func(prepare func(pages int) ratio.Work) func(int) (ratio.Work, error) {
+// lists reads a list page by page, beside the time that it must take.
+func lists() workload {
+	of := func(prepare func(count int) ratio.Work) func(int) (ratio.Work, error) {
 		return func(items int) (ratio.Work, error) {
 			work := prepare(items / pageSize)
 			work.Items = items / pageSize * pageSize
@@ -36,12 +36,12 @@ func pages() workload {
 		items: 100 * pageSize,
 		least: pageSize,
 		contenders: []contender{
-			{"ideal", false, of(func(pages int) ratio.Work { return sleeping(ideal(pages)) })},
-			{"hand-written", false, of(func(pages int) ratio.Work { return reading(pages, byHand) })},
-			{"windrow", false, of(func(pages int) ratio.Work { return reading(pages, byPages()) })},
-			{"one after the other", true, of(func(pages int) ratio.Work { return reading(pages, byPages(windrow.Prefetch(0))) })},
-			{"ideal parallel", false, of(func(pages int) ratio.Work { return sleeping(idealParallel(pages)) })},
-			{"windrow parallel", false, of(func(pages int) ratio.Work { return reading(pages, byPages(windrow.ParallelPages(parallel))) })},
+			{"ideal", false, of(func(count int) ratio.Work { return sleeping(ideal(count)) })},
+			{"hand-written", false, of(func(count int) ratio.Work { return reading(count, byHand) })},
+			{"windrow", false, of(func(count int) ratio.Work { return reading(count, byPages()) })},
+			{"one after the other", true, of(func(count int) ratio.Work { return reading(count, byPages(pages.Prefetch(0))) })},
+			{"ideal parallel", false, of(func(count int) ratio.Work { return sleeping(idealParallel(count)) })},
+			{"windrow parallel", false, of(func(count int) ratio.Work { return reading(count, byPages(pages.Parallel(parallel))) })},
 		},
 		baselines: []string{"ideal", "ideal parallel"},
 		goals: []ratio.Goal{
@@ -52,14 +52,14 @@ func pages() workload {
 }
 
 // ideal is the time that reading takes when the next page is always fetched while one is handled.
-func ideal(pages int) time.Duration {
-	return fetchTime + time.Duration(pages-1)*max(fetchTime, pageTime) + pageTime
+func ideal(count int) time.Duration {
+	return fetchTime + time.Duration(count-1)*max(fetchTime, pageTime) + pageTime
 }
 
 // idealParallel is the time that it takes when several pages are fetched at once behind the first.
-func idealParallel(pages int) time.Duration {
-	rounds := (pages - 1 + parallel - 1) / parallel
-	return fetchTime + max(time.Duration(pages)*pageTime, time.Duration(rounds)*fetchTime+pageTime)
+func idealParallel(count int) time.Duration {
+	rounds := (count - 1 + parallel - 1) / parallel
+	return fetchTime + max(time.Duration(count)*pageTime, time.Duration(rounds)*fetchTime+pageTime)
 }
 
 // sleeping takes that long.
@@ -100,22 +100,22 @@ type list struct {
 	waits waits
 }
 
-func (l *list) fetch(_ context.Context, offset, limit int) (windrow.Page[int], error) {
+func (l *list) fetch(_ context.Context, offset, limit int) (pages.Page[int], error) {
 	l.waits.wait(fetchTime)
 	items := make([]int, limit)
 	for i := range items {
 		items[i] = offset + i
 	}
-	return windrow.Page[int]{Items: items, Total: l.pages * pageSize, Last: offset+limit >= l.pages*pageSize}, nil
+	return pages.Page[int]{Items: items, Total: l.pages * pageSize, Last: offset+limit >= l.pages*pageSize}, nil
 }
 
 // reading reads a list in some way and handles its items.
-func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
+func reading(count int, read func(l *list, handle func(int)) error) ratio.Work {
 	var handled, outOfOrder int
 	return ratio.Work{
 		Run: func() error {
 			var waits waits
-			return read(&list{pages: pages}, func(n int) {
+			return read(&list{pages: count}, func(n int) {
 				if n != handled {
 					outOfOrder++
 				}
@@ -125,8 +125,8 @@ func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
 		},
 		Check: func() error {
 			defer func() { handled, outOfOrder = 0, 0 }()
-			if handled != pages*pageSize || outOfOrder > 0 {
-				return fmt.Errorf("%d items of %d, %d out of order", handled, pages*pageSize, outOfOrder)
+			if handled != count*pageSize || outOfOrder > 0 {
+				return fmt.Errorf("%d items of %d, %d out of order", handled, count*pageSize, outOfOrder)
 			}
 			return nil
 		},
@@ -134,9 +134,9 @@ func reading(pages int, read func(l *list, handle func(int)) error) ratio.Work {
 }
 
 // byPages reads with windrow.
-func byPages(opts ...windrow.PageOption) func(l *list, handle func(int)) error {
+func byPages(opts ...pages.Option) func(l *list, handle func(int)) error {
 	return func(l *list, handle func(int)) error {
-		for n, err := range windrow.Pages(context.Background(), windrow.OffsetPager(pageSize, l.fetch), opts...) {
+		for n, err := range pages.Read(context.Background(), pages.Offset(pageSize, l.fetch), opts...) {
 			if err != nil {
 				return err
 			}
@@ -150,7 +150,7 @@ func byPages(opts ...windrow.PageOption) func(l *list, handle func(int)) error {
 func byHand(l *list, handle func(int)) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	next := make(chan windrow.Page[int])
+	next := make(chan pages.Page[int])
 	errs := make(chan error, 1)
 	go func() {
 		defer close(next)

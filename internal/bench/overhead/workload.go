@@ -58,6 +58,6 @@ func workloads(concurrencies []int) []workload {
 	}
 	return slices.Concat(all, []workload{
 		timeouts(), shortWork(), streamed(), streamMemory(), slowHeads(), slowCalls(),
-		posts(), waves(), bulk(), elastic(), pages(), rates(),
+		posts(), waves(), bulk(), elastic(), lists(), rates(),
 	})
 }

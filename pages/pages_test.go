@@ -1,4 +1,4 @@
-package windrow_test
+package pages_test
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // catalog is a list of records, in their order, that a server gives out in pages. It remembers what it was asked for.
@@ -24,7 +24,7 @@ type catalog struct {
 	most   int                            // records on a page, whatever the caller asks for; 0: as many as it asks for
 	total  func(call int) int             // nil: the server does not say
 	before func(call int) error           // called before each answer, with the list unlocked
-	answer func(*windrow.Page[string])    // changes a page on its way
+	answer func(*pages.Page[string])      // changes a page on its way
 	block  func(ctx context.Context) bool // whether this call waits for the end of its context
 
 	mu      sync.Mutex
@@ -44,7 +44,7 @@ func records(n int) []string {
 }
 
 // page answers a call with limit records from a place that is found with the list locked.
-func (c *catalog) page(ctx context.Context, asked string, limit int, place func(records []string) int) (windrow.Page[string], error) {
+func (c *catalog) page(ctx context.Context, asked string, limit int, place func(records []string) int) (pages.Page[string], error) {
 	c.mu.Lock()
 	call := len(c.asked)
 	c.asked = append(c.asked, asked)
@@ -56,7 +56,7 @@ func (c *catalog) page(ctx context.Context, asked string, limit int, place func(
 		c.now--
 		c.mu.Unlock()
 	}()
-	var page windrow.Page[string]
+	var page pages.Page[string]
 	if c.before != nil {
 		if err := c.before(call); err != nil {
 			return page, err
@@ -91,14 +91,14 @@ func (c *catalog) page(ctx context.Context, asked string, limit int, place func(
 	return page, nil
 }
 
-func (c *catalog) byOffset(size int) *windrow.Pager[string] {
-	return windrow.OffsetPager(size, func(ctx context.Context, offset, limit int) (windrow.Page[string], error) {
+func (c *catalog) byOffset(size int) *pages.Pager[string] {
+	return pages.Offset(size, func(ctx context.Context, offset, limit int) (pages.Page[string], error) {
 		return c.page(ctx, fmt.Sprintf("%d+%d", offset, limit), limit, func([]string) int { return offset })
 	})
 }
 
-func (c *catalog) byNumber(first, size int) *windrow.Pager[string] {
-	return windrow.PageNumberPager(first, size, func(ctx context.Context, number, size int) (windrow.Page[string], error) {
+func (c *catalog) byNumber(first, size int) *pages.Pager[string] {
+	return pages.Number(first, size, func(ctx context.Context, number, size int) (pages.Page[string], error) {
 		served := size
 		if c.most > 0 {
 			served = min(size, c.most)
@@ -107,14 +107,14 @@ func (c *catalog) byNumber(first, size int) *windrow.Pager[string] {
 	})
 }
 
-func (c *catalog) byCursor(size int) *windrow.Pager[string] {
-	return windrow.CursorPager(func(ctx context.Context, cursor string) (windrow.Page[string], error) {
+func (c *catalog) byCursor(size int) *pages.Pager[string] {
+	return pages.Cursor(func(ctx context.Context, cursor string) (pages.Page[string], error) {
 		return c.page(ctx, "@"+cursor, size, func([]string) int { n, _ := strconv.Atoi(cursor); return n })
 	})
 }
 
-func (c *catalog) byLink(size int) *windrow.Pager[string] {
-	return windrow.LinkPager("https://example.com/base/records?from=0", func(ctx context.Context, url string) (windrow.Page[string], error) {
+func (c *catalog) byLink(size int) *pages.Pager[string] {
+	return pages.Link("https://example.com/base/records?from=0", func(ctx context.Context, url string) (pages.Page[string], error) {
 		page, err := c.page(ctx, url, size, func([]string) int {
 			n, _ := strconv.Atoi(url[strings.LastIndex(url, "=")+1:])
 			return n
@@ -126,8 +126,8 @@ func (c *catalog) byLink(size int) *windrow.Pager[string] {
 	})
 }
 
-func (c *catalog) byKey(size int) *windrow.Pager[string] {
-	return windrow.KeysetPager(self, func(ctx context.Context, after string) (windrow.Page[string], error) {
+func (c *catalog) byKey(size int) *pages.Pager[string] {
+	return pages.Keyset(self, func(ctx context.Context, after string) (pages.Page[string], error) {
 		return c.page(ctx, ">"+after, size, func(records []string) int {
 			n, found := slices.BinarySearch(records, after)
 			if found {
@@ -148,25 +148,25 @@ func (c *catalog) remove(record string) {
 // kinds are the pagers of a list, with pages of ten records.
 var kinds = []struct {
 	name  string
-	pager func(c *catalog) *windrow.Pager[string]
+	pager func(c *catalog) *pages.Pager[string]
 }{
-	{"offset", func(c *catalog) *windrow.Pager[string] { return c.byOffset(10) }},
-	{"number from 0", func(c *catalog) *windrow.Pager[string] { return c.byNumber(0, 10) }},
-	{"number from 1", func(c *catalog) *windrow.Pager[string] { return c.byNumber(1, 10) }},
-	{"cursor", func(c *catalog) *windrow.Pager[string] { return c.byCursor(10) }},
-	{"link", func(c *catalog) *windrow.Pager[string] { return c.byLink(10) }},
-	{"keyset", func(c *catalog) *windrow.Pager[string] { return c.byKey(10) }},
+	{"offset", func(c *catalog) *pages.Pager[string] { return c.byOffset(10) }},
+	{"number from 0", func(c *catalog) *pages.Pager[string] { return c.byNumber(0, 10) }},
+	{"number from 1", func(c *catalog) *pages.Pager[string] { return c.byNumber(1, 10) }},
+	{"cursor", func(c *catalog) *pages.Pager[string] { return c.byCursor(10) }},
+	{"link", func(c *catalog) *pages.Pager[string] { return c.byLink(10) }},
+	{"keyset", func(c *catalog) *pages.Pager[string] { return c.byKey(10) }},
 }
 
 // self is the key of a record that is its own key.
 func self(record string) string { return record }
 
 // collect reads a list to its end, checks that an error comes once and last, and returns it.
-func collect(t testing.TB, ctx context.Context, pager *windrow.Pager[string], opts ...windrow.PageOption) ([]string, *windrow.PageError) {
+func collect(t testing.TB, ctx context.Context, pager *pages.Pager[string], opts ...pages.Option) ([]string, *pages.Error) {
 	t.Helper()
 	var items []string
-	var ended *windrow.PageError
-	for item, err := range windrow.Pages(ctx, pager, opts...) {
+	var ended *pages.Error
+	for item, err := range pages.Read(ctx, pager, opts...) {
 		if ended != nil {
 			t.Fatalf("%q, %v after the error %v", item, err, ended)
 		}
@@ -174,15 +174,15 @@ func collect(t testing.TB, ctx context.Context, pager *windrow.Pager[string], op
 			items = append(items, item)
 			continue
 		}
-		if ended, _ = errors.AsType[*windrow.PageError](err); ended == nil || item != "" {
-			t.Fatalf("item %q with the error %T %v, want a *PageError alone", item, err, err)
+		if ended, _ = errors.AsType[*pages.Error](err); ended == nil || item != "" {
+			t.Fatalf("item %q with the error %T %v, want a *Error alone", item, err, err)
 		}
 	}
 	return items, ended
 }
 
 // readAll reads a list that ends without an error.
-func readAll(t testing.TB, pager *windrow.Pager[string], opts ...windrow.PageOption) []string {
+func readAll(t testing.TB, pager *pages.Pager[string], opts ...pages.Option) []string {
 	t.Helper()
 	items, err := collect(t, t.Context(), pager, opts...)
 	if err != nil {
@@ -206,8 +206,8 @@ func TestA66PagesYieldItems(t *testing.T) {
 			t.Parallel()
 			c := &catalog{records: records(35)}
 			pager := kind.pager(c)
-			pages := windrow.Pages(t.Context(), pager)
-			for item, err := range pages {
+			list := pages.Read(t.Context(), pager)
+			for item, err := range list {
 				if item != "r000" || err != nil {
 					t.Errorf("first item %q, %v", item, err)
 				}
@@ -215,7 +215,7 @@ func TestA66PagesYieldItems(t *testing.T) {
 			}
 			for range 2 {
 				n := 0
-				for item, err := range pages {
+				for item, err := range list {
 					if err != nil || item != c.records[n] {
 						t.Fatalf("item %d is %q, %v", n, item, err)
 					}
@@ -267,7 +267,7 @@ func TestA67OnlyTheServerEndsACursor(t *testing.T) {
 		same(t, kind.name, c.records, readAll(t, kind.pager(c)))
 	}
 	for _, kind := range kinds {
-		c := &catalog{records: records(30), answer: func(page *windrow.Page[string]) { page.Last = page.Items[0] == "r020" }}
+		c := &catalog{records: records(30), answer: func(page *pages.Page[string]) { page.Last = page.Items[0] == "r020" }}
 		same(t, kind.name, c.records, readAll(t, kind.pager(c)))
 		if len(c.asked) != 3 {
 			t.Errorf("%s: %d calls, want 3: the third page was said to be the last", kind.name, len(c.asked))
@@ -290,7 +290,7 @@ func TestF51TotalThatLies(t *testing.T) {
 					continue
 				}
 				c := &catalog{records: records(95), total: total}
-				got := readAll(t, kind.pager(c), windrow.ParallelPages(parallel))
+				got := readAll(t, kind.pager(c), pages.Parallel(parallel))
 				same(t, fmt.Sprintf("%s, %s total, %d at once", kind.name, name, parallel), c.records, got)
 				if most := 10 + 1 + 2*parallel; len(c.asked) > most {
 					t.Errorf("%s, %s total, %d at once: %d calls, want at most %d", kind.name, name, parallel, len(c.asked), most)
@@ -306,7 +306,7 @@ func TestF51TotalOfAServerThatCapsPages(t *testing.T) {
 	for _, parallel := range []int{1, 4} {
 		for _, kind := range kinds[:3] {
 			c := &catalog{records: records(95), most: 4, total: func(int) int { return 95 }}
-			got := readAll(t, kind.pager(c), windrow.ParallelPages(parallel))
+			got := readAll(t, kind.pager(c), pages.Parallel(parallel))
 			same(t, fmt.Sprintf("%s, %d at once", kind.name, parallel), c.records, got)
 			most := 25
 			if kind.name == "offset" {
@@ -321,18 +321,18 @@ func TestF51TotalOfAServerThatCapsPages(t *testing.T) {
 	// What is not where it was thought to be is not waited for.
 	synctest.Test(t, func(t *testing.T) {
 		var got []int
-		pager := windrow.OffsetPager(10, func(ctx context.Context, offset, _ int) (windrow.Page[int], error) {
+		pager := pages.Offset(10, func(ctx context.Context, offset, _ int) (pages.Page[int], error) {
 			if offset%7 != 0 {
 				<-ctx.Done()
-				return windrow.Page[int]{}, ctx.Err()
+				return pages.Page[int]{}, ctx.Err()
 			}
 			time.Sleep(time.Second)
 			if offset == 70 {
-				return windrow.Page[int]{}, nil
+				return pages.Page[int]{}, nil
 			}
-			return windrow.Page[int]{Items: make([]int, 7), Total: 90}, nil
+			return pages.Page[int]{Items: make([]int, 7), Total: 90}, nil
 		})
-		for item, err := range windrow.Pages(t.Context(), pager, windrow.ParallelPages(4)) {
+		for item, err := range pages.Read(t.Context(), pager, pages.Parallel(4)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -365,31 +365,31 @@ func TestF49RepeatedCursor(t *testing.T) {
 			n, _ := strconv.Atoi(text[strings.LastIndexAny(text, "=k")+1:])
 			return n
 		}
-		pagers := map[string]func(calls *int) *windrow.Pager[int]{
-			"cursor": func(calls *int) *windrow.Pager[int] {
-				return windrow.CursorPager(func(_ context.Context, cursor string) (windrow.Page[int], error) {
+		pagers := map[string]func(calls *int) *pages.Pager[int]{
+			"cursor": func(calls *int) *pages.Pager[int] {
+				return pages.Cursor(func(_ context.Context, cursor string) (pages.Page[int], error) {
 					*calls++
-					return windrow.Page[int]{Items: []int{number(cursor)}, Next: strconv.Itoa(next(number(cursor)))}, nil
+					return pages.Page[int]{Items: []int{number(cursor)}, Next: strconv.Itoa(next(number(cursor)))}, nil
 				})
 			},
-			"link": func(calls *int) *windrow.Pager[int] {
-				return windrow.LinkPager("/list?p=0", func(_ context.Context, url string) (windrow.Page[int], error) {
+			"link": func(calls *int) *pages.Pager[int] {
+				return pages.Link("/list?p=0", func(_ context.Context, url string) (pages.Page[int], error) {
 					*calls++
-					return windrow.Page[int]{Items: []int{number(url)}, Next: fmt.Sprint("list?p=", next(number(url)))}, nil
+					return pages.Page[int]{Items: []int{number(url)}, Next: fmt.Sprint("list?p=", next(number(url)))}, nil
 				})
 			},
-			"keyset": func(calls *int) *windrow.Pager[int] {
+			"keyset": func(calls *int) *pages.Pager[int] {
 				key := func(item int) string { return fmt.Sprint("k", next(item)) }
-				return windrow.KeysetPager(key, func(_ context.Context, after string) (windrow.Page[int], error) {
+				return pages.Keyset(key, func(_ context.Context, after string) (pages.Page[int], error) {
 					*calls++
-					return windrow.Page[int]{Items: []int{number(after)}}, nil
+					return pages.Page[int]{Items: []int{number(after)}}, nil
 				})
 			},
 		}
 		for name, pager := range pagers {
 			calls, items := 0, 0
 			var last error
-			for item, err := range windrow.Pages(t.Context(), pager(&calls)) {
+			for item, err := range pages.Read(t.Context(), pager(&calls)) {
 				if last = err; err == nil {
 					if items <= test.ahead+test.len && item != items {
 						t.Fatalf("%s, %s: item %d is %d", name, test.name, items, item)
@@ -397,7 +397,7 @@ func TestF49RepeatedCursor(t *testing.T) {
 					items++
 				}
 			}
-			if !errors.Is(last, windrow.ErrCursorLoop) {
+			if !errors.Is(last, pages.ErrCursorLoop) {
 				t.Errorf("%s, %s: error %v, want ErrCursorLoop", name, test.name, last)
 			}
 			if calls > test.most || items != calls {
@@ -407,28 +407,28 @@ func TestF49RepeatedCursor(t *testing.T) {
 	}
 
 	// Back to where the reading began.
-	c := &catalog{records: records(50), answer: func(page *windrow.Page[string]) {
+	c := &catalog{records: records(50), answer: func(page *pages.Page[string]) {
 		if page.Next == "40" {
 			page.Next = "20"
 		}
 	}}
-	for name, pager := range map[string]*windrow.Pager[string]{"cursor": c.byCursor(10), "link": c.byLink(10)} {
+	for name, pager := range map[string]*pages.Pager[string]{"cursor": c.byCursor(10), "link": c.byLink(10)} {
 		c.asked = nil
-		start := windrow.Position{Cursor: "20"}
+		start := pages.Position{Cursor: "20"}
 		if name == "link" {
 			start.Cursor = "https://example.com/base/records?from=20"
 		}
-		got, err := collect(t, t.Context(), pager, windrow.StartAt(start))
+		got, err := collect(t, t.Context(), pager, pages.StartAt(start))
 		same(t, name, c.records[20:40], got)
-		if !errors.Is(err, windrow.ErrCursorLoop) || len(c.asked) != 2 {
+		if !errors.Is(err, pages.ErrCursorLoop) || len(c.asked) != 2 {
 			t.Errorf("%s: %d calls and the error %v, want 2 and ErrCursorLoop", name, len(c.asked), err)
 		}
 	}
 	// A record without a key would lead back to the beginning.
-	keyless := windrow.KeysetPager(func(string) string { return "" }, func(context.Context, string) (windrow.Page[string], error) {
-		return windrow.Page[string]{Items: []string{"a", "b"}}, nil
+	keyless := pages.Keyset(func(string) string { return "" }, func(context.Context, string) (pages.Page[string], error) {
+		return pages.Page[string]{Items: []string{"a", "b"}}, nil
 	})
-	if got, err := collect(t, t.Context(), keyless); len(got) != 2 || !errors.Is(err, windrow.ErrCursorLoop) {
+	if got, err := collect(t, t.Context(), keyless); len(got) != 2 || !errors.Is(err, pages.ErrCursorLoop) {
 		t.Errorf("keyset: items %v and the error %v, want 2 and ErrCursorLoop", got, err)
 	}
 }
@@ -437,12 +437,12 @@ func TestF49RepeatedCursor(t *testing.T) {
 func TestF49RepeatedRecords(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds[:3] {
-		c := &catalog{records: records(500), answer: func(page *windrow.Page[string]) { page.Items = records(10) }}
+		c := &catalog{records: records(500), answer: func(page *pages.Page[string]) { page.Items = records(10) }}
 		pager := kind.pager(c)
 		pager.Key = self
 		got, err := collect(t, t.Context(), pager)
-		if !errors.Is(err, windrow.ErrEmptyPages) || len(got) != 10 {
-			t.Errorf("%s: %d items and the error %v, want 10 and ErrEmptyPages", kind.name, len(got), err)
+		if !errors.Is(err, pages.ErrEmpty) || len(got) != 10 {
+			t.Errorf("%s: %d items and the error %v, want 10 and ErrEmpty", kind.name, len(got), err)
 		}
 	}
 }
@@ -450,10 +450,10 @@ func TestF49RepeatedRecords(t *testing.T) {
 // F50: an empty page with a cursor for the next is not the end, unless there are too many in a row.
 func TestF50EmptyPageWithNextCursor(t *testing.T) {
 	t.Parallel()
-	pager := func(empty int) *windrow.Pager[string] {
-		return windrow.CursorPager(func(_ context.Context, cursor string) (windrow.Page[string], error) {
+	pager := func(empty int) *pages.Pager[string] {
+		return pages.Cursor(func(_ context.Context, cursor string) (pages.Page[string], error) {
 			n, _ := strconv.Atoi(cursor)
-			page := windrow.Page[string]{Next: strconv.Itoa(n + 1)}
+			page := pages.Page[string]{Next: strconv.Itoa(n + 1)}
 			switch {
 			case n%(empty+1) == 0:
 				page.Items = []string{cursor}
@@ -465,16 +465,16 @@ func TestF50EmptyPageWithNextCursor(t *testing.T) {
 	}
 	for _, test := range []struct {
 		empty int
-		opts  []windrow.PageOption
+		opts  []pages.Option
 		want  int
 		next  int // the page at which it ends early
 	}{
 		{1, nil, 6, 0}, {100, nil, 6, 0}, {101, nil, 1, 102},
-		{2, []windrow.PageOption{windrow.EmptyPages(2)}, 6, 0}, {3, []windrow.PageOption{windrow.EmptyPages(2)}, 1, 4},
-		{1, []windrow.PageOption{windrow.EmptyPages(0)}, 1, 2}, {500, []windrow.PageOption{windrow.EmptyPages(500)}, 6, 0},
+		{2, []pages.Option{pages.MaxEmpty(2)}, 6, 0}, {3, []pages.Option{pages.MaxEmpty(2)}, 1, 4},
+		{1, []pages.Option{pages.MaxEmpty(0)}, 1, 2}, {500, []pages.Option{pages.MaxEmpty(500)}, 6, 0},
 	} {
 		got, err := collect(t, t.Context(), pager(test.empty), test.opts...)
-		if len(got) != test.want || (err != nil) != (test.next > 0) || err != nil && !errors.Is(err, windrow.ErrEmptyPages) {
+		if len(got) != test.want || (err != nil) != (test.next > 0) || err != nil && !errors.Is(err, pages.ErrEmpty) {
 			t.Errorf("%d empty pages in a row: %d items and the error %v, want %d", test.empty, len(got), err, test.want)
 		}
 		if err != nil && err.Position.Page != test.next {
@@ -523,7 +523,7 @@ func TestF46A36ListThatShrinks(t *testing.T) {
 	for _, prefetch := range []int{0, 1, 3} {
 		c := &catalog{records: records(95)}
 		var got []string
-		for item, err := range windrow.Pages(t.Context(), c.byKey(10), windrow.Prefetch(prefetch)) {
+		for item, err := range pages.Read(t.Context(), c.byKey(10), pages.Prefetch(prefetch)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -534,10 +534,10 @@ func TestF46A36ListThatShrinks(t *testing.T) {
 		same(t, "left", []string{}, c.records)
 
 		c = &catalog{records: records(95)}
-		same(t, "collected", records(95), readAll(t, c.byOffset(10), windrow.Prefetch(prefetch)))
+		same(t, "collected", records(95), readAll(t, c.byOffset(10), pages.Prefetch(prefetch)))
 
 		got = nil
-		for item, err := range windrow.Pages(t.Context(), c.byOffset(10), windrow.Prefetch(prefetch)) {
+		for item, err := range pages.Read(t.Context(), c.byOffset(10), pages.Prefetch(prefetch)) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -572,7 +572,7 @@ func TestF46OthersRemove(t *testing.T) {
 func TestF48ErrorSaysWhereAndStartAtGoesOn(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("410 gone")
-	want := map[string]windrow.Position{
+	want := map[string]pages.Position{
 		"offset": {Page: 2, Offset: 20}, "number from 0": {Page: 2, Offset: 20}, "number from 1": {Page: 2, Offset: 20},
 		"cursor": {Page: 2, Offset: 20, Cursor: "20"}, "keyset": {Page: 2, Offset: 20, Cursor: "r019"},
 		"link": {Page: 2, Offset: 20, Cursor: "https://example.com/base/records?from=20"},
@@ -593,12 +593,12 @@ func TestF48ErrorSaysWhereAndStartAtGoesOn(t *testing.T) {
 			t.Errorf("%s: the error says %q", kind.name, text)
 		}
 		text, jsonErr := json.Marshal(err.Position)
-		var stored windrow.Position
+		var stored pages.Position
 		if jsonErr = errors.Join(jsonErr, json.Unmarshal(text, &stored)); jsonErr != nil {
 			t.Fatal(jsonErr)
 		}
-		var at []windrow.PageInfo
-		rest := readAll(t, kind.pager(c), windrow.StartAt(stored), windrow.OnPage(func(p windrow.PageInfo) { at = append(at, p) }))
+		var at []pages.Info
+		rest := readAll(t, kind.pager(c), pages.StartAt(stored), pages.OnPage(func(p pages.Info) { at = append(at, p) }))
 		same(t, kind.name+": items", c.records, append(got, rest...))
 		same(t, kind.name+": first page", want[kind.name], at[0].Position)
 	}
@@ -609,9 +609,9 @@ func TestA32OnPage(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds {
 		c := &catalog{records: records(25), total: func(int) int { return 25 }}
-		var got []windrow.PageInfo
+		var got []pages.Info
 		next := 0
-		read := windrow.Pages(t.Context(), kind.pager(c), windrow.OnPage(func(p windrow.PageInfo) {
+		read := pages.Read(t.Context(), kind.pager(c), pages.OnPage(func(p pages.Info) {
 			if got = append(got, p); p.Position.Offset != next {
 				t.Errorf("%s: page %v is announced after %d items", kind.name, p.Position, next)
 			}
@@ -621,9 +621,9 @@ func TestA32OnPage(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		want := []windrow.PageInfo{{Items: 10, Total: 25}, {Items: 10, Total: 25}, {Items: 5, Total: 25}}
+		want := []pages.Info{{Items: 10, Total: 25}, {Items: 10, Total: 25}, {Items: 5, Total: 25}}
 		if kind.name == "keyset" {
-			want = append(want, windrow.PageInfo{Total: 25}) // the empty one that ends the list
+			want = append(want, pages.Info{Total: 25}) // the empty one that ends the list
 		}
 		for i := range want {
 			want[i].Position = got[i].Position
@@ -631,11 +631,11 @@ func TestA32OnPage(t *testing.T) {
 		same(t, kind.name, want, got)
 
 		middle := got[1].Position
-		same(t, kind.name+" from the middle", c.records[10:], readAll(t, kind.pager(c), windrow.StartAt(middle)))
+		same(t, kind.name+" from the middle", c.records[10:], readAll(t, kind.pager(c), pages.StartAt(middle)))
 	}
 }
 
-func TestLinkPagerResolvesLinks(t *testing.T) {
+func TestLinkResolvesLinks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ first, next, want string }{
 		{"https://example.com/base/v1/items?page=1", "https://other.example.com/x?page=2", "https://other.example.com/x?page=2"},
@@ -648,18 +648,18 @@ func TestLinkPagerResolvesLinks(t *testing.T) {
 		{"/base/items?page=1", "?page=2", "/base/items?page=2"},
 	} {
 		var asked []string
-		pager := windrow.LinkPager(test.first, func(_ context.Context, url string) (windrow.Page[string], error) {
+		pager := pages.Link(test.first, func(_ context.Context, url string) (pages.Page[string], error) {
 			if asked = append(asked, url); len(asked) > 1 {
-				return windrow.Page[string]{}, nil
+				return pages.Page[string]{}, nil
 			}
-			return windrow.Page[string]{Next: test.next}, nil
+			return pages.Page[string]{Next: test.next}, nil
 		})
 		readAll(t, pager)
 		same(t, test.next, []string{test.first, test.want}, asked)
 	}
 
-	pager := windrow.LinkPager("/items", func(context.Context, string) (windrow.Page[string], error) {
-		return windrow.Page[string]{Items: []string{"a"}, Next: "http://[::1/?token=secret"}, nil
+	pager := pages.Link("/items", func(context.Context, string) (pages.Page[string], error) {
+		return pages.Page[string]{Items: []string{"a"}, Next: "http://[::1/?token=secret"}, nil
 	})
 	got, err := collect(t, t.Context(), pager)
 	if err == nil || len(got) != 1 || strings.Contains(err.Error(), "secret") {

@@ -1,6 +1,6 @@
-// Package pages reads a paged list: it follows the five usual kinds of paging, fetches ahead of the consumer, detects
+// Package paging reads a paged list: it follows the five usual kinds of paging, fetches ahead of the consumer, detects
 // cursors that lead back, and leaks no goroutine.
-package pages
+package paging
 
 import (
 	"cmp"

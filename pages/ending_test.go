@@ -1,4 +1,4 @@
-package windrow_test
+package pages_test
 
 import (
 	"context"
@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // endless is a list that goes on for ever, whose second page and those after it may block.
-func endless(c *catalog, blocks bool) *windrow.Pager[string] {
+func endless(c *catalog, blocks bool) *pages.Pager[string] {
 	c.records = records(1000)
 	if blocks {
 		c.block = func(context.Context) bool {
@@ -25,7 +26,7 @@ func endless(c *catalog, blocks bool) *windrow.Pager[string] {
 			return len(c.asked) > 1
 		}
 	}
-	return windrow.OffsetPager(10, func(ctx context.Context, offset, limit int) (windrow.Page[string], error) {
+	return pages.Offset(10, func(ctx context.Context, offset, limit int) (pages.Page[string], error) {
 		page, err := c.page(ctx, fmt.Sprint(offset), limit, func([]string) int { return 0 })
 		page.Total = 1 << 40
 		return page, err
@@ -89,11 +90,11 @@ func TestF36LeavingTheLoopLeavesNothingRunning(t *testing.T) {
 	}
 	for ending, leave := range endings {
 		for _, blocks := range []bool{false, true} {
-			for _, opts := range [][]windrow.PageOption{{windrow.Prefetch(0)}, nil, {windrow.Prefetch(5)}, {windrow.ParallelPages(4)}} {
+			for _, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Prefetch(5)}, {pages.Parallel(4)}} {
 				synctest.Test(t, func(t *testing.T) {
 					c := &catalog{delay: time.Second}
 					start := time.Now()
-					leave(t, windrow.Pages(t.Context(), endless(c, blocks), opts...), func() { synctest.Wait() })
+					leave(t, pages.Read(t.Context(), endless(c, blocks), opts...), func() { synctest.Wait() })
 					c.mu.Lock()
 					now, asked := c.now, len(c.asked)
 					c.mu.Unlock()
@@ -119,13 +120,13 @@ func TestPagesWaitForAFetchThatIgnoresItsContext(t *testing.T) {
 	for _, parallel := range []int{1, 4} {
 		synctest.Test(t, func(t *testing.T) {
 			var running atomic.Int64
-			pager := windrow.OffsetPager(1, func(_ context.Context, offset, _ int) (windrow.Page[int], error) {
+			pager := pages.Offset(1, func(_ context.Context, offset, _ int) (pages.Page[int], error) {
 				running.Add(1)
 				defer running.Add(-1)
 				time.Sleep(time.Duration(offset) * time.Minute)
-				return windrow.Page[int]{Items: []int{offset}, Total: 100}, nil
+				return pages.Page[int]{Items: []int{offset}, Total: 100}, nil
 			})
-			for range windrow.Pages(t.Context(), pager, windrow.ParallelPages(parallel)) {
+			for range pages.Read(t.Context(), pager, pages.Parallel(parallel)) {
 				synctest.Wait()
 				if n := running.Load(); n != int64(parallel) {
 					t.Errorf("%d fetches ahead, want %d", n, parallel)
@@ -144,13 +145,13 @@ func TestPagesEndWithTheContext(t *testing.T) {
 	t.Parallel()
 	why := errors.New("the budget is spent")
 	for _, blocks := range []bool{false, true} {
-		for _, opts := range [][]windrow.PageOption{{windrow.Prefetch(0)}, nil, {windrow.ParallelPages(4)}} {
+		for _, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Parallel(4)}} {
 			for _, at := range []int{0, 1, 5, 10} { // items
 				synctest.Test(t, func(t *testing.T) {
 					ctx, cancel := context.WithCancelCause(t.Context())
 					defer cancel(nil)
 					c := &catalog{delay: time.Second}
-					pages := windrow.Pages(ctx, endless(c, blocks), opts...)
+					list := pages.Read(ctx, endless(c, blocks), opts...)
 					if at == 0 {
 						cancel(why)
 					}
@@ -159,14 +160,14 @@ func TestPagesEndWithTheContext(t *testing.T) {
 					}
 					n := 0
 					var last error
-					for _, err := range pages {
+					for _, err := range list {
 						if last = err; err == nil {
 							if n++; n == at && (!blocks || at < 10) {
 								cancel(why)
 							}
 						}
 					}
-					page, ok := errors.AsType[*windrow.PageError](last)
+					page, ok := errors.AsType[*pages.Error](last)
 					if !ok || !errors.Is(last, context.Canceled) || !errors.Is(last, why) || n != at {
 						t.Fatalf("%d items and the error %v, want %d and the end of the context", n, last, at)
 					}
@@ -191,7 +192,7 @@ func TestPagesEndWithTheContext(t *testing.T) {
 // A panic of the fetch function reaches the caller of the range on the caller's goroutine, behind the items before it.
 func TestF34PanicInFetch(t *testing.T) {
 	t.Parallel()
-	for k, opts := range [][]windrow.PageOption{{windrow.Prefetch(0)}, nil, {windrow.ParallelPages(4)}} {
+	for k, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Parallel(4)}} {
 		most := 30
 		if k == 2 {
 			most = 40 // of four pages behind the first, any may be the second call
@@ -218,7 +219,7 @@ func TestF34PanicInFetch(t *testing.T) {
 							t.Errorf("panic %v", v)
 						}
 					}()
-					for _, err := range windrow.Pages(t.Context(), c.byOffset(10), opts...) {
+					for _, err := range pages.Read(t.Context(), c.byOffset(10), opts...) {
 						if last = err; err == nil {
 							n++
 						}
@@ -241,11 +242,11 @@ func TestPanicInKeyAndOnPage(t *testing.T) {
 	bad := func(string) string { panic("bad") }
 	keyed := (&catalog{records: records(30)}).byOffset(10)
 	keyed.Key = bad
-	for name, pages := range map[string]iter.Seq2[string, error]{
-		"Key":    windrow.Pages(t.Context(), keyed),
-		"OnPage": windrow.Pages(t.Context(), (&catalog{}).byOffset(10), windrow.OnPage(func(windrow.PageInfo) { panic("bad") })),
-		"KeysetPager": windrow.Pages(t.Context(), windrow.KeysetPager(bad, func(context.Context, string) (windrow.Page[string], error) {
-			return windrow.Page[string]{Items: []string{"a"}}, nil
+	for name, list := range map[string]iter.Seq2[string, error]{
+		"Key":    pages.Read(t.Context(), keyed),
+		"OnPage": pages.Read(t.Context(), (&catalog{}).byOffset(10), pages.OnPage(func(pages.Info) { panic("bad") })),
+		"Keyset": pages.Read(t.Context(), pages.Keyset(bad, func(context.Context, string) (pages.Page[string], error) {
+			return pages.Page[string]{Items: []string{"a"}}, nil
 		})),
 	} {
 		func() {
@@ -258,7 +259,7 @@ func TestPanicInKeyAndOnPage(t *testing.T) {
 					t.Errorf("%s: panic %v", name, v)
 				}
 			}()
-			for range pages {
+			for range list {
 			}
 		}()
 	}
@@ -279,7 +280,7 @@ func TestF35StreamOfPagesThatBlock(t *testing.T) {
 		p := windrow.NewBatchProcessor(upper)
 		n := 0
 		var last error
-		for _, err := range p.Stream(ctx, windrow.Pages(ctx, endless(&catalog{}, true))).All() {
+		for _, err := range p.Stream(ctx, pages.Read(ctx, endless(&catalog{}, true))).All() {
 			if last = err; err == nil {
 				n++
 			}
@@ -305,7 +306,7 @@ func TestA74StreamOfPages(t *testing.T) {
 		p := windrow.NewBatchProcessor(upper, windrow.Window(16))
 		n := 0
 		var last error
-		for result, err := range p.Stream(t.Context(), windrow.Pages(t.Context(), c.byCursor(10))).All() {
+		for result, err := range p.Stream(t.Context(), pages.Read(t.Context(), c.byCursor(10))).All() {
 			if last = err; err == nil {
 				if result.Value != strings.ToUpper(c.records[n]) {
 					t.Fatalf("result %d is %q", n, result.Value)
@@ -313,42 +314,42 @@ func TestA74StreamOfPages(t *testing.T) {
 				n++
 			}
 		}
-		page, ok := errors.AsType[*windrow.PageError](last)
+		page, ok := errors.AsType[*pages.Error](last)
 		if !ok || !errors.Is(last, boom) || page.Position.Page != 50 || n != 500 {
 			t.Errorf("%d results and the error %v", n, last)
 		}
 	})
 }
 
-// What makes no sense is refused before anything is fetched, in a *PageError like all else.
+// What makes no sense is refused before anything is fetched, in a *Error like all else.
 func TestPagesRefuseBadParameters(t *testing.T) {
 	t.Parallel()
 	fetched := 0
-	byOffset := func(context.Context, int, int) (windrow.Page[int], error) { fetched++; return windrow.Page[int]{}, nil }
-	byText := func(context.Context, string) (windrow.Page[int], error) { fetched++; return windrow.Page[int]{}, nil }
-	good := windrow.OffsetPager(10, byOffset)
+	byOffset := func(context.Context, int, int) (pages.Page[int], error) { fetched++; return pages.Page[int]{}, nil }
+	byText := func(context.Context, string) (pages.Page[int], error) { fetched++; return pages.Page[int]{}, nil }
+	good := pages.Offset(10, byOffset)
 	for _, test := range []struct {
-		pager  *windrow.Pager[int]
-		opts   []windrow.PageOption
+		pager  *pages.Pager[int]
+		opts   []pages.Option
 		option string
 	}{
-		{nil, nil, "Pager"}, {&windrow.Pager[int]{}, nil, "Pager"},
-		{windrow.OffsetPager(0, byOffset), nil, "OffsetPager"}, {windrow.OffsetPager[int](10, nil), nil, "OffsetPager"},
-		{windrow.PageNumberPager(1, -1, byOffset), nil, "PageNumberPager"}, {windrow.PageNumberPager(100, 1, byOffset), nil, "PageNumberPager"},
-		{windrow.PageNumberPager[int](1, 10, nil), nil, "PageNumberPager"}, {windrow.CursorPager[int](nil), nil, "CursorPager"},
-		{windrow.LinkPager("", byText), nil, "LinkPager"}, {windrow.LinkPager[int]("/x", nil), nil, "LinkPager"},
-		{windrow.KeysetPager(nil, byText), nil, "KeysetPager"}, {windrow.KeysetPager(func(int) string { return "" }, nil), nil, "KeysetPager"},
-		{good, []windrow.PageOption{windrow.Prefetch(-1)}, "Prefetch"}, {good, []windrow.PageOption{windrow.Prefetch(1001)}, "Prefetch"},
-		{good, []windrow.PageOption{windrow.ParallelPages(0)}, "ParallelPages"}, {good, []windrow.PageOption{windrow.EmptyPages(-1)}, "EmptyPages"},
-		{good, []windrow.PageOption{windrow.StartAt(windrow.Position{Page: -1})}, "StartAt"}, {good, []windrow.PageOption{windrow.StartAt(windrow.Position{Offset: -1})}, "StartAt"},
-		{windrow.CursorPager(byText), []windrow.PageOption{windrow.ParallelPages(2)}, "ParallelPages"},
+		{nil, nil, "pages.Pager"}, {&pages.Pager[int]{}, nil, "pages.Pager"},
+		{pages.Offset(0, byOffset), nil, "pages.Offset"}, {pages.Offset[int](10, nil), nil, "pages.Offset"},
+		{pages.Number(1, -1, byOffset), nil, "pages.Number"}, {pages.Number(100, 1, byOffset), nil, "pages.Number"},
+		{pages.Number[int](1, 10, nil), nil, "pages.Number"}, {pages.Cursor[int](nil), nil, "pages.Cursor"},
+		{pages.Link("", byText), nil, "pages.Link"}, {pages.Link[int]("/x", nil), nil, "pages.Link"},
+		{pages.Keyset(nil, byText), nil, "pages.Keyset"}, {pages.Keyset(func(int) string { return "" }, nil), nil, "pages.Keyset"},
+		{good, []pages.Option{pages.Prefetch(-1)}, "pages.Prefetch"}, {good, []pages.Option{pages.Prefetch(1001)}, "pages.Prefetch"},
+		{good, []pages.Option{pages.Parallel(0)}, "pages.Parallel"}, {good, []pages.Option{pages.MaxEmpty(-1)}, "pages.MaxEmpty"},
+		{good, []pages.Option{pages.StartAt(pages.Position{Page: -1})}, "pages.StartAt"}, {good, []pages.Option{pages.StartAt(pages.Position{Offset: -1})}, "pages.StartAt"},
+		{pages.Cursor(byText), []pages.Option{pages.Parallel(2)}, "pages.Parallel"},
 	} {
 		n := 0
-		for _, err := range windrow.Pages(t.Context(), test.pager, test.opts...) {
+		for _, err := range pages.Read(t.Context(), test.pager, test.opts...) {
 			n++
-			_, isPage := errors.AsType[*windrow.PageError](err)
+			_, isPage := errors.AsType[*pages.Error](err)
 			if option, ok := errors.AsType[*windrow.OptionError](err); !ok || !isPage || option.Option != test.option {
-				t.Errorf("error %v, want a *PageError of an *OptionError for %s", err, test.option)
+				t.Errorf("error %v, want a *Error of an *OptionError for %s", err, test.option)
 			}
 		}
 		if n != 1 {
@@ -356,7 +357,7 @@ func TestPagesRefuseBadParameters(t *testing.T) {
 		}
 	}
 	var none context.Context
-	for _, err := range windrow.Pages(none, good) {
+	for _, err := range pages.Read(none, good) {
 		if !errors.Is(err, windrow.ErrNilContext) {
 			t.Errorf("error %v, want ErrNilContext", err)
 		}
@@ -364,7 +365,7 @@ func TestPagesRefuseBadParameters(t *testing.T) {
 	if fetched > 0 {
 		t.Errorf("%d pages were fetched", fetched)
 	}
-	for _, err := range windrow.Pages(t.Context(), good, nil) {
+	for _, err := range pages.Read(t.Context(), good, nil) {
 		t.Errorf("with options that are nil: %v", err)
 	}
 }
@@ -373,7 +374,7 @@ func TestPagesRefuseBadParameters(t *testing.T) {
 func TestPagesLongerThanAskedForAreAnError(t *testing.T) {
 	t.Parallel()
 	for _, kind := range kinds[:3] {
-		c := &catalog{answer: func(page *windrow.Page[string]) { page.Items = records(25) }}
+		c := &catalog{answer: func(page *pages.Page[string]) { page.Items = records(25) }}
 		got, err := collect(t, t.Context(), kind.pager(c))
 		if err == nil || !strings.Contains(err.Error(), "25 items where 10 were asked for") || len(got) != 25 || len(c.asked) != 1 {
 			t.Errorf("%s: %d items in %d calls and the error %v", kind.name, len(got), len(c.asked), err)
@@ -382,22 +383,22 @@ func TestPagesLongerThanAskedForAreAnError(t *testing.T) {
 }
 
 // The error and the position name the page, and show neither records nor what may be credentials.
-func TestPageErrorText(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	for _, test := range []struct {
-		at   windrow.Position
+		at   pages.Position
 		want string
 	}{
-		{windrow.Position{}, "windrow: page 0, offset 0: boom"},
-		{windrow.Position{Page: 3, Offset: 300}, "windrow: page 3, offset 300: boom"},
-		{windrow.Position{Page: 3, Offset: 300, Cursor: "abc=="}, `windrow: page 3, offset 300, cursor "abc==": boom`},
-		{windrow.Position{Cursor: "https://me:secret@example.com/x?token=secret&p=2"}, `windrow: page 0, offset 0, cursor "https://me:secret@example.com/x...": boom`},
-		{windrow.Position{Cursor: "https://[::1/x?token=secret"}, `windrow: page 0, offset 0, cursor "https://[::1/x...": boom`},
-		{windrow.Position{Cursor: strings.Repeat("x", 79) + "éé"}, `windrow: page 0, offset 0, cursor "` + strings.Repeat("x", 79) + `...": boom`},
+		{pages.Position{}, "windrow: page 0, offset 0: boom"},
+		{pages.Position{Page: 3, Offset: 300}, "windrow: page 3, offset 300: boom"},
+		{pages.Position{Page: 3, Offset: 300, Cursor: "abc=="}, `windrow: page 3, offset 300, cursor "abc==": boom`},
+		{pages.Position{Cursor: "https://me:secret@example.com/x?token=secret&p=2"}, `windrow: page 0, offset 0, cursor "https://me:secret@example.com/x...": boom`},
+		{pages.Position{Cursor: "https://[::1/x?token=secret"}, `windrow: page 0, offset 0, cursor "https://[::1/x...": boom`},
+		{pages.Position{Cursor: strings.Repeat("x", 79) + "éé"}, `windrow: page 0, offset 0, cursor "` + strings.Repeat("x", 79) + `...": boom`},
 	} {
 		test.want = strings.ReplaceAll(test.want, "me:secret@", "")
-		if got := (&windrow.PageError{Position: test.at, Err: boom}).Error(); got != test.want {
+		if got := (&pages.Error{Position: test.at, Err: boom}).Error(); got != test.want {
 			t.Errorf("got  %s\nwant %s", got, test.want)
 		}
 	}

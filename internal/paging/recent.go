@@ -1,4 +1,4 @@
-package pages
+package paging
 
 const (
 	// recentPages is for how many pages the keys of items are kept.

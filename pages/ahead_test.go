@@ -1,11 +1,11 @@
-package windrow_test
+package pages_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // A68, A74: what is read ahead is bounded, whatever the length of the list.
@@ -18,7 +18,7 @@ func TestA68A74PagesHeldAreBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := &catalog{records: records(400), delay: time.Millisecond, total: func(int) int { return 400 }, most: test.most}
 			handled := 0
-			read := windrow.Pages(t.Context(), c.byOffset(10), windrow.Prefetch(test.prefetch), windrow.ParallelPages(test.parallel))
+			read := pages.Read(t.Context(), c.byOffset(10), pages.Prefetch(test.prefetch), pages.Parallel(test.parallel))
 			for item, err := range read {
 				if err != nil || item != c.records[handled] {
 					t.Fatalf("item %d is %q, %v", handled, item, err)
@@ -57,9 +57,9 @@ func TestPrefetchOverlaps(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &catalog{records: records(100 * 100), delay: fetch, total: func(int) int { return 100 * 100 }}
-			c.answer = func(page *windrow.Page[string]) { page.Last = page.Items[0] == "r9900" }
+			c.answer = func(page *pages.Page[string]) { page.Last = page.Items[0] == "r9900" }
 			start := time.Now()
-			for _, err := range windrow.Pages(t.Context(), c.byOffset(100), windrow.Prefetch(test.prefetch), windrow.ParallelPages(test.parallel)) {
+			for _, err := range pages.Read(t.Context(), c.byOffset(100), pages.Prefetch(test.prefetch), pages.Parallel(test.parallel)) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -79,13 +79,13 @@ func TestParallelPagesComeInOrder(t *testing.T) {
 		for _, kind := range kinds[:3] {
 			c := &catalog{records: records(205), total: func(int) int { return 150 }}
 			c.before = func(call int) error { time.Sleep(time.Duration(call*7%5) * time.Millisecond); return nil }
-			same(t, kind.name, c.records, readAll(t, kind.pager(c), windrow.ParallelPages(5)))
+			same(t, kind.name, c.records, readAll(t, kind.pager(c), pages.Parallel(5)))
 			if c.highest != 5 || len(c.asked) != 21 {
 				t.Errorf("%s: %d calls, %d at once, want 21 and 5", kind.name, len(c.asked), c.highest)
 			}
 			c = &catalog{records: records(205), total: func(int) int { return 205 }}
 			c.before = func(call int) error { time.Sleep(time.Duration(call) * time.Second); return nil }
-			same(t, kind.name, c.records, readAll(t, kind.pager(c), windrow.ParallelPages(5)))
+			same(t, kind.name, c.records, readAll(t, kind.pager(c), pages.Parallel(5)))
 			if c.highest != 5 || len(c.asked) != 21 {
 				t.Errorf("%s: %d calls, %d at once, want 21 and 5: nothing lies behind the total", kind.name, len(c.asked), c.highest)
 			}

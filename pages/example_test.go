@@ -1,4 +1,4 @@
-package windrow_test
+package pages_test
 
 import (
 	"context"
@@ -8,10 +8,23 @@ import (
 	"strconv"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
-// Shelf is a list of five articles that its server gives out in pages. Once, it refuses to give out the page at
-// FailsAt.
+// Article is a record of a little content API.
+type Article struct{ ID, Slug, Title string }
+
+// APIError is the API's error. Its StatusCode is how windrow learns what to do about it.
+type APIError struct {
+	Status  int
+	Message string
+}
+
+func (e *APIError) Error() string   { return fmt.Sprintf("%d: %s", e.Status, e.Message) }
+func (e *APIError) StatusCode() int { return e.Status }
+
+// Shelf is the client of a list of five articles that its server gives out in pages. Once, it refuses to give out the
+// page at FailsAt.
 type Shelf struct{ FailsAt int }
 
 // List returns some of the articles, and how many there are.
@@ -38,15 +51,21 @@ func (s *Shelf) Scan(ctx context.Context, cursor string) (page []Article, next s
 	return page, next, err
 }
 
-func ExamplePages() {
+// Retitle changes the title of an article.
+func (s *Shelf) Retitle(_ context.Context, a Article) (Article, error) {
+	a.Title = "On " + a.Slug
+	return a, nil
+}
+
+func ExampleRead() {
 	ctx := context.Background()
 	shelf := &Shelf{}
 
-	pager := windrow.OffsetPager(2, func(ctx context.Context, offset, limit int) (windrow.Page[Article], error) {
+	pager := pages.Offset(2, func(ctx context.Context, offset, limit int) (pages.Page[Article], error) {
 		articles, total, err := shelf.List(ctx, offset, limit)
-		return windrow.Page[Article]{Items: articles, Total: total}, err
+		return pages.Page[Article]{Items: articles, Total: total}, err
 	})
-	for article, err := range windrow.Pages(ctx, pager) {
+	for article, err := range pages.Read(ctx, pager) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -61,8 +80,8 @@ func ExamplePages() {
 	// id-rye
 }
 
-// A server that leaves out of its pages what the caller may not see says by isLast whether a page is the last: a short or
-// an empty one need not be. What fails for a while is fetched again by the run that PageRun makes of each page.
+// A server that leaves out of its pages what the caller may not see says by isLast whether a page is the last: a short
+// or an empty one need not be. What fails for a while is fetched again by the run that Run makes of each page.
 func ExamplePage_more() {
 	type answer struct {
 		IsLast bool
@@ -70,11 +89,11 @@ func ExamplePage_more() {
 	}
 	answers := []answer{{false, []string{"id-tea"}}, {false, nil}, {true, []string{"id-rice", "id-salt"}}}
 
-	pager := windrow.PageNumberPager(0, 2, func(_ context.Context, number, _ int) (windrow.Page[string], error) {
+	pager := pages.Number(0, 2, func(_ context.Context, number, _ int) (pages.Page[string], error) {
 		a := answers[number]
-		return windrow.Page[string]{Items: a.Values, More: !a.IsLast, Last: a.IsLast}, nil
+		return pages.Page[string]{Items: a.Values, More: !a.IsLast, Last: a.IsLast}, nil
 	})
-	for id, err := range windrow.Pages(context.Background(), pager, windrow.PageRun()) {
+	for id, err := range pages.Read(context.Background(), pager, pages.Run()) {
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -88,19 +107,16 @@ func ExamplePage_more() {
 }
 
 // A list that each page leads on from goes straight into a stream.
-func ExamplePages_cursor() {
+func ExampleRead_stream() {
 	ctx := context.Background()
 	shelf := &Shelf{}
-	articles := NewArticles("tea", "rice", "salt", "oats", "rye")
 
-	pager := windrow.CursorPager(func(ctx context.Context, cursor string) (windrow.Page[Article], error) {
+	pager := pages.Cursor(func(ctx context.Context, cursor string) (pages.Page[Article], error) {
 		page, next, err := shelf.Scan(ctx, cursor)
-		return windrow.Page[Article]{Items: page, Next: next}, err
+		return pages.Page[Article]{Items: page, Next: next}, err
 	})
-	retitle := windrow.NewBatchProcessor(func(ctx context.Context, a Article) (Article, error) {
-		return articles.Update(ctx, a.ID, Draft{Title: "On " + a.Slug})
-	})
-	for r, err := range retitle.Stream(ctx, windrow.Pages(ctx, pager)).All() {
+	retitle := windrow.NewBatchProcessor(shelf.Retitle)
+	for r, err := range retitle.Stream(ctx, pages.Read(ctx, pager)).All() {
 		if err != nil {
 			fmt.Println(err)
 			continue
@@ -120,22 +136,22 @@ func ExampleStartAt() {
 	ctx := context.Background()
 	shelf := &Shelf{FailsAt: 2}
 
-	pager := windrow.OffsetPager(2, func(ctx context.Context, offset, limit int) (windrow.Page[Article], error) {
+	pager := pages.Offset(2, func(ctx context.Context, offset, limit int) (pages.Page[Article], error) {
 		articles, total, err := shelf.List(ctx, offset, limit)
-		return windrow.Page[Article]{Items: articles, Total: total}, err
+		return pages.Page[Article]{Items: articles, Total: total}, err
 	})
-	read := func(opts ...windrow.PageOption) (windrow.Position, error) {
-		for article, err := range windrow.Pages(ctx, pager, opts...) {
-			if cut, ok := errors.AsType[*windrow.PageError](err); ok {
+	read := func(opts ...pages.Option) (pages.Position, error) {
+		for article, err := range pages.Read(ctx, pager, opts...) {
+			if cut, ok := errors.AsType[*pages.Error](err); ok {
 				return cut.Position, err
 			}
 			fmt.Println(article.ID)
 		}
-		return windrow.Position{}, nil
+		return pages.Position{}, nil
 	}
 	position, err := read()
 	fmt.Println(err)
-	_, err = read(windrow.StartAt(position))
+	_, err = read(pages.StartAt(position))
 	fmt.Println(err)
 	// Output:
 	// id-tea
@@ -148,12 +164,12 @@ func ExampleStartAt() {
 }
 
 // Page fetches share the account's limit with all else that uses the limiter.
-func ExampleOffsetPager_limiter() {
+func ExampleOffset_limiter() {
 	ctx := context.Background()
 	shelf := &Shelf{}
 	account := windrow.NewLimiter(windrow.Concurrency(4))
 
-	pager := windrow.OffsetPager(2, func(ctx context.Context, offset, limit int) (page windrow.Page[Article], err error) {
+	pager := pages.Offset(2, func(ctx context.Context, offset, limit int) (page pages.Page[Article], err error) {
 		err = account.Do(ctx, 1, func(ctx context.Context) error {
 			page.Items, page.Total, err = shelf.List(ctx, offset, limit)
 			return err
@@ -161,7 +177,7 @@ func ExampleOffsetPager_limiter() {
 		return page, err
 	})
 	n := 0
-	for _, err := range windrow.Pages(ctx, pager, windrow.ParallelPages(2)) {
+	for _, err := range pages.Read(ctx, pager, pages.Parallel(2)) {
 		if err != nil {
 			fmt.Println(err)
 			return

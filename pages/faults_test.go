@@ -1,4 +1,4 @@
-package windrow_test
+package pages_test
 
 import (
 	"context"
@@ -14,13 +14,14 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/pages"
 )
 
 // says is a list of 35 records in pages of ten whose server tells of each page whether more follow, where it can, and
 // takes all records from r010 to r019, and every third behind them, out of its pages.
 func says(c *catalog) *catalog {
 	c.records = records(35)
-	c.answer = func(page *windrow.Page[string]) {
+	c.answer = func(page *pages.Page[string]) {
 		last := page.Items[len(page.Items)-1]
 		page.Items = slices.DeleteFunc(slices.Clone(page.Items), taken)
 		page.More, page.Last = last != "r034", last == "r034"
@@ -33,13 +34,13 @@ func taken(record string) bool {
 	return n >= 10 && (n < 20 || n%3 == 0)
 }
 
-// F76: a short or an empty page whose server says that more follow is not the last one, for any kind of list and however
-// many pages are read ahead; one that is said to be the last is, though it is full.
+// F76: a short or an empty page whose server says that more follow is not the last one, for any kind of list and
+// however many pages are read ahead; one that is said to be the last is, though it is full.
 func TestF76ShortAndEmptyPagesWithMore(t *testing.T) {
 	t.Parallel()
 	want := slices.DeleteFunc(records(35), taken)
 	for _, kind := range kinds[:5] { // by key no page of this list would be empty
-		for _, opts := range [][]windrow.PageOption{{windrow.Prefetch(0)}, nil, {windrow.Prefetch(5)}, {windrow.ParallelPages(4)}} {
+		for _, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Prefetch(5)}, {pages.Parallel(4)}} {
 			if len(opts) > 0 && strings.Contains("cursor link", kind.name) {
 				opts = opts[:0]
 			}
@@ -53,7 +54,7 @@ func TestF76ShortAndEmptyPagesWithMore(t *testing.T) {
 	}
 	// By offset, behind empty pages of a server that caps the size: nothing is stepped over.
 	c := &catalog{records: records(40), most: 4}
-	c.answer = func(page *windrow.Page[string]) {
+	c.answer = func(page *pages.Page[string]) {
 		first := page.Items[0]
 		page.More, page.Last = first != "r036", first == "r036"
 		if first == "r008" || first == "r012" {
@@ -61,7 +62,7 @@ func TestF76ShortAndEmptyPagesWithMore(t *testing.T) {
 		}
 	}
 	same(t, "capped", append(records(8), records(40)[16:]...), readAll(t, c.byOffset(10)))
-	c.answer = func(page *windrow.Page[string]) { page.Last = page.Items[0] == "r020"; page.More = !page.Last }
+	c.answer = func(page *pages.Page[string]) { page.Last = page.Items[0] == "r020"; page.More = !page.Last }
 	c.most = 0
 	for _, kind := range kinds {
 		same(t, kind.name+": last, and full", records(30), readAll(t, kind.pager(c)))
@@ -72,17 +73,17 @@ func TestF76ShortAndEmptyPagesWithMore(t *testing.T) {
 // and so does a page that contradicts itself, and a server that never stops to promise more.
 func TestF76MoreThatCannotBeFollowed(t *testing.T) {
 	t.Parallel()
-	promise := func(page *windrow.Page[string]) { page.More = true }
+	promise := func(page *pages.Page[string]) { page.More = true }
 	for _, kind := range kinds {
 		c := &catalog{records: records(20), answer: promise}
 		got, err := collect(t, t.Context(), kind.pager(c))
 		if err == nil || len(got) != 20 {
 			t.Errorf("%s: %d items and the error %v, want 20 and an error", kind.name, len(got), err)
 		}
-		if sized := strings.Contains("offset number from 0 number from 1", kind.name); sized != errors.Is(err, windrow.ErrEmptyPages) || len(c.asked) > 110 {
+		if sized := strings.Contains("offset number from 0 number from 1", kind.name); sized != errors.Is(err, pages.ErrEmpty) || len(c.asked) > 110 {
 			t.Errorf("%s: the error %v after %d calls", kind.name, err, len(c.asked))
 		}
-		c = &catalog{records: records(20), answer: func(page *windrow.Page[string]) { page.More, page.Last = true, true }}
+		c = &catalog{records: records(20), answer: func(page *pages.Page[string]) { page.More, page.Last = true, true }}
 		got, err = collect(t, t.Context(), kind.pager(c))
 		if len(got) != 10 || err == nil || !strings.Contains(err.Error(), "is the last, and that more follow") {
 			t.Errorf("%s: %d items and the error %v, want 10 and a contradiction", kind.name, len(got), err)
@@ -98,8 +99,8 @@ var again = map[string]func(size, offset int) int{
 	"repeats its last piece": func(size, offset int) int { return min(offset, size-37) },
 }
 
-// F81: a list by offset or number whose server starts again behind the end, or repeats its last page, ends: where the total
-// was reached without a word and with no record twice, and otherwise with an error, soon.
+// F81: a list by offset or number whose server starts again behind the end, or repeats its last page, ends: where the
+// total was reached without a word and with no record twice, and otherwise with an error, soon.
 func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 	t.Parallel()
 	type record struct {
@@ -113,24 +114,24 @@ func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 				for _, parallel := range []int{1, 4} {
 					for _, numbered := range []bool{false, true} {
 						var calls atomic.Int64
-						page := func(at int) (windrow.Page[record], error) {
+						page := func(at int) (pages.Page[record], error) {
 							calls.Add(1)
 							var items []record
 							for n := place(200, at); len(items) < 50 && n < 200; n++ {
 								items = append(items, record{ID: new(n), Tags: map[string]any{"n": n, "all": true}, At: time.Unix(1, 0)})
 							}
-							return windrow.Page[record]{Items: items, Total: total}, nil
+							return pages.Page[record]{Items: items, Total: total}, nil
 						}
-						pager := windrow.OffsetPager(50, func(_ context.Context, offset, _ int) (windrow.Page[record], error) { return page(offset) })
+						pager := pages.Offset(50, func(_ context.Context, offset, _ int) (pages.Page[record], error) { return page(offset) })
 						if numbered {
-							pager = windrow.PageNumberPager(1, 50, func(_ context.Context, n, _ int) (windrow.Page[record], error) { return page(50 * (n - 1)) })
+							pager = pages.Number(1, 50, func(_ context.Context, n, _ int) (pages.Page[record], error) { return page(50 * (n - 1)) })
 						}
 						if keyed {
 							pager.Key = func(r record) string { return strconv.Itoa(*r.ID) }
 						}
 						var ids []int
 						var last error
-						for r, err := range windrow.Pages(t.Context(), pager, windrow.ParallelPages(parallel)) {
+						for r, err := range pages.Read(t.Context(), pager, pages.Parallel(parallel)) {
 							if last = err; err == nil {
 								ids = append(ids, *r.ID)
 							}
@@ -148,12 +149,12 @@ func TestF81ServerStartsAgainBehindTheEnd(t *testing.T) {
 							if last != nil || len(ids) != 200 {
 								t.Errorf("%s: %d items and the error %v, want 200 and none", at, len(ids), last)
 							}
-						case name != "starts again" && keyed: // as when records are inserted in front: see EmptyPages
-							if !errors.Is(last, windrow.ErrEmptyPages) {
-								t.Errorf("%s: the error %v, want ErrEmptyPages", at, last)
+						case name != "starts again" && keyed: // as when records are inserted in front: see MaxEmpty
+							if !errors.Is(last, pages.ErrEmpty) {
+								t.Errorf("%s: the error %v, want ErrEmpty", at, last)
 							}
 							continue
-						case !errors.Is(last, windrow.ErrCursorLoop) && (whole || total == 0):
+						case !errors.Is(last, pages.ErrCursorLoop) && (whole || total == 0):
 							t.Errorf("%s: the error %v, want ErrCursorLoop", at, last)
 						}
 						if calls := calls.Load(); calls > 15 || len(ids) > 350 {
@@ -172,27 +173,27 @@ func TestF81LongListsAndNewCursors(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ records, size, most int }{{20_000, 10, 20_030}, {7, 1, 11}, {1, 1, 4}, {3000, 1, 3010}} {
 		all := records(test.records)
-		pager := windrow.OffsetPager(test.size, func(_ context.Context, offset, limit int) (windrow.Page[string], error) {
-			return windrow.Page[string]{Items: all[offset%test.records:][:limit]}, nil
+		pager := pages.Offset(test.size, func(_ context.Context, offset, limit int) (pages.Page[string], error) {
+			return pages.Page[string]{Items: all[offset%test.records:][:limit]}, nil
 		})
 		got, err := collect(t, t.Context(), pager)
-		if !errors.Is(err, windrow.ErrCursorLoop) || len(got) < test.records || len(got) > test.most {
+		if !errors.Is(err, pages.ErrCursorLoop) || len(got) < test.records || len(got) > test.most {
 			t.Errorf("%+v: %d items and the error %v", test, len(got), err)
 		}
 	}
 	calls := 0
-	pager := windrow.CursorPager(func(_ context.Context, cursor string) (windrow.Page[string], error) {
+	pager := pages.Cursor(func(_ context.Context, cursor string) (pages.Page[string], error) {
 		calls++
 		at := 10 * ((calls - 1) % 20)
-		return windrow.Page[string]{Items: records(200)[at : at+10], Next: fmt.Sprint("token of call ", calls)}, nil
+		return pages.Page[string]{Items: records(200)[at : at+10], Next: fmt.Sprint("token of call ", calls)}, nil
 	})
-	if got, err := collect(t, t.Context(), pager); !errors.Is(err, windrow.ErrCursorLoop) || len(got) > 230 {
+	if got, err := collect(t, t.Context(), pager); !errors.Is(err, pages.ErrCursorLoop) || len(got) > 230 {
 		t.Errorf("new cursors: %d items and the error %v", len(got), err)
 	}
 }
 
-// F51, F81: a total that lies low never ends a list, also where a full page reaches it, and items that cannot be told from
-// each other are no loop; records that are inserted in front are none either.
+// F51, F81: a total that lies low never ends a list, also where a full page reaches it, and items that cannot be told
+// from each other are no loop; records that are inserted in front are none either.
 func TestF81WhatIsNoLoop(t *testing.T) {
 	t.Parallel()
 	for total := range 110 {
@@ -206,8 +207,8 @@ func TestF81WhatIsNoLoop(t *testing.T) {
 		}
 	}
 	n := 0
-	for _, err := range windrow.Pages(t.Context(), windrow.OffsetPager(100, func(_ context.Context, offset, limit int) (windrow.Page[struct{}], error) {
-		return windrow.Page[struct{}]{Items: make([]struct{}, min(limit, 50_001-offset)), Total: 100}, nil
+	for _, err := range pages.Read(t.Context(), pages.Offset(100, func(_ context.Context, offset, limit int) (pages.Page[struct{}], error) {
+		return pages.Page[struct{}]{Items: make([]struct{}, min(limit, 50_001-offset)), Total: 100}, nil
 	})) {
 		if n++; err != nil {
 			t.Fatal(err)
@@ -240,11 +241,11 @@ type httpStatus int
 func (s httpStatus) Error() string   { return "status " + strconv.Itoa(int(s)) }
 func (s httpStatus) StatusCode() int { return int(s) }
 
-// F88: a page that fails is fetched again by its run, through the limiter that the reading is told, for own fetchers too;
-// what is wrong for good, and a panic, end the reading at once.
+// F88: a page that fails is fetched again by its run, through the limiter that the reading is told, for own fetchers
+// too; what is wrong for good, and a panic, end the reading at once.
 func TestF88PagesAreFetchedAgain(t *testing.T) {
 	t.Parallel()
-	for _, opts := range [][]windrow.PageOption{{windrow.Prefetch(0)}, nil, {windrow.ParallelPages(4)}} {
+	for _, opts := range [][]pages.Option{{pages.Prefetch(0)}, nil, {pages.Parallel(4)}} {
 		synctest.Test(t, func(t *testing.T) {
 			limiter := windrow.NewLimiter(windrow.Concurrency(2))
 			start := time.Now()
@@ -255,7 +256,7 @@ func TestF88PagesAreFetchedAgain(t *testing.T) {
 				}
 				return nil
 			}
-			same(t, "items", c.records, readAll(t, c.byOffset(10), append(opts, windrow.PageRun(windrow.WithLimiter(limiter)))...))
+			same(t, "items", c.records, readAll(t, c.byOffset(10), append(opts, pages.Run(windrow.WithLimiter(limiter)))...))
 			if took := time.Since(start); took < 2*time.Second || took > 5*time.Second || limiter.Stats().Throttled == 0 || c.highest > 2 {
 				t.Errorf("took %v, %d throttles, %d calls at once", took, limiter.Stats().Throttled, c.highest)
 			}
@@ -268,11 +269,11 @@ func TestF88PagesAreFetchedAgain(t *testing.T) {
 			}
 			return nil
 		}}
-		got, err := collect(t, t.Context(), c.byOffset(10), windrow.PageRun())
+		got, err := collect(t, t.Context(), c.byOffset(10), pages.Run())
 		if status, _ := errors.AsType[httpStatus](err); status != http.StatusNotFound || len(got) != 10 || len(c.asked) != 2 {
 			t.Errorf("%d items and the error %v after %d calls", len(got), err, len(c.asked))
 		}
-		_, err = collect(t, t.Context(), c.byOffset(10), windrow.PageRun(windrow.Concurrency(-1)))
+		_, err = collect(t, t.Context(), c.byOffset(10), pages.Run(windrow.Concurrency(-1)))
 		if bad, ok := errors.AsType[*windrow.OptionError](err); !ok || bad.Option != "Concurrency" {
 			t.Errorf("the error %v, want an OptionError", err)
 		}
@@ -282,7 +283,7 @@ func TestF88PagesAreFetchedAgain(t *testing.T) {
 				t.Errorf("panic %v", p)
 			}
 		}()
-		_, err = collect(t, t.Context(), c.byOffset(10), windrow.PageRun())
+		_, err = collect(t, t.Context(), c.byOffset(10), pages.Run())
 		t.Errorf("the error %v, want a panic", err)
 	})
 }
