@@ -121,7 +121,7 @@ func exported(t *testing.T) map[string][]string {
 // isImportable says whether the folder has a package that is made for users: it has code, and is no program, example or
 // benchmark.
 func (f *folder) isImportable() bool {
-	return f.isPublic() && !within(f.path, "examples") && slices.ContainsFunc(f.files, func(file *ast.File) bool { return !f.isTest(file) })
+	return f.isPublic() && !within(f.path, "examples") && !within(f.path, "bench") && slices.ContainsFunc(f.files, func(file *ast.File) bool { return !f.isTest(file) })
 }
 
 // namesOf returns what a package exports, one name a line: constants, variables, functions, and types with their fields
