@@ -23,6 +23,10 @@ const (
 	// minTimesOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
 	// minOthersPassed others must succeed.
 	minTimesOvertaken = 3
+	// minTimesUsual is how many times as many others as usually pass between two throttles must pass without a throttle.
+	minTimesUsual = 3
+	// enoughPassed is how many must pass at most while no other item was ever throttled.
+	enoughPassed = 16
 	// minPassedToHasten is how many items must succeed after a failure for the failed item's delay to be cut short.
 	minPassedToHasten = 8
 	// maxHastenScan is how many delayed units are searched for one whose delay may be cut short.
@@ -190,7 +194,17 @@ func (r *Run) ownThrottle(u *unit) bool {
 		return false
 	}
 	j.overtaken++
-	return r.throttled.Load() == j.refusedAs || j.overtaken >= minTimesOvertaken
+	return r.throttled.Load() == j.refusedAs && r.passedUnusuallyMany(j, since) || j.overtaken >= minTimesOvertaken
+}
+
+// passedUnusuallyMany reports whether more items have passed since then than usually pass between two throttles of other
+// items. Where a throttle comes after every few items, that an item meets two of them in a row is likely to be chance.
+func (r *Run) passedUnusuallyMany(j *job, since int64) bool {
+	passed, others := r.counts[Succeeded].Load(), r.throttled.Load()-int64(j.refusals)
+	if others <= 0 { // the first throttles of the run are the item's, so there is nothing to compare with
+		return passed-since >= min(since, enoughPassed)
+	}
+	return (passed-since)*others >= minTimesUsual*passed
 }
 
 // noteThrottle records a throttle of a job, and reports whether it is the job's first since the gate was open. The throttle
