@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/inspect"
-	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
 )
 
@@ -75,7 +75,7 @@ func (p *BatchProcessor[In, Out]) costs() ([]int, error) {
 		return nil, &OptionError{Option: "Capabilities", Field: "MaxItems", Value: n, Problem: "must be at most 1,048,576 beside a Cost, which is asked for each number of items"}
 	}
 	costs := make([]int, p.chunkItems())
-	if value, stack, ok := parallel.Call(func() {
+	if value, stack, ok := contain.Go(func() {
 		for i := range costs {
 			costs[i] = max(1, p.Capabilities.Cost(i+1))
 		}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
@@ -249,7 +249,7 @@ func lost(value any, stack []byte) error {
 const hookValidate = "Validate"
 
 // lostIn is lost for a hook of that name.
-func lostIn(hook string) func(value any, stack []byte) error {
+func lostIn(hook string) contain.Lost {
 	return func(value any, stack []byte) error {
 		if value == nil {
 			return fmt.Errorf("windrow: %s: %w", hook, ErrGoexit)
@@ -264,11 +264,4 @@ func isPanic(err error) bool {
 }
 
 // guarded calls a caller's function and returns its panic as an error.
-func guarded(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return f()
-}
+func guarded(f func() error) error { return contain.Try(f, lost) }

@@ -12,9 +12,9 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/windrow-go/windrow/internal/adapt"
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/neterr"
-	"github.com/windrow-go/windrow/internal/parallel"
 	"github.com/windrow-go/windrow/internal/schedule"
 	"github.com/windrow-go/windrow/internal/verdict"
 )
@@ -153,7 +153,7 @@ func ask(classify Classifier, err error) (v verdict.Verdict, failure error) {
 		}()
 		return verdictOf(err), nil
 	}
-	if value, stack, ok := parallel.Call(func() { v = classify(err).of(err) }); !ok {
+	if value, stack, ok := contain.Go(func() { v = classify(err).of(err) }); !ok {
 		failure = lost(value, stack)
 	}
 	return v, failure

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/resume"
@@ -138,20 +138,14 @@ func (f *flow[In, Out]) ended(err error) {
 
 // pull feeds the items of the source to the run.
 func (f *flow[In, Out]) pull() {
-	returned := false
 	defer func() {
-		if !returned {
-			value := recover()
-			f.sourceErr = ErrGoexit
-			if value != nil {
-				f.sourceErr = &PanicError{Value: value, Stack: debug.Stack()}
-			}
-		}
 		f.sourceEnds.Store(true)
 		f.run.EndFeed(f.fed)
 	}()
+	calling := true
+	defer contain.Recover(&calling, func(value any, stack []byte) { f.sourceErr = lost(value, stack) })
 	f.s.src(f.take) // not a range statement, which would keep its state next to the caller's
-	returned = true
+	calling = false
 }
 
 // take feeds one item of the source to the run, and reports whether the run takes more.

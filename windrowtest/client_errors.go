@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
@@ -307,15 +308,14 @@ func (b *body) Close() error {
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	var id string
-	defer func() {
-		if v := recover(); v != nil {
-			t.Errorf("the client leaves goroutines behind (%v):\n%s", v, stacksIn(id))
-		}
-	}()
-	synctest.Test(t, func(t *testing.T) {
-		id = bubbleID()
-		f(t)
-	})
+	if value, _, ok := contain.Call(func() {
+		synctest.Test(t, func(t *testing.T) {
+			id = bubbleID()
+			f(t)
+		})
+	}); !ok {
+		t.Errorf("the client leaves goroutines behind (%v):\n%s", value, stacksIn(id))
+	}
 }
 
 // bubbleID returns the mark of this bubble in the stacks of its goroutines.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
-	"github.com/windrow-go/windrow/internal/parallel"
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 // Func returns a BackOff that calls f for the delay before the n-th repetition, counted from 1. A negative delay is
@@ -32,13 +32,12 @@ func (c *counted) Reset() { c.n = 0 }
 type Guarded struct {
 	strategy func() backoff.BackOff
 	delays   backoff.BackOff // nil until the first delay
-	lost     func(value any, stack []byte) error
+	lost     contain.Lost
 	failure  error
 }
 
-// Guard returns the BackOff of a strategy, which is called for the first delay. lost makes an error from a panic; value is
-// nil for a Goexit.
-func Guard(strategy func() backoff.BackOff, lost func(value any, stack []byte) error) *Guarded {
+// Guard returns the BackOff of a strategy, which is called for the first delay.
+func Guard(strategy func() backoff.BackOff, lost contain.Lost) *Guarded {
 	return &Guarded{strategy: strategy, lost: lost}
 }
 
@@ -48,7 +47,7 @@ func (g *Guarded) NextBackOff() (d time.Duration) {
 	case *backoff.ExponentialBackOff, *backoff.ConstantBackOff, *backoff.ZeroBackOff:
 		return g.delays.NextBackOff()
 	}
-	if value, stack, ok := parallel.Call(func() {
+	if value, stack, ok := contain.Go(func() {
 		if g.delays == nil {
 			g.delays = g.strategy()
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -122,8 +123,8 @@ type Config struct {
 	Hooks     Hooks
 	Gate      *gate.Gate
 
-	// Lost makes the error of an item whose call panicked with value, or ended its goroutine (value is nil).
-	Lost func(value any, stack []byte) error
+	// Lost makes the error of an item whose call did not return.
+	Lost contain.Lost
 
 	looked func() // for tests: called at each look-up in Follower; may be nil
 }

@@ -3,11 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/adapt"
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/gate"
 )
 
@@ -49,11 +49,8 @@ func (w *worker) send(u *unit) {
 	default:
 		u.intended = a.Intended()
 	}
-	re := reply{permit: &w.permit, err: r.cfg.Lost(nil, nil), sent: time.Now()}
+	re := reply{permit: &w.permit, sent: time.Now()}
 	defer func() {
-		if v := recover(); v != nil {
-			re.err = r.panicError(v)
-		}
 		re.at = time.Now()
 		r.requests.Add(1)
 		if sent {
@@ -62,6 +59,8 @@ func (w *worker) send(u *unit) {
 		re.handle = a.Handle()
 		r.settle(u, a, re)
 	}()
+	calling := true
+	defer contain.Recover(&calling, func(value any, stack []byte) { re.err = r.lost(value, stack) })
 	if !sent {
 		for _, j := range u.jobs {
 			j.began = re.sent
@@ -81,6 +80,7 @@ func (w *worker) send(u *unit) {
 	default:
 		re.err = r.single(a, items[0])
 	}
+	calling = false
 }
 
 // call makes a single call.
@@ -91,19 +91,16 @@ func (r *Run) call(a *Attempt, item int) error {
 // watched makes a call with its timeout and the Attempt hook.
 func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) {
 	var ctx context.Context = a
-	err = r.cfg.Lost(nil, nil) // until the call returns
+	calling := true
 	if r.cfg.Hooks.Attempt != nil {
 		var end func(error)
 		ctx, end = r.cfg.Hooks.Attempt(ctx, a)
-		defer func() {
-			v := recover()
-			if v == nil {
-				end(err)
-				return
+		defer func() { end(err) }()
+		defer contain.Recover(&calling, func(value any, stack []byte) {
+			if err = r.cfg.Lost(value, stack); value != nil {
+				panic(value) // the stack is still intact for the Recover that makes the item's error
 			}
-			end(r.cfg.Lost(v, debug.Stack()))
-			panic(v) // the stack is still intact for the recover that makes the item's error
-		}()
+		})
 	}
 	if r.cfg.AttemptTimeout > 0 {
 		var cancel context.CancelFunc
@@ -122,6 +119,7 @@ func (r *Run) watched(a *Attempt, call func(context.Context) error) (err error) 
 			err = cause // otherwise it looks like the caller's own deadline
 		}
 	}
+	calling = false
 	return err
 }
 

@@ -109,13 +109,8 @@ func (r *Run) joinFailure(j *job, failure error) {
 		return
 	}
 	j.err = errors.Join(failure, j.err)
-	if r.cfg.KeepPanics && failure != r.cfg.Lost(nil, nil) {
-		r.mu.Lock()
-		if r.panicked == nil {
-			r.panicked = failure
-		}
-		r.stopLocked(failure)
-		r.mu.Unlock()
+	if failure != r.cfg.Lost(nil, nil) {
+		r.keepPanic(failure)
 	}
 }
 

@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/adapt"
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 const (
@@ -31,7 +31,7 @@ func (w *worker) callSpan() (end bool) {
 	if w.permit.Probe() {
 		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
-	defer w.recoverCall()
+	defer contain.Recover(&w.inCall, w.lostCall) // one for all calls, since one for each would cost more than a fast call
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
 		pos := w.span.lo
 		item := r.item(pos)
@@ -73,33 +73,35 @@ func (r *Run) scheduleClockCheck() {
 	}
 }
 
-// recoverCall turns a panic or Goexit in a call of the span into the item's error.
-func (w *worker) recoverCall() {
-	if !w.inCall {
-		return
-	}
+// lostCall ends a call of the span that did not return.
+func (w *worker) lostCall(value any, stack []byte) {
 	w.inCall = false
-	v := recover()
-	if v != nil {
-		w.miss(w.run.panicError(v))
-		return
+	w.miss(w.run.lost(value, stack))
+	if value == nil {
+		w.settleSpan() // this goroutine ends here
 	}
-	w.miss(w.run.cfg.Lost(nil, nil))
-	w.settleSpan() // this goroutine ends here
 }
 
-// panicError makes an error of a panic and its stack.
-func (r *Run) panicError(v any) error {
-	e := r.cfg.Lost(v, debug.Stack())
-	if r.cfg.KeepPanics {
-		r.mu.Lock()
-		if r.panicked == nil {
-			r.panicked = e
-		}
-		r.stopLocked(e)
-		r.mu.Unlock()
+// lost makes the error of a call that did not return. With KeepPanics, a panic stops the run.
+func (r *Run) lost(value any, stack []byte) error {
+	e := r.cfg.Lost(value, stack)
+	if value != nil {
+		r.keepPanic(e)
 	}
 	return e
+}
+
+// keepPanic stops the run with the error of a panic, if panics are to be kept.
+func (r *Run) keepPanic(e error) {
+	if !r.cfg.KeepPanics {
+		return
+	}
+	r.mu.Lock()
+	if r.panicked == nil {
+		r.panicked = e
+	}
+	r.stopLocked(e)
+	r.mu.Unlock()
 }
 
 // miss makes a job of the item whose call just failed.

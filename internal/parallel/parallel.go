@@ -3,9 +3,10 @@ package parallel
 
 import (
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
+
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 const block = 256
@@ -37,44 +38,20 @@ func For(n int, stop func() bool, f func(i int), lost func(i int, value any, sta
 }
 
 // calls calls f from i to end, and returns the next index: end, or the one after a call that panicked. After a call that
-// ended the goroutine it calls exited instead.
+// ended the goroutine it calls exited instead. One deferred function serves the whole block, since one for each call would
+// cost more than many a call.
 func calls(i, end int, f func(int), lost func(int, any, []byte), exited func(rest int)) (next int) {
-	done := false
-	defer func() {
-		if done {
-			return
-		}
+	calling := true
+	defer contain.Recover(&calling, func(value any, stack []byte) {
 		next = i + 1
-		if v := recover(); v != nil {
-			lost(i, v, debug.Stack())
-			return
+		lost(i, value, stack)
+		if value == nil {
+			exited(next)
 		}
-		lost(i, nil, nil)
-		exited(next)
-	}()
+	})
 	for ; i < end; i++ {
 		f(i)
 	}
-	done = true
+	calling = false
 	return end
-}
-
-// Call calls f on a goroutine of its own, where ending the goroutine does no harm, and waits for it. ok is false when
-// f did not return: it panicked with that value and stack, or ended its goroutine, with nil for both.
-func Call(f func()) (value any, stack []byte, ok bool) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if !ok {
-				if value = recover(); value != nil {
-					stack = debug.Stack()
-				}
-			}
-		}()
-		f()
-		ok = true
-	}()
-	<-done
-	return value, stack, ok
 }

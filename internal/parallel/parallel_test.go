@@ -95,17 +95,3 @@ func TestForStops(t *testing.T) {
 	}
 	For(block, func() bool { return true }, func(int) { t.Error("a call of what was stopped before") }, nil)
 }
-
-func TestCall(t *testing.T) {
-	t.Parallel()
-	ran := false
-	if value, stack, ok := Call(func() { ran = true }); !ok || !ran || value != nil || stack != nil {
-		t.Errorf("Call = %v, %q, %v", value, stack, ok)
-	}
-	if value, stack, ok := Call(func() { panic("no") }); ok || value != "no" || !strings.Contains(string(stack), "TestCall") {
-		t.Errorf("Call of a panic = %v, %q, %v", value, stack, ok)
-	}
-	if value, stack, ok := Call(runtime.Goexit); ok || value != nil || stack != nil {
-		t.Errorf("Call of a Goexit = %v, %q, %v", value, stack, ok)
-	}
-}

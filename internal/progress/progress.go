@@ -2,9 +2,10 @@
 package progress
 
 import (
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 // Every calls f at each interval from one goroutine, until stop is called. stop waits for a call in progress, and for one
@@ -14,21 +15,11 @@ func Every(interval time.Duration, f func(), lost func(value any, stack []byte))
 	end := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		ended := false
-		defer func() {
-			if ended {
-				return
-			}
-			v := recover()
-			var stack []byte
-			if v != nil {
-				stack = debug.Stack()
-			}
-			lost(v, stack)
-		}()
+		calling := true
+		defer contain.Recover(&calling, lost)
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
-		for !ended {
+		for calling {
 			select {
 			case <-tick.C:
 			case <-end:
@@ -36,7 +27,7 @@ func Every(interval time.Duration, f func(), lost func(value any, stack []byte))
 			select {
 			case <-end: // preferred to a tick, so that stop waits for one call of a slow f
 				f()
-				ended = true
+				calling = false
 			default:
 				f()
 			}

@@ -3,26 +3,20 @@ package resume
 import (
 	"context"
 	"iter"
-	"runtime/debug"
+
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 // Guard returns a journal that turns panics of j into errors with lost.
-func Guard(j Journal, lost func(value any, stack []byte) error) Journal { return guarded{j, lost} }
+func Guard(j Journal, lost contain.Lost) Journal { return guarded{j, lost} }
 
 type guarded struct {
 	journal Journal
-	lost    func(value any, stack []byte) error
+	lost    contain.Lost
 }
 
 // try calls f and turns its panic into an error.
-func (g guarded) try(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = g.lost(v, debug.Stack())
-		}
-	}()
-	return f()
-}
+func (g guarded) try(f func() error) error { return contain.Try(f, g.lost) }
 
 // Find implements [Journal].
 func (g guarded) Find(key string) (e Entry, err error) {

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"iter"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/parallel"
 )
@@ -65,9 +65,9 @@ type Resumption struct {
 	Traits      func(item int) engine.Traits
 	MayLook     bool // the run can look up whether an item was applied
 	Atomic      bool
-	ChunkItems  int                                 // in one request
-	Lost        func(value any, stack []byte) error // makes an error from a panic
-	Reopened    bool                                // the journal is one of an earlier process
+	ChunkItems  int // in one request
+	Lost        contain.Lost
+	Reopened    bool // the journal is one of an earlier process
 
 	seen atomic.Bool // the journal has one of the items
 }
@@ -280,13 +280,10 @@ func (r *Resumption) entry(item int) (Entry, error) {
 }
 
 // ask calls a hook and turns its panic into an error.
-func (r *Resumption) ask(hook string, f func()) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("windrow: %s: %w", hook, r.Lost(v, debug.Stack()))
-		}
-	}()
-	f()
+func (r *Resumption) ask(hook string, f func()) error {
+	if value, stack, ok := contain.Call(f); !ok {
+		return fmt.Errorf("windrow: %s: %w", hook, r.Lost(value, stack))
+	}
 	return nil
 }
 

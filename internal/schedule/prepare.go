@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/parallel"
 )
 
@@ -16,7 +17,7 @@ type Hooks struct {
 	Invalid  func(i int, err error) // an item that Validate refuses, or for which it panics
 	// Recall returns which of the pending items are still to be sent, and which of those an earlier run may have applied.
 	Recall func(keys []string, pending, doubtful []bool) (stillPending, stillDoubtful []bool, err error)
-	Lost   func(value any, stack []byte) error // makes an error from a panic; value is nil for a Goexit
+	Lost   contain.Lost
 }
 
 // A HookError says that Key or Size panicked: without them nothing can be sent.

@@ -1,16 +1,18 @@
 package sink
 
+import "github.com/windrow-go/windrow/internal/contain"
+
 // Listeners are the caller's callbacks of a run: one is called with each item that has ended, others are called elsewhere. A
 // callback that panics stops the run.
 type Listeners struct {
 	items  *Sink // nil without a callback for items
 	broken chan error
-	lost   func(value any, stack []byte) error
+	lost   contain.Lost
 }
 
-// Listen returns listeners. told is called once with each item, one at a time; it may be nil. lost makes an error from a
-// panic; value is nil for a Goexit. At most one of the other callbacks may call Lost or Fail.
-func Listen(told func(item int), lost func(value any, stack []byte) error) *Listeners {
+// Listen returns listeners. told is called once with each item, one at a time; it may be nil. At most one of
+// the other callbacks may call Lost or Fail.
+func Listen(told func(item int), lost contain.Lost) *Listeners {
 	l := &Listeners{broken: make(chan error, 2), lost: lost} // never full
 	if told != nil {
 		l.items = New(told, l.Lost)

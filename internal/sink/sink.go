@@ -1,7 +1,7 @@
 // Package sink passes indexes from many goroutines to a function, one at a time.
 package sink
 
-import "runtime/debug"
+import "github.com/windrow-go/windrow/internal/contain"
 
 // backlog is how many indexes may wait for the function before Put blocks.
 const backlog = 64
@@ -18,24 +18,16 @@ func New(f func(int), lost func(value any, stack []byte)) *Sink {
 	s := &Sink{items: make(chan int, backlog), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		ended := false
 		defer func() {
-			if ended {
-				return
-			}
-			v := recover()
-			var stack []byte
-			if v != nil {
-				stack = debug.Stack()
-			}
-			lost(v, stack)
-			for range s.items { // so that no Put blocks forever
+			for range s.items { // after a call that was lost, so that no Put blocks forever
 			}
 		}()
+		calling := true
+		defer contain.Recover(&calling, lost)
 		for i := range s.items {
 			f(i)
 		}
-		ended = true
+		calling = false
 	}()
 	return s
 }
