@@ -354,6 +354,13 @@ func TestF66LookUpsOfManyItems(t *testing.T) {
 				for _, journal := range []bool{false, true} {
 					each(t, fmt.Sprintf("%s, %d workers, chunks of %d, journal %t", name, workers, chunk, journal), func(t *testing.T, stream bool) {
 						const items, most, never = 100, 10, "i7"
+						// One worker: 50, 25 and 12 are refused, and three look-ups more until the item is alone. Four workers are
+						// refused with 50, 50, four times 25 and four times 12 before they hear of each other, and may learn that 3
+						// are the most: 100 / 3.
+						mayRefuse, mayAsk := 6, 28
+						if workers > 1 {
+							mayRefuse, mayAsk = 13, 13+34
+						}
 						f := newFake(t, func(*call) error { return lostAnswer })
 						f.batch = func(*call) ([]windrow.Outcome[string], error) { return nil, lostAnswer }
 						opts := []windrow.Option{fastRetries, windrow.Concurrency(workers), windrow.BatchSize(50), windrow.Linger(time.Millisecond)}
@@ -373,6 +380,7 @@ func TestF66LookUpsOfManyItems(t *testing.T) {
 						var sizes []int
 						refused := 0
 						p.ReconcileBatch = func(_ context.Context, in []string) ([]windrow.Outcome[string], error) {
+							time.Sleep(time.Duration(len(in)) * time.Millisecond)
 							mu.Lock()
 							defer mu.Unlock()
 							sizes = append(sizes, len(in))
@@ -392,7 +400,7 @@ func TestF66LookUpsOfManyItems(t *testing.T) {
 								t.Errorf("%s is %v, want %v: %v", r.Input, r.State, want, r.Err)
 							}
 						}
-						if refused > 12 || len(sizes) > 45 {
+						if refused > mayRefuse || len(sizes) > mayAsk {
 							t.Errorf("%d of %d look-ups were refused: %v", refused, len(sizes), sizes)
 						}
 					})
