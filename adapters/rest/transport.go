@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
-	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/adapters/rest/internal/dialect"
+	"github.com/windrow-go/windrow/clients"
 	"github.com/windrow-go/windrow/internal/inspect"
 )
 

@@ -2,6 +2,7 @@ package housekeeping
 
 import (
 	"encoding/json"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -24,7 +25,7 @@ const modulePath = "github.com/windrow-go/windrow"
 // surface is the files of the root package. Each holds one subject of its public API, and what belongs to nothing else.
 var surface = []string{
 	"batch.go", "capabilities.go", "chunks.go", "concurrency.go", "doc.go", "duplicates.go", "errors.go", "journal.go",
-	"judge.go", "limiterstats.go", "observer.go", "opkind.go", "options.go", "pages.go", "prepare.go", "processor.go",
+	"limiterstats.go", "observer.go", "opkind.go", "options.go", "pages.go", "prepare.go", "processor.go",
 	"progress.go", "result.go", "retry.go", "run.go", "stream.go", "streamflow.go", "summary.go",
 }
 
@@ -171,6 +172,29 @@ func TestInternalDoesNotImportTheRoot(t *testing.T) {
 					t.Errorf("%s imports %s", f.name(file), name)
 				}
 			}
+		}
+	}
+}
+
+// One package turns panics into errors, so that a Goexit is told apart from a panic and the stack is kept everywhere.
+func TestRecoverIsCalledInOnePackage(t *testing.T) {
+	t.Parallel()
+	for _, f := range folders(t) {
+		if f.path == "internal/contain" || f.path == "internal/pages" {
+			continue
+		}
+		for _, file := range f.files {
+			if f.isTest(file) {
+				continue
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if call, ok := n.(*ast.CallExpr); ok {
+					if name, ok := call.Fun.(*ast.Ident); ok && name.Name == "recover" {
+						t.Errorf("%s calls recover: use internal/contain", f.set.Position(call.Pos()))
+					}
+				}
+				return true
+			})
 		}
 	}
 }
