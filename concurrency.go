@@ -11,13 +11,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/windrow-go/windrow/internal/adapt"
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/neterr"
 	"github.com/windrow-go/windrow/internal/seam"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 const (
@@ -219,7 +219,7 @@ func signalOf(err error, sent time.Time) adapt.Signal {
 	case ClassPermanent, ClassTooLarge:
 		s.Answered = 1
 	case ClassTransient, ClassAmbiguous:
-		s.Trouble, s.Detail = verdict.Trouble(err)
+		s.Trouble, s.Detail = classify.Trouble(err)
 		s.Host, s.Unsent, s.Each = neterr.Host(err), c.Class == ClassTransient, true
 	}
 	return s

@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	"github.com/windrow-go/windrow/internal/contain"
+	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
 	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
+	"github.com/windrow-go/windrow/internal/schedule"
 )
 
 // ErrNotAttempted is the error of an item that was never sent because the run had stopped. The Cause of the [BulkError]
@@ -265,3 +267,31 @@ func isPanic(err error) bool {
 
 // guarded calls a caller's function and returns its panic as an error.
 func guarded(f func() error) error { return contain.Try(f, lost) }
+
+// causeOf returns the public error for what stopped the engine.
+func causeOf(err error) error {
+	switch e := err.(type) {
+	case *engine.FailuresError:
+		return &namedError{ErrTooManyFailures, err}
+	case *engine.FatalError:
+		return fmt.Errorf("%w: %w", ErrFatal, e.Err)
+	case *engine.ThrottledError:
+		return &namedError{ErrThrottled, err}
+	case *engine.OutageError:
+		return &namedError{ErrOutage, err}
+	case *engine.BudgetError:
+		return &namedError{ErrRetryBudget, err}
+	case *engine.RefusedError:
+		return fmt.Errorf("windrow: %w", err)
+	case *schedule.HookError:
+		return fmt.Errorf("windrow: %w", err)
+	}
+	return err
+}
+
+// namedError is an error that also matches a public one.
+type namedError struct{ name, err error }
+
+func (e *namedError) Error() string { return "windrow: " + e.err.Error() }
+
+func (e *namedError) Unwrap() []error { return []error{e.name, e.err} }

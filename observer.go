@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/inspect"
 	"github.com/windrow-go/windrow/internal/neterr"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Attempt is one call of a client's method by a run, as an [Observer] sees it. Clients get more of it with AttemptFrom
@@ -26,11 +26,6 @@ type Attempt struct {
 	Number int
 	// Key is the key of the item, or its id; "" without either, and for a chunk of several items.
 	Key string
-}
-
-// seen returns the attempt as an observer sees it.
-func seen(a *engine.Attempt) Attempt {
-	return Attempt{Op: OpKind(identity.Of(a).Op), Index: a.Item(), Items: max(1, len(a.Items())), Number: a.Number(), Key: identity.KeyOf(a)}
 }
 
 // WithObserver makes runs report their attempts to an observer, such as for tracing.
@@ -55,7 +50,7 @@ func (p *BatchProcessor[In, Out]) watchAttempts(ctx context.Context) func(contex
 		return nil
 	}
 	return func(ctx context.Context, e *engine.Attempt) (context.Context, func(error)) {
-		a := seen(e)
+		a := Attempt(identity.Describe[OpKind](e))
 		var end func(error)
 		if observer != nil {
 			var watched context.Context
@@ -85,7 +80,7 @@ func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx cont
 	if !debug {
 		return nil
 	}
-	judged := judge(p.op, p.opts.retry.Classify, nil, verdict.Verdict.WithRecord)
+	judge := judgeOf(p.op, p.opts.retry.Classify, nil)
 	return func(ctx context.Context, a Attempt, e *engine.Attempt, took time.Duration, err error) {
 		_ = guarded(func() error {
 			attrs := make([]slog.Attr, 0, 8)
@@ -95,7 +90,7 @@ func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx cont
 			}
 			status := e.Status()
 			if err != nil {
-				j := judged(e, err)
+				j := judge.Attempt(e, err)
 				class := slog.String("class", Class(j.Class).String())
 				if j.Skip != engine.NoReason {
 					class = slog.String("skipped", Reason(j.Skip).String())
@@ -109,5 +104,37 @@ func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx cont
 			logger.LogAttrs(ctx, slog.LevelDebug, "windrow: attempt ended", append(attrs, slog.Duration("latency", took))...)
 			return nil
 		})
+	}
+}
+
+// logOutages returns a function that logs the begin and the end of an outage, nil without a logger.
+func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
+	logger := p.opts.logger
+	if logger == nil {
+		return nil
+	}
+	return func(down bool, why string) {
+		_ = guarded(func() error {
+			if down {
+				logger.WarnContext(ctx, "windrow: the server takes no calls", "operation", p.op.String(), "why", why)
+			} else {
+				logger.InfoContext(ctx, "windrow: the outage has ended", "operation", p.op.String(), "why", why)
+			}
+			return nil
+		})
+	}
+}
+
+// logThrottles returns a function that logs a throttle, at most once a second; nil without a logger.
+func logThrottles(op OpKind, logger *slog.Logger) func(*engine.Attempt, engine.Judgement) {
+	if logger == nil {
+		return nil
+	}
+	var logged atomic.Int64 // when a throttle was last logged
+	return func(a *engine.Attempt, j engine.Judgement) {
+		now := time.Now().Unix()
+		if last := logged.Load(); last != now && logged.CompareAndSwap(last, now) {
+			logger.WarnContext(a, "windrow: the server throttles", "operation", op.String(), "retry_after", j.After)
+		}
 	}
 }

@@ -2,15 +2,16 @@ package windrow
 
 import (
 	"errors"
+	"log/slog"
 	"math"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/enum"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // RetryPolicy says which items are sent again, when, and how often. The zero value is the default policy.
@@ -199,6 +200,19 @@ type Classification struct {
 // goroutines at once and must not block.
 type Classifier func(error) Classification
 
+// classification is a Classification for package classify.
+type classification = classify.Classification[Class, ErrorKind]
+
+// judgeOf returns what judges the errors of a run. A nil classifier is the default one. Throttles are logged, unless logger
+// is nil.
+func judgeOf(op OpKind, classifier Classifier, logger *slog.Logger) *classify.Judge {
+	judge := &classify.Judge{Read: op == OpGet, Lost: lost, IsLost: isPanic, Throttled: logThrottles(op, logger)}
+	if classifier != nil {
+		judge.Classifier = func(err error) classify.Judgement { return classification(classifier(err)).Of(err) }
+	}
+	return judge
+}
+
 // Classify is the default classifier. In this order it takes:
 //   - an error made by [Classified] or one of its short forms, one of clients.Skip, a backoff.PermanentError;
 //   - [ErrRolledBack], [ErrProtocol] and [ErrAttemptTimeout], and a panic;
@@ -211,7 +225,7 @@ type Classifier func(error) Classification
 // ambiguous, and one that was sent may have been applied. The record does not change a class set by a client or by the
 // caller's own classifier, nor that of the items of a batch.
 func Classify(err error) Classification {
-	return classificationOf(verdictOf(err))
+	return Classification(classify.Says[Class, ErrorKind](classify.Of(err)))
 }
 
 // Classified returns err with a classification that the default classifier takes as it is. Clients use it, or one of
@@ -220,10 +234,7 @@ func Classified(err error, c Classification) error {
 	if err == nil {
 		return nil
 	}
-	v := c.of(err)
-	v.Marked, v.Invalid, v.Plain = true, false, false
-	v.NotFound, v.Exists = errors.Is(err, ErrNotFound), errors.Is(err, ErrAlreadyExists)
-	return &verdict.Marked{Err: err, As: v}
+	return classification(c).Mark(err)
 }
 
 // Permanent marks err as [ClassPermanent]. A nil err stays nil. As the error of a batch it does not say that no item
@@ -255,11 +266,11 @@ func Fatal(err error) error { return Classified(err, Classification{Class: Class
 var (
 	// ErrNotFound is matched by the error of a client when the server does not have the item. A delete that fails with
 	// it had nothing to do.
-	ErrNotFound = errors.New("windrow: not found")
+	ErrNotFound = classify.ErrNotFound
 	// ErrAlreadyExists is matched by the error of a client when the server has the item already. A repeated create that
 	// fails with it may have met its own first attempt. It means this only in an error of [ClassPermanent]: another
 	// class that the client sets comes first.
-	ErrAlreadyExists = errors.New("windrow: already exists")
+	ErrAlreadyExists = classify.ErrAlreadyExists
 	// ErrRolledBack is matched by the error of an item that was not applied because of another item of its request: the
 	// server undid it, or never began it. A client returns it, with what the server says, for all items but the refused
 	// one.
@@ -270,5 +281,5 @@ var (
 	ErrProtocol = engine.ErrProtocol
 	// ErrAttemptTimeout is the error of an attempt that took longer than [AttemptTimeout]. It does not match
 	// [context.DeadlineExceeded]: that is the caller's own deadline.
-	ErrAttemptTimeout = errors.New("windrow: the attempt took longer than AttemptTimeout")
+	ErrAttemptTimeout = classify.ErrAttemptTimeout
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/delays"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
@@ -16,7 +17,6 @@ import (
 	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/resume"
 	"github.com/windrow-go/windrow/internal/sink"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // check returns the costs of the requests, or what is wrong with the processor.
@@ -113,24 +113,6 @@ func (p *BatchProcessor[In, Out]) begin(ctx context.Context, items int) (_ conte
 			return nil
 		})
 	}, err
-}
-
-// logOutages returns a function that logs the begin and the end of an outage, nil without a logger.
-func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
-	logger := p.opts.logger
-	if logger == nil {
-		return nil
-	}
-	return func(down bool, why string) {
-		_ = guarded(func() error {
-			if down {
-				logger.WarnContext(ctx, "windrow: the server takes no calls", "operation", p.op.String(), "why", why)
-			} else {
-				logger.InfoContext(ctx, "windrow: the outage has ended", "operation", p.op.String(), "why", why)
-			}
-			return nil
-		})
-	}
 }
 
 // stopCause returns what stopped a run or a stream, without the keys of items, for the log. It is nil when the run ran
@@ -247,8 +229,8 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		AttemptTimeout: o.attemptTimeout, TimeoutCause: ErrAttemptTimeout,
 		FailedBefore: len(plan.Invalid), MaxFailures: o.maxFailures, MaxFailureRate: o.maxFailureRate, MinFailureRate: o.minFailureRate,
 		KeepPanics: o.keepPanics, Lost: lost,
-		Judge:     judge(p.op, retry.Classify, o.logger, verdict.Verdict.WithRecord),
-		JudgeItem: judge(p.op, retry.Classify, o.logger, verdict.Verdict.OfItem), Gate: g,
+		Judge:     judgeOf(p.op, retry.Classify, o.logger).Attempt,
+		JudgeItem: judgeOf(p.op, retry.Classify, o.logger).Item, Gate: g,
 		AllOrNothing: p.Batch != nil && (p.Capabilities.Atomicity == AtomicityAll || p.Capabilities.Atomicity == AtomicitySelectable && o.atomic),
 	}
 	if plan.costs != nil {
@@ -274,7 +256,7 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 			out, err := do(ctx, inputs[i&mask])
 			if err == nil {
 				values[i&mask] = out
-			} else if _, ok := errors.AsType[*verdict.Skip](err); ok {
+			} else if _, ok := errors.AsType[*classify.Skip](err); ok {
 				values[i&mask] = out // the record that was found
 			}
 			return err

@@ -6,10 +6,10 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/internal/adapt"
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/idem"
 	"github.com/windrow-go/windrow/internal/identity"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // Attempt is one call of a client's method by a run, as the client or its transport sees it. Get it with [AttemptFrom]. Its
@@ -32,7 +32,7 @@ func AttemptFrom(ctx context.Context) (a Attempt, ok bool) {
 		return Attempt{}, false
 	}
 	run := identity.Of(e)
-	seen := windrow.Attempt{Op: windrow.OpKind(run.Op), Index: e.Item(), Items: max(1, len(e.Items())), Number: e.Number(), Key: identity.KeyOf(e)}
+	seen := windrow.Attempt(identity.Describe[windrow.OpKind](e))
 	return Attempt{Attempt: seen, Atomic: run.Atomic, StopOnError: run.StopOnError, attempt: e}, true
 }
 
@@ -155,9 +155,7 @@ func (a Attempt) AnsweredAs(c windrow.Classification, status int, changes bool) 
 		status = http.StatusBadRequest
 	}
 	a.attempt.Answer(status, changes)
-	v := verdict.Verdict{Marked: !c.Tentative}
-	v.Class, v.Kind, v.After, v.MaxItems, v.BadItem = engine.Class(c.Class), engine.Kind(c.Kind), c.After, c.MaxItems, c.BadItem
-	a.attempt.Tell(v)
+	a.attempt.Tell(classify.Classification[windrow.Class, windrow.ErrorKind](c).Judgement())
 }
 
 // Observe reports a response of the attempt to a limiter, as the function [Observe] does. Quotas are reported at once, and so

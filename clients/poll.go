@@ -8,12 +8,12 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/gate"
 	"github.com/windrow-go/windrow/internal/identity"
 	"github.com/windrow-go/windrow/internal/message"
 	"github.com/windrow-go/windrow/internal/seam"
-	"github.com/windrow-go/windrow/internal/verdict"
 )
 
 // PollPolicy says how often and how long Poll asks for a job of a server. The zero value is the default.
@@ -77,8 +77,8 @@ func Poll[T any](ctx context.Context, policy PollPolicy, ask func(ctx context.Co
 		}
 		wait := max(pause, c.After)
 		if time.Now().Add(wait).After(end) {
-			last := verdict.Verdict{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // final: a further attempt would wait as long again
-			return none, &verdict.Marked{Err: &JobError{Err: err}, As: last}
+			last := classify.Judgement{Judgement: engine.Judgement{Class: engine.Ambiguous, Final: true}, Marked: true} // final: a further attempt would wait as long again
+			return none, &classify.Marked{Err: &JobError{Err: err}, As: last}
 		}
 		if c.Class == windrow.ClassFatal {
 			return none, windrow.Ambiguous(&JobError{Err: err})

@@ -9,8 +9,8 @@ import (
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/clients"
+	"github.com/windrow-go/windrow/internal/classify"
 	"github.com/windrow-go/windrow/internal/neterr"
-	"github.com/windrow-go/windrow/internal/verdict"
 	"github.com/windrow-go/windrow/mixed"
 )
 
@@ -187,7 +187,7 @@ func (r *clientRun[ID, In, Out]) notFound() {
 
 // saysNotFound reports whether an item's error or reason says that its record does not exist.
 func (r *clientRun[ID, In, Out]) saysNotFound(err error, reason windrow.Reason) bool {
-	if skip, ok := errors.AsType[*verdict.Skip](err); ok {
+	if skip, ok := errors.AsType[*classify.Skip](err); ok {
 		reason = windrow.Reason(skip.Reason)
 	}
 	status := neterr.Status(err)

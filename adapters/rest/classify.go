@@ -52,7 +52,7 @@ func (t *Transport) read(req *http.Request, res *http.Response, err error) readi
 	if t.Classify == nil || res.StatusCode == http.StatusSwitchingProtocols {
 		return s
 	}
-	judged := classify(t.Classify, res)
+	judged := askClassifier(t.Classify, res)
 	if judged == nil {
 		return s
 	}
@@ -69,8 +69,8 @@ func (t *Transport) read(req *http.Request, res *http.Response, err error) readi
 	return s
 }
 
-// classify calls a classifier with a response, of whose body the classifier may read the beginning.
-func classify(ask func(*http.Response) error, res *http.Response) error {
+// askClassifier calls a classifier with a response, of whose body the classifier may read the beginning.
+func askClassifier(ask func(*http.Response) error, res *http.Response) error {
 	if res.Body == nil || res.Body == http.NoBody {
 		return ask(res)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/windrow-go/windrow"
-	"github.com/windrow-go/windrow/internal/verdict"
+	"github.com/windrow-go/windrow/internal/classify"
 )
 
 // Error is a response that is not a success, or a success that cannot be read. Its text holds the method, the path, the
@@ -110,7 +110,7 @@ func (e *Error) Is(target error) bool {
 	case windrow.ErrNotFound:
 		return e.isMissing() && !e.html
 	case windrow.ErrAlreadyExists:
-		return e.Status == http.StatusConflict && e.Method == http.MethodPost && !verdict.Throttles(e.Status, e.after)
+		return e.Status == http.StatusConflict && e.Method == http.MethodPost && !classify.Throttles(e.Status, e.after)
 	}
 	return false
 }

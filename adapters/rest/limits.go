@@ -8,7 +8,7 @@ import (
 	"github.com/windrow-go/windrow/adapters/rest/internal/dialect"
 	"github.com/windrow-go/windrow/adapters/rest/internal/retryafter"
 	"github.com/windrow-go/windrow/clients"
-	"github.com/windrow-go/windrow/internal/verdict"
+	"github.com/windrow-go/windrow/internal/classify"
 )
 
 // Dialect is how an API writes the time at which a limit is renewed, in headers such as X-RateLimit-Reset. Pin it if the
@@ -44,7 +44,7 @@ type limits struct {
 // limitsOf reads a response that arrived at now. units corrects values whose unit is not clear; it may be nil.
 func limitsOf(status int, h http.Header, now time.Time, d Dialect, units *dialect.Units) limits {
 	l := limits{after: retryAfter(h, now)}
-	l.throttled = verdict.Throttles(status, l.after)
+	l.throttled = classify.Throttles(status, l.after)
 	reading, ok := dialect.Parse(h, now, dialect.Pin(d))
 	if !ok {
 		return l

@@ -7,8 +7,8 @@ import (
 	"github.com/windrow-go/windrow/internal/adapt"
 )
 
-// verdict is the judgement of a job that did not succeed, and what follows from it.
-type verdict struct {
+// judged is a job that did not succeed, its judgement, and what follows from it.
+type judged struct {
 	job     *job
 	by      Judgement
 	err     error
@@ -20,14 +20,14 @@ type verdict struct {
 }
 
 // undone reports whether the item was not applied for a reason other than the item itself.
-func (v *verdict) undone() bool { return v.omitted || v.by.Undone }
+func (v *judged) undone() bool { return v.omitted || v.by.Undone }
 
 // ends reports whether the job ends.
-func (v *verdict) ends() bool { return v.do == end || v.do == stopRun }
+func (v *judged) ends() bool { return v.do == end || v.do == stopRun }
 
 // readResults ends the items that succeeded, and then judges the others. Successes come first, since a 403 means something
 // else after a success.
-func (r *Run) readResults(u *unit, a *Attempt, re reply) (bad []*verdict, succeeded map[int]bool) {
+func (r *Run) readResults(u *unit, a *Attempt, re reply) (bad []*judged, succeeded map[int]bool) {
 	if r.cfg.Together {
 		succeeded = map[int]bool{}
 	}
@@ -47,7 +47,7 @@ func (r *Run) readResults(u *unit, a *Attempt, re reply) (bad []*verdict, succee
 	}
 	for _, k := range failed {
 		answer := re.answers.of(k)
-		v := &verdict{job: u.jobs[k], err: answer.Err, omitted: k >= re.results}
+		v := &judged{job: u.jobs[k], err: answer.Err, omitted: k >= re.results}
 		v.job.warnings = answer.Warnings
 		if v.omitted {
 			v.err, v.by = ErrOmitted, Judgement{Class: Transient}
@@ -107,7 +107,7 @@ func (r *Run) settleFresh(u *unit, re reply) {
 func (r *Run) settleResults(u *unit, a *Attempt, re reply) {
 	r.weigh(u) // before its items end, since in a stream their slots may then be reused
 	bad, succeeded := r.readResults(u, a, re)
-	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *verdict) bool { return !v.undone() })
+	moved := len(bad) < len(u.jobs) || slices.ContainsFunc(bad, func(v *judged) bool { return !v.undone() })
 	over := r.overtaken(u, succeeded)
 	var s adapt.Signal
 	if len(bad) < len(u.jobs) {
@@ -180,17 +180,17 @@ func (r *Run) settleResults(u *unit, a *Attempt, re reply) {
 }
 
 // noteResults notes whether the errors of a batch's items show that the server accepts or forbids the caller.
-func (r *Run) noteResults(bad []*verdict, n int) {
-	forbidden := func(v *verdict) bool { return v.by.Class == Fatal && v.by.BeforeSuccess }
-	if len(bad) == n && !slices.ContainsFunc(bad, func(v *verdict) bool { return !forbidden(v) }) {
+func (r *Run) noteResults(bad []*judged, n int) {
+	forbidden := func(v *judged) bool { return v.by.Class == Fatal && v.by.BeforeSuccess }
+	if len(bad) == n && !slices.ContainsFunc(bad, func(v *judged) bool { return !forbidden(v) }) {
 		r.forbid(bad[0].err)
-	} else if slices.ContainsFunc(bad, func(v *verdict) bool { return v.by.Responded && !v.by.BeforeSuccess }) {
+	} else if slices.ContainsFunc(bad, func(v *judged) bool { return v.by.Responded && !v.by.BeforeSuccess }) {
 		r.responded.Store(true)
 	}
 }
 
 // decideItem decides what follows for a job in a chunk of n items, some of which were overtaken by others.
-func (r *Run) decideItem(v *verdict, n int, overtaken map[int]bool) {
+func (r *Run) decideItem(v *judged, n int, overtaken map[int]bool) {
 	j := v.job
 	r.note(j, v.by, v.err)
 	if n > 1 && r.cfg.Traits.WholeOnly && v.by.Class == Ambiguous {

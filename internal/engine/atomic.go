@@ -72,9 +72,9 @@ func (r *Run) settleAtomicResults(u *unit, a *Attempt, re reply) {
 		return
 	}
 	r.report(re, adapt.Signal{Answered: 1})
-	rolledBack := func(v *verdict) bool { return v.do != lookUp && (v.undone() || !v.ends()) }
+	rolledBack := func(v *judged) bool { return v.do != lookUp && (v.undone() || !v.ends()) }
 	if slices.ContainsFunc(bad, rolledBack) {
-		blamed := bad[max(0, slices.IndexFunc(bad, func(v *verdict) bool { return !rolledBack(v) }))]
+		blamed := bad[max(0, slices.IndexFunc(bad, func(v *judged) bool { return !rolledBack(v) }))]
 		r.stop(&RefusedError{blamed.err})
 	}
 	for _, v := range bad {

@@ -25,7 +25,7 @@ const modulePath = "github.com/windrow-go/windrow"
 // surface is the files of the root package. Each holds one subject of its public API, and what belongs to nothing else.
 var surface = []string{
 	"batch.go", "capabilities.go", "chunks.go", "concurrency.go", "doc.go", "duplicates.go", "errors.go", "journal.go",
-	"judge.go", "limiterstats.go", "observer.go", "opkind.go", "options.go", "prepare.go", "processor.go",
+	"limiterstats.go", "observer.go", "opkind.go", "options.go", "prepare.go", "processor.go",
 	"progress.go", "result.go", "retry.go", "run.go", "stream.go", "streamflow.go", "summary.go",
 }
 
@@ -213,6 +213,29 @@ func TestTheLawsArePure(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("internal/adapt has no Go files")
+	}
+}
+
+// One package turns panics into errors, so that a Goexit is told apart from a panic and the stack is kept everywhere.
+func TestRecoverIsCalledInOnePackage(t *testing.T) {
+	t.Parallel()
+	for _, f := range folders(t) {
+		if f.path == "internal/contain" {
+			continue
+		}
+		for _, file := range f.files {
+			if f.isTest(file) {
+				continue
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if call, ok := n.(*ast.CallExpr); ok {
+					if name, ok := call.Fun.(*ast.Ident); ok && name.Name == "recover" {
+						t.Errorf("%s calls recover: use internal/contain", f.set.Position(call.Pos()))
+					}
+				}
+				return true
+			})
+		}
 	}
 }
 

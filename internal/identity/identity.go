@@ -35,6 +35,20 @@ func KeyOf(a *engine.Attempt) string {
 	return Of(a).KeyOf(a.Item())
 }
 
+// Description is windrow.Attempt, which can be converted to it, with windrow.OpKind as Op.
+type Description[Op ~uint8] struct {
+	Op     Op
+	Index  int
+	Items  int
+	Number int
+	Key    string
+}
+
+// Describe returns what clients and observers see of an attempt.
+func Describe[Op ~uint8](a *engine.Attempt) Description[Op] {
+	return Description[Op]{Op: Op(Of(a).Op), Index: a.Item(), Items: max(1, len(a.Items())), Number: a.Number(), Key: KeyOf(a)}
+}
+
 // KeyOf returns the key of an item, "" when items have none.
 func (r *Run) KeyOf(item int) string {
 	if r.Keys == nil {

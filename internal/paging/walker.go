@@ -3,7 +3,8 @@ package paging
 import (
 	"context"
 	"hash/maphash"
-	"runtime/debug"
+
+	"github.com/windrow-go/windrow/internal/contain"
 )
 
 // walker fetches the pages in order, on a goroutine of its own, as far ahead as its grants allow.
@@ -148,17 +149,13 @@ func (w *walker[T]) start(ctx context.Context, at Position) {
 	r := &request[T]{at: at}
 	w.queue = append(w.queue, r)
 	go func(ctx context.Context) {
-		var err error = &Panic{} // unless Fetch returns
-		defer func() {
-			if v := recover(); v != nil {
-				err = &Panic{Value: v, Stack: debug.Stack()}
-			}
-			r.err = err
-			w.finished <- r
-		}()
-		if r.page, err = w.Fetch(ctx, at); err == nil && w.Key == nil {
+		calling := true
+		defer func() { w.finished <- r }()
+		defer contain.Recover(&calling, func(value any, stack []byte) { r.err = &Panic{Value: value, Stack: stack} })
+		if r.page, r.err = w.Fetch(ctx, at); r.err == nil && w.Key == nil {
 			r.print = byContent(w.digest(), r.page.Items) // here, so that the caller does not wait for it
 		}
+		calling = false
 	}(w.ctx)
 }
 

@@ -1,4 +1,4 @@
-package verdict
+package classify
 
 import (
 	"testing"
@@ -52,8 +52,8 @@ func TestWithStatus(t *testing.T) {
 		{503, time.Second, engine.Judgement{Class: engine.Throttled, Kind: engine.System, After: time.Second}},
 		{504, 0, engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: adapt.Unavailable}},
 	} {
-		got := Verdict{}.WithStatus(tt.status, tt.after)
-		if diff := cmp.Diff(Verdict{Judgement: tt.want, Answered: true}, got); diff != "" {
+		got := Judgement{}.withStatus(tt.status, tt.after)
+		if diff := cmp.Diff(Judgement{Judgement: tt.want, Answered: true}, got); diff != "" {
 			t.Errorf("%d, %v (-want +got):\n%s", tt.status, tt.after, diff)
 		}
 	}
@@ -61,7 +61,7 @@ func TestWithStatus(t *testing.T) {
 
 func TestWithFault(t *testing.T) {
 	t.Parallel()
-	for fault, want := range map[neterr.Fault]Verdict{
+	for fault, want := range map[neterr.Fault]Judgement{
 		neterr.NotSent:     {Judgement: engine.Judgement{Class: engine.Transient, Trouble: adapt.Unreachable}},
 		neterr.NoSuchName:  {Judgement: engine.Judgement{Class: engine.Transient, StopWhenSpent: true}},
 		neterr.Timeout:     {Judgement: engine.Judgement{Class: engine.Ambiguous, Kind: engine.Timeout, Trouble: adapt.Silent}},
@@ -71,7 +71,7 @@ func TestWithFault(t *testing.T) {
 		neterr.BadURL:      {Judgement: engine.Judgement{Class: engine.Fatal}},
 		neterr.None:        {Unrecognised: true},
 	} {
-		if diff := cmp.Diff(want, Verdict{}.WithFault(fault)); diff != "" {
+		if diff := cmp.Diff(want, Judgement{}.withFault(fault)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", fault, diff)
 		}
 	}
