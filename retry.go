@@ -203,8 +203,8 @@ type Classifier func(error) Classification
 // classification is a Classification for package classify.
 type classification = classify.Classification[Class, ErrorKind]
 
-// judgeOf returns what judges the errors of a run. A nil classifier is the default one. Throttles are logged, unless logger
-// is nil.
+// judgeOf returns what judges the errors of a run. A nil classifier is the default one. Throttles are logged, unless
+// logger is nil.
 func judgeOf(op OpKind, classifier Classifier, logger *slog.Logger) *classify.Judge {
 	judge := &classify.Judge{Read: op == OpGet, Lost: lost, IsLost: isPanic, Throttled: logThrottles(op, logger)}
 	if classifier != nil {

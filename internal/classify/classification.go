@@ -6,8 +6,8 @@ import (
 	"github.com/windrow-go/windrow/internal/engine"
 )
 
-// Classification is windrow.Classification, which can be converted to it, with windrow.Class as C and windrow.ErrorKind as
-// K: what a classifier or a client says of an error.
+// Classification is windrow.Classification, which can be converted to it, with windrow.Class as C and windrow.ErrorKind
+// as K: what a classifier or a client says of an error.
 type Classification[C, K ~uint8] struct {
 	Class     C
 	After     time.Duration
@@ -36,8 +36,8 @@ func (c Classification[C, K]) Judgement() Judgement {
 	return j
 }
 
-// Of returns the judgement of err, which was given the classification. One that equals that of [Of] keeps everything that
-// the default classifier knows. Any other one is explicit, and the record of a transport does not override it.
+// Of returns the judgement of err, which was given the classification. One that equals that of [Of] keeps everything
+// that the default classifier knows. Any other one is explicit, and the record of a transport does not override it.
 func (c Classification[C, K]) Of(err error) Judgement {
 	j := Of(err)
 	if C(j.Class) != c.Class || j.Marked == c.Tentative {

@@ -7,8 +7,8 @@ import (
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
-// ofItem is withRecord for the error of one item in the response to a request for many, since the record says nothing about
-// single items. An unrecognised error is taken for the server's refusal of the item.
+// ofItem is withRecord for the error of one item in the response to a request for many, since the record says nothing
+// about single items. An unrecognised error is taken for the server's refusal of the item.
 func (j Judgement) ofItem(a *engine.Attempt) Judgement {
 	cut := a.Expired() || a.Err() != nil || a.Delivery() == engine.Sent
 	switch {

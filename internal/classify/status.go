@@ -8,8 +8,8 @@ import (
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
-// Throttles reports whether a response is a throttle: by its status alone, or by a status that may mean a throttle together
-// with a Retry-After (RFC 9110 section 10.2.3).
+// Throttles reports whether a response is a throttle: by its status alone, or by a status that may mean a throttle
+// together with a Retry-After (RFC 9110 section 10.2.3).
 func Throttles(status int, after time.Duration) bool {
 	switch status {
 	case http.StatusTooManyRequests:
@@ -59,8 +59,8 @@ func (j Judgement) withStatus(status int, after time.Duration) Judgement {
 	return j
 }
 
-// ofResponse judges a response by its HTTP status, and sets what the status proves. cut is the network's fault while its body
-// was read.
+// ofResponse judges a response by its HTTP status, and sets what the status proves. cut is the network's fault while
+// its body was read.
 func (j Judgement) ofResponse(status int, after time.Duration, cut neterr.Fault) Judgement {
 	j = j.withStatus(status, after)
 	j.Conflict = status == http.StatusConflict || status == http.StatusPreconditionFailed

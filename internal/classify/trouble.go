@@ -12,9 +12,9 @@ import (
 	"github.com/windrow-go/windrow/internal/neterr"
 )
 
-// Trouble returns what the type or the status of an error shows about the server, regardless of the error's class. An error
-// that only says that nothing was sent, such as for an invalid header, shows nothing. detail describes the trouble without
-// data of the item.
+// Trouble returns what the type or the status of an error shows about the server, regardless of the error's class. An
+// error that only says that nothing was sent, such as for an invalid header, shows nothing. detail describes the
+// trouble without data of the item.
 func Trouble(err error) (trouble adapt.Trouble, detail string) {
 	if status := neterr.Status(err); status != 0 {
 		return statusTrouble(status, 0), fmt.Sprintf("status %d", status)
@@ -33,8 +33,8 @@ func faultTrouble(f neterr.Fault) adapt.Trouble {
 	}
 }
 
-// statusTrouble returns what an HTTP status shows about the server. Cloudflare sends 520 to 530 when the server behind it does
-// not respond (developers.cloudflare.com/support, "Cloudflare 5XX errors"); other proxies send 598 and 599.
+// statusTrouble returns what an HTTP status shows about the server. Cloudflare sends 520 to 530 when the server behind
+// it does not respond (developers.cloudflare.com/support, "Cloudflare 5XX errors"); other proxies send 598 and 599.
 func statusTrouble(status int, after time.Duration) adapt.Trouble {
 	switch {
 	case status == http.StatusServiceUnavailable && after > 0: // a throttle
@@ -49,8 +49,8 @@ func statusTrouble(status int, after time.Duration) adapt.Trouble {
 	}
 }
 
-// troubleIn returns what the error of an attempt shows about the server. Only the type and the status of the error count, not
-// the class that a classifier has set; an error that says what became of the item shows nothing.
+// troubleIn returns what the error of an attempt shows about the server. Only the type and the status of the error
+// count, not the class that a classifier has set; an error that says what became of the item shows nothing.
 func troubleIn(j engine.Judgement, a *engine.Attempt, err error) (adapt.Trouble, string) {
 	switch {
 	case j.Class != engine.Transient && j.Class != engine.Ambiguous, j.Final, j.Undone, a.Err() != nil:

@@ -1,16 +1,17 @@
-// Package contain calls functions of the caller's that may panic, or end their goroutine with [runtime.Goexit], and tells
-// how they ended.
+// Package contain calls functions of the caller's that may panic, or end their goroutine with [runtime.Goexit], and
+// tells how they ended.
 package contain
 
 import "runtime/debug"
 
-// Lost makes the error of a call that did not return: it panicked with value, or ended its goroutine, with nil for both.
+// Lost makes the error of a call that did not return: it panicked with value, or ended its goroutine, with nil for
+// both.
 type Lost func(value any, stack []byte) error
 
-// Recover, when deferred directly, ends a panic of the call in progress. If *calling is true, the call did not return, and
-// lost is called with the value and the stack of the panic, or with nil for both if the call ends the goroutine. lost may
-// panic again: the frames of the call are still on the stack. A single deferred Recover can guard many calls, and does not
-// allocate.
+// Recover, when deferred directly, ends a panic of the call in progress. If *calling is true, the call did not return,
+// and lost is called with the value and the stack of the panic, or with nil for both if the call ends the goroutine.
+// lost may panic again: the frames of the call are still on the stack. A single deferred Recover can guard many calls,
+// and does not allocate.
 func Recover(calling *bool, lost func(value any, stack []byte)) {
 	if !*calling {
 		return
@@ -22,8 +23,8 @@ func Recover(calling *bool, lost func(value any, stack []byte)) {
 	lost(nil, nil)
 }
 
-// Call calls f on this goroutine. ok is false when f panicked, with that value and stack. If f ends the goroutine, Call does
-// not return either.
+// Call calls f on this goroutine. ok is false when f panicked, with that value and stack. If f ends the goroutine, Call
+// does not return either.
 func Call(f func()) (value any, stack []byte, ok bool) {
 	calling := true
 	defer Recover(&calling, func(v any, s []byte) { value, stack = v, s })
@@ -40,8 +41,8 @@ func Try(f func() error, lost Lost) (err error) {
 	return err
 }
 
-// Go calls f on a goroutine of its own, where ending the goroutine does no harm, and waits for it. ok is false when f did
-// not return: it panicked with that value and stack, or ended its goroutine, with nil for both.
+// Go calls f on a goroutine of its own, where ending the goroutine does no harm, and waits for it. ok is false when f
+// did not return: it panicked with that value and stack, or ended its goroutine, with nil for both.
 func Go(f func()) (value any, stack []byte, ok bool) {
 	done := make(chan struct{})
 	go func() {

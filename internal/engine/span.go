@@ -31,7 +31,7 @@ func (w *worker) callSpan() (end bool) {
 	if w.permit.Probe() {
 		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
-	defer contain.Recover(&w.inCall, w.lostCall) // one for all calls, since one for each would cost more than a fast call
+	defer contain.Recover(&w.inCall, w.lostCall) // one for all: one for each call would cost more than a fast call
 	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
 		pos := w.span.lo
 		item := r.item(pos)

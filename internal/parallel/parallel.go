@@ -11,9 +11,9 @@ import (
 
 const block = 256
 
-// For calls f(i) for each i from 0 to n-1, in blocks on several goroutines, and returns when all calls have. Between blocks
-// it calls stop, and ends early if that returns true. For a call that panics it calls lost with the panic's value and stack,
-// for one that ends its goroutine with nil for both; the other calls are still made.
+// For calls f(i) for each i from 0 to n-1, in blocks on several goroutines, and returns when all calls have. Between
+// blocks it calls stop, and ends early if that returns true. For a call that panics it calls lost with the panic's
+// value and stack, for one that ends its goroutine with nil for both; the other calls are still made.
 func For(n int, stop func() bool, f func(i int), lost func(i int, value any, stack []byte)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -37,9 +37,9 @@ func For(n int, stop func() bool, f func(i int), lost func(i int, value any, sta
 	wg.Wait()
 }
 
-// calls calls f from i to end, and returns the next index: end, or the one after a call that panicked. After a call that
-// ended the goroutine it calls exited instead. One deferred function serves the whole block, since one for each call would
-// cost more than many a call.
+// calls calls f from i to end, and returns the next index: end, or the one after a call that panicked. After a call
+// that ended the goroutine it calls exited instead. One deferred function serves the whole block, since one for each
+// call would cost more than many a call.
 func calls(i, end int, f func(int), lost func(int, any, []byte), exited func(rest int)) (next int) {
 	calling := true
 	defer contain.Recover(&calling, func(value any, stack []byte) {
