@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,6 +62,7 @@ func (k *keeper) processor(bulk bool, opts ...windrow.Option) *windrow.BatchProc
 	var c windrow.Creator[string, string] = client{k.fake, can}
 	if bulk {
 		c = bulkClient{client{k.fake, can}}
+		opts = append(opts, windrow.Linger(time.Hour)) // chunks of a stream are full, however slow the machine is
 	}
 	p := windrow.NewCreateProcessor(c, append([]windrow.Option{windrow.Concurrency(1)}, opts...)...)
 	p.Key = byItself
