@@ -195,10 +195,10 @@ func init() {
 // result. The error is nil when every item Succeeded or was Skipped, and a [*BulkError] otherwise: it holds the error
 // of each other item and, as its Cause, what stopped the run, if anything did.
 //
-// A failed item does not stop the others, unless [MaxFailures] or a sibling says so. When ctx ends, calls in flight get
-// a context that has ended and are waited for; what they return still counts. What was not sent ends as NotAttempted,
-// and a write without a response as Unknown. Run blocks until all its goroutines have ended; a function that ignores
-// its context delays it.
+// A failed item does not stop the others, unless [MaxFailures], [MaxFailureRate] or [Canary] stops the run. When ctx ends,
+// calls in flight get a context that has ended and are waited for; what they return still counts. What was not sent
+// ends as NotAttempted, and a write without a response as Unknown. Run blocks until all its goroutines have ended; a
+// function that ignores its context delays it.
 //
 // The result refers to items: do not change the slice while you use the result.
 func (p *BatchProcessor[In, Out]) Run(ctx context.Context, items []In) (*BulkResult[In, Out], error) {

@@ -55,7 +55,7 @@ func TestWhatComesBackAfterARefusal(t *testing.T) {
 	a.observe(refusal(0.1, 2))
 	a.observe(refusal(0.2, 3))
 	if !a.lost || a.refusals != 1 {
-		t.Errorf("lost %v after %d outages, want one", a.lost, a.refusals)
+		t.Errorf("lost %v after %d blackouts, want one", a.lost, a.refusals)
 	}
 	a.observe(told(1, 4, 2)) // three have come back: this call had the third
 	if a.returned != 3 || a.lost || a.top != 6 {
@@ -63,7 +63,7 @@ func TestWhatComesBackAfterARefusal(t *testing.T) {
 	}
 	a.observe(refusal(1.1, 5))
 	if a.refusals != 2 {
-		t.Errorf("%d outages, want two", a.refusals)
+		t.Errorf("%d blackouts, want two", a.refusals)
 	}
 }
 

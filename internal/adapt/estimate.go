@@ -35,9 +35,9 @@ type estimate struct {
 	blur      float64 // relative error of the time
 }
 
-// add notes the opening that a signal shows, at the end of an outage. It estimates what was granted since the latest
+// add notes the opening that a signal shows, at the end of a blackout. It estimates what was granted since the latest
 // opening with goodEstimate units in between, or else since the first.
-func (h *history) add(s Signal, o *outage) (e estimate) {
+func (h *history) add(s Signal, o *blackout) (e estimate) {
 	h.shut += max(0, s.Sent.Sub(o.cut))
 	now := opening{at: s.Sent, accepted: s.Accepted, shut: h.shut}
 	if o.probes > 0 {

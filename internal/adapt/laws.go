@@ -31,7 +31,7 @@ type law interface {
 type evidence struct {
 	Signal
 	blamed  blame   // the cause of a throttle
-	outage  *outage // the outage under way, or the one that the signal ends
+	blackout  *blackout // the blackout under way, or the one that the signal ends
 	full    bool    // all slots were in use when the call was sent
 	ceiling int     // upper limit of the concurrency
 	paced   bool    // a law knows a rate
@@ -57,7 +57,7 @@ type Laws struct {
 	pace    pace
 	slots   slots
 
-	outage   outage
+	blackout   blackout
 	closures closures
 	blamed   blame // cause of the last cut
 	top      int   // highest number of calls in flight at which one was accepted since that cut
@@ -85,8 +85,8 @@ func (c *Laws) Adjust(current, ceiling Setting, s Signal) Setting {
 	if len(s.Own) > 0 {
 		c.takeBack(s)
 	}
-	c.outage.observe(s)
-	e := evidence{Signal: s, outage: &c.outage, full: s.Level >= current.Concurrency, ceiling: ceiling.Concurrency}
+	c.blackout.observe(s)
+	e := evidence{Signal: s, blackout: &c.blackout, full: s.Level >= current.Concurrency, ceiling: ceiling.Concurrency}
 	c.budget.learn(e) // these two tell whether a throttle was expected
 	c.windows.learn(e)
 	e.blamed = c.blame(s)

@@ -133,22 +133,22 @@ func (l *learner) busy(from, to float64) {
 	}
 }
 
-// outage is a throttle blamed on the rate, and the answer to the probe that ends it.
-func (l *learner) outage(from, to float64, accepted int64) adapt.Setting {
+// blackout is a throttle blamed on the rate, and the answer to the probe that ends it.
+func (l *learner) blackout(from, to float64, accepted int64) adapt.Setting {
 	l.see(adapt.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, Paced: true, Accepted: accepted})
 	return l.see(adapt.Signal{Sent: after(to), At: after(to), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: accepted + 1})
 }
 
 // The server's rate is what it accepted between two moments at which it had refused.
-func TestRateIsWhatWasAcceptedBetweenOutages(t *testing.T) {
+func TestRateIsWhatWasAcceptedBetweenBlackouts(t *testing.T) {
 	t.Parallel()
 	l := newLearner(8, 64)
 	l.see(adapt.Signal{Sent: after(0), At: after(0), Answered: 1, InFlight: 2, Level: 2})
-	if s := l.outage(1, 1.2, 30); s.Rate != rate.Inf {
-		t.Fatalf("rate %v after the first outage: nothing is known yet", s.Rate)
+	if s := l.blackout(1, 1.2, 30); s.Rate != rate.Inf {
+		t.Fatalf("rate %v after the first blackout: nothing is known yet", s.Rate)
 	}
 	l.busy(1.5, 11)
-	s := l.outage(11, 11.2, 130)
+	s := l.blackout(11, 11.2, 130)
 	if s.Rate < 7 || s.Rate > 11 || s.Pause <= 0 {
 		t.Fatalf("rate %v, pause %v: 100 were accepted in 10 s", s.Rate, s.Pause)
 	}
@@ -184,11 +184,11 @@ func TestRateThatDoesNotBindIsLetGo(t *testing.T) {
 	t.Parallel()
 	l := newLearner(4, 4)
 	l.busy(0, 1)
-	l.outage(1, 1.2, 30)
+	l.blackout(1, 1.2, 30)
 	l.busy(1.5, 11)
-	s := l.outage(11, 11.2, 130)
+	s := l.blackout(11, 11.2, 130)
 	if s.Rate == rate.Inf {
-		t.Fatal("no rate after two outages")
+		t.Fatal("no rate after two blackouts")
 	}
 	for k := range 200 {
 		at := after(11.2 + float64(k)/10)
@@ -205,9 +205,9 @@ func TestABlameIsTakenBack(t *testing.T) {
 	l := newLearner(8, 64)
 	l.round(0, 100*time.Millisecond) // 8 in flight are answered
 	l.busy(0.2, 1)
-	l.outage(1, 1.2, 30)
+	l.blackout(1, 1.2, 30)
 	l.busy(1.5, 11)
-	l.outage(11, 11.2, 130)
+	l.blackout(11, 11.2, 130)
 	for k := range 5 {
 		at := 20 + float64(k)
 		for range 4 { // whatever has fewer is answered

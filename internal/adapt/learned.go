@@ -122,7 +122,7 @@ func (l *pace) proven(s Signal) bool {
 // prove learns that the server has taken a rate that was given for a while, and refuses it now: it is about right.
 func (l *pace) prove() {
 	l.granted = max(leastRate, min(l.granted, belowThrottled*l.refusal))
-	l.startBelow, l.plateau = wobble, min(maxPlateau, max(minPlateau, plateauOutages*l.outages, seconds(plateauUnits/l.granted)))
+	l.startBelow, l.plateau = wobble, min(maxPlateau, max(minPlateau, plateauBlackouts*l.blackouts, seconds(plateauUnits/l.granted)))
 }
 
 // startFrom begins in the middle of a window.
@@ -156,7 +156,7 @@ func (c *cycle) adopt(period time.Duration) (exact bool) {
 	return false
 }
 
-// prove compares the end of an outage with what was given, and corrects that at once.
+// prove compares the end of a blackout with what was given, and corrects that at once.
 func (w *windows) prove(s Signal, from, until time.Time, units int64) {
 	astray := until.Before(w.cycle.from) || w.surprise && from.After(w.cycle.until)
 	w.given--

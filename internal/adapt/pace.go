@@ -16,14 +16,14 @@ const (
 	roughWobble = 0.25
 	sameWobble  = 0.015
 	// The plateau is how long the rate takes to return to the estimate: at least minPlateau, the time of plateauUnits, and
-	// plateauOutages times the length of an outage, which each trial of a higher rate costs.
+	// plateauBlackouts times the length of a blackout, which each trial of a higher rate costs.
 	minPlateau     = 5 * time.Second
 	maxPlateau     = 40 * time.Second
 	plateauUnits   = 20
-	plateauOutages = 12
-	sameOutages    = 20 // for a rate that was throttled again at the same value
+	plateauBlackouts = 12
+	sameBlackouts    = 20 // for a rate that was throttled again at the same value
 	// After twice the plateau the rate doubles each time that doubleUnits have left, or savedPart of the units since the last
-	// outage if that is more: the server may have saved up units that were not used while the rate was too low.
+	// blackout if that is more: the server may have saved up units that were not used while the rate was too low.
 	doubleUnits = 8
 	roughUnits  = 3
 	savedPart   = 0.25
@@ -67,7 +67,7 @@ const (
 )
 
 // pace is the law of the rate, for throttles without headers. It estimates the server's rate from what was accepted between
-// two outages. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
+// two blackouts. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
 // and then it doubles while no call is throttled. Only time in which the rate is used counts.
 //
 // Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. Against the rate
@@ -81,21 +81,21 @@ type pace struct {
 	plateau    time.Duration // time until the rate is back at granted
 
 	rate   float64       // current rate
-	used   time.Duration // time with the rate in use, since the last outage
+	used   time.Duration // time with the rate in use, since the last blackout
 	factor float64       // factor by which the rate has doubled beyond the curve, 1 at first
-	base   int64         // units accepted until the end of the last outage
+	base   int64         // units accepted until the end of the last blackout
 	slack  time.Duration // how long the rate has not limited calls while all slots were in use
 	last   time.Time     // when the last response was seen
 
 	history history
-	outages time.Duration // length of the longest recent outage
-	blamed  bool          // the outage under way is blamed on the rate
-	refusal float64       // the rate when the last such outage began; 0: there was none in force
+	blackouts time.Duration // length of the longest recent blackout
+	blamed  bool          // the blackout under way is blamed on the rate
+	refusal float64       // the rate when the last such blackout began; 0: there was none in force
 
 	before   float64   // the previous refusal
 	same     int       // throttles in a row at the same rate
 	accepted float64   // the last good estimate
-	quick    int       // outages in a row that came too soon for a good estimate
+	quick    int       // blackouts in a row that came too soon for a good estimate
 	given    bool      // granted was learned before, and is not proven yet
 	first    time.Time // when the first call left since
 	why      string
@@ -112,7 +112,7 @@ func (l *pace) learn(e evidence) {
 		l.refused(e.Signal)
 	case e.Throttled || e.Answered == 0:
 	case e.Opened:
-		l.opened(e.Signal, e.outage)
+		l.opened(e.Signal, e.blackout)
 		l.last = e.At
 	default:
 		l.noteAccepted(e)
@@ -149,7 +149,7 @@ func (l *pace) notice(s Signal) {
 func (l *pace) refused(s Signal) {
 	l.last = s.At
 	if l.blamed {
-		return // the outage is known already
+		return // the blackout is known already
 	}
 	if l.given && !l.proven(s) {
 		*l = pace{last: l.last, history: l.history}
@@ -184,14 +184,14 @@ func (l *pace) noteAccepted(e evidence) {
 	}
 }
 
-// opened estimates the rate at the end of an outage.
-func (l *pace) opened(s Signal, o *outage) {
+// opened estimates the rate at the end of a blackout.
+func (l *pace) opened(s Signal, o *blackout) {
 	e := l.history.add(s, o)
 	if !l.blamed {
 		return
 	}
 	l.blamed = false
-	l.outages = max(s.Sent.Sub(o.first), l.outages*7/10)
+	l.blackouts = max(s.Sent.Sub(o.first), l.blackouts*7/10)
 	if e.units == 0 && l.refusal == 0 {
 		return
 	}
@@ -209,23 +209,23 @@ func (l *pace) opened(s Signal, o *outage) {
 
 // know takes over an estimate. sharp says that a probe was throttled, so that the moment of the opening is known.
 func (l *pace) know(e estimate, sharp bool) {
-	// An estimate is also rough if no rate was in force when the outage began, unless sharp.
+	// An estimate is also rough if no rate was in force when the blackout began, unless sharp.
 	l.rough = e.units < goodEstimate || l.refusal == 0 && !sharp
 	l.granted = max(leastRate, l.truth(e, sharp))
-	outages := plateauOutages
+	blackouts := plateauBlackouts
 	switch {
 	case l.rough:
 		l.startBelow = roughWobble
 		l.plateau = max(time.Second, min(minPlateau, seconds(plateauUnits/2/l.granted)))
 		return
-	case e.blur > wobble: // the next outage will give a better estimate
-		l.startBelow, outages = min(e.blur, roughWobble), plateauOutages/4
+	case e.blur > wobble: // the next blackout will give a better estimate
+		l.startBelow, blackouts = min(e.blur, roughWobble), plateauBlackouts/4
 	case l.vague:
-		l.startBelow, outages = wobble, plateauOutages/4
+		l.startBelow, blackouts = wobble, plateauBlackouts/4
 	default:
 		l.startBelow = wobble
 	}
-	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(outages)*l.outages, seconds(plateauUnits/l.granted)))
+	l.plateau = min(maxPlateau, max(minPlateau, time.Duration(blackouts)*l.blackouts, seconds(plateauUnits/l.granted)))
 }
 
 // truth returns the rate that the server is assumed to grant: above the accepted rate, and below the throttled one.
@@ -266,7 +266,7 @@ func (l *pace) truth(e estimate, sharp bool) float64 {
 }
 
 // steady learns from throttles in a row at the same rate, which show that the server does not save up units. That rate is a
-// better estimate than the accepted one, which outages have reduced.
+// better estimate than the accepted one, which blackouts have reduced.
 func (l *pace) steady(e estimate) {
 	if l.refusal == 0 {
 		return
@@ -279,7 +279,7 @@ func (l *pace) steady(e estimate) {
 	l.same++
 	l.rough, l.startBelow = false, sameWobble
 	l.granted = l.refusal * (1 - sameWobble)
-	l.plateau = max(l.plateau, min(sameOutages*l.outages, maxPlateau))
+	l.plateau = max(l.plateau, min(sameBlackouts*l.blackouts, maxPlateau))
 }
 
 // grow sets the rate by the time for which it has been in use.

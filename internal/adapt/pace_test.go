@@ -139,7 +139,7 @@ func TestThePastIsForgotten(t *testing.T) {
 		{"a slow rate", pace{granted: 0.1, rate: 0.2}, 22.1, true},
 		{"a low rate", pace{granted: 4, rate: 0.5}, 6, false},
 		{"a low rate", pace{granted: 4, rate: 0.5}, 6.1, true},
-		{"in an outage", pace{blamed: true}, 100, false},
+		{"in a blackout", pace{blamed: true}, 100, false},
 	} {
 		l := tt.law
 		l.last, l.history.openings = moment(0), make([]opening, 3)
@@ -155,32 +155,32 @@ func TestNoEstimateFromOneInstant(t *testing.T) {
 	t.Parallel()
 	var h history
 	s := Signal{Sent: moment(1), At: moment(1), Accepted: 10}
-	h.add(s, &outage{cut: moment(1)})
+	h.add(s, &blackout{cut: moment(1)})
 	s.Accepted = 30
-	if e := h.add(s, &outage{cut: moment(1)}); e != (estimate{}) {
+	if e := h.add(s, &blackout{cut: moment(1)}); e != (estimate{}) {
 		t.Errorf("%+v, want none", e)
 	}
 	s.Sent, s.At, s.Accepted = moment(11), moment(11), 110
-	if e := h.add(s, &outage{cut: moment(11)}); e.units != 80 || !near(e.perSecond, 8) {
+	if e := h.add(s, &blackout{cut: moment(11)}); e.units != 80 || !near(e.perSecond, 8) {
 		t.Errorf("%+v, want 80 units at 8/s", e)
 	}
 }
 
-// An outage counts the calls that it refused: those of old too, but not what another signal counts.
-func TestOutageCountsRefusals(t *testing.T) {
+// A blackout counts the calls that it refused: those of old too, but not what another signal counts.
+func TestBlackoutCountsRefusals(t *testing.T) {
 	t.Parallel()
-	var o outage
+	var o blackout
 	o.observe(Signal{Throttled: true, NewEpoch: true, Sent: moment(1), At: moment(2)})
 	o.observe(Signal{Throttled: true, Sent: moment(0.5), At: moment(2.1)})
 	o.observe(Signal{Throttled: true, Sent: moment(0.6), At: moment(2.2), Outside: true})
 	o.observe(Signal{Answered: 1, Sent: moment(0.7), At: moment(2.3)})
 	o.observe(Signal{Throttled: true, NewEpoch: true, Shut: true, Sent: moment(4), At: moment(4.1)})
-	want := outage{first: moment(1), last: moment(4), cut: moment(2), refusals: 3, probes: 1}
+	want := blackout{first: moment(1), last: moment(4), cut: moment(2), refusals: 3, probes: 1}
 	if o != want {
 		t.Errorf("%+v, want %+v", o, want)
 	}
 	o.observe(Signal{Throttled: true, NewEpoch: true, Sent: moment(9), At: moment(9.1)})
-	if want = (outage{first: moment(9), last: moment(9), cut: moment(9.1), refusals: 1}); o != want {
+	if want = (blackout{first: moment(9), last: moment(9), cut: moment(9.1), refusals: 1}); o != want {
 		t.Errorf("the next one is %+v, want %+v", o, want)
 	}
 }

@@ -13,7 +13,7 @@ const (
 	bucketCalls = 3
 	// smallestWindow is how many units a window must have to be distinguishable from a bucket.
 	smallestWindow = 3
-	// windowProof is how many such outages in a row prove windows. An outage after as many accepted units as the last time
+	// windowProof is how many such blackouts in a row prove windows. A blackout after as many accepted units as the last time
 	// counts as windowProof.
 	windowProof = 2
 	// trialUnits is how many units are used at most before a unit more than the limit is tried again.
@@ -25,23 +25,23 @@ const (
 	sharpness = 50 * time.Millisecond
 )
 
-// windows is the law of fixed windows without headers. It learns from outages when windows begin and how many units the
+// windows is the law of fixed windows without headers. It learns from blackouts when windows begin and how many units the
 // server takes in each. It spreads the remaining units over the rest of the window, holds when they are used up, and
 // sometimes tries one unit more.
 //
-// Its evidence is outages in a row that are too long for a bucket, the more so after as many units as the last time.
-// Against windows speak an outage that ends before its window does, and an unexpected throttle that begins an outage
+// Its evidence is blackouts in a row that are too long for a bucket, the more so after as many units as the last time.
+// Against windows speak a blackout that ends before its window does, and an unexpected throttle that begins a blackout
 // which outlasts the window; any other unexpected throttle means that another client uses the limit too.
 type windows struct {
 	limit    int64 // units in each window; 0: no windows are known
 	cycle    cycle
 	base     int64 // units accepted until the current window began
-	units    int64 // units accepted between the last two outages
+	units    int64 // units accepted between the last two blackouts
 	mistakes int   // how often windows turned out to be wrong
-	evidence int   // evidence for windows from outages in a row
-	given    uint8 // the windows were learned before, and so many outages may show where they were wrong
+	evidence int   // evidence for windows from blackouts in a row
+	given    uint8 // the windows were learned before, and so many blackouts may show where they were wrong
 
-	opened   time.Time // end of the last outage
+	opened   time.Time // end of the last blackout
 	accepted int64     // units accepted until then, itself included
 
 	extra    int64 // units beyond the limit that are tried
@@ -49,7 +49,7 @@ type windows struct {
 	interval int64 // units between two trials
 	used     int64 // units since the last trial
 	shared   bool  // another client uses the limit too
-	surprise bool  // in this outage a call was throttled although units should have been left
+	surprise bool  // in this blackout a call was throttled although units should have been left
 	why      string
 }
 
@@ -65,11 +65,11 @@ func (w *windows) left(s Signal) int64 { return w.limit + w.extra - (s.Accepted 
 func (w *windows) learn(e evidence) {
 	s := e.Signal
 	if w.opened.IsZero() {
-		w.opened, w.accepted = s.Sent, 1 // as if the first call had ended an outage
+		w.opened, w.accepted = s.Sent, 1 // as if the first call had ended a blackout
 	}
 	switch {
 	case s.Opened:
-		w.ended(s, e.outage)
+		w.ended(s, e.blackout)
 	case !w.on():
 	case s.Throttled && s.NewEpoch:
 		w.why = "throttled: the window is used up"
@@ -114,7 +114,7 @@ func (w *windows) begin(from, until time.Time, base int64) {
 	}
 }
 
-// refused learns from the first throttle of an outage, or from the throttle of a probe.
+// refused learns from the first throttle of a blackout, or from the throttle of a probe.
 func (w *windows) refused(s Signal) {
 	switch {
 	case s.Sent.After(w.cycle.until):
@@ -130,8 +130,8 @@ func (w *windows) refused(s Signal) {
 	}
 }
 
-// ended learns from the end of an outage.
-func (w *windows) ended(s Signal, o *outage) {
+// ended learns from the end of a blackout.
+func (w *windows) ended(s Signal, o *blackout) {
 	from, until := o.end(s)
 	units, took := s.Accepted-w.accepted, s.Sent.Sub(w.opened)
 	if w.given > 0 {
@@ -161,7 +161,7 @@ func (w *windows) ended(s Signal, o *outage) {
 	w.opened, w.accepted, w.surprise = s.Sent, s.Accepted, false
 }
 
-// confirm compares the end of an outage with the expected one.
+// confirm compares the end of a blackout with the expected one.
 func (w *windows) confirm(s Signal, from, until time.Time, units int64) {
 	if until.Before(w.cycle.from) || w.surprise && from.After(w.cycle.until) {
 		*w = windows{

@@ -70,7 +70,7 @@ func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
 		w.cycle.foresee()
 		s := tt.Signal
 		s.Sent, s.At, s.Index, s.Granted, s.Accepted = moment(10.5), moment(10.6), 101, 101, 101
-		w.learn(evidence{Signal: s, outage: &outage{}})
+		w.learn(evidence{Signal: s, blackout: &blackout{}})
 		if begins := w.base == 100; begins != tt.begins {
 			t.Errorf("%s: base %d, begins %v, want %v", tt.name, w.base, begins, tt.begins)
 		}
@@ -81,39 +81,39 @@ func TestWhatShowsThatAWindowHasBegun(t *testing.T) {
 // is seen to refuse for long.
 func (w *windows) refuses(k int, units int64, probes int) {
 	at := 10 * float64(k)
-	o := &outage{first: moment(at + 1), last: moment(at + 9.9), cut: moment(at + 1), refusals: 1 + probes, probes: probes}
+	o := &blackout{first: moment(at + 1), last: moment(at + 9.9), cut: moment(at + 1), refusals: 1 + probes, probes: probes}
 	w.ended(Signal{Sent: moment(at + 10), At: moment(at + 10), Accepted: w.accepted + units}, o)
 }
 
-// It takes two outages between which as much was taken, with a beginning each, to see a window; one more after a mistake,
+// It takes two blackouts between which as much was taken, with a beginning each, to see a window; one more after a mistake,
 // and not more than that.
 func TestWindowsAreSeen(t *testing.T) {
 	t.Parallel()
-	type outages []struct {
+	type blackouts []struct {
 		units  int64
 		probes int
 	}
 	for _, tt := range []struct {
 		name     string
 		mistakes int
-		outages  outages
+		blackouts  blackouts
 		want     int // after how many; 0: never
 	}{
-		{"as much twice", 0, outages{{60, 3}, {60, 3}}, 2},
-		{"not as much", 0, outages{{60, 3}, {59, 3}}, 2},
-		{"after a mistake", 1, outages{{60, 3}, {60, 3}}, 2},
-		{"after a mistake, not as much", 1, outages{{60, 3}, {59, 3}, {60, 3}}, 3},
-		{"after two mistakes", 2, outages{{60, 3}, {60, 3}, {60, 3}}, 3},
-		{"after many mistakes", 9, outages{{60, 3}, {60, 3}, {60, 3}}, 3},
-		{"it was not seen to refuse for long", 0, outages{{60, 0}, {60, 0}, {60, 0}}, 0},
-		{"the first beginning is not known", 0, outages{{60, 0}, {60, 3}, {60, 3}}, 3},
-		{"few calls, as a bucket takes them", 0, outages{{3, 3}, {3, 3}, {3, 3}}, 0},
-		{"more refusals than a bucket that counts them would take calls", 0, outages{{8, 3}, {9, 3}, {8, 3}}, 2},
-		{"as many refusals as a bucket that counts them would take calls", 0, outages{{8, 8}, {9, 8}, {8, 8}}, 0},
+		{"as much twice", 0, blackouts{{60, 3}, {60, 3}}, 2},
+		{"not as much", 0, blackouts{{60, 3}, {59, 3}}, 2},
+		{"after a mistake", 1, blackouts{{60, 3}, {60, 3}}, 2},
+		{"after a mistake, not as much", 1, blackouts{{60, 3}, {59, 3}, {60, 3}}, 3},
+		{"after two mistakes", 2, blackouts{{60, 3}, {60, 3}, {60, 3}}, 3},
+		{"after many mistakes", 9, blackouts{{60, 3}, {60, 3}, {60, 3}}, 3},
+		{"it was not seen to refuse for long", 0, blackouts{{60, 0}, {60, 0}, {60, 0}}, 0},
+		{"the first beginning is not known", 0, blackouts{{60, 0}, {60, 3}, {60, 3}}, 3},
+		{"few calls, as a bucket takes them", 0, blackouts{{3, 3}, {3, 3}, {3, 3}}, 0},
+		{"more refusals than a bucket that counts them would take calls", 0, blackouts{{8, 3}, {9, 3}, {8, 3}}, 2},
+		{"as many refusals as a bucket that counts them would take calls", 0, blackouts{{8, 8}, {9, 8}, {8, 8}}, 0},
 	} {
 		w := windows{opened: moment(0), accepted: 1, mistakes: tt.mistakes}
 		seen := 0
-		for k, o := range tt.outages {
+		for k, o := range tt.blackouts {
 			w.refuses(k, o.units, o.probes)
 			if w.on() && seen == 0 {
 				seen = k + 1
@@ -133,7 +133,7 @@ func TestWindowsThatAreNone(t *testing.T) {
 	t.Parallel()
 	w := windows{limit: 60, mistakes: 1, accepted: 100, opened: moment(0), cycle: cycle{from: moment(30), until: moment(31)}}
 	s := Signal{Sent: moment(20), At: moment(20.1), Accepted: 130}
-	w.ended(s, &outage{first: moment(15), last: moment(19), cut: moment(15)})
+	w.ended(s, &blackout{first: moment(15), last: moment(19), cut: moment(15)})
 	if w.on() || w.mistakes != 2 || w.accepted != 130 || !w.opened.Equal(s.Sent) || !strings.HasPrefix(w.why, "no windows after all") {
 		t.Errorf("%+v, want no windows and two mistakes", w)
 	}

@@ -31,7 +31,7 @@ type world struct {
 	until    time.Time
 	halfOpen bool
 	probing  bool
-	pauses   int // without a hint, in this outage
+	pauses   int // without a hint, in this blackout
 
 	answered, throttled int
 	why                 []string // each reason once

@@ -18,8 +18,7 @@ import (
 // rather than the items.
 const manyForbidden = 3
 
-// forbiddenDelay is how long the halves of a chunk wait that was refused with 403 before any other response. It
-// exceeds the usual difference between the durations of two requests.
+// forbiddenDelay delays the halves of a chunk that was refused with 403 before any other response. It exceeds the usual difference between the durations of two requests.
 const forbiddenDelay = time.Second
 
 const (
@@ -175,8 +174,8 @@ func (j *job) noteUnsent(by Judgement) {
 	j.unsent++
 }
 
-// refund takes back the charges of attempts that failed before anything was sent, if they lie in an outage: its first
-// failures were not yet known to be one.
+// refund takes back the charges of attempts that failed before anything was sent, if they lie in an outage: the first
+// failures of an outage are charged before it is recognised.
 func (r *Run) refund(j *job) {
 	if j.unsent == 0 {
 		return

@@ -12,9 +12,9 @@ import (
 // probe: perhaps the server refuses only the first item, and the others need not wait for it.
 
 const (
-	// harmlessTries is how often a unit that costs no attempt is a probe before a unit that may lose an attempt is.
+	// harmlessTries is how many probes a unit is that costs no attempt, before units that may lose an attempt are tried.
 	harmlessTries = 3
-	// maxProbeDoublings is how often the distance doubles at which fresh probes are taken.
+	// maxProbeDoublings caps the distance between two fresh probes, which doubles with each that fails.
 	maxProbeDoublings = 10
 	// minOwnWait and maxOwnWait bound the delays of an item that is throttled alone.
 	minOwnWait, maxOwnWait = 200 * time.Millisecond, time.Minute

@@ -92,8 +92,8 @@ func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) 
 }
 
 // TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter, is not
-// fully open, or has a rate limit. It is for callers whose last permit was [Permit.Alone]: any other caller would overtake
-// the waiter that got its slot, which the laws take for a call that was sent earlier.
+// fully open, or has a rate limit. Only a caller whose last permit was [Permit.Alone] may call it: another one would
+// leave before the waiter that was given its slot, and the laws take a call that leaves later for one sent later.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

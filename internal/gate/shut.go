@@ -48,7 +48,7 @@ func (g *Gate) cutFor(s adapt.Signal, fresh bool, next adapt.Setting) {
 	g.refuseImpatient(s.At)
 }
 
-// recall makes the claims of all waiters be called again, so that throttled work leaves before newer work.
+// recall has the claims of all waiters called again, so that throttled work leaves before newer work.
 func (g *Gate) recall() {
 	g.unreserve()
 	for _, queue := range [][]*waiter{g.urgent, g.queue} {
