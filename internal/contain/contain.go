@@ -8,10 +8,10 @@ import "runtime/debug"
 // both.
 type Lost func(value any, stack []byte) error
 
-// Recover, when deferred directly, ends a panic of the call in progress. If *calling is true, the call did not return,
-// and lost is called with the value and the stack of the panic, or with nil for both if the call ends the goroutine.
-// lost may panic again: the frames of the call are still on the stack. A single deferred Recover can guard many calls,
-// and does not allocate.
+// Recover ends the panic of a call in progress. It must be deferred itself, not called by a deferred function. If
+// *calling is true, the call did not return, and lost is called with the value and the stack of the panic, or with nil
+// for both if the call ends the goroutine. lost may panic again: the frames of the call are still on the stack. One
+// deferred Recover can guard many calls, and it does not allocate.
 func Recover(calling *bool, lost func(value any, stack []byte)) {
 	if !*calling {
 		return
