@@ -61,12 +61,17 @@ func (r *Judge) broken(a *engine.Attempt, failure error) engine.Judgement {
 
 // ask calls the classifier. The failure is set when the classifier did not return.
 func (r *Judge) ask(err error) (j Judgement, failure error) {
-	if r.Classifier == nil {
-		if value, stack, ok := contain.Call(func() { j = Of(err) }); !ok { // a method of the error panicked
-			failure = r.Lost(value, stack)
-		}
-		return j, failure
+	if r.Classifier != nil {
+		return r.askCaller(err)
 	}
+	if value, stack, ok := contain.Call(func() { j = Of(err) }); !ok { // a method of the error panicked
+		failure = r.Lost(value, stack)
+	}
+	return j, failure
+}
+
+// askCaller is ask for the caller's classifier.
+func (r *Judge) askCaller(err error) (j Judgement, failure error) {
 	if value, stack, ok := contain.Go(func() { j = r.Classifier(err) }); !ok {
 		failure = r.Lost(value, stack)
 	}
