@@ -30,12 +30,12 @@ type law interface {
 // evidence is a signal with what was concluded from it.
 type evidence struct {
 	Signal
-	blamed  blame   // the cause of a throttle
-	blackout  *blackout // the blackout under way, or the one that the signal ends
-	full    bool    // all slots were in use when the call was sent
-	ceiling int     // upper limit of the concurrency
-	paced   bool    // a law knows a rate
-	windows bool    // the law of windows is in effect
+	blamed   blame     // the cause of a throttle
+	blackout *blackout // the blackout under way, or the one that the signal ends
+	full     bool      // all slots were in use when the call was sent
+	ceiling  int       // upper limit of the concurrency
+	paced    bool      // a law knows a rate
+	windows  bool      // the law of windows is in effect
 }
 
 // Laws learns a server's limits from signals: it is the gate's controller. It consists of four laws, none of which
@@ -57,7 +57,7 @@ type Laws struct {
 	pace    pace
 	slots   slots
 
-	blackout   blackout
+	blackout blackout
 	closures closures
 	blamed   blame // cause of the last cut
 	top      int   // highest number of calls in flight at which one was accepted since that cut

@@ -17,9 +17,9 @@ const (
 	sameWobble  = 0.015
 	// The plateau is how long the rate takes to return to the estimate: at least minPlateau, the time of plateauUnits, and
 	// plateauBlackouts times the length of a blackout, which each trial of a higher rate costs.
-	minPlateau     = 5 * time.Second
-	maxPlateau     = 40 * time.Second
-	plateauUnits   = 20
+	minPlateau       = 5 * time.Second
+	maxPlateau       = 40 * time.Second
+	plateauUnits     = 20
 	plateauBlackouts = 12
 	sameBlackouts    = 20 // for a rate that was throttled again at the same value
 	// After twice the plateau the rate doubles each time that doubleUnits have left, or savedPart of the units since the last
@@ -87,10 +87,10 @@ type pace struct {
 	slack  time.Duration // how long the rate has not limited calls while all slots were in use
 	last   time.Time     // when the last response was seen
 
-	history history
+	history   history
 	blackouts time.Duration // length of the longest recent blackout
-	blamed  bool          // the blackout under way is blamed on the rate
-	refusal float64       // the rate when the last such blackout began; 0: there was none in force
+	blamed    bool          // the blackout under way is blamed on the rate
+	refusal   float64       // the rate when the last such blackout began; 0: there was none in force
 
 	before   float64   // the previous refusal
 	same     int       // throttles in a row at the same rate

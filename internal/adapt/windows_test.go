@@ -94,10 +94,10 @@ func TestWindowsAreSeen(t *testing.T) {
 		probes int
 	}
 	for _, tt := range []struct {
-		name     string
-		mistakes int
-		blackouts  blackouts
-		want     int // after how many; 0: never
+		name      string
+		mistakes  int
+		blackouts blackouts
+		want      int // after how many; 0: never
 	}{
 		{"as much twice", 0, blackouts{{60, 3}, {60, 3}}, 2},
 		{"not as much", 0, blackouts{{60, 3}, {59, 3}}, 2},
