@@ -60,8 +60,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	// ErrCursorLoop is the cause of an [Error] when the server repeats a cursor, a link or a last key, so that the same
-	// pages would follow forever; or when the pages themselves repeat: 3 of them in a row, or 100 items. Fewer may
-	// come again when records are inserted at the front of a list read by offset. Pages whose items are equal to each other may repeat 10,000 times.
+	// pages would follow forever; or when the pages themselves repeat: 3 of them in a row, or 100 items. Fewer may come
+	// again when records are inserted at the front of a list read by offset. Pages whose items are equal to each other
+	// may repeat 10,000 times.
 	ErrCursorLoop = paging.ErrLoop
 	// ErrEmpty is matched by the cause of an [Error] when more pages in a row than [MaxEmpty] allows had no new item.
 	ErrEmpty = paging.ErrEmpty
