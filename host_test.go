@@ -225,7 +225,7 @@ var (
 	byStream  = runMode{name: "Stream", stream: true}
 	inOrder   = runMode{name: "PreserveOrder", opts: []windrow.Option{windrow.PreserveOrder()}}
 	byBatches = runMode{name: "batches", batch: 10}
-	byStreamB = runMode{name: "batches, Stream", batch: 10, stream: true}
+	byStreamB = runMode{name: "batches, Stream", batch: 10, stream: true, opts: []windrow.Option{windrow.Linger(time.Millisecond)}} // full chunks
 )
 
 // hostVerb is an operation on the items of a host.
