@@ -114,6 +114,18 @@ func (p *process) applied() (map[int]int, error) {
 type inFlight struct {
 	base      http.RoundTripper
 	now, most atomic.Int64
+
+	restarting atomic.Bool  // the server has ended
+	lost       atomic.Int64 // requests that were sent and not responded to
+	lostBefore atomic.Int64 // those of them before the last response of the server that ended
+}
+
+// mayBeLost returns how many requests the kill may cost a client that cannot see it: a server that is being killed still
+// responds on some connections while others break. It is known to be gone after its last response: the requests that were
+// in flight then are lost, those lost before, and the evidence.
+func (f *inFlight) mayBeLost() int {
+	most := int(f.most.Load())
+	return int(f.lostBefore.Load()) + most + evidence(most)
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -123,5 +135,14 @@ func (f *inFlight) RoundTrip(r *http.Request) (*http.Response, error) {
 	for most := f.most.Load(); now > most && !f.most.CompareAndSwap(most, now); {
 		most = f.most.Load()
 	}
-	return f.base.RoundTrip(r)
+	res, err := f.base.RoundTrip(r)
+	dial, ok := errors.AsType[*net.OpError](err)
+	switch {
+	case ok && dial.Op == "dial": // not sent
+	case err != nil:
+		f.lost.Add(1)
+	case !f.restarting.Load():
+		f.lostBefore.Store(f.lost.Load())
+	}
+	return res, err
 }
