@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/windrow-go/windrow/internal/engine"
 	"github.com/windrow-go/windrow/internal/identity"
@@ -73,13 +74,22 @@ type JournalIntent struct {
 	Repeatable bool
 }
 
-// JournalEntry is how an item ended.
+// JournalEntry is how an item ended. The fields from Kind on are for journals that are read by people, such as a table
+// of results in a database: Record is given them, and Find need not return them. They are zero for an item whose end
+// was not seen by the run that records it.
 type JournalEntry struct {
 	Key         string // of the item, not ""
 	State       State  // how it ended
 	Reason      Reason // why it was Skipped
 	ID          string // result of ResultID, "" for none
 	Fingerprint string // of the item's content, "" without a Fingerprint
+
+	Kind     ErrorKind     // of Err
+	Err      error         // as in [Result.Err]; to be read before Record returns, not kept
+	Resend   bool          // as in [Result.Resend]
+	Attempts int           // as in [Result.Attempts]
+	Elapsed  time.Duration // as in [Result.Elapsed]
+	Warnings []string      // as in [Result.Warnings]; not to be changed
 }
 
 // WithJournal makes runs remember in a journal what they begin and end, so that a program that is started again
@@ -127,7 +137,10 @@ func (b book) Intend(ctx context.Context, intent resume.Intent) error {
 func (b book) Record(entries []resume.Entry) error {
 	out := make([]JournalEntry, len(entries))
 	for k, e := range entries {
-		out[k] = JournalEntry{Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}
+		out[k] = JournalEntry{
+			Key: e.Key, State: State(e.State), Reason: Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint,
+			Kind: ErrorKind(e.Kind), Err: e.Err, Resend: e.Resend, Attempts: e.Attempts, Elapsed: e.Elapsed, Warnings: e.Warnings,
+		}
 	}
 	return b.Journal.Record(out...)
 }

@@ -59,6 +59,7 @@ type options struct {
 	learned        Learned
 	logger         *slog.Logger
 	observer       Observer
+	control        *Control
 	journal        Journal
 	scope          string // "" when none was given
 	unordered      bool   // of a stream, like the next two

@@ -24,7 +24,7 @@ type Progress struct {
 	ETA       time.Duration `json:"eta_ns"`    // until the end, including the rest of a pause; -1 when unknown, as in an outage
 	Paused    time.Duration `json:"paused_ns"` // how long the limiter is still shut; 0 when it is open or probes
 	// Waiting is why only single probes or no calls are sent: the server throttles, it takes no calls, or the limiter
-	// is paused. "" when the run does not wait.
+	// or the run's Control is paused. "" when the run does not wait.
 	Waiting string `json:"waiting"`
 }
 
@@ -86,6 +86,14 @@ func OnProgress(f func(Progress)) Option {
 // progressInterval is the time between two calls of OnProgress.
 const progressInterval = 100 * time.Millisecond
 
+// waitsFor returns why a run waits.
+func (o *options) waitsFor(s gate.Stats) progress.Wait {
+	if o.control != nil && o.control.Paused() {
+		return progress.Wait{Why: "the run is paused", Endless: true}
+	}
+	return waitOf(s)
+}
+
 // waitOf returns the reason for which the users of a gate wait.
 func waitOf(s gate.Stats) progress.Wait {
 	w := progress.Wait{Until: s.Until}
@@ -128,7 +136,7 @@ func (r *BulkResult[In, Out]) ended(pending []bool, plan *prepared) (counts [eng
 // sent.
 func (p *BatchProcessor[In, Out]) watch(r *engine.Run, g *gate.Gate, l *sink.Listeners, total int, before [engine.States]int) (stop func()) {
 	gauge := &progress.Gauge{
-		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return waitOf(g.Stats()) },
+		Meter: progress.Meter{Start: time.Now()}, Count: r.Count, Wait: func() progress.Wait { return p.opts.waitsFor(g.Stats()) },
 		Total: total, Before: before,
 	}
 	return progress.Every(progressInterval, func() { p.opts.onProgress(Progress(gauge.Read())) }, func(value any, stack []byte) {

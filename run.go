@@ -173,6 +173,9 @@ func (p *BatchProcessor[In, Out]) send(ctx context.Context, res *BulkResult[In, 
 		keepJournal(journal, cfg, func(err error) { r.Stop(err) })
 	}
 	r = engine.New(ctx, cfg)
+	if o.control != nil {
+		defer o.control.attach(r)()
+	}
 	if o.onProgress != nil {
 		defer p.watch(r, g, l, res.Len(), res.ended(past.Pending, plan))()
 	}
@@ -232,6 +235,9 @@ func (p *BatchProcessor[In, Out]) engineConfig(res *BulkResult[In, Out], plan *p
 		Judge:     judgeOf(p.op, retry.Classify, o.logger).Attempt,
 		JudgeItem: judgeOf(p.op, retry.Classify, o.logger).Item, Gate: g,
 		AllOrNothing: p.Batch != nil && (p.Capabilities.Atomicity == AtomicityAll || p.Capabilities.Atomicity == AtomicitySelectable && o.atomic),
+	}
+	if o.control != nil {
+		cfg.Own = o.control.start()
 	}
 	if plan.costs != nil {
 		cfg.Cost = func(items int) int { return plan.costs[items-1] }

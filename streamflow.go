@@ -40,6 +40,7 @@ type flow[In, Out any] struct {
 	over       chan struct{} // closed when all calls have returned
 	listeners  *sink.Listeners
 	stopTicker func()
+	detach     func() // from its Control
 
 	sourceEnds atomic.Bool // the source has ended or is about to end
 	sourceErr  error       // written before sourceDone is closed
@@ -100,6 +101,10 @@ func newFlow[In, Out any](ctx context.Context, s *ResultStream[In, Out], costs [
 	}
 	f.plain = f.ring.keys == nil && f.sizes == nil && f.journal == nil && p.Validate == nil && !p.opts.dryRun
 	f.run = engine.New(ctx, cfg)
+	f.detach = func() {}
+	if p.opts.control != nil {
+		f.detach = p.opts.control.attach(f.run)
+	}
 	s.mu.Lock()
 	s.run, s.began = f.run, time.Now()
 	before := g.Stats()
@@ -124,6 +129,7 @@ func (f *flow[In, Out]) start() {
 	}()
 	go func() {
 		f.ended(f.run.Wait())
+		f.detach()
 		close(f.over)
 	}()
 }

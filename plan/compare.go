@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"reflect"
@@ -21,6 +22,22 @@ type Difference struct {
 	Before json.RawMessage `json:"before,omitempty"`
 	// After is its value in JSON; nil when the field is removed.
 	After json.RawMessage `json:"after,omitempty"`
+}
+
+// Diff compares two records by their JSON form, as a plan does: field by field at the top level, in the order of the
+// names. The order of keys, white space and the notation of numbers make no difference, and numbers keep all their
+// digits. It returns nil when nothing differs. A record may be of any type, or JSON in an [encoding/json.RawMessage].
+// The error is that of a record without a JSON form, and says nothing of its content.
+func Diff(before, after any) ([]Difference, error) {
+	from, err := encode(before)
+	if err != nil {
+		return nil, fmt.Errorf("plan: the record before: %w", err)
+	}
+	to, err := encode(after)
+	if err != nil {
+		return nil, fmt.Errorf("plan: the record after: %w", err)
+	}
+	return differences(from, to), nil
 }
 
 // differences compares two records field by field, in the order of the names. The order of keys, white space and the

@@ -179,7 +179,7 @@ func (j *journalTest) concurrent() {
 					j.Errorf("Intend: %v", err)
 					return
 				}
-				if got, err := j.Find(key); err != nil || got != known(key, windrow.Unknown) {
+				if got, err := j.Find(key); err != nil || !same(got, known(key, windrow.Unknown)) {
 					j.Errorf("Find after Intend = %+v, %v", got, err)
 				}
 				if i%5 == 0 {

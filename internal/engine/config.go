@@ -122,6 +122,7 @@ type Config struct {
 	Cost      func(items int) int // quota units of one request; nil means 1
 	Hooks     Hooks
 	Gate      *gate.Gate
+	Own       *gate.Gate // of this run, or few, beside the Gate that all users of a server share; nil: none
 
 	// Lost makes the error of an item whose call did not return.
 	Lost contain.Lost

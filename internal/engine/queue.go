@@ -163,6 +163,16 @@ func (w *worker) await() bool {
 	return false
 }
 
+// mayHaveWork is a [gate.Claim] that takes nothing: its cost is 0 while there is surely no work.
+func (r *Run) mayHaveWork(bool) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.ready)+len(r.tried)+len(r.returned) > 0 || r.freed.Load() > 0 || r.front.Load() < r.openTo.Load() {
+		return 1
+	}
+	return 0
+}
+
 // finds reports whether [Run.next] would find something for the worker. The lock is held.
 func (w *worker) finds() bool {
 	r := w.run

@@ -23,7 +23,7 @@ const (
 type span struct{ lo, hi int } // positions in the order of sending
 
 // callSpan makes the calls of the span, one after the other. It returns false after a panic, and true at the end of the
-// span, when the permit is no longer leased, when the run was stopped, or when the calls are slow.
+// span, when the permits are no longer leased, when the run was stopped, or when the calls are slow.
 func (w *worker) callSpan() (end bool) {
 	r, table := w.run, w.run.cfg.Table
 	stream, intend := r.cfg.Stream, r.cfg.Hooks.Intend != nil
@@ -32,7 +32,7 @@ func (w *worker) callSpan() (end bool) {
 		single = func(ctx context.Context, item int) error { return r.call(ctx.(*Attempt), item) }
 	}
 	defer contain.Recover(&w.inCall, w.lostCall) // one for all: one for each call would cost more than a fast call
-	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.permit.Leased()) {
+	for w.span.lo < w.span.hi && !r.ending() && (w.calls == 0 || w.mayGoOn()) {
 		pos := w.span.lo
 		item := r.item(pos)
 		w.span.lo = pos + 1

@@ -12,12 +12,13 @@ type worker struct {
 	_        [128]byte // workers change their struct with each call, so they share no cache line
 	run      *Run
 	permit   gate.Permit
-	ask      gate.Claim // [worker.claim], which the gate calls for work
+	own      gate.Permit // of [Config.Own]; held while the worker has work or waits for it at the shared gate
+	ask      gate.Claim  // [worker.claim], which the gate calls for work
 	unit     *unit      // the current work, unless it is a span of fresh items
 	draft    *unit      // a chunk put together before the gate is asked
 	span     span
 	size     int  // how many fresh items to take at once
-	leased   bool // the last permit was leased
+	leased   bool // the last permits were leased
 	scouting bool // this worker takes the next fresh items of a stream
 
 	// The current span:
@@ -37,7 +38,7 @@ func (r *Run) work() error {
 	w.ask = w.claim
 	ended := false
 	defer func() {
-		r.cfg.Gate.Release(&w.permit)
+		w.release()
 		if !ended { // a call ended this goroutine with Goexit: another goroutine replaces it
 			r.group.Go(r.work)
 		}
@@ -55,7 +56,7 @@ func (r *Run) work() error {
 			w.serve()
 			w.takeMore()
 		}
-		r.cfg.Gate.Release(&w.permit)
+		w.release()
 	}
 	ended = true
 	return nil
@@ -65,7 +66,7 @@ func (r *Run) work() error {
 // the scout first: workers whose calls return together would sleep until they are woken one by one.
 func (w *worker) takeMore() {
 	switch {
-	case w.permit.Held() && !w.permit.Leased(), !w.permit.Held() && !w.permit.Alone(), w.size > 1 && !w.scout():
+	case w.permit.Held() && !w.mayGoOn(), !w.permit.Held() && (!w.permit.Alone() || w.own.Held()), w.size > 1 && !w.scout():
 		return
 	case w.permit.Held():
 		w.gather()
@@ -75,7 +76,7 @@ func (w *worker) takeMore() {
 	default:
 		w.prepare()
 		w.permit = w.run.cfg.Gate.TryAcquire(w.ask)
-		w.leased = w.permit.Leased()
+		w.leased = w.mayGoOn()
 		w.queueDraft()
 	}
 	w.scouted()
@@ -87,14 +88,49 @@ func (w *worker) acquire() (err error) {
 	r := w.run
 	select {
 	case r.turn <- struct{}{}:
-		w.prepare()
-		w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.cfg.Policy.MaxThrottleWait, w.ask)
-		<-r.turn
-		w.leased = w.permit.Leased()
-		return err
+		defer func() { <-r.turn }()
 	case <-r.waiting.Done():
 		return gate.Ended(r.waiting)
 	}
+	if own := r.cfg.Own; own != nil {
+		if w.own, err = own.Acquire(r.waiting, 0, r.mayHaveWork); err != nil || !w.own.Held() {
+			return err
+		}
+	}
+	w.prepare()
+	w.permit, err = r.cfg.Gate.Acquire(r.waiting, r.cfg.Policy.MaxThrottleWait, w.ask)
+	if r.cfg.Own != nil && w.permit.Held() && r.cfg.Own.Paused() { // since the worker waits
+		w.release()
+		w.handBack()
+	}
+	w.leased = w.mayGoOn()
+	return err
+}
+
+// mayGoOn reports whether one more call may be made without asking the gates.
+func (w *worker) mayGoOn() bool {
+	return w.permit.Leased() && (w.run.cfg.Own == nil || w.own.Leased())
+}
+
+// release gives the permits back.
+func (w *worker) release() {
+	w.run.cfg.Gate.Release(&w.permit)
+	if w.own.Held() {
+		w.run.cfg.Own.Release(&w.own)
+	}
+}
+
+// handBack queues the work that is not sent now, before all other work.
+func (w *worker) handBack() {
+	r := w.run
+	if w.unit != nil {
+		r.makeJobs(w.unit, time.Time{})
+		r.mu.Lock()
+		r.pushFront(w.unit)
+		r.mu.Unlock()
+	}
+	r.giveBack(w.span)
+	w.unit, w.span = nil, span{}
 }
 
 // claim is the worker's [gate.Claim]. The first call on a permit serves one item or one chunk; other items that were
@@ -167,15 +203,7 @@ func (w *worker) busy() bool { return w.unit != nil || w.span.lo < w.span.hi }
 // refused puts back the work that got no permit. A wait that would be too long stops the run.
 func (w *worker) refused(err error) {
 	r := w.run
-	if w.unit != nil {
-		r.makeJobs(w.unit, time.Time{})
-		r.mu.Lock()
-		r.ready = append([]*unit{w.unit}, r.ready...)
-		r.queued.Add(1)
-		r.mu.Unlock()
-	}
-	r.giveBack(w.span)
-	w.unit, w.span = nil, span{}
+	w.handBack()
 	if r.ctx.Err() != nil {
 		err = gate.Ended(r.ctx)
 	} else if r.waiting.Err() != nil {

@@ -51,6 +51,13 @@ func (g *Gate) Resume() {
 	g.mu.Unlock()
 }
 
+// Paused reports whether the gate is shut by [Gate.Pause].
+func (g *Gate) Paused() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused
+}
+
 // PauseUntil shuts the gate until a time. It never shortens a closure.
 func (g *Gate) PauseUntil(t time.Time) {
 	g.mu.Lock()

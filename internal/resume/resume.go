@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/windrow-go/windrow/internal/contain"
 	"github.com/windrow-go/windrow/internal/engine"
@@ -25,13 +26,20 @@ var (
 	errNoKey = errors.New("windrow: the item has no key, which a journal needs")
 )
 
-// Entry is how an item ended.
+// Entry is how an item ended. Of an entry that was found only the first five fields are set.
 type Entry struct {
 	Key         string
 	State       engine.State
 	Reason      engine.Reason
 	ID          string
 	Fingerprint string
+
+	Kind     engine.Kind
+	Err      error
+	Resend   bool
+	Attempts int
+	Elapsed  time.Duration
+	Warnings []string
 }
 
 // Intent is the items about to be sent with one request.
@@ -271,7 +279,11 @@ func (r *Resumption) intent(a *engine.Attempt, items []int) Intent {
 // entry returns the entry of an item that has ended. The entry is valid even if a hook panics, which the error reports.
 func (r *Resumption) entry(item int) (Entry, error) {
 	slot := r.Table.At(item)
-	e := Entry{Key: r.Key(item), State: slot.State, Reason: slot.Reason}
+	d := r.Table.Detail(item)
+	e := Entry{
+		Key: r.Key(item), State: slot.State, Reason: slot.Reason,
+		Kind: d.Kind, Err: d.Err, Resend: d.Resend, Attempts: int(slot.Attempts), Elapsed: slot.Elapsed, Warnings: d.Warnings,
+	}
 	err := r.ask("ResultID", func() { e.ID = r.ID(item) })
 	if r.Fingerprint != nil {
 		err = errors.Join(err, r.ask("Fingerprint", func() { e.Fingerprint = r.Fingerprint(item) }))
