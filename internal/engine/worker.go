@@ -14,8 +14,8 @@ type worker struct {
 	permit   gate.Permit
 	own      gate.Permit // of [Config.Own]; held while the worker has work or waits for it at the shared gate
 	ask      gate.Claim  // [worker.claim], which the gate calls for work
-	unit     *unit      // the current work, unless it is a span of fresh items
-	draft    *unit      // a chunk put together before the gate is asked
+	unit     *unit       // the current work, unless it is a span of fresh items
+	draft    *unit       // a chunk put together before the gate is asked
 	span     span
 	size     int  // how many fresh items to take at once
 	leased   bool // the last permits were leased
