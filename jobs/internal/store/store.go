@@ -19,6 +19,9 @@ var (
 	ErrConflict = errors.New("the state is another one by now")
 	// ErrFenced is returned to the holder of a lease that has passed to another one, or was given back.
 	ErrFenced = errors.New("the lease has passed to another holder")
+	// ErrInUse is returned by the opening of a store that another process or another part of this one uses, and that
+	// only one may use at a time.
+	ErrInUse = errors.New("the store is in use")
 )
 
 // A Store keeps jobs, their items and their events. All methods may be called from many goroutines; those of pgstore
@@ -42,8 +45,8 @@ type Store interface {
 	// Doomed returns jobs whose Delete has begun and not ended.
 	Doomed(ctx context.Context) ([]Job, error)
 
-	// Claim leases a job to an owner: among the jobs that are queued, or running under a lease that has expired, the one
-	// with the highest Priority, and of these the one queued first. It raises the job's epoch, which fences the earlier
+	// Claim leases a job to an owner: among the jobs that are queued or running and whose lease was given back or has
+	// expired, the one with the highest Priority, and of these the one queued first. It raises the job's epoch, which fences the earlier
 	// holder. It returns ErrNotFound when there is none.
 	Claim(ctx context.Context, c Claim) (Job, error)
 	// Renew extends the lease of a job. ErrFenced.
@@ -58,8 +61,8 @@ type Store interface {
 	// SetItems records results of items that are in no part, such as those of duplicates that an expansion has found.
 	// ErrFenced.
 	SetItems(ctx context.Context, lease JobLease, op int, results []Result) error
-	// Repeated returns the indexes of the items of an operation whose key an earlier item of the operation has, in order,
-	// up to limit of them.
+	// Repeated returns the indexes of the items of an operation that have not ended and whose key an earlier item of the
+	// operation has, in order, up to limit of them.
 	Repeated(ctx context.Context, number int64, op, limit int) ([]int64, error)
 	// SetPhase moves an operation on. ErrFenced.
 	SetPhase(ctx context.Context, lease JobLease, op int, phase Phase, events ...Event) error
@@ -85,7 +88,8 @@ type Store interface {
 	Recount(ctx context.Context, number int64) (Counts, error)
 	// Items returns items of a job in order.
 	Items(ctx context.Context, number int64, q ItemQuery) ([]Item, error)
-	// ErrorGroups returns the items with an error grouped by state, kind and code, the largest group first. The message
+	// ErrorGroups returns the items that are Failed or Unknown grouped by state, kind, code and Resend, the largest group
+	// first. The message
 	// is that of the first item of the group.
 	ErrorGroups(ctx context.Context, number int64, limit int) ([]ErrorGroup, error)
 
@@ -272,12 +276,13 @@ type Change struct {
 
 // JobQuery selects jobs.
 type JobQuery struct {
-	Tenant string
-	States []State           // empty: all
-	Type   string            // "": all
-	Labels map[string]string // that a job must have
-	Before *JobCursor        // only jobs that come after this one in the list
-	Limit  int
+	Tenant     string
+	AllTenants bool              // whatever their Tenant
+	States     []State           // empty: all
+	Type       string            // "": all
+	Labels     map[string]string // that a job must have
+	Before     *JobCursor        // only jobs that come after this one in the list
+	Limit      int
 }
 
 // JobCursor is a position in a list of jobs.
@@ -309,6 +314,7 @@ type ErrorGroup struct {
 	State   uint8
 	Kind    uint8
 	Code    string
+	Resend  bool
 	Message string // of the first item
 	Items   int64
 	First   ItemCursor

@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+)
+
+// guard calls a function of the application's, and returns its panic as an error.
+func guard(name string, f func() error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{name, value}
+		}
+	}()
+	return f()
+}
+
+// panicError is the error of a function that panicked.
+type panicError struct {
+	name  string
+	value any
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("%s panicked: %v", e.name, e.value) }
+
+// isNil reports whether a value is nil, or a nil pointer or function in an interface.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Slice, reflect.Chan:
+		return r.IsNil()
+	}
+	return false
+}
+
+// cut divides a json tag into its name and its options.
+func cut(tag string) (name, options string, found bool) { return strings.Cut(tag, ",") }
+
+// decodeInto reads an input. strict refuses unknown fields. The error names the field, and does not show its content.
+func decodeInto(data []byte, into any, strict bool) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	err := d.Decode(into)
+	if err == nil {
+		if _, end := d.Token(); end != io.EOF {
+			err = errors.New("there is more than one JSON value")
+		}
+		return err
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if e.Field == "" {
+			return fmt.Errorf("the input must be %v, not a JSON %s", e.Type, kindOnly(e.Value))
+		}
+		return fmt.Errorf("the field %s must be %v, not a JSON %s", e.Field, e.Type, kindOnly(e.Value))
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("unknown field %s", shorten(strings.Trim(name, `"`)))
+	}
+	return errors.New("the input cannot be read")
+}
+
+// kindOnly leaves out the number that encoding/json shows.
+func kindOnly(value string) string {
+	kind, _, _ := strings.Cut(value, " ")
+	return kind
+}
