@@ -54,8 +54,16 @@ func (m *Manager) Cancel(ctx context.Context, id string) (Job, error) {
 		if j.State == store.Cancelled || j.Reason == ReasonCancelling {
 			return j, nil
 		}
-		// A running job, and a paused one whose last calls are in flight, is cancelled by the one who carries it out. So is
-		// every other, for the sake of one end and one event: it is leased first.
+		if j.State != store.Running {
+			now := time.Now()
+			c := change(Cancelled, "", j.State)
+			c.Free, c.Ended = true, &now
+			next, err := m.store.Change(ctx, j.Number, c, m.event(ctx, EventCancelled, j, ""))
+			if !errors.Is(err, store.ErrConflict) || next.State != j.State {
+				return next, err
+			}
+		}
+		// The one who carries it out ends it, when its calls in flight have ended.
 		next, err := m.store.Change(ctx, j.Number, change(Running, ReasonCancelling, j.State))
 		if r := m.runnerOf(j.Number); err == nil && r != nil {
 			r.halt(errCancelled)

@@ -14,6 +14,8 @@ var (
 	ErrNotFound = errors.New("jobs: there is no such job")
 	// ErrKeyReused is matched by the error of a Submit whose IdempotencyKey belongs to a job with another Spec.
 	ErrKeyReused = errors.New("jobs: the idempotency key belongs to a job with another spec")
+	// ErrStoreFull is matched by the error of a Submit while the store is larger than Config.MaxStoreBytes.
+	ErrStoreFull = errors.New("jobs: the store is full: delete jobs that have ended, or raise Config.MaxStoreBytes")
 	// ErrClosed is the error of a call to a Manager that is closed.
 	ErrClosed = errors.New("jobs: the manager is closed")
 	// ErrStoreInUse is matched by the error of opening a store that another process has open.

@@ -82,12 +82,12 @@ type Statistics struct {
 // Limit is what the limiter of a resource believes.
 type Limit struct {
 	Resource    string    `json:"resource"`
-	Concurrency int       `json:"concurrency"`          // calls at once
-	Rate        float64   `json:"rate,omitempty"`       // quota units a second; 0: no limit is known
-	Why         string    `json:"why,omitempty"`        // which evidence says so
-	ShutUntil   time.Time `json:"shut_until,omitzero"`  // no call begins before
-	Waiting     string    `json:"waiting,omitempty"`    // why none begins
-	InFlight    int       `json:"in_flight"`            // calls of all jobs
+	Concurrency int       `json:"concurrency"`         // calls at once
+	Rate        float64   `json:"rate,omitempty"`      // quota units a second; 0: no limit is known
+	Why         string    `json:"why,omitempty"`       // which evidence says so
+	ShutUntil   time.Time `json:"shut_until,omitzero"` // no call begins before
+	Waiting     string    `json:"waiting,omitempty"`   // why none begins
+	InFlight    int       `json:"in_flight"`           // calls of all jobs
 }
 
 // An Item is one record of a job, and how it ended.
@@ -157,13 +157,13 @@ func (j Job) MarshalJSON() ([]byte, error) {
 		StartedAt  time.Time     `json:"started_at"`
 	}
 	type progress struct {
-		Total        int64    `json:"total_operations"`
-		Completed    int64    `json:"completed"`
-		Failed       int64    `json:"failed"`
-		Percentage   int      `json:"percentage"`
-		Current      *current `json:"current_operation,omitempty"`
-		Counts       counts   `json:"counts"`
-		Expanding    bool     `json:"expanding,omitempty"`
+		Total      int64    `json:"total_operations"`
+		Completed  int64    `json:"completed"`
+		Failed     int64    `json:"failed"`
+		Percentage int      `json:"percentage"`
+		Current    *current `json:"current_operation,omitempty"`
+		Counts     counts   `json:"counts"`
+		Expanding  bool     `json:"expanding,omitempty"`
 	}
 	type statistics struct {
 		SuccessRate    float64   `json:"success_rate"`

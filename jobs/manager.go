@@ -32,6 +32,8 @@ type Config struct {
 	MaxRecords int
 	// MaxSpecBytes bounds the JSON form of one spec with its records. 0 means 64 MiB.
 	MaxSpecBytes int
+	// MaxStoreBytes bounds the size of the store: while it is larger Submit returns [ErrStoreFull]. 0 means no bound.
+	MaxStoreBytes int64
 	// Strategies are the backoff strategies that specs may name.
 	Strategies map[string]windrow.Strategy
 }
@@ -93,6 +95,9 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 			return nil, fmt.Errorf("jobs: Config.%s is %d: it must be at least 1, or 0 for %d", bound.name, *bound.value, bound.usual)
 		}
 		set(bound.value, bound.usual)
+	}
+	if cfg.MaxStoreBytes < 0 {
+		return nil, fmt.Errorf("jobs: Config.MaxStoreBytes is %d: it must be positive, or 0 for no bound", cfg.MaxStoreBytes)
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Strategies)) {
 		if cfg.Strategies[name] == nil {

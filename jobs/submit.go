@@ -41,6 +41,14 @@ func (m *Manager) Submit(ctx context.Context, s Spec) (Job, error) {
 		return Job{}, &SpecError{[]Mistake{{Field: "operations", Code: TooLarge,
 			Message: fmt.Sprintf("make a spec of %d bytes: at most %d are allowed; select records by a filter, or make several jobs", len(form), m.cfg.MaxSpecBytes)}}}
 	}
+	if m.cfg.MaxStoreBytes > 0 {
+		switch size, err := m.store.Size(ctx); {
+		case err != nil:
+			return Job{}, failure(ctx, err)
+		case size > m.cfg.MaxStoreBytes:
+			return Job{}, ErrStoreFull
+		}
+	}
 	caller, now := CallerFrom(ctx), time.Now()
 	hash := sha256.Sum256(form)
 	j := store.Job{

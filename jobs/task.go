@@ -207,4 +207,3 @@ func (k *task) refuseAll(err error) error {
 	}
 	return nil
 }
-

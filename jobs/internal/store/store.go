@@ -36,6 +36,8 @@ type Store interface {
 	Get(ctx context.Context, tenant, id string) (Job, error)
 	// List returns jobs, newest first, by creation time and then number.
 	List(ctx context.Context, q JobQuery) ([]Job, error)
+	// CountJobs counts the jobs of all tenants by state.
+	CountJobs(ctx context.Context) (map[State]int, error)
 	// Change applies a conditional change and stores events with it. It returns the job as it is afterwards. With
 	// ErrConflict or ErrFenced nothing is changed, and the job is returned as it is.
 	Change(ctx context.Context, number int64, c Change, events ...Event) (Job, error)
@@ -71,8 +73,8 @@ type Store interface {
 	// back or whose lease has expired, or a new one with up to size items behind the last part. It raises the part's
 	// epoch. ErrNotFound when there is none for now. ErrFenced.
 	NextPart(ctx context.Context, lease JobLease, op int, size int64, owner string, until time.Time) (Part, error)
-	// PartItems returns the items of a part that have not ended, in order, and the intents of the part whose items have
-	// not all ended, in the order in which they were made.
+	// PartItems returns all items of a part, in order and with their inputs, and all intents of the part, in the order in
+	// which they were made.
 	PartItems(ctx context.Context, part PartLease) ([]Item, []Intent, error)
 	// Checkpoint stores what a part has begun and ended. It is durable when it returns. Every item is counted in its new
 	// state and no longer in its state Was, also in the counts of its operation and its job. ErrFenced.
@@ -206,6 +208,7 @@ type Result struct {
 	Message     string // of the error; without item content
 	Fingerprint string
 	Warnings    []string
+	Settled     int64     // number of the last intent of its part whose outcome for the item is known; 0: none
 	Run         int       // that it ended in; 0 while it has not
 	At          time.Time // when it ended; zero while it has not
 }
@@ -266,6 +269,7 @@ type Claim struct {
 type Change struct {
 	From    []State   // the change happens only from these states; empty: from any
 	Lease   *JobLease // the change happens only while this lease is held
+	Free    bool      // the change happens only while there is no lease, or it has expired: ErrConflict
 	State   *State
 	Reason  *string
 	Started *time.Time // set only if it is zero

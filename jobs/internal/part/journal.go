@@ -1,0 +1,339 @@
+// Package part keeps the journal of a part of a job: the rows of its items are what package windrow asks for and records.
+package part
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/windrow-go/windrow"
+	"github.com/windrow-go/windrow/jobs/internal/store"
+)
+
+// Config says how a journal reads and writes.
+type Config struct {
+	Scope    string         // what idempotency keys belong to
+	Op       windrow.OpKind // of the part
+	Run      int            // of the job
+	Describe func(windrow.JournalEntry) (code, message string)
+}
+
+// A Journal is a [windrow.Journal] of one part. It answers from memory, and writes by one goroutine, so that those who
+// wait for the disk at the same time share its time. After an error of the store every method returns that error.
+type Journal struct {
+	cfg   Config
+	store store.Store
+	part  store.Part
+	ctx   context.Context // of the writes
+
+	mu      sync.Mutex
+	moved   sync.Cond // stored, queue, err or closed has changed
+	kick    chan struct{}
+	done    chan struct{} // closed when the writer has ended
+	items   []store.Item
+	at      map[string]int // position of a key in items and states
+	states  []state
+	intents []*store.Intent
+	queue   store.Batch
+	queued  uint64 // writes so far
+	stored  uint64 // writes that are durable
+	waiters int    // that wait for a write
+	closed  bool
+	err     error
+}
+
+// state is what the journal knows of an item.
+type state struct {
+	entry    windrow.JournalEntry // what was recorded last; only what Find returns
+	counted  uint8                // state in which the store counts it
+	last     int64                // number of its last intent; 0: none
+	settled  int64                // number of the last intent whose outcome is known
+	recorded bool                 // since the journal was opened
+}
+
+// begun reports whether the item was begun, and its end is not known.
+func (s *state) begun() bool { return s.last > s.settled }
+
+var errClosed = errors.New("the journal of the part is closed")
+
+// Open reads the items and the intents of a part.
+func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journal, error) {
+	items, intents, err := s.PartItems(ctx, p.PartLease)
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{
+		cfg: cfg, store: s, part: p, ctx: ctx, kick: make(chan struct{}, 1), done: make(chan struct{}),
+		items: items, at: make(map[string]int, len(items)), states: make([]state, len(items)),
+	}
+	j.moved.L = &j.mu
+	for k := range items {
+		item := &items[k]
+		j.at[item.Key] = k
+		j.states[k] = state{
+			counted: item.State, settled: item.Settled,
+			entry: windrow.JournalEntry{
+				Key: item.Key, State: windrow.State(item.State), Reason: windrow.Reason(item.Reason), ID: item.ID, Fingerprint: item.Fingerprint,
+			},
+		}
+	}
+	for k := range intents {
+		in := &intents[k]
+		j.intents = append(j.intents, in)
+		for _, index := range in.Indexes {
+			j.state(index).last = in.Number
+		}
+	}
+	go j.write()
+	return j, nil
+}
+
+// state returns the state of the item with an index in the operation.
+func (j *Journal) state(index int64) *state { return &j.states[index-j.part.From] }
+
+// Items returns the items that have not ended, in order.
+func (j *Journal) Items() []store.Item {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	open := make([]store.Item, 0, len(j.items))
+	for k := range j.items {
+		if j.items[k].State == uint8(windrow.NotAttempted) {
+			open = append(open, j.items[k])
+		}
+	}
+	return open
+}
+
+// Index returns the index in the operation of the item with a key.
+func (j *Journal) Index(key string) (index int64, ok bool) {
+	k, ok := j.at[key] // it does not change
+	return j.part.From + int64(k), ok
+}
+
+// Resumed reports whether an earlier holder of the part may have sent something.
+func (j *Journal) Resumed() bool { return j.part.Epoch > 1 }
+
+// Begin implements [windrow.Journal].
+func (j *Journal) Begin(op windrow.OpKind) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if op != j.cfg.Op {
+		return fmt.Errorf("the part is of operation %v, not %v", j.cfg.Op, op)
+	}
+	return j.usable()
+}
+
+// usable returns the error after which nothing goes on. The lock is held.
+func (j *Journal) usable() error {
+	if j.err == nil && j.closed {
+		return errClosed
+	}
+	return j.err
+}
+
+// Scope implements [windrow.Journal].
+func (j *Journal) Scope() string { return j.cfg.Scope }
+
+// Find implements [windrow.Journal].
+func (j *Journal) Find(key string) (windrow.JournalEntry, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return windrow.JournalEntry{Key: key}, err
+	}
+	k, ok := j.at[key]
+	if !ok {
+		return windrow.JournalEntry{Key: key}, nil
+	}
+	s := &j.states[k]
+	if s.begun() {
+		return windrow.JournalEntry{Key: key, State: windrow.Unknown, Fingerprint: s.entry.Fingerprint}, nil
+	}
+	return s.entry, nil
+}
+
+// Unfinished implements [windrow.Journal].
+func (j *Journal) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
+	return func(yield func(windrow.JournalIntent, error) bool) {
+		j.mu.Lock()
+		var open []windrow.JournalIntent
+		err := j.usable()
+		for _, in := range j.intents {
+			if !j.unfinished(in) {
+				continue
+			}
+			keys := make([]string, len(in.Indexes))
+			for k, index := range in.Indexes {
+				keys[k] = j.items[index-j.part.From].Key
+			}
+			open = append(open, windrow.JournalIntent{
+				Keys: keys, IdempotencyKey: in.IdempotencyKey, Attempt: in.Attempt, Handle: in.Handle, Repeatable: in.Repeatable,
+			})
+		}
+		j.mu.Unlock()
+		if err != nil {
+			yield(windrow.JournalIntent{}, err)
+			return
+		}
+		for _, in := range open {
+			if !yield(in, nil) {
+				return
+			}
+		}
+	}
+}
+
+// unfinished reports whether the intent is the last one of an item whose end is not known. The lock is held.
+func (j *Journal) unfinished(in *store.Intent) bool {
+	return slices.ContainsFunc(in.Indexes, func(index int64) bool {
+		s := j.state(index)
+		return s.last == in.Number && s.begun()
+	})
+}
+
+// Intend implements [windrow.Journal].
+func (j *Journal) Intend(ctx context.Context, intent windrow.JournalIntent) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if len(intent.Keys) == 0 {
+		return errors.New("an intent needs at least one key")
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	in := &store.Intent{
+		Number: 1, Indexes: make([]int64, len(intent.Keys)), IdempotencyKey: intent.IdempotencyKey, Attempt: intent.Attempt,
+		Handle: intent.Handle, Repeatable: intent.Repeatable,
+	}
+	if n := len(j.intents); n > 0 {
+		in.Number = j.intents[n-1].Number + 1
+	}
+	for k, key := range intent.Keys {
+		at, ok := j.at[key]
+		if !ok || key == "" {
+			return errors.New("an intent names an item that the part does not have")
+		}
+		in.Indexes[k] = j.part.From + int64(at)
+	}
+	if sorted := slices.Sorted(slices.Values(in.Indexes)); len(slices.Compact(sorted)) != len(intent.Keys) {
+		return errors.New("an intent names an item twice")
+	}
+	j.intents = append(j.intents, in)
+	for _, index := range in.Indexes {
+		j.state(index).last = in.Number
+	}
+	stored := *in
+	stored.Indexes = slices.Clone(in.Indexes)
+	j.queue.Intents = append(j.queue.Intents, stored)
+	return j.await(ctx, j.push())
+}
+
+// Save implements [windrow.Journal].
+func (j *Journal) Save(ctx context.Context, idempotencyKey, handle string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if handle == "" {
+		return errors.New("a handle must not be empty")
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	for _, in := range slices.Backward(j.intents) {
+		if in.IdempotencyKey == idempotencyKey && j.unfinished(in) {
+			in.Handle = handle
+			j.queue.Handles = append(j.queue.Handles, store.Handle{Intent: in.Number, Handle: handle})
+			return j.await(ctx, j.push())
+		}
+	}
+	return errors.New("no unfinished intent has that idempotency key")
+}
+
+// Record implements [windrow.Journal].
+func (j *Journal) Record(entries ...windrow.JournalEntry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	for i := range entries {
+		e := &entries[i]
+		if _, ok := j.at[e.Key]; !ok || e.Key == "" || e.State > windrow.Unknown || e.Reason > windrow.ReasonDuplicate {
+			return errors.New("an entry names an item that the part does not have, or a state that does not exist")
+		}
+	}
+	now := time.Now()
+	for i := range entries {
+		j.record(&entries[i], now)
+	}
+	j.push()
+	for len(j.queue.Results) > mostQueued && j.err == nil {
+		j.moved.Wait()
+	}
+	return j.err
+}
+
+// record queues the result of an item. The lock is held.
+func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
+	k := j.at[e.Key]
+	s := &j.states[k]
+	if e.State != windrow.Unknown {
+		s.settled = s.last
+	}
+	r := store.Result{
+		Index: j.part.From + int64(k), State: uint8(e.State), Was: s.counted, Reason: uint8(e.Reason), Kind: uint8(e.Kind),
+		Resend: e.Resend, Attempts: e.Attempts, Elapsed: e.Elapsed, ID: e.ID, Fingerprint: e.Fingerprint,
+		Warnings: slices.Clone(e.Warnings), Settled: s.settled,
+	}
+	if e.Err != nil && j.cfg.Describe != nil {
+		r.Code, r.Message = j.cfg.Describe(*e)
+	}
+	if e.State != windrow.NotAttempted {
+		r.Run, r.At = j.cfg.Run, now
+	}
+	s.entry = windrow.JournalEntry{Key: j.items[k].Key, State: e.State, Reason: e.Reason, ID: e.ID, Fingerprint: e.Fingerprint}
+	s.counted, s.recorded = uint8(e.State), true
+	j.queue.Results = append(j.queue.Results, r)
+}
+
+// Settle records an item's end, unless it was recorded since the journal was opened.
+func (j *Journal) Settle(e windrow.JournalEntry) error {
+	j.mu.Lock()
+	k, ok := j.at[e.Key]
+	recorded := ok && j.states[k].recorded
+	j.mu.Unlock()
+	if recorded {
+		return nil
+	}
+	return j.Record(e)
+}
+
+// Sync implements [windrow.Journal].
+func (j *Journal) Sync() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	return j.await(context.Background(), j.queued)
+}
+
+// Close writes what is queued, and ends the use of the journal. It returns the first error of the store.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	j.closed = true
+	j.moved.Broadcast()
+	j.mu.Unlock()
+	j.hurry()
+	<-j.done
+	return j.err
+}
