@@ -112,15 +112,15 @@ func WithJournal(j Journal) Option {
 	return option("WithJournal", !inspect.IsNil(j), "nil", "must be a journal", func(o *options) { o.journal = j })
 }
 
-// book adapts a Journal to package resume.
-type book struct{ Journal }
+// journalAdapter adapts a Journal to package resume.
+type journalAdapter struct{ Journal }
 
-func (b book) Find(key string) (resume.Entry, error) {
+func (b journalAdapter) Find(key string) (resume.Entry, error) {
 	e, err := b.Journal.Find(key)
 	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
 }
 
-func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
+func (b journalAdapter) Unfinished() iter.Seq2[resume.Intent, error] {
 	return func(yield func(resume.Intent, error) bool) {
 		for intent, err := range b.Journal.Unfinished() {
 			if !yield(resume.Intent(intent), err) {
@@ -130,11 +130,11 @@ func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
 	}
 }
 
-func (b book) Intend(ctx context.Context, intent resume.Intent) error {
+func (b journalAdapter) Intend(ctx context.Context, intent resume.Intent) error {
 	return b.Journal.Intend(ctx, JournalIntent(intent))
 }
 
-func (b book) Record(entries []resume.Entry) error {
+func (b journalAdapter) Record(entries []resume.Entry) error {
 	out := make([]JournalEntry, len(entries))
 	for k, e := range entries {
 		out[k] = JournalEntry{
@@ -166,7 +166,7 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh boo
 		res.scope = scope
 	}
 	r := &resume.Resumption{
-		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
+		Journal: resume.Guard(journalAdapter{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).KeyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.mayLook(), Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,

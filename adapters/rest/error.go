@@ -136,9 +136,9 @@ func (e *Error) Unwrap() []error {
 }
 
 var (
-	// ErrAnswerTooLong is matched by the error of a response that is longer than [WithMaxBody] allows. A read is not
+	// ErrResponseTooLong is matched by the error of a response that is longer than [WithMaxBody] allows. A read is not
 	// repeated; a write was applied, and counts as one whose response was lost.
-	ErrAnswerTooLong = errors.New("rest: the response is longer than WithMaxBody allows")
+	ErrResponseTooLong = errors.New("rest: the response is longer than WithMaxBody allows")
 	// ErrContentType is matched by the error of a response that is not JSON, such as the HTML of a proxy.
 	ErrContentType = errors.New("rest: the response is not JSON")
 

@@ -127,7 +127,7 @@ type Config struct {
 	// Lost makes the error of an item whose call did not return.
 	Lost contain.Lost
 
-	looked func() // for tests: called at each look-up in Follower; may be nil
+	followerRead func() // for tests: called at each read of Follower; may be nil
 }
 
 // Replay is a request that an earlier run began, and that may only be sent again with the same items.

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrTooLong is matched by the error of a wait that would be longer than the caller's patience.
-var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
+var ErrTooLong = errors.New("the limiter stays shut for longer than the caller waits")
 
 // A PauseError says how long a shut gate has made the caller wait, or would have.
 type PauseError struct {
@@ -64,19 +64,19 @@ func (p *Permit) Leased() bool {
 
 // A waiter is one caller in the queue.
 type waiter struct {
-	number   uint64 // in the order of arrival
-	claim    Claim
-	slot     bool
-	inProbe  bool // a request of the call that is the probe
-	outside  bool // not of a run: an outage does not hold it
-	patience time.Duration
-	deadline time.Time // zero: none
-	cost     int       // 0 until the claim was called
-	ready    chan struct{}
-	permit   Permit
-	err      error
-	dropped  bool // no longer in the queue, granted or not
-	paced    bool // it had to wait for its tokens
+	number        uint64 // in the order of arrival
+	claim         Claim
+	slot          bool
+	inProbe       bool // a request of the call that is the probe
+	outside       bool // not of a run: an outage does not hold it
+	patience      time.Duration
+	deadline      time.Time // zero: none
+	cost          int       // 0 until the claim was called
+	ready         chan struct{}
+	permit        Permit
+	err           error
+	dropped       bool // no longer in the queue, granted or not
+	waitedForRate bool // it had to wait for its tokens
 }
 
 // Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when the claim

@@ -259,13 +259,13 @@ func TestSignalsOfACall(t *testing.T) {
 		for i, want := range []adapt.Signal{
 			{Level: 1, Index: 1, Granted: 3, Accepted: 2, InFlight: 3, NewEpoch: true},
 			{Level: 2, Index: 2, Granted: 3, Accepted: 1, InFlight: 2, Shut: true},
-			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, Paced: true},
+			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, WaitedForRate: true},
 			{Level: 1, Index: 1, Granted: 3, Accepted: 1, Shut: true}, // the oldest that is remembered
 		} {
 			got := adapt.Signal{Level: seen[i].Level, Index: seen[i].Index, Granted: seen[i].Granted, Accepted: seen[i].Accepted,
-				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, Paced: seen[i].Paced}
+				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, WaitedForRate: seen[i].WaitedForRate}
 			if got.Level != want.Level || got.Index != want.Index || got.Granted != want.Granted || got.Accepted != want.Accepted ||
-				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.Paced != want.Paced {
+				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.WaitedForRate != want.WaitedForRate {
 				t.Errorf("signal %d: %+v, want %+v", i, got, want)
 			}
 		}

@@ -81,8 +81,8 @@ type Gate struct {
 	waitProbeTimeout time.Duration // how long the gate waits for the response to it
 	interval         time.Duration // mean of the next pause that the gate chooses itself
 	throttles        int64         // how often a throttle shut the gate
-	shutFor          time.Duration // total time shut by throttles, without the closure under way
-	shutSince        time.Time     // when the closure under way began; zero: none
+	shutFor          time.Duration // total time shut by throttles, without the shut period under way
+	shutSince        time.Time     // when the shut period under way began; zero: none
 }
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.
