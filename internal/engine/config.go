@@ -92,8 +92,8 @@ type Config struct {
 	TimeoutCause   error
 	FailedBefore   int          // items that failed before the run; they count for MaxFailures
 	MaxFailures    int          // the run stops when more items failed; negative means never
-	MaxFailureRate float64      // the run stops when a larger share failed; negative means never
-	MinFailureRate int          // items that ended before MaxFailureRate counts
+	MaxFailureRate float64      // the run stops when a larger share of the items sent failed; negative means never
+	MinFailureRate int          // items sent that ended before MaxFailureRate counts
 	Broken         <-chan error // an error received from it stops the run; may be nil
 	KeepPanics     bool         // a panic stops the run and is returned, instead of being the item's error
 

@@ -182,8 +182,8 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CountError{Want: 3, Got: 5}, "the response has 5 results for 3 items, so results cannot be matched to items", nil},
 		{&BudgetError{Wait: forever}, "the retry budget is used up and refills by successes only", nil},
 		{&BudgetError{Wait: 90 * time.Second}, "the retry budget is used up for 1m30s", nil},
-		{&ThrottledError{Wait: time.Hour, Max: time.Minute, Err: no}, "the server throttles for 1h0m0s, longer than MaxThrottleWait (1m0s)", no},
-		{&FailuresError{Failed: 3, Ended: 7}, "too many failures: 3 of the first 7 items", nil},
+		{&ThrottledError{Wait: time.Hour, Max: time.Minute, Err: no}, "the server throttles: the wait of 1h0m0s exceeds MaxThrottleWait (1m0s)", no},
+		{&FailuresError{Failed: 3, Ended: 7}, "too many failures: 3 of the 7 items that ended", nil},
 		{&FatalError{Err: no}, "stopped, since every further call would fail: no", no},
 	} {
 		if got := test.err.Error(); got != test.want {

@@ -82,7 +82,7 @@ func TestHold(t *testing.T) {
 		if !ok || pause.Wait != 10*time.Second || pause.Patience != time.Second || time.Since(began) > 0 {
 			t.Errorf("error %v after %v, want a wait of 10 s at once", pause, time.Since(began))
 		}
-		if want := "the server asks for a longer pause than allowed: 10s, at most 1s"; ok && pause.Error() != want {
+		if want := "the limiter stays shut for longer than the caller waits: 10s, at most 1s"; ok && pause.Error() != want {
 			t.Errorf("error %q, want %q", pause, want)
 		}
 		p, err := g.Acquire(t.Context(), 10*time.Second, one) // just enough patience
