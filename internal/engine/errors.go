@@ -36,15 +36,19 @@ func (e *BudgetError) Error() string {
 	return fmt.Sprintf("the retry budget is used up for %v", e.Wait.Round(time.Millisecond))
 }
 
-// ThrottledError stops a run that the server throttles for longer than the run waits.
+// ThrottledError stops a run whose limiter is shut for longer than the run waits.
 type ThrottledError struct {
-	Wait time.Duration // how long the run has waited, or would have to wait
-	Max  time.Duration
-	Err  error // the last throttle
+	Wait   time.Duration // how long the run has waited, or would have to wait
+	Max    time.Duration
+	Err    error // the last throttle
+	ByUser bool  // the limiter was paused by its user, not by the server
 }
 
 // Error implements error.
 func (e *ThrottledError) Error() string {
+	if e.ByUser {
+		return fmt.Sprintf("the limiter is paused by PauseUntil: the wait of %v exceeds MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
+	}
 	return fmt.Sprintf("the server throttles: the wait of %v exceeds MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
 }
 

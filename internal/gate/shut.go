@@ -111,7 +111,7 @@ func (g *Gate) refuseImpatient(now time.Time) {
 			case !w.deadline.IsZero() && w.deadline.Before(until):
 				g.finish(w, deadlineError(wait))
 			case exceeds(until.Sub(since), w.patience):
-				g.finish(w, &PauseError{Wait: until.Sub(since), Patience: w.patience})
+				g.finish(w, &PauseError{Wait: until.Sub(since), Patience: w.patience, ByUser: g.resumeAt.After(g.until)})
 			}
 		}
 	}
