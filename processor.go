@@ -67,7 +67,7 @@ type BatchProcessor[In, Out any] struct {
 	tryOut    func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
 	typed     func(in *In, value *Out)                            // restores the types of values read from JSON; nil when they have them
 	opts      *options
-	clientErr error
+	clientErr error // ErrNilClient; nil when the client can be used
 
 	once    sync.Once
 	limiter *Limiter
