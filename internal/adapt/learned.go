@@ -14,7 +14,7 @@ const (
 	provenUnits = goodEstimate
 	// provenPart is the part of the restored rate that must have been accepted meanwhile.
 	provenPart = 0.7
-	// restoredPlateau is the plateau of a rate that was restored: it is tried to be right before more is.
+	// restoredPlateau is how long a restored rate is kept before a higher one is tried.
 	restoredPlateau = 15 * time.Second
 	// restoredUnits is how many units are used at least before more than a restored quota is tried.
 	restoredUnits = 50
