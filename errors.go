@@ -40,8 +40,8 @@ var (
 	ErrOutage = errors.New("windrow: the server takes no calls")
 	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was empty for longer than MaxThrottleWait.
 	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
-	// ErrDuplicateKey is matched by the Cause of a run in which two items have the same key, and by the error of an item
-	// that is not sent because another one has its key.
+	// ErrDuplicateKey is matched by the Cause of a run in which two items have the same key, and by the error of an
+	// item that is not sent because another one has its key.
 	ErrDuplicateKey = errors.New("windrow: duplicate key")
 )
 
@@ -213,8 +213,8 @@ func FieldErrors(err error) []*FieldError {
 	return nil
 }
 
-// PanicError is the error of a function of the caller's that panicked: of an item whose call or Validate panicked, or, as
-// the Cause of a run, of another hook or the observer.
+// PanicError is the error of a function of the caller's that panicked: of an item whose call or Validate panicked, or,
+// as the Cause of a run, of another hook or the observer.
 type PanicError struct {
 	// Value is the value of the panic. It may hold the item's content, so the error's text shows it only if it is a
 	// [runtime.Error].

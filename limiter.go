@@ -35,8 +35,8 @@ const (
 // The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has
 // no rate until the server shows one. It learns from responses: from the quotas in headers (Feedback in package
 // clients), and from throttles, which it blames on a window's quota, on the rate or on the number of calls in flight.
-// [LimiterStats] has the present limits and their reason, and [OnAdjust] reports each change. Nothing is forgotten, and no
-// unused rate is saved up, while idle. [NewLimiter] sets other bounds.
+// [LimiterStats] has the present limits and their reason, and [OnAdjust] reports each change. Nothing is forgotten, and
+// no unused rate is saved up, while idle. [NewLimiter] sets other bounds.
 //
 // All methods may be called from many goroutines. A Limiter must not be copied after first use.
 //

@@ -178,8 +178,8 @@ func Atomic() Option {
 	return option("Atomic", true, nil, "", func(o *options) { o.atomic = true })
 }
 
-// Duplicates says how items with equal keys are handled. Two items with one key are never in two requests at once. Beside
-// [WithJournal], which knows items only by their keys, [KeepAllInOrder] is RejectDuplicates. A policy other than
+// Duplicates says how items with equal keys are handled. Two items with one key are never in two requests at once.
+// Beside [WithJournal], which knows items only by their keys, [KeepAllInOrder] is RejectDuplicates. A policy other than
 // KeepAllInOrder is refused where items have neither a Key nor an id, and by a stream.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= FailDuplicates, policy,

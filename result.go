@@ -15,8 +15,8 @@ type State uint8
 
 // The five states. Every input of a run ends in exactly one of them.
 const (
-	// NotAttempted: the item was not applied for certain: it was never sent, throttled, not connected, or rolled back. It
-	// may be sent again without a check.
+	// NotAttempted: the item was not applied for certain: it was never sent, throttled, not connected, or rolled back.
+	// It may be sent again without a check.
 	NotAttempted State = iota
 	// Succeeded: the server confirmed the item.
 	Succeeded

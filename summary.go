@@ -11,8 +11,8 @@ import (
 // summaryLimit is how many failures a summary lists.
 const summaryLimit = 100
 
-// Summary writes a report for people: the totals, what stopped the run, and the error and the data of the first 100 items
-// that are Failed or Unknown. The error is the writer's.
+// Summary writes a report for people: the totals, what stopped the run, and the error and the data of the first 100
+// items that are Failed or Unknown. The error is the writer's.
 func (r *BulkResult[In, Out]) Summary(w io.Writer) error {
 	s := r.stats
 	var share float64

@@ -24,8 +24,8 @@ const (
 	othersDivisor = 8
 	// maxContradictions is after how many contradictions a limit is no longer used.
 	maxContradictions = 2
-	// A limit whose Remaining is the same after min(constantAfter, first Remaining + constantZeroAfter) accepted calls is
-	// ignored until it changes: with 0 remaining, only one accepted call can be the last.
+	// A limit whose Remaining is the same after min(constantAfter, first Remaining + constantZeroAfter) accepted calls
+	// is ignored until it changes: with 0 remaining, only one accepted call can be the last.
 	constantAfter     = 4
 	constantZeroAfter = 3
 	// emptyBucketAfter is how many accepted calls in a row may leave 0 in a bucket of at least that size before it is ignored.

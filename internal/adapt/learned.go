@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// provenAfter is how long a restored rate must have been in use, and provenUnits how many units must have been accepted
-	// meanwhile, for a throttle to show that the rate is about right. Otherwise the rate is forgotten.
+	// provenAfter is how long a restored rate must have been in use, and provenUnits how many units must have been
+	// accepted meanwhile, for a throttle to show that the rate is about right. Otherwise the rate is forgotten.
 	provenAfter = time.Second
 	provenUnits = goodEstimate
 	// provenPart is the part of the restored rate that must have been accepted meanwhile.
@@ -50,8 +50,8 @@ func (c *Laws) Learned(accepted int64) (l Learned) {
 	return l
 }
 
-// StartFrom restores what was learned before, which may be wrong by now, and returns the setting to begin with. It must be
-// called before anything else.
+// StartFrom restores what was learned before, which may be wrong by now, and returns the setting to begin with. It must
+// be called before anything else.
 func (c *Laws) StartFrom(l Learned, start, ceiling Setting, now time.Time) Setting {
 	c.slots.startFrom(l, start.Concurrency, ceiling.Concurrency, now)
 	if c.slots.allowed > 0 {
@@ -89,8 +89,8 @@ func (l *slots) learned() (concurrency, refused int) {
 	return max(l.allowed, l.target), l.refused
 }
 
-// startFrom starts as low as without it and adds one call per response up to the known number, so that an outdated value
-// costs few refusals.
+// startFrom starts as low as without it and adds one call per response up to the known number, so that an outdated
+// value costs few refusals.
 func (l *slots) startFrom(known Learned, start, ceiling int, now time.Time) {
 	target := min(known.Concurrency, ceiling)
 	if known.Refused > 0 {
@@ -112,8 +112,8 @@ func (l *pace) startFrom(known float64) {
 	l.grow()
 }
 
-// proven reports, when a restored rate is throttled, whether the server has accepted about as much for a while. A rate that
-// is not proven is forgotten: it says nothing about where the limit lies.
+// proven reports, when a restored rate is throttled, whether the server has accepted about as much for a while. A rate
+// that is not proven is forgotten: it says nothing about where the limit lies.
 func (l *pace) proven(s Signal) bool {
 	took := s.Sent.Sub(l.first)
 	return took >= provenAfter && s.Accepted >= provenUnits && float64(s.Accepted) >= provenPart*l.rate*took.Seconds()

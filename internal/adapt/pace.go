@@ -70,9 +70,10 @@ const (
 // two blackouts. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
 // and then it doubles while no call is throttled. Only time in which the rate is used counts.
 //
-// Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. The rate is raised when
-// it has been in use for long without a throttle, and given up when all slots are in use for long while no call waits for the
-// rate. Throttles are no longer blamed on it when only calls with more in flight than any accepted call are throttled.
+// Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. The rate is raised
+// when it has been in use for long without a throttle, and given up when all slots are in use for long while no call
+// waits for the rate. Throttles are no longer blamed on it when only calls with more in flight than any accepted call
+// are throttled.
 type pace struct {
 	granted    float64       // estimate: quota units a second that the server grants; 0: no limit is known
 	rough      bool          // granted is based on few units

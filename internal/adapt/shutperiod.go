@@ -8,8 +8,8 @@ import (
 // maxShutPeriods is how many shut periods are kept, and maxRefused how many subjects in each.
 const maxShutPeriods, maxRefused = 16, 64
 
-// shutPeriod is one time in which a throttle shut the gate. If all items that were throttled in it turn out to be throttled
-// alone, what the laws learned from it is taken back.
+// shutPeriod is one time in which a throttle shut the gate. If all items that were throttled in it turn out to be
+// throttled alone, what the laws learned from it is taken back.
 type shutPeriod struct {
 	before  learned   // state of the laws before it
 	refused []Subject // throttled in it, and not known to be throttled alone
@@ -55,7 +55,8 @@ func (c *shutPeriods) last() *shutPeriod {
 	return &c.all[len(c.all)-1]
 }
 
-// note records which calls were throttled in a shut period, and how many were accepted. It is called before the laws learn.
+// note records which calls were throttled in a shut period, and how many were accepted. It is called before the laws
+// learn.
 func (c *Laws) note(s Signal) {
 	l := &c.shutPeriods
 	switch {
@@ -104,8 +105,8 @@ func (c *Laws) takeBack(s Signal) {
 	c.slots.why = "the throttled items are throttled alone, which says nothing about the others"
 }
 
-// reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none was,
-// their number is not the cause.
+// reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none
+// was, their number is not the cause.
 func (c *Laws) reopened(s Signal) {
 	switch l := &c.shutPeriods; {
 	case c.blamed != blameSlots || l.last() == nil:

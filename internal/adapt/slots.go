@@ -37,8 +37,8 @@ const (
 // latency (Little's law), so a high latency alone never lowers the concurrency.
 //
 // Its evidence is the throughput at each concurrency, and throttles that are blamed on the calls in flight. A refused
-// concurrency is forgotten when several calls are accepted at it, when a throttle is blamed on the rate, or when none of the
-// calls in flight with the throttled one was accepted.
+// concurrency is forgotten when several calls are accepted at it, when a throttle is blamed on the rate, or when none
+// of the calls in flight with the throttled one was accepted.
 type slots struct {
 	allowed     int // calls in flight
 	target      int // up to which allowed grows by one for each response

@@ -29,9 +29,9 @@ const (
 // server takes in each. It spreads the remaining units over the rest of the window, holds when they are used up, and
 // sometimes tries one unit more.
 //
-// Its evidence is blackouts in a row that are too long for a bucket, the more so after as many units as the last time. The
-// windows are given up when a blackout ends before its window does, or when an unexpected throttle begins a blackout that
-// outlasts the window. Any other unexpected throttle means that another client uses the limit too.
+// Its evidence is blackouts in a row that are too long for a bucket, the more so after as many units as the last time.
+// The windows are given up when a blackout ends before its window does, or when an unexpected throttle begins a
+// blackout that outlasts the window. Any other unexpected throttle means that another client uses the limit too.
 type windows struct {
 	limit    int64 // units in each window; 0: no windows are known
 	cycle    cycle

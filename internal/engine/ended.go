@@ -165,8 +165,8 @@ func (r *Run) tally(s State, n int) {
 	r.countEnded(n)
 }
 
-// tallyUnsent is [Run.tally] for an item of a stream that ended before it was sent. It counts for MaxFailures, but not for
-// MaxFailureRate, and it is not a canary item.
+// tallyUnsent is [Run.tally] for an item of a stream that ended before it was sent. It counts for MaxFailures, but not
+// for MaxFailureRate, and it is not a canary item.
 func (r *Run) tallyUnsent(s State) {
 	r.unsent[s].Add(1)
 	if s == Failed || s == Unknown {

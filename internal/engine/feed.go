@@ -235,9 +235,10 @@ func (r *Run) queueIfReleased(f *follower) {
 	}
 }
 
-// skipIfSettled reports whether a worker skips a fresh item of a stream instead of sending it. An item that ended before it
-// was sent is counted and handed to Final, after which its slot may be reused. An item that an earlier run may have applied
-// is queued by itself, unless it goes in a chunk. An item that waits for another one is queued when it is released.
+// skipIfSettled reports whether a worker skips a fresh item of a stream instead of sending it. An item that ended
+// before it was sent is counted and handed to Final, after which its slot may be reused. An item that an earlier run
+// may have applied is queued by itself, unless it goes in a chunk. An item that waits for another one is queued when it
+// is released.
 func (r *Run) skipIfSettled(item int) bool {
 	switch s := r.cfg.Table.At(item).State; s {
 	case NotAttempted:

@@ -23,8 +23,8 @@ const (
 	// minTimesOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
 	// minOthersPassed others must succeed.
 	minTimesOvertaken = 3
-	// minTimesUsual: an item's throttle is its own if this many times the run's mean number of successes per throttle came
-	// since its last one, and no throttle of another item.
+	// minTimesUsual: an item's throttle is its own if this many times the run's mean number of successes per throttle
+	// came since its last one, and no throttle of another item.
 	minTimesUsual = 3
 	// enoughPassed caps the successes required when no other item was ever throttled, so that there is no mean.
 	enoughPassed = 16

@@ -92,10 +92,10 @@ func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) 
 	return g.acquire(ctx, 0, &waiter{claim: claim, slot: true, outside: true})
 }
 
-// TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter, is not
-// fully open, or has a rate limit. Only a caller whose last permit was [Permit.Alone] may call it. Otherwise the
-// waiter that got the caller's slot might make its call after the caller's next one, although its permit was granted first;
-// the laws take calls to be made in the order of their permits.
+// TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter,
+// is not fully open, or has a rate limit. Only a caller whose last permit was [Permit.Alone] may call it. Otherwise the
+// waiter that got the caller's slot might make its call after the caller's next one, although its permit was granted
+// first; the laws take calls to be made in the order of their permits.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -113,9 +113,9 @@ func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	return p
 }
 
-// Wait waits for the gate and for tokens, but not for a slot: it grants no permit, so the gate never hears of the end of the
-// request. probing says that the request belongs to the call that is the gate's probe, so it may leave while the gate is
-// half-open. Errors are those of [Gate.Acquire].
+// Wait waits for the gate and for tokens, but not for a slot: it grants no permit, so the gate never hears of the end
+// of the request. probing says that the request belongs to the call that is the gate's probe, so it may leave while the
+// gate is half-open. Errors are those of [Gate.Acquire].
 func (g *Gate) Wait(ctx context.Context, patience time.Duration, cost int, probing bool) error {
 	_, err := g.acquire(ctx, patience, &waiter{claim: func(bool) int { return cost }, inProbe: probing})
 	return err

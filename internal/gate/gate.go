@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// MaxPause caps the mean of the pauses that the gate chooses itself, when neither the server nor the controller names
-	// one. A single pause is at most half as long again.
+	// MaxPause caps the mean of the pauses that the gate chooses itself, when neither the server nor the controller
+	// names one. A single pause is at most half as long again.
 	MaxPause = 10 * time.Second
 
 	// longOutage is how long the gate must be shut for pauses to stop growing and be random instead.

@@ -182,8 +182,8 @@ func (g *Gate) giveUp(w *waiter) time.Time {
 	return g.troubled.Add(limit)
 }
 
-// holds reports whether the shut gate holds the waiter. An outage does not apply to calls outside of runs, nor to further
-// requests of calls that are in flight.
+// holds reports whether the shut gate holds the waiter. An outage does not apply to calls outside of runs, nor to
+// further requests of calls that are in flight.
 func (g *Gate) holds(w *waiter) bool { return !g.byOutage || w.slot && !w.outside }
 
 // trouble learns from a call that failed.
