@@ -30,9 +30,9 @@
 // # Outcomes
 //
 // Every item ends in exactly one [State]: [Succeeded], [Failed], [Skipped], [NotAttempted] or [Unknown]. That holds
-// after a cancel, a panic, a deadline, and when a response is short, late or lost. Unknown means that a write was sent
-// and its response was lost. [BulkResult] holds all outcomes in the order of the input, and [BatchProcessor.Rerun]
-// sends what may be sent again.
+// after a cancel, a panic, a deadline, and when a response is short, late or lost. Unknown means that a write may have
+// been applied, mostly since its response was lost. [BulkResult] holds all outcomes in the order of the input, and
+// [BatchProcessor.Rerun] sends what may be sent again.
 //
 // # Errors
 //

@@ -19,7 +19,7 @@ import (
 
 // ErrNotAttempted is the error of an item that was never sent because the run had stopped. The Cause of the [BulkError]
 // says why.
-var ErrNotAttempted = errors.New("windrow: not attempted: the run was stopped before")
+var ErrNotAttempted = errors.New("windrow: not attempted: the run stopped first")
 
 var (
 	// ErrNilClient is the Cause of a run whose client or function is nil.
@@ -31,8 +31,8 @@ var (
 	// ErrFatal is matched by the Cause of a run that stopped because every further call would fail: bad credentials, a
 	// bad certificate, a name that does not exist.
 	ErrFatal = errors.New("windrow: every further call would fail")
-	// ErrThrottled is matched by the Cause of a run that the server throttled for longer than
-	// [RetryPolicy.MaxThrottleWait]. Rerun continues it later.
+	// ErrThrottled is matched by the Cause of a run that the server throttled, or whose limiter was paused by
+	// [Limiter.PauseUntil], for longer than [RetryPolicy.MaxThrottleWait]. Rerun continues it later.
 	ErrThrottled = errors.New("windrow: the server throttles")
 	// ErrOutage is matched by the Cause of a run whose server took no calls for longer than
 	// [RetryPolicy.MaxThrottleWait]: connections were refused or broke, there was no response, or all responses were
@@ -40,7 +40,8 @@ var (
 	ErrOutage = errors.New("windrow: the server takes no calls")
 	// ErrRetryBudget is matched by the Cause of a run whose [RetryBudget] was empty for longer than MaxThrottleWait.
 	ErrRetryBudget = errors.New("windrow: the retry budget is used up")
-	// ErrDuplicateKey is matched by the Cause of a run in which two items have the same key.
+	// ErrDuplicateKey is matched by the Cause of a run in which two items have the same key, and by the error of an
+	// item that is not sent because another one has its key.
 	ErrDuplicateKey = errors.New("windrow: duplicate key")
 )
 
@@ -153,10 +154,10 @@ func (e *ItemError) Error() string {
 		fmt.Fprintf(&b, " (key %q)", e.Key)
 	}
 	switch {
-	case e.State == NotAttempted && e.Attempts > 1:
-		b.WriteString(" was not applied")
-	case e.State == NotAttempted:
+	case e.State == NotAttempted && e.Attempts == 0 && (e.Err == nil || e.Err == ErrNotAttempted):
 		b.WriteString(" was not attempted")
+	case e.State == NotAttempted:
+		b.WriteString(" was not applied")
 	case e.State == Unknown:
 		b.WriteString(" may have been applied")
 	default:
@@ -212,7 +213,8 @@ func FieldErrors(err error) []*FieldError {
 	return nil
 }
 
-// PanicError is the error of an item whose function panicked.
+// PanicError is the error of a function of the caller's that panicked: of an item whose call or Validate panicked, or,
+// as the Cause of a run, of another hook or the observer.
 type PanicError struct {
 	// Value is the value of the panic. It may hold the item's content, so the error's text shows it only if it is a
 	// [runtime.Error].

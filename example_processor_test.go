@@ -92,7 +92,7 @@ func ExampleBatchProcessor_Rerun() {
 	res, err = p.Rerun(ctx, earlier)
 	fmt.Println(res.Stats().Succeeded, "of", res.Len(), err)
 	// Output:
-	// windrow: the run was stopped: too many failures: 1 of the first 1 items; of 2 items 1 failed, 1 not attempted; first: item 0 failed: 503: busy
+	// windrow: the run was stopped: too many failures: 1 of the 1 items that ended; of 2 items 1 failed, 1 not attempted; first: item 0 failed: 503: busy
 	// 2 of 2 <nil>
 }
 

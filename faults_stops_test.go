@@ -112,3 +112,86 @@ func TestMaxFailuresStopsAtAnUnknownItem(t *testing.T) {
 		}
 	})
 }
+
+// Items that Validate refuses are not sent, so they count for MaxFailures, but for no share of failures and for no canary.
+func TestRefusedItemsAreNoSentOnes(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		option  windrow.Option
+		refused []string // by Validate
+		bad     string   // refused by the server
+		failed  int
+		sent    []string // the first items that are sent
+		stopped bool
+	}{
+		{"a share", windrow.MaxFailureRate(0.4, 2), []string{"i0", "i1", "i2"}, "", 3, ids(10)[3:], false},
+		{"a share of those sent", windrow.MaxFailureRate(0.4, 2), []string{"i0", "i1", "i2", "i3"}, "i5", 5, []string{"i4", "i5"}, true},
+		{"a canary", windrow.Canary(2), []string{"i0", "i2"}, "", 2, []string{"i1", "i3"}, false},
+		{"the second canary item", windrow.Canary(2), []string{"i0", "i2"}, "i3", 3, []string{"i1", "i3"}, true},
+		{"an item after the canary", windrow.Canary(2), []string{"i0", "i2"}, "i4", 3, []string{"i1", "i3"}, false},
+		{"a number", windrow.MaxFailures(1), []string{"i7", "i8"}, "i2", 3, nil, true},
+	} {
+		for _, kind := range []string{"run", "stream", "chunks"} {
+			t.Run(tt.name+"/"+kind, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFake(t, func(c *call) error {
+						time.Sleep(time.Second)
+						if slices.Contains(c.ids, tt.bad) {
+							return errServer
+						}
+						return nil
+					})
+					f.batch = func(c *call) ([]windrow.Outcome[string], error) {
+						out := outcomes(c.ids)
+						if k := slices.Index(c.ids, tt.bad); k >= 0 {
+							out[k] = windrow.Outcome[string]{Err: errServer}
+						}
+						return out, nil
+					}
+					var c windrow.Creator[string, string] = client{f, windrow.Capabilities{}}
+					if kind == "chunks" {
+						c = bulkClient{client{f, windrow.Capabilities{MaxItems: 2}}}
+					}
+					p := windrow.NewCreateProcessor(c, tt.option, windrow.Concurrency(1))
+					p.Validate = func(in string) error {
+						if slices.Contains(tt.refused, in) {
+							return errServer
+						}
+						return nil
+					}
+					var got windrow.RunStats
+					var cause error
+					if kind == "run" {
+						res, err := p.Run(t.Context(), ids(10))
+						got = res.Stats()
+						if bulk, ok := errors.AsType[*windrow.BulkError](err); ok {
+							cause = bulk.Cause
+						}
+					} else {
+						s := p.Stream(t.Context(), windrow.FromSlice(ids(10)))
+						for _, err := range s.All() {
+							if stop, ok := errors.AsType[*windrow.StopError](err); ok {
+								cause = stop
+							}
+						}
+						got = s.Stats()
+					}
+					if stopped := errors.Is(cause, windrow.ErrTooManyFailures); stopped != tt.stopped || cause != nil && !stopped {
+						t.Errorf("stopped by %v, want a stop: %t", cause, tt.stopped)
+					}
+					if !tt.stopped && (got.Failed != tt.failed || got.Succeeded != 10-tt.failed) {
+						t.Errorf("%+v, want %d failed and the others succeeded", got, tt.failed)
+					}
+					var sent []string
+					for _, c := range f.calls {
+						sent = append(sent, c.ids...)
+					}
+					if first := sent[:min(len(sent), len(tt.sent))]; !slices.Equal(first, tt.sent) || tt.stopped && len(tt.sent) > 0 && len(sent) > len(tt.sent) {
+						t.Errorf("sent %q, want %q first", sent, tt.sent)
+					}
+				})
+			})
+		}
+	}
+}

@@ -82,7 +82,7 @@ func TestThrottledForOfAStream(t *testing.T) {
 // What was sent and proved not to be applied was attempted.
 func TestTextOfAnItemThatWasNotApplied(t *testing.T) {
 	t.Parallel()
-	for attempts, want := range map[int]string{0: "item 3 was not attempted: no", 1: "item 3 was not attempted: no", 4: "item 3 was not applied after 4 attempts: no"} {
+	for attempts, want := range map[int]string{0: "item 3 was not applied: no", 1: "item 3 was not applied: no", 4: "item 3 was not applied after 4 attempts: no"} {
 		err := &windrow.ItemError{Index: 3, State: windrow.NotAttempted, Attempts: attempts, Err: errors.New("no")}
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err, want)

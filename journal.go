@@ -21,10 +21,10 @@ import (
 // or Sync says that the journal did not store the data; the run then sends nothing more.
 //
 // An optional method Resumed() bool reports whether an earlier process has used the journal; without the method, a
-// journal that knows one item counts as used. In a resumed run an item that the journal does not know may also have
-// been sent, since a power loss can lose Repeatable intents: when the record exists already the item is looked
-// up, or Unknown. A 422 means that the record exists only for an item that an intent names; any other item with a 422
-// is looked up, or Failed.
+// journal that knows at least one item counts as used. In a resumed run an item that the journal does not know may also
+// have been sent, since a power loss can lose Repeatable intents: when the record exists already the item is looked up,
+// or Unknown. For an item with an intent, a 422 may mean that the record exists. For any other item it is a plain
+// refusal: looked up if possible, else Failed.
 type Journal interface {
 	// Begin is called at the start of each run, with the operation of the run. It returns an error for a journal that
 	// was begun with another operation.
@@ -112,17 +112,17 @@ func WithJournal(j Journal) Option {
 	return option("WithJournal", !inspect.IsNil(j), "nil", "must be a journal", func(o *options) { o.journal = j })
 }
 
-// book adapts a Journal to package resume.
-type book struct{ Journal }
+// journalAdapter adapts a Journal to package resume.
+type journalAdapter struct{ Journal }
 
-func (b book) Find(key string) (resume.Entry, error) {
-	e, err := b.Journal.Find(key)
+func (a journalAdapter) Find(key string) (resume.Entry, error) {
+	e, err := a.Journal.Find(key)
 	return resume.Entry{Key: e.Key, State: engine.State(e.State), Reason: engine.Reason(e.Reason), ID: e.ID, Fingerprint: e.Fingerprint}, err
 }
 
-func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
+func (a journalAdapter) Unfinished() iter.Seq2[resume.Intent, error] {
 	return func(yield func(resume.Intent, error) bool) {
-		for intent, err := range b.Journal.Unfinished() {
+		for intent, err := range a.Journal.Unfinished() {
 			if !yield(resume.Intent(intent), err) {
 				return
 			}
@@ -130,11 +130,11 @@ func (b book) Unfinished() iter.Seq2[resume.Intent, error] {
 	}
 }
 
-func (b book) Intend(ctx context.Context, intent resume.Intent) error {
-	return b.Journal.Intend(ctx, JournalIntent(intent))
+func (a journalAdapter) Intend(ctx context.Context, intent resume.Intent) error {
+	return a.Journal.Intend(ctx, JournalIntent(intent))
 }
 
-func (b book) Record(entries []resume.Entry) error {
+func (a journalAdapter) Record(entries []resume.Entry) error {
 	out := make([]JournalEntry, len(entries))
 	for k, e := range entries {
 		out[k] = JournalEntry{
@@ -142,7 +142,7 @@ func (b book) Record(entries []resume.Entry) error {
 			Kind: ErrorKind(e.Kind), Err: e.Err, Resend: e.Resend, Attempts: e.Attempts, Elapsed: e.Elapsed, Warnings: e.Warnings,
 		}
 	}
-	return b.Journal.Record(out...)
+	return a.Journal.Record(out...)
 }
 
 // resumption begins the journal of a run that fills res; it returns nil without a journal. fresh is false for a Rerun
@@ -166,7 +166,7 @@ func (p *BatchProcessor[In, Out]) resumption(res *BulkResult[In, Out], fresh boo
 		res.scope = scope
 	}
 	r := &resume.Resumption{
-		Journal: resume.Guard(book{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
+		Journal: resume.Guard(journalAdapter{j}, lost), Table: res.table, Key: res.key, ID: res.recordOf,
 		KeyFor:  func(items []int) string { return p.owner(res).KeyFor(items) },
 		Traits:  func(i int) engine.Traits { return p.traitsFor(res.inputs[i&res.mask]) },
 		MayLook: p.mayLook(), Atomic: p.opts.atomic, ChunkItems: p.chunkItems(), Lost: lost,

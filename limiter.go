@@ -35,8 +35,8 @@ const (
 // The zero Limiter is ready to use: it starts with 4 calls at once, grows to 64 while that brings throughput, and has
 // no rate until the server shows one. It learns from responses: from the quotas in headers (Feedback in package
 // clients), and from throttles, which it blames on a window's quota, on the rate or on the number of calls in flight.
-// [LimiterStats] has the present limits and their reason, and [OnAdjust] reports each change. Idle time neither forgets
-// nor saves anything up. [NewLimiter] sets other bounds.
+// [LimiterStats] has the present limits and their reason, and [OnAdjust] reports each change. Nothing is forgotten, and
+// no unused rate is saved up, while idle. [NewLimiter] sets other bounds.
 //
 // All methods may be called from many goroutines. A Limiter must not be copied after first use.
 //
@@ -284,8 +284,8 @@ func (l *Limiter) SetConcurrency(n int) error {
 	return nil
 }
 
-// SetRate changes the rate to n quota units each per; n = 0 ends the rate limit. Calls that wait are scheduled anew
-// under the new rate.
+// SetRate sets the rate to n quota units in each period per; n = 0 removes it. Calls that wait are scheduled anew under
+// the new rate.
 func (l *Limiter) SetRate(n int, per time.Duration) error {
 	if err := l.bad(); err != nil {
 		return err
@@ -303,7 +303,8 @@ func (l *Limiter) SetRate(n int, per time.Duration) error {
 
 func rateOf(n int, per time.Duration) rate.Limit { return rate.Limit(float64(n) / per.Seconds()) }
 
-// PauseUntil lets nothing through before t. It never shortens a pause.
+// PauseUntil lets nothing through before t. It never shortens a pause. A run that would wait for longer than its
+// [RetryPolicy.MaxThrottleWait] stops at once, with a Cause that matches [ErrThrottled].
 func (l *Limiter) PauseUntil(t time.Time) {
 	if l.bad() == nil {
 		l.start().PauseUntil(t)

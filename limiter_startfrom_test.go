@@ -192,13 +192,13 @@ func TestStartFromIsBounded(t *testing.T) {
 		}{
 			{"nothing", windrow.Learned{}, nil, 4, math.Inf(1), ""},
 			{"nothing, below ceilings", windrow.Learned{}, ceilings, 5, 12, ""},
-			{"more than the ceilings", windrow.Learned{Concurrency: math.MaxInt, Rate: math.MaxFloat64}, ceilings, 5, 12 * 0.95, "as it was learned before"},
-			{"less than the ceilings", windrow.Learned{Concurrency: 2, Rate: 4}, ceilings, 2, 4 * 0.95, "as it was learned before"},
-			{"more than the start", windrow.Learned{Concurrency: 30, Rate: 20}, nil, 4, 20 * 0.95, "as it was learned before"},
-			{"a refusal", windrow.Learned{Concurrency: 30, Refused: 3}, nil, 2, math.Inf(1), "as it was learned before"},
-			{"hardly a rate", windrow.Learned{Rate: math.SmallestNonzeroFloat64}, nil, 4, 0.02 * 0.95, "as it was learned before"},
-			{"windows", windrow.Learned{Quota: 100, Window: time.Minute}, nil, 4, 10, "as it was learned before"},
-			{"windows, bounded", windrow.Learned{Quota: 1000, Window: time.Minute}, ceilings, 5, 12, "as it was learned before"},
+			{"more than the ceilings", windrow.Learned{Concurrency: math.MaxInt, Rate: math.MaxFloat64}, ceilings, 5, 12 * 0.95, "restored by StartFrom"},
+			{"less than the ceilings", windrow.Learned{Concurrency: 2, Rate: 4}, ceilings, 2, 4 * 0.95, "restored by StartFrom"},
+			{"more than the start", windrow.Learned{Concurrency: 30, Rate: 20}, nil, 4, 20 * 0.95, "restored by StartFrom"},
+			{"a refusal", windrow.Learned{Concurrency: 30, Refused: 3}, nil, 2, math.Inf(1), "restored by StartFrom"},
+			{"hardly a rate", windrow.Learned{Rate: math.SmallestNonzeroFloat64}, nil, 4, 0.02 * 0.95, "restored by StartFrom"},
+			{"windows", windrow.Learned{Quota: 100, Window: time.Minute}, nil, 4, 10, "restored by StartFrom"},
+			{"windows, bounded", windrow.Learned{Quota: 1000, Window: time.Minute}, ceilings, 5, 12, "restored by StartFrom"},
 		} {
 			l := windrow.NewLimiter(append(tt.opts, windrow.StartFrom(tt.learned))...)
 			if s := l.Stats(); s.Concurrency != tt.concurrency || math.Abs(s.Rate-tt.rate) > 1e-9 || s.Why != tt.why {

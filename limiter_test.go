@@ -366,6 +366,34 @@ func TestLimiterWithBadOptionsSendsNothing(t *testing.T) {
 	}
 }
 
+// A pause by PauseUntil that is longer than a run waits stops the run at once, and the error blames no server.
+func TestPauseUntilBeyondMaxThrottleWait(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		pause time.Duration
+		want  string // of the error; "" for none
+	}{
+		{time.Minute, ""},
+		{time.Hour, "windrow: nothing was sent: the limiter is paused by PauseUntil: the wait of 1h0m0s exceeds MaxThrottleWait (5m0s); of 3 items 3 not attempted"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l, began := windrow.NewLimiter(), time.Now()
+			l.PauseUntil(began.Add(tt.pause))
+			f := newFake(t, nil)
+			_, err := windrow.CreateMany(t.Context(), client{f, windrow.Capabilities{}}, ids(3), windrow.WithLimiter(l))
+			if tt.want == "" {
+				if err != nil || time.Since(began) != tt.pause {
+					t.Errorf("error %v after %v, want a run after %v", err, time.Since(began), tt.pause)
+				}
+				return
+			}
+			if err == nil || err.Error() != tt.want || !errors.Is(err, windrow.ErrThrottled) || time.Since(began) != 0 {
+				t.Errorf("error %v after %v, want %q at once, matching ErrThrottled", err, time.Since(began), tt.want)
+			}
+		})
+	}
+}
+
 func TestLimiterWaitsEndWithTheContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

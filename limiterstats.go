@@ -123,9 +123,10 @@ func (l Learned) check() error {
 
 // StartFrom makes a limiter begin with what another one has learned ([LimiterStats.Learned]), so that a restarted
 // program need not learn it again from throttles. It is a starting point only: [Concurrency] and [Rate] bound it, the
-// limiter goes on learning, and an early throttle that contradicts a value discards it. Concurrency still begins with
-// 4, and grows by one with each response to the learned value. Without it a limiter knows nothing. Invalid numbers are
-// refused before anything is sent. It is refused beside [WithLimiter]: give it to that limiter.
+// limiter goes on learning, and an early throttle that contradicts a value discards it. The calls in flight begin with
+// 4, or with n beside Concurrency(n), or with the learned number if that is less; they grow to the learned number by
+// one with each response. Without it a limiter knows nothing. Invalid numbers are refused before anything is sent. It
+// is refused beside [WithLimiter]: give it to that limiter.
 func StartFrom(learned Learned) Option {
 	return optionFunc(func(o *options) {
 		o.given["StartFrom"] = true

@@ -107,7 +107,7 @@ func (p *BatchProcessor[In, Out]) logAttempts(ctx context.Context) func(ctx cont
 	}
 }
 
-// logOutages returns a function that logs the begin and the end of an outage, nil without a logger.
+// logOutages returns a function that logs the start and the end of an outage, nil without a logger.
 func (p *BatchProcessor[In, Out]) logOutages(ctx context.Context) func(down bool, why string) {
 	logger := p.opts.logger
 	if logger == nil {

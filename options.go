@@ -178,8 +178,8 @@ func Atomic() Option {
 	return option("Atomic", true, nil, "", func(o *options) { o.atomic = true })
 }
 
-// Duplicates says how items with equal keys are handled. Two items with one key are never in flight together. Beside
-// [WithJournal], which knows items only by their keys, [KeepAllInOrder] is RejectDuplicates. A policy other than
+// Duplicates says how items with equal keys are handled. Two items with one key are never in two requests at once.
+// Beside [WithJournal], which knows items only by their keys, [KeepAllInOrder] is RejectDuplicates. A policy other than
 // KeepAllInOrder is refused where items have neither a Key nor an id, and by a stream.
 func Duplicates(policy DuplicatePolicy) Option {
 	return option("Duplicates", policy <= FailDuplicates, policy,
@@ -239,7 +239,7 @@ func MaxFailures(n int) Option {
 }
 
 // MaxFailureRate stops the run as [MaxFailures] does, once at least minimum of the items that were sent have ended and
-// more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses do not count.
+// more than share of them have failed. A share of 0.05 is 5 %. Items that Validate refuses are not sent.
 func MaxFailureRate(share float64, minimum int) Option {
 	return option("MaxFailureRate", share >= 0 && share <= 1 && minimum >= 0, fmt.Sprintf("%v, %d", share, minimum),
 		"must be a share from 0 to 1 (1 is 100 %) of at least 0 items",
@@ -248,7 +248,7 @@ func MaxFailureRate(share float64, minimum int) Option {
 
 // Canary sends the first n items one by one, and the others only when all of these have succeeded or were skipped: an
 // error that every item has shows in the first. When one of them fails the run stops as with [MaxFailures]. Items that
-// Validate refuses do not count. Without it all items may be sent at once.
+// Validate refuses are not sent, and not among the n. Without it all items may be sent at once.
 func Canary(n int) Option {
 	return option("Canary", n >= 1, n, "must be at least 1", func(o *options) { o.canary = n })
 }

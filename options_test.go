@@ -188,8 +188,8 @@ func TestMaxFailuresCountsWhatValidateRefuses(t *testing.T) {
 		opt  windrow.Option
 		want string
 	}{
-		{windrow.MaxFailures(0), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
-		{windrow.MaxFailures(1), "windrow: nothing was sent: too many failures: 2 of the first 2 items; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
+		{windrow.MaxFailures(0), "windrow: nothing was sent: too many failures: 2 of the 2 items that ended; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
+		{windrow.MaxFailures(1), "windrow: nothing was sent: too many failures: 2 of the 2 items that ended; of 4 items 2 failed, 2 not attempted; first: item 0 failed: the server's error"},
 		{windrow.MaxFailures(2), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"},
 		{windrow.MaxFailureRate(0.1, 0), "windrow: of 4 items 2 failed; first: item 0 failed: the server's error"}, // of those that were sent
 	} {

@@ -60,14 +60,14 @@ type BatchProcessor[In, Out any] struct {
 	// the run waits for it. A panic in it stops the run.
 	OnResult func(Result[In, Out])
 
-	op       OpKind
-	same     func(a, b In) bool                                  // of reads: reports whether a and b read the same record; nil otherwise
-	identity func(in In) string                                  // of verbs whose input names a record; nil otherwise
-	traitsOf func(in In) (OpKind, Capabilities)                  // of package mixed; nil when all items have those of the processor
-	tryOut   func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
-	typed    func(in *In, value *Out)                            // restores the types of values read from JSON; nil when they have them
-	opts     *options
-	clientOK error
+	op        OpKind
+	same      func(a, b In) bool                                  // of reads: reports whether a and b read the same record; nil otherwise
+	identity  func(in In) string                                  // of verbs whose input names a record; nil otherwise
+	traitsOf  func(in In) (OpKind, Capabilities)                  // of package mixed; nil when all items have those of the processor
+	tryOut    func(ctx context.Context, in []In) ([]error, error) // of a DryRunner; nil otherwise
+	typed     func(in *In, value *Out)                            // restores the types of values read from JSON; nil when they have them
+	opts      *options
+	clientErr error // ErrNilClient; nil when the client can be used
 
 	once    sync.Once
 	limiter *Limiter
@@ -85,7 +85,7 @@ func NewBatchProcessor[In, Out any](do func(ctx context.Context, in In) (Out, er
 // NewCreateProcessor returns the processor behind [CreateMany].
 func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *BatchProcessor[In, Out] {
 	p := newProcessor[In, Out](OpCreate, client, opts)
-	if p.clientOK == nil {
+	if p.clientErr == nil {
 		p.Do = client.Create
 		if b, ok := client.(batchCreator[In, Out]); ok {
 			p.Batch = b.CreateBatch
@@ -98,7 +98,7 @@ func NewCreateProcessor[In, Out any](client Creator[In, Out], opts ...Option) *B
 func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out], opts ...Option) *BatchProcessor[Update[ID, In], Out] {
 	p := newProcessor[Update[ID, In], Out](OpUpdate, client, opts)
 	p.identity = func(u Update[ID, In]) string { return inspect.Text(u.ID) }
-	if p.clientOK == nil {
+	if p.clientErr == nil {
 		p.Do = func(ctx context.Context, u Update[ID, In]) (Out, error) { return client.Update(ctx, u.ID, u.Data) }
 		if b, ok := client.(batchUpdater[ID, In, Out]); ok {
 			p.Batch = b.UpdateBatch
@@ -110,7 +110,7 @@ func NewUpdateProcessor[ID comparable, In, Out any](client Updater[ID, In, Out],
 // NewUpsertProcessor returns the processor behind [UpsertMany].
 func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *BatchProcessor[In, Out] {
 	p := newProcessor[In, Out](OpUpsert, client, opts)
-	if p.clientOK == nil {
+	if p.clientErr == nil {
 		p.Do = client.Upsert
 		if b, ok := client.(batchUpserter[In, Out]); ok {
 			p.Batch = b.UpsertBatch
@@ -123,7 +123,7 @@ func NewUpsertProcessor[In, Out any](client Upserter[In, Out], opts ...Option) *
 func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *BatchProcessor[ID, struct{}] {
 	p := newProcessor[ID, struct{}](OpDelete, client, opts)
 	p.identity = inspect.Text[ID]
-	if p.clientOK == nil {
+	if p.clientErr == nil {
 		p.Do = NoOutput(client.Delete)
 		if b, ok := client.(batchDeleter[ID]); ok {
 			p.Batch = b.DeleteBatch
@@ -136,7 +136,7 @@ func NewDeleteProcessor[ID comparable](client Deleter[ID], opts ...Option) *Batc
 func NewGetProcessor[ID comparable, Out any](client Getter[ID, Out], opts ...Option) *BatchProcessor[ID, Out] {
 	p := newProcessor[ID, Out](OpGet, client, opts)
 	p.identity, p.same = inspect.Text[ID], func(a, b ID) bool { return a == b }
-	if p.clientOK == nil {
+	if p.clientErr == nil {
 		p.Do = client.Get
 		if b, ok := client.(batchGetter[ID, Out]); ok {
 			p.Batch = b.GetBatch
@@ -163,7 +163,7 @@ func withHooks[In, Out any](op OpKind, opts []Option) *BatchProcessor[In, Out] {
 func (p *BatchProcessor[In, Out]) adopt(op OpKind, client any) {
 	p.op = op
 	if inspect.IsNil(client) {
-		p.clientOK = ErrNilClient
+		p.clientErr = ErrNilClient
 		return
 	}
 	if d, ok := client.(describer); ok {

@@ -15,8 +15,8 @@ type State uint8
 
 // The five states. Every input of a run ends in exactly one of them.
 const (
-	// NotAttempted: the item never reached the server, or the server proved that it rolled the item back. It may be
-	// sent again without a check.
+	// NotAttempted: the item was not applied for certain: it was never sent, throttled, not connected, or rolled back.
+	// It may be sent again without a check.
 	NotAttempted State = iota
 	// Succeeded: the server confirmed the item.
 	Succeeded
@@ -25,8 +25,9 @@ const (
 	Failed
 	// Skipped: the item was deliberately not sent, or there was nothing to do. Its Reason says which.
 	Skipped
-	// Unknown: the item was sent and the response was lost. It may have been applied, so it is sent again only when
-	// that is harmless.
+	// Unknown: the item may have been applied, so it is sent again only when that is harmless. Its response was lost or
+	// does not fit the request ([ErrProtocol]); or it was refused after an earlier response was lost; or it is a create
+	// in a chunk that was refused by a server that may apply a part of a chunk, such as with 400, 409 or 422.
 	Unknown
 )
 
@@ -155,6 +156,24 @@ func (r *BulkResult[In, Out]) slots() []engine.Slot {
 		return nil
 	}
 	return r.table.Slots
+}
+
+// recount counts the states from the slots.
+func (r *BulkResult[In, Out]) recount() {
+	var counts [engine.States]int
+	slots := r.slots()
+	for first := 0; first < len(slots); { // adjacent items mostly end in the same state
+		state, end := slots[first].State, first+1
+		for end < len(slots) && slots[end].State == state {
+			end++
+		}
+		counts[state] += end - first
+		first = end
+	}
+	r.stats.Total = len(r.slots())
+	for s, n := range counts {
+		*r.stats.count(State(s)) = n
+	}
 }
 
 // Len returns how many inputs there were.

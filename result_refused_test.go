@@ -38,7 +38,7 @@ func TestResultTellsRefusedFromLost(t *testing.T) {
 			if err := res.Summary(&text); err != nil {
 				t.Error(err)
 			}
-			if !strings.Contains(text.String(), "Failed: 2\n  1 of them never got through") {
+			if !strings.Contains(text.String(), "Failed: 2\n  1 of them were not refused by the server") {
 				t.Errorf("summary:\n%s", text.String())
 			}
 		}

@@ -30,8 +30,9 @@ import (
 //	permanent   Failed                                Failed
 //	fatal       the run stops                         the same
 type RetryPolicy struct {
-	// MaxAttempts bounds how often an item is sent, not counting throttled attempts. Defaults to 5; 1 means that
-	// nothing is sent again.
+	// MaxAttempts bounds how often an item is sent. Attempts that were throttled, or in which an outage kept the item
+	// from being sent, are repeated and do not count; nor do those of a chunk that is divided because it was too large.
+	// Defaults to 5; 1 means that nothing else is sent again.
 	MaxAttempts int
 	// Strategy says how long an item waits before it is sent again. A waiting item holds no slot of the limiter.
 	// Defaults to Exponential(500 ms, 30 s), cut short for an item that met a failing server when others have succeeded

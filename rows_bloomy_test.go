@@ -347,7 +347,7 @@ func TestD19_SummaryOfAStoppedRun(t *testing.T) {
 	want := `Total: 5
 Successful: 0 (0.0%)
 Failed: 1
-  1 of them never got through, and may be sent again as they are
+  1 of them were not refused by the server; Rerun tries them again
 Skipped: 1
 Unknown: 1
 Not attempted: 2

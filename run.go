@@ -28,8 +28,8 @@ func (p *BatchProcessor[In, Out]) check(ctx context.Context) (costs []int, _ err
 		errs = append(errs, ErrNilContext)
 	}
 	switch {
-	case p.clientOK != nil:
-		errs = append(errs, p.clientOK)
+	case p.clientErr != nil:
+		errs = append(errs, p.clientErr)
 	case p.Do == nil && p.Batch == nil:
 		errs = append(errs, ErrNilClient)
 	default:

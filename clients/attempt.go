@@ -44,9 +44,9 @@ func (a Attempt) RunID() string {
 	return identity.Of(a.attempt).ID
 }
 
-// Limiter returns the limiter of the run. The run reports the attempt's outcome to it. A transport with the same limiter
-// reports each response with [Attempt.Observe]: the response is counted with the attempt, but ends a pause as soon as the
-// attempt makes its next request.
+// Limiter returns the limiter of the run. The run reports the attempt's outcome to it. A transport with the same
+// limiter reports each response with [Attempt.Observe]: the response does not count a second time; a success can open
+// the limiter once the attempt makes its next request.
 func (a Attempt) Limiter() *windrow.Limiter {
 	if a.attempt == nil {
 		return nil
@@ -115,8 +115,8 @@ func (a Attempt) IdempotencyKeyFor(target string) string {
 	return idem.Hash(key, target)
 }
 
-// Engage says that a transport reports what this attempt sends: from now on nothing was sent unless [Attempt.Sending] is
-// called. Transports call it before they wait or dial.
+// Engage says that a transport tracks this attempt: without a call of [Attempt.Sending], the run concludes that nothing
+// was sent. Transports call it before they wait or dial.
 func (a Attempt) Engage() {
 	if a.attempt != nil {
 		a.attempt.Engage()

@@ -128,13 +128,13 @@ func (j *Journal) check() error {
 }
 
 // Begin implements [windrow.Journal]. It writes the operation into the header of a new journal. If the journal has another
-// operation, Begin returns a [*MismatchError].
+// operation, Begin returns a [*MismatchError]. It refuses [windrow.OpExecute], the operation of package mixed.
 func (j *Journal) Begin(op windrow.OpKind) error {
 	if j == nil || j.w == nil {
 		return errEmpty
 	}
 	if op > windrow.OpGet {
-		return fmt.Errorf("journal: Begin (%v) must be called with an operation such as OpCreate", op)
+		return fmt.Errorf("journal: Begin (%v) must be called with an operation from OpDo to OpGet: a run of package mixed cannot use a journal in a file", op)
 	}
 	g, err := j.begin(op)
 	if err != nil || g == nil {

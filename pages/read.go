@@ -12,8 +12,8 @@ import (
 )
 
 // Read yields the items of a list one at a time, with nil. When the reading ends before the list, it yields last an
-// [*Error] with a zero item. Each range over it starts again from the first page. It can be the input of
-// [windrow.BatchProcessor.Stream].
+// [*Error] with a zero item. Each range over it starts again from [StartAt], or else the first page. It can be the
+// input of [windrow.BatchProcessor.Stream].
 //
 // While the caller handles a page, the next one is being fetched ([Prefetch]). The fetch function is called from other
 // goroutines, one call at a time unless [Parallel] says otherwise. Read does not retry or limit calls: give it a [Run],

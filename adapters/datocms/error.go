@@ -230,7 +230,7 @@ func judged(e *Error) error {
 		return windrow.Ambiguous(e) // servers redirect after they have applied a write
 	case e.saysNotFound() && !e.isMissing():
 		return gone.Judge(e, e.refusal, gone.Harmless(e.Method) || strings.Contains(e.Path, "/bulk/"))
-	case e.Method == http.MethodGet && errors.Is(e, rest.ErrAnswerTooLong):
+	case e.Method == http.MethodGet && errors.Is(e, rest.ErrResponseTooLong):
 		return windrow.Classified(e, windrow.Classification{}) // a repetition would be as long
 	}
 	return e

@@ -45,7 +45,7 @@ func Example() {
 	// 1 failed ""
 	// 2 succeeded "2"
 	// windrow: of 3 items 1 failed; first: item 1 failed: objectstack: VALIDATION_ERROR at email
-	// windrow: the run was stopped: the server refused the items as a whole, and applied none: objectstack: VALIDATION_ERROR at email; of 3 items 1 failed, 2 not attempted; first: item 0 was not attempted: objectstack: ROLLED_BACK
+	// windrow: the run was stopped: the server refused the items as a whole, and applied none: objectstack: VALIDATION_ERROR at email; of 3 items 1 failed, 2 not attempted; first: item 0 was not applied: objectstack: ROLLED_BACK
 }
 
 func ExampleParse() {

@@ -278,8 +278,8 @@ func TestF27HugeAnswer(t *testing.T) {
 			})
 			synctest.Test(t, func(t *testing.T) {
 				_, err := articlesOf(serve(t, handler).client(t, WithMaxBody(100<<10))).Get(t.Context(), "1")
-				if !errors.Is(err, ErrAnswerTooLong) {
-					t.Errorf("error %v does not match ErrAnswerTooLong", err)
+				if !errors.Is(err, ErrResponseTooLong) {
+					t.Errorf("error %v does not match ErrResponseTooLong", err)
 				}
 				testkit.Check(t, "class", windrow.ClassPermanent, windrow.Classify(err).Class)
 			})

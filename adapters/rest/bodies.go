@@ -18,11 +18,12 @@ type Raw struct {
 }
 
 // Lines is JSON Lines: one JSON value a line, as many bulk endpoints read and write it. As In it is sent as
-// application/x-ndjson, unless a header says otherwise. A *Lines as out reads responses of the types application/x-ndjson,
-// application/ndjson, application/jsonl, application/x-jsonlines and application/json-lines, and those that a client reads
-// as JSON, also one array. Empty lines are skipped. A line that cannot be read fails the whole response, and so does a
-// single line that holds nothing but an error (see [Client.Do]). With several lines each is a value, also one that holds an
-// error: give T a field for it.
+// application/x-ndjson, unless a header says otherwise. A *Lines as out reads responses of the types
+// application/x-ndjson, application/ndjson, application/jsonl, application/x-jsonlines, application/jsonlines,
+// application/json-lines, text/x-ndjson and application/x-ldjson, and those that a client reads as JSON, also one
+// array. Empty lines are skipped. A line that cannot be read fails the whole response, and so does a single line that
+// holds nothing but an error (see [Error]). With several lines each is a value, also one that holds an error: give T a
+// field for it.
 type Lines[T any] []T
 
 // sender is an input that writes its own body.

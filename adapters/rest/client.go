@@ -202,13 +202,7 @@ type Response struct {
 // Do sends one request, and reads the response into out, which is a pointer, or nil when only success matters. An empty
 // response leaves *out as it is; it is an error for a GET, and for a POST with the status 200.
 //
-// A success whose body holds nothing but an error is an [*Error], too, unless out is a [*Raw]. Such a body is an object with
-// a member fault or one whose name begins with error; with ok, success or successful that is false, "false" or 0; or with a
-// status such as "error" or "fail" beside a message, a code, errors or data. The case of names and their order do not
-// matter. A body with a value in any other member is a record, not an error. Exceptions: members of envelopes such as meta
-// and request_id; null, "", {}, [] and nestings of these; and texts and numbers beside "ok": false and an error (Slack's). A
-// body is no error if its error is false or 0 or has the code "ok" or 0, or if errors stand beside an empty list, as for a
-// batch in which no item succeeded. {}, null, a status alone and {"code": 429, "message": "…"} are records, too.
+// A success whose body holds nothing but an error is an [*Error], too, unless out is a [*Raw]: [Error] has the rules.
 //
 // A refusal, and a success that cannot be read, is an [*Error]. [windrow.Classify] tells what each error means. Use Do for
 // endpoints that do not fit a [Resource].

@@ -24,6 +24,17 @@ import (
 // most likely comes from a proxy and does not prove that the record is gone, so repeatable requests are repeated. It matches
 // [windrow.ErrAlreadyExists] for a POST with status 409, unless the response has a Retry-After and is a throttle.
 // [windrow.FieldErrors] returns its Fields.
+//
+// A success whose body holds nothing but an error is an Error, too. Such a body is an object with a member fault or one
+// whose name begins with error; with ok, success or successful that is false, "false" or 0; or with a status such as
+// "error" or "fail" beside a message, a code, errors or data. The case and the order of names do not matter. A body
+// with a value in any other member is a record, except
+//   - members of envelopes, such as meta and request_id;
+//   - null, "", {}, [] and nestings of these;
+//   - texts and numbers beside "ok": false and an error, as Slack has them.
+//
+// A body is no error if its error is false or 0 or has the code "ok" or 0, if errors stand beside an empty list, as for
+// a batch in which no item succeeded, or if it is {}, null, a status alone or {"code": 429, "message": "…"}.
 type Error struct {
 	// Method and Path are those of the request. The path is escaped, begins with the path of the base URL, and has no query.
 	Method, Path string
@@ -136,9 +147,9 @@ func (e *Error) Unwrap() []error {
 }
 
 var (
-	// ErrAnswerTooLong is matched by the error of a response that is longer than [WithMaxBody] allows. A read is not
+	// ErrResponseTooLong is matched by the error of a response that is longer than [WithMaxBody] allows. A read is not
 	// repeated; a write was applied, and counts as one whose response was lost.
-	ErrAnswerTooLong = errors.New("rest: the response is longer than WithMaxBody allows")
+	ErrResponseTooLong = errors.New("rest: the response is longer than WithMaxBody allows")
 	// ErrContentType is matched by the error of a response that is not JSON, such as the HTML of a proxy.
 	ErrContentType = errors.New("rest: the response is not JSON")
 

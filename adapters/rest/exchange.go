@@ -183,7 +183,7 @@ func (c *Client) read(res *http.Response) ([]byte, error) {
 	}
 	n, err := buf.ReadFrom(io.LimitReader(from, limit))
 	if n > c.cfg.maxBody {
-		return buf.Bytes(), ErrAnswerTooLong // closing without draining cuts the connection: the rest may be endless
+		return buf.Bytes(), ErrResponseTooLong // closing without draining cuts the connection: the rest may be endless
 	}
 	if err != nil {
 		return buf.Bytes(), &readError{err}
@@ -221,7 +221,7 @@ func (c *Client) judge(x *exchange, e *Error) error {
 		return windrow.Transient(e) // nothing was changed, and the record may exist
 	case write && (e.Status == http.StatusFound || e.Status == http.StatusSeeOther):
 		return windrow.Ambiguous(e) // many servers redirect after they have applied a write
-	case !write && errors.Is(e.Err, ErrAnswerTooLong):
+	case !write && errors.Is(e.Err, ErrResponseTooLong):
 		return windrow.Classified(e, windrow.Classification{}) // a repetition would be as long
 	}
 	return e

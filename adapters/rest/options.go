@@ -163,7 +163,7 @@ func WithHeader(name, value string) Option {
 }
 
 // WithMaxBody sets how many bytes an unpacked response may have. Defaults to 32 MiB. The error of a longer one matches
-// [ErrAnswerTooLong].
+// [ErrResponseTooLong].
 func WithMaxBody(bytes int64) Option {
 	return optionFunc(func(c *config) {
 		if bytes < 1 {

@@ -24,9 +24,8 @@ const (
 	othersDivisor = 8
 	// maxContradictions is after how many contradictions a limit is no longer used.
 	maxContradictions = 2
-	// constantAfter is after how many accepted calls, from the first on, the remaining units must have changed, and
-	// constantZeroAfter the same if 0 remain, since only one accepted call can be the last. Otherwise they are ignored
-	// until they change.
+	// A limit whose Remaining is the same after min(constantAfter, first Remaining + constantZeroAfter) accepted calls
+	// is ignored until it changes: with 0 remaining, only one accepted call can be the last.
 	constantAfter     = 4
 	constantZeroAfter = 3
 	// emptyBucketAfter is how many accepted calls in a row may leave 0 in a bucket of at least that size before it is ignored.

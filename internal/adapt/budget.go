@@ -21,9 +21,10 @@ const (
 // budget is the law of the headers. It spreads the remaining units over the time for which they must last; when they are
 // used up, the gate holds until they are certainly renewed. Of several limits the tightest counts.
 //
-// Its evidence is what the headers of responses tell, throttled ones included. Against a limit speak remaining units
-// that never change, resets that are over whenever they are told, throttles after it should have been renewed, and many
-// responses in a row that do not tell of it.
+// Its evidence is what the headers of responses tell, throttled ones included. A limit is ignored while its remaining
+// units never change, and when calls were throttled repeatedly after it should have been renewed; its resets are
+// ignored when they are always over when they are told. It is forgotten after many responses in a row that do not tell
+// of it.
 type budget struct {
 	limits []*allowance
 	why    string

@@ -43,7 +43,7 @@ func (c *cycle) begins(from, until time.Time) {
 	}
 	now := [2]time.Time{from, until}
 	switch {
-	case !until.After(c.begun[1]): // the current window, whose begin is known already
+	case !until.After(c.begun[1]): // the current window, whose start is known already
 		c.narrow(from, until)
 		return
 	case c.begun[0].IsZero():
@@ -91,7 +91,7 @@ func (c *cycle) measure(now [2]time.Time) {
 	}
 }
 
-// fits narrows the period by the begins of two windows that are n apart, and reports whether they fit the period.
+// fits narrows the period by the starts of two windows that are n apart, and reports whether they fit the period.
 func (c *cycle) fits(before, now [2]time.Time, n int) bool {
 	shortest, longest := now[0].Sub(before[1])/time.Duration(n), now[1].Sub(before[0])/time.Duration(n)
 	if shortest > c.longest && c.longest > 0 || longest < c.shortest {

@@ -30,16 +30,16 @@ type law interface {
 // evidence is a signal with what was concluded from it.
 type evidence struct {
 	Signal
-	blamed   blame     // the cause of a throttle
-	blackout *blackout // the blackout under way, or the one that the signal ends
-	full     bool      // all slots were in use when the call was sent
-	ceiling  int       // upper limit of the concurrency
-	paced    bool      // a law knows a rate
-	windows  bool      // the law of windows is in effect
+	blamed    blame     // the cause of a throttle
+	blackout  *blackout // the blackout under way, or the one that the signal ends
+	full      bool      // all slots were in use when the call was sent
+	ceiling   int       // upper limit of the concurrency
+	rateKnown bool      // a law knows a rate
+	windows   bool      // the law of windows is in effect
 }
 
 // Laws learns a server's limits from signals: it is the gate's controller. It consists of four laws, none of which
-// changes a setting without evidence, and each of which says in its file what speaks against it:
+// changes a setting without evidence, and each of which says in its file when it gives up what it has learned:
 //
 //   - budget: headers tell what remains. Sets Rate and Hold.
 //   - windows: the server throttles all calls for long times. Sets Rate, Hold and Reopen.
@@ -48,7 +48,7 @@ type evidence struct {
 //
 // A throttle is blamed on the quota if the headers or the windows say that it is used up; else on the rate, if the call had
 // to wait for the rate or as many calls in flight were accepted before; else on the number of calls in flight. What was
-// learned from throttles is taken back when only items were throttled that are throttled alone (see closure).
+// learned from throttles is taken back when only items were throttled that are throttled alone: see shutPeriod.
 //
 // Laws must not be used by several goroutines at once.
 type Laws struct {
@@ -57,11 +57,11 @@ type Laws struct {
 	pace    pace
 	slots   slots
 
-	blackout blackout
-	closures closures
-	blamed   blame // cause of the last cut
-	top      int   // highest number of calls in flight at which one was accepted since that cut
-	above    int   // cuts in a row by a call with more in flight than top
+	blackout    blackout
+	shutPeriods shutPeriods
+	blamed      blame // cause of the last cut
+	top         int   // highest number of calls in flight at which one was accepted since that cut
+	above       int   // cuts in a row by a call with more in flight than top
 }
 
 // blame is the cause of a throttle.
@@ -95,7 +95,7 @@ func (c *Laws) Adjust(current, ceiling Setting, s Signal) Setting {
 	}
 	e.windows = c.windows.on()
 	c.pace.learn(e)
-	e.paced = e.windows || !c.pace.off()
+	e.rateKnown = e.windows || !c.pace.off()
 	c.slots.learn(e)
 
 	next := Setting{Concurrency: current.Concurrency, Rate: noLimit, Why: current.Why}
@@ -129,7 +129,7 @@ func (c *Laws) blame(s Signal) blame {
 	switch {
 	case c.budget.explains(s) || c.windows.on():
 		blamed = blameQuota
-	case s.Paced && !c.pace.off() || s.Level <= c.slots.proven:
+	case s.WaitedForRate && !c.pace.off() || s.Level <= c.slots.proven:
 		blamed = blameRate
 	}
 	if !s.NewEpoch && (c.blamed != blameSlots || s.Level == 0 || !s.Shut) {

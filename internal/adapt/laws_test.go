@@ -135,7 +135,7 @@ func (l *learner) busy(from, to float64) {
 
 // blackout is a throttle blamed on the rate, and the answer to the probe that ends it.
 func (l *learner) blackout(from, to float64, accepted int64) adapt.Setting {
-	l.see(adapt.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, Paced: true, Accepted: accepted})
+	l.see(adapt.Signal{Sent: after(from), At: after(from), Throttled: true, NewEpoch: true, InFlight: 2, Level: 1, WaitedForRate: true, Accepted: accepted})
 	return l.see(adapt.Signal{Sent: after(to), At: after(to), Answered: 1, Opened: true, Shut: true, InFlight: 1, Level: 1, Accepted: accepted + 1})
 }
 
@@ -155,7 +155,7 @@ func TestRateIsWhatWasAcceptedBetweenBlackouts(t *testing.T) {
 	known := s.Rate
 
 	// While it is in use it comes back to what is known, stays, and goes beyond; out of use it does not.
-	paced := adapt.Signal{Answered: 1, InFlight: 2, Level: 2, Paced: true}
+	paced := adapt.Signal{Answered: 1, InFlight: 2, Level: 2, WaitedForRate: true}
 	at := 11.2
 	use := func(seconds float64, paced adapt.Signal) rate.Limit {
 		for range int(seconds * 10) {
@@ -166,7 +166,7 @@ func TestRateIsWhatWasAcceptedBetweenBlackouts(t *testing.T) {
 		return s.Rate
 	}
 	idle := paced
-	idle.Paced, idle.Level, idle.InFlight = false, 1, 1
+	idle.WaitedForRate, idle.Level, idle.InFlight = false, 1, 1
 	if r := use(100, idle); r != known {
 		t.Errorf("rate %v after 100 s out of use, want the %v of before", r, known)
 	}
@@ -211,13 +211,13 @@ func TestABlameIsTakenBack(t *testing.T) {
 	for k := range 5 {
 		at := 20 + float64(k)
 		for range 4 { // whatever has fewer is answered
-			l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, Paced: true, Accepted: 200})
+			l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, InFlight: 4, Level: 4, WaitedForRate: true, Accepted: 200})
 		}
 		// What has no answer, and what another signal counts, is no evidence.
-		l.see(adapt.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, Paced: true, Accepted: 200})
-		l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, Paced: true, Accepted: 200})
+		l.see(adapt.Signal{Sent: after(at), At: after(at), InFlight: 8, Level: 8, WaitedForRate: true, Accepted: 200})
+		l.see(adapt.Signal{Sent: after(at), At: after(at), Answered: 1, Outside: true, InFlight: 8, Level: 8, WaitedForRate: true, Accepted: 200})
 		before := l.now
-		s := l.see(adapt.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, Paced: true, Accepted: 200})
+		s := l.see(adapt.Signal{Sent: after(at + 0.1), At: after(at + 0.1), Throttled: true, NewEpoch: true, InFlight: 7, Level: 7, WaitedForRate: true, Accepted: 200})
 		switch {
 		case k < 3 && (s.Concurrency < before.Concurrency || !strings.Contains(s.Why, "at a rate of")):
 			t.Errorf("throttle %d: concurrency %d because %q, want the rate to be blamed", k, s.Concurrency, s.Why)

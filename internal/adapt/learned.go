@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// provenAfter is how long a rate that was given has to last, and provenUnits how many units have to be taken at it, to be
-	// more than a mistake.
+	// provenAfter is how long a restored rate must have been in use, and provenUnits how many units must have been
+	// accepted meanwhile, for a throttle to show that the rate is about right. Otherwise the rate is forgotten.
 	provenAfter = time.Second
 	provenUnits = goodEstimate
-	// provenPart is which part of it has to be accepted meanwhile.
+	// provenPart is the part of the restored rate that must have been accepted meanwhile.
 	provenPart = 0.7
-	// givenPlateau is the plateau of a rate that was given: it is tried to be right before more is.
-	givenPlateau = 15 * time.Second
-	// givenUnits is how many units are used at least before more than a quota that was given is tried.
-	givenUnits = 50
-	// exactFor is for how many periods it can be told when a window ends whose period is not known exactly.
+	// restoredPlateau is how long a restored rate is kept before a higher one is tried.
+	restoredPlateau = 15 * time.Second
+	// restoredUnits is how many units are used at least before more than a restored quota is tried.
+	restoredUnits = 50
+	// exactFor is for how many periods the end of a window can be predicted if its period is not known exactly.
 	exactFor = 10
 	// clockError is the part of a period by which the end of a window may lie beyond it.
 	clockError = 0.1
@@ -50,8 +50,8 @@ func (c *Laws) Learned(accepted int64) (l Learned) {
 	return l
 }
 
-// StartFrom makes the laws begin with what was learned before, which may be wrong by now, and returns the setting to
-// begin with. It must be called before anything else.
+// StartFrom restores what was learned before, which may be wrong by now, and returns the setting to begin with. It must
+// be called before anything else.
 func (c *Laws) StartFrom(l Learned, start, ceiling Setting, now time.Time) Setting {
 	c.slots.startFrom(l, start.Concurrency, ceiling.Concurrency, now)
 	if c.slots.allowed > 0 {
@@ -71,7 +71,7 @@ func (c *Laws) StartFrom(l Learned, start, ceiling Setting, now time.Time) Setti
 		start.Rate, start.Burst = next.Rate, burstAt(next.Rate, ceiling)
 	}
 	if l != (Learned{}) {
-		start.Why = "as it was learned before"
+		start.Why = "restored by StartFrom"
 	}
 	return start
 }
@@ -89,8 +89,8 @@ func (l *slots) learned() (concurrency, refused int) {
 	return max(l.allowed, l.target), l.refused
 }
 
-// startFrom begins with as many calls in flight as without it, and grows to what is known by one for each answer: what the
-// server no longer takes costs few refusals so.
+// startFrom starts as low as without it and adds one call per response up to the known number, so that an outdated
+// value costs few refusals.
 func (l *slots) startFrom(known Learned, start, ceiling int, now time.Time) {
 	target := min(known.Concurrency, ceiling)
 	if known.Refused > 0 {
@@ -104,30 +104,30 @@ func (l *slots) startFrom(known Learned, start, ceiling int, now time.Time) {
 	}
 }
 
-// startFrom begins with a rate that is to be proven.
+// startFrom restores a rate, which is not proven yet.
 func (l *pace) startFrom(known float64) {
-	*l = pace{granted: max(leastRate, known), startBelow: wobble, factor: 1, given: true}
+	*l = pace{granted: max(leastRate, known), startBelow: wobble, factor: 1, restored: true}
 	l.accepted = l.granted
-	l.plateau = min(maxPlateau, max(givenPlateau, seconds(plateauUnits/l.granted)))
+	l.plateau = min(maxPlateau, max(restoredPlateau, seconds(plateauUnits/l.granted)))
 	l.grow()
 }
 
-// proven reports, of a rate that was given and is refused now, whether the server has taken about as much for a while. What
-// was not proven is forgotten: it says nothing about where the limit lies.
+// proven reports, when a restored rate is throttled, whether the server has accepted about as much for a while. A rate
+// that is not proven is forgotten: it says nothing about where the limit lies.
 func (l *pace) proven(s Signal) bool {
 	took := s.Sent.Sub(l.first)
 	return took >= provenAfter && s.Accepted >= provenUnits && float64(s.Accepted) >= provenPart*l.rate*took.Seconds()
 }
 
-// prove learns that the server has taken a rate that was given for a while, and refuses it now: it is about right.
+// prove learns that the server has accepted a restored rate for a while, and throttles now: the rate is about right.
 func (l *pace) prove() {
 	l.granted = max(leastRate, min(l.granted, belowThrottled*l.refusal))
 	l.startBelow, l.plateau = wobble, min(maxPlateau, max(minPlateau, plateauBlackouts*l.blackouts, seconds(plateauUnits/l.granted)))
 }
 
-// startFrom begins in the middle of a window.
+// startFrom restores windows, and begins in the middle of one.
 func (w *windows) startFrom(known Learned, now time.Time) {
-	*w = windows{limit: known.Quota, step: 1, interval: max(givenUnits, known.Quota), given: 2}
+	*w = windows{limit: known.Quota, step: 1, interval: max(restoredUnits, known.Quota), restored: 2}
 	exact := w.cycle.adopt(known.Window)
 	ends, left := known.Ends, max(0, min(known.Left, known.Quota))
 	latest := now.Add(known.Window + time.Duration(clockError*float64(known.Window)))
@@ -145,8 +145,7 @@ func (w *windows) startFrom(known Learned, now time.Time) {
 	w.cycle.foresee()
 }
 
-// adopt takes over a period that was learned before, and reports whether it is known exactly: it is when it is one of whole
-// seconds, as the law has them, once it is sure.
+// adopt restores a period. exact reports whether the period is in whole seconds, as measured periods are.
 func (c *cycle) adopt(period time.Duration) (exact bool) {
 	if c.fix(period); period%time.Second == 0 {
 		return true
@@ -156,26 +155,26 @@ func (c *cycle) adopt(period time.Duration) (exact bool) {
 	return false
 }
 
-// prove compares the end of a blackout with what was given, and corrects that at once.
+// prove compares the end of a blackout with the restored windows, and corrects them at once.
 func (w *windows) prove(s Signal, from, until time.Time, units int64) {
 	astray := until.Before(w.cycle.from) || w.surprise && from.After(w.cycle.until)
-	w.given--
+	w.restored--
 	switch {
 	case !astray && !w.surprise:
-		w.given = 0
+		w.restored = 0
 		w.confirm(s, from, until, units)
 		return
-	case astray && w.given == 0:
-		*w = windows{opened: s.Sent, accepted: s.Accepted, why: "no windows as they were learned before"}
+	case astray && w.restored == 0:
+		*w = windows{opened: s.Sent, accepted: s.Accepted, why: "the restored windows were wrong: no windows are assumed"}
 		return
-	case astray: // what was learned may be right all the same, with windows that begin at other times
+	case astray: // the restored windows may be right, but begin at other times
 		period := w.about()
 		w.cycle = cycle{}
 		w.cycle.adopt(period)
-		w.why = fmt.Sprintf("%d in each %v: as it was learned before, from another time on", w.limit, period)
+		w.why = fmt.Sprintf("%d in each %v: restored, with a new start time", w.limit, period)
 	default:
-		w.given, w.limit, w.interval = 0, max(1, s.Accepted-1-w.base), 1
-		w.why = fmt.Sprintf("%d in each %v: fewer than it was learned before", w.limit, w.about())
+		w.restored, w.limit, w.interval = 0, max(1, s.Accepted-1-w.base), 1
+		w.why = fmt.Sprintf("%d in each %v: lower than the restored quota", w.limit, w.about())
 	}
 	w.extra, w.used, w.step, w.base = 0, 0, 1, s.Accepted-1
 	w.cycle.begins(from, until)

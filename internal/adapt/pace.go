@@ -70,9 +70,10 @@ const (
 // two blackouts. The rate moves around the estimate as in CUBIC (RFC 9438 section 4.2): back to it, a plateau, slightly more,
 // and then it doubles while no call is throttled. Only time in which the rate is used counts.
 //
-// Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. Against the rate
-// speak a long time at it without a throttle, slots that are all in use while no call waits for the rate, and throttles
-// of none but calls that had more in flight than any that was accepted.
+// Its evidence is throttles that are blamed on the rate, and the units accepted between two of them. The rate is raised
+// when it has been in use for long without a throttle, and given up when all slots are in use for long while no call
+// waits for the rate. Throttles are no longer blamed on it when only calls with more in flight than any accepted call
+// are throttled.
 type pace struct {
 	granted    float64       // estimate: quota units a second that the server grants; 0: no limit is known
 	rough      bool          // granted is based on few units
@@ -96,8 +97,8 @@ type pace struct {
 	same     int       // throttles in a row at the same rate
 	accepted float64   // the last good estimate
 	quick    int       // blackouts in a row that came too soon for a good estimate
-	given    bool      // granted was learned before, and is not proven yet
-	first    time.Time // when the first call left since
+	restored bool      // granted is from StartFrom, and is not proven yet
+	first    time.Time // when the first call left after StartFrom
 	why      string
 }
 
@@ -133,7 +134,7 @@ func (l *pace) reason() string { return once(&l.why) }
 
 // notice drops past openings after a time without responses.
 func (l *pace) notice(s Signal) {
-	if l.given && l.first.IsZero() {
+	if l.restored && l.first.IsZero() {
 		l.first = s.Sent
 	}
 	idle := idleAfter
@@ -151,12 +152,12 @@ func (l *pace) refused(s Signal) {
 	if l.blamed {
 		return // the blackout is known already
 	}
-	if l.given && !l.proven(s) {
+	if l.restored && !l.proven(s) {
 		*l = pace{last: l.last, history: l.history}
 	}
 	l.blamed, l.refusal = true, l.rate
 	l.why = "throttled: as many calls at once were accepted before, so the rate is the cause"
-	if s.Paced && !l.off() {
+	if s.WaitedForRate && !l.off() {
 		l.why = fmt.Sprintf("throttled at a rate of %.3g/s", l.rate)
 	}
 }
@@ -174,7 +175,7 @@ func (l *pace) noteAccepted(e evidence) {
 	l.last = e.At
 	switch {
 	case l.off() || e.Shut || e.windows:
-	case e.Paced:
+	case e.WaitedForRate:
 		l.slack = 0
 		l.used += since
 		l.double(since, e.Accepted)
@@ -195,15 +196,15 @@ func (l *pace) opened(s Signal, o *blackout) {
 	if e.units == 0 && l.refusal == 0 {
 		return
 	}
-	if l.given && e.units == 0 {
+	if l.restored && e.units == 0 {
 		l.prove()
-		l.why = fmt.Sprintf("rate %.3g/s: about what was learned before", l.granted)
+		l.why = fmt.Sprintf("rate %.3g/s: about the restored rate", l.granted)
 	} else {
 		l.know(e, o.probes > 0)
 		l.steady(e)
 		l.why = fmt.Sprintf("rate %.3g/s: the server took %d between two times at which it refused", l.granted, e.units)
 	}
-	l.given, l.used, l.factor, l.base = false, 0, 1, s.Accepted
+	l.restored, l.used, l.factor, l.base = false, 0, 1, s.Accepted
 	l.grow()
 }
 

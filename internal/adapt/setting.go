@@ -6,8 +6,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// MinPause is the shortest time for which the gate stays shut after a throttle, whatever the server asked for: no call
-// tells sooner that a window has ended.
+// MinPause is the shortest time for which the gate stays shut after a throttle, whatever the server asked for: probing
+// more often would gain nothing.
 const MinPause = 100 * time.Millisecond
 
 // A Setting is how much the gate lets through.

@@ -36,12 +36,12 @@ type Signal struct {
 	Opened   bool // this response opened the gate
 	Probe    bool // the call was a probe
 
-	Recovered bool  // this response ended an outage
-	Level     int   // calls in flight when the call was let through, itself included
-	Paced     bool  // the call had to wait for the rate
-	Index     int64 // quota units let through until the call, itself included
-	Granted   int64 // quota units let through until now
-	Accepted  int64 // units of Granted that were not throttled
+	Recovered     bool  // this response ended an outage
+	Level         int   // calls in flight when the call was let through, itself included
+	WaitedForRate bool  // the call had to wait for the rate
+	Index         int64 // quota units let through until the call, itself included
+	Granted       int64 // quota units let through until now
+	Accepted      int64 // units of Granted that were not throttled
 }
 
 // A Quota is what a response tells about one limit of the server.

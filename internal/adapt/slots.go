@@ -36,9 +36,9 @@ const (
 // refused, and tries a little more from time to time. Throughput is the number of calls in flight divided by their mean
 // latency (Little's law), so a high latency alone never lowers the concurrency.
 //
-// Its evidence is the throughput at each concurrency, and throttles that are blamed on the calls in flight. Against a
-// refused concurrency speak several calls that were accepted at it, a throttle that is blamed on the rate, and a
-// closure in which not one call was accepted.
+// Its evidence is the throughput at each concurrency, and throttles that are blamed on the calls in flight. A refused
+// concurrency is forgotten when several calls are accepted at it, when a throttle is blamed on the rate, or when none
+// of the calls in flight with the throttled one was accepted.
 type slots struct {
 	allowed     int // calls in flight
 	target      int // up to which allowed grows by one for each response
@@ -58,7 +58,7 @@ type slots struct {
 	bestFlow       float64       // throughput at best; 0: unknown
 	hold           time.Duration // until the next trial
 	holdUntil      time.Time
-	paced          float64 // calls a second while a refused concurrency is tried; 0: no limit
+	retryRate      float64 // calls a second while a refused concurrency is tried; 0: no limit
 	why            string
 }
 
@@ -80,7 +80,7 @@ func (l *slots) learn(e evidence) {
 	case e.Throttled || e.Answered == 0:
 	default:
 		l.noteAccepted(e.Signal, e.ceiling)
-		if e.Opened && !e.paced || e.Recovered {
+		if e.Opened && !e.rateKnown || e.Recovered {
 			l.restart()
 		}
 	}
@@ -89,8 +89,8 @@ func (l *slots) learn(e evidence) {
 // bound implements law.
 func (l *slots) bound(next Setting, _ Signal) Setting {
 	next.Concurrency = l.allowed
-	if l.paced > 0 {
-		next.Rate = min(next.Rate, rate.Limit(l.paced))
+	if l.retryRate > 0 {
+		next.Rate = min(next.Rate, rate.Limit(l.retryRate))
 	}
 	return next
 }
@@ -197,7 +197,7 @@ func (l *slots) judge(flow float64, now time.Time, ceiling int) {
 		}
 		l.target, l.trial = step, step > l.allowed
 		if l.trial && l.refused > 0 {
-			l.paced = retryPace * flow * float64(step) / float64(l.allowed)
+			l.retryRate = retryPace * flow * float64(step) / float64(l.allowed)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func (l *slots) rest(now time.Time, failed bool) {
 	if failed {
 		l.hold = min(2*l.hold, maxHold)
 	}
-	l.paced = 0
+	l.retryRate = 0
 }
 
 func (l *slots) measure(from time.Time) {
@@ -245,7 +245,7 @@ func (l *slots) cleared() {
 	if l.refused == 0 {
 		return
 	}
-	l.refused, l.climbing, l.trial, l.bestFlow, l.paced, l.hold = 0, true, false, 0, 0, minHold
+	l.refused, l.climbing, l.trial, l.bestFlow, l.retryRate, l.hold = 0, true, false, 0, 0, minHold
 	l.target = max(l.target, l.proven)
 }
 

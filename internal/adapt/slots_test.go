@@ -36,9 +36,9 @@ func TestJudge(t *testing.T) {
 		{"one more is tried", slots{allowed: 3, target: 3}, 100,
 			slots{allowed: 3, target: 4, best: 3, bestFlow: 100, trial: true}, false},
 		{"less than was refused is tried", slots{allowed: 16, target: 16, refused: 20}, 160,
-			slots{allowed: 16, target: 19, refused: 20, best: 16, bestFlow: 160, trial: true, paced: 209}, false},
+			slots{allowed: 16, target: 19, refused: 20, best: 16, bestFlow: 160, trial: true, retryRate: 209}, false},
 		{"what was refused is tried", slots{allowed: 20, target: 20, refused: 21}, 200,
-			slots{allowed: 20, target: 21, refused: 21, best: 20, bestFlow: 200, trial: true, paced: 231}, false},
+			slots{allowed: 20, target: 21, refused: 21, best: 20, bestFlow: 200, trial: true, retryRate: 231}, false},
 		{"nothing is left to try", slots{allowed: 64, target: 64}, 100,
 			slots{allowed: 64, target: 64, best: 64, bestFlow: 100}, false},
 	} {
@@ -52,8 +52,8 @@ func TestJudge(t *testing.T) {
 		}
 		l.judge(tt.flow, moment(0), 64)
 		l.why = ""
-		if paced := l.paced; near(paced, want.paced) {
-			l.paced = want.paced
+		if retryRate := l.retryRate; near(retryRate, want.retryRate) {
+			l.retryRate = want.retryRate
 		}
 		if l != want {
 			t.Errorf("%s:\n%+v, want\n%+v", tt.name, l, want)

@@ -30,8 +30,8 @@ const (
 // sometimes tries one unit more.
 //
 // Its evidence is blackouts in a row that are too long for a bucket, the more so after as many units as the last time.
-// Against windows speak a blackout that ends before its window does, and an unexpected throttle that begins a blackout
-// which outlasts the window; any other unexpected throttle means that another client uses the limit too.
+// The windows are given up when a blackout ends before its window does, or when an unexpected throttle begins a
+// blackout that outlasts the window. Any other unexpected throttle means that another client uses the limit too.
 type windows struct {
 	limit    int64 // units in each window; 0: no windows are known
 	cycle    cycle
@@ -39,7 +39,7 @@ type windows struct {
 	units    int64 // units accepted between the last two blackouts
 	mistakes int   // how often windows turned out to be wrong
 	evidence int   // evidence for windows from blackouts in a row
-	given    uint8 // the windows were learned before, and so many blackouts may show where they were wrong
+	restored uint8 // blackouts left in which restored windows may be corrected; 0: proven or not restored
 
 	opened   time.Time // end of the last blackout
 	accepted int64     // units accepted until then, itself included
@@ -96,7 +96,7 @@ func (w *windows) noteAccepted(s Signal) {
 func (w *windows) begin(from, until time.Time, base int64) {
 	spent := base - w.base
 	if w.used += spent; spent >= w.limit/2 {
-		w.given = 0
+		w.restored = 0
 	}
 	if w.extra > 0 && spent >= w.limit+w.extra {
 		w.why = fmt.Sprintf("%d in each %v: the server took as many", w.limit+w.extra, w.cycle.period)
@@ -134,7 +134,7 @@ func (w *windows) refused(s Signal) {
 func (w *windows) ended(s Signal, o *blackout) {
 	from, until := o.end(s)
 	units, took := s.Accepted-w.accepted, s.Sent.Sub(w.opened)
-	if w.given > 0 {
+	if w.restored > 0 {
 		w.prove(s, from, until, units)
 	} else if w.on() {
 		w.confirm(s, from, until, units)

@@ -20,18 +20,18 @@ type world struct {
 	server  model
 	random  *rand.Rand
 
-	now      time.Time
-	flying   flights
-	granted  int64
-	refused  int64 // as far as the gate knows
-	tokens   float64
-	filled   time.Time
-	paced    bool // the next call waits for its token
-	cut      time.Time
-	until    time.Time
-	halfOpen bool
-	probing  bool
-	pauses   int // without a hint, in this blackout
+	now           time.Time
+	flying        flights
+	granted       int64
+	refused       int64 // as far as the gate knows
+	tokens        float64
+	filled        time.Time
+	waitedForRate bool // the next call waits for its token
+	cut           time.Time
+	until         time.Time
+	halfOpen      bool
+	probing       bool
+	pauses        int // without a hint, in this blackout
 
 	answered, throttled int
 	why                 []string // each reason once
@@ -111,7 +111,7 @@ func (w *world) depart() (wait time.Duration) {
 			w.tokens = min(float64(w.set.Burst), w.tokens+limit*w.now.Sub(w.filled).Seconds())
 			w.filled = w.now
 			if w.tokens < 1-1e-6 {
-				w.paced = true
+				w.waitedForRate = true
 				return time.Duration(math.Ceil((1 - w.tokens) / limit * 1e9))
 			}
 			w.tokens--
@@ -134,12 +134,12 @@ func (w *world) send() {
 	f := &flight{lands: w.now.Add(time.Duration(takes * 1e9)), probe: w.halfOpen, throttle: refused}
 	f.signal = adapt.Signal{
 		Sent: w.now, At: f.lands, Throttled: refused, Hint: hint, Quotas: quotas, Latency: f.lands.Sub(w.now),
-		Level: inFlight, Paced: w.paced, Index: w.granted,
+		Level: inFlight, WaitedForRate: w.waitedForRate, Index: w.granted,
 	}
 	if !refused {
 		f.signal.Answered = 1
 	}
-	w.probing, w.paced = w.halfOpen, false
+	w.probing, w.waitedForRate = w.halfOpen, false
 	heap.Push(&w.flying, f)
 }
 

@@ -122,8 +122,8 @@ func (c *chunk) fill() {
 			c.full = true
 			break
 		}
-		if r.cfg.Stream && r.passed(item) {
-			c.full = alone // what passing the item has released comes first
+		if r.cfg.Stream && r.skipIfSettled(item) {
+			c.full = alone // what skipping the item has released comes first
 			continue
 		}
 		if !c.add(item) {

@@ -75,7 +75,7 @@ func TestChunksTakeLinearTime(t *testing.T) {
 			cfg := batches(config(n, nil), n, nil)
 			cfg.Call, cfg.Workers = nil, 1
 			cfg.Size, cfg.ChunkBytes = func(int) int { sizes.Add(1); return 1 }, n
-			cfg.looked = func() { looks.Add(1) }
+			cfg.followerRead = func() { looks.Add(1) }
 			judge := cfg.Judge
 			cfg.Judge = func(a *Attempt, err error) Judgement { judged.Add(1); return judge(a, err) }
 			test.set(cfg)
@@ -132,7 +132,7 @@ func TestNothingIsDoneForItemsUnderTheGatesLock(t *testing.T) {
 				cfg.Size, cfg.ChunkBytes = func(int) int { bystander(); return 1 }, 7
 				cfg.TraitsOf = func(int) Traits { bystander(); return Traits{} }
 				cfg.Hooks.Final = func(int, int) { bystander() }
-				cfg.looked = bystander
+				cfg.followerRead = bystander
 				switch mode {
 				case "in order":
 					cfg.InOrder, cfg.Workers = true, 1

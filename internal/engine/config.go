@@ -92,8 +92,8 @@ type Config struct {
 	TimeoutCause   error
 	FailedBefore   int          // items that failed before the run; they count for MaxFailures
 	MaxFailures    int          // the run stops when more items failed; negative means never
-	MaxFailureRate float64      // the run stops when a larger share failed; negative means never
-	MinFailureRate int          // items that ended before MaxFailureRate counts
+	MaxFailureRate float64      // the run stops when a larger share of the items sent failed; negative means never
+	MinFailureRate int          // items sent that ended before MaxFailureRate counts
 	Broken         <-chan error // an error received from it stops the run; may be nil
 	KeepPanics     bool         // a panic stops the run and is returned, instead of being the item's error
 
@@ -127,7 +127,7 @@ type Config struct {
 	// Lost makes the error of an item whose call did not return.
 	Lost contain.Lost
 
-	looked func() // for tests: called at each look-up in Follower; may be nil
+	followerRead func() // for tests: called at each read of Follower; may be nil
 }
 
 // Replay is a request that an earlier run began, and that may only be sent again with the same items.

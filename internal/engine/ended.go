@@ -162,6 +162,26 @@ func (r *Run) tally(s State, n int) {
 	if s == Succeeded && r.retryTokens.PerSuccess > 0 && r.tokensShort.Load() {
 		r.spendEarned()
 	}
+	r.countEnded(n)
+}
+
+// tallyUnsent is [Run.tally] for an item of a stream that ended before it was sent. It counts for MaxFailures, but not
+// for MaxFailureRate, and it is not a canary item.
+func (r *Run) tallyUnsent(s State) {
+	r.unsent[s].Add(1)
+	if s == Failed || s == Unknown {
+		r.checkFailures()
+	}
+	if r.canary.Load() {
+		r.mu.Lock()
+		r.canaryEnd++
+		r.mu.Unlock()
+	}
+	r.countEnded(1)
+}
+
+// countEnded counts items that ended in any state.
+func (r *Run) countEnded(n int) {
 	if r.cfg.BatchDelay > 0 || r.canary.Load() {
 		r.batchEnded(n)
 	}
@@ -170,17 +190,18 @@ func (r *Run) tally(s State, n int) {
 	}
 }
 
+// checkFailures stops the run when too many items failed.
 func (r *Run) checkFailures() {
-	failed := r.counts[Failed].Load() + r.counts[Unknown].Load()
+	failed := r.counts[Failed].Load() + r.counts[Unknown].Load() // of the items that were sent
 	if failed > 0 && r.canary.Load() {
 		r.stop(&FailuresError{Failed: int(failed), Canary: r.cfg.Canary})
 		return
 	}
 	ended := failed + r.counts[Succeeded].Load() + r.counts[Skipped].Load()
-	many := r.cfg.MaxFailures >= 0 && failed+int64(r.cfg.FailedBefore) > int64(r.cfg.MaxFailures)
+	before := int64(r.cfg.FailedBefore) + r.unsent[Failed].Load() + r.unsent[Unknown].Load()
+	many := r.cfg.MaxFailures >= 0 && failed+before > int64(r.cfg.MaxFailures)
 	often := r.cfg.MaxFailureRate >= 0 && ended > 0 && ended >= int64(r.cfg.MinFailureRate) && float64(failed) > r.cfg.MaxFailureRate*float64(ended)
 	if many || often {
-		before := int64(r.cfg.FailedBefore)
 		r.stop(&FailuresError{Failed: int(failed + before), Ended: int(ended + before)})
 	}
 }

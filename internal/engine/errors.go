@@ -15,7 +15,7 @@ type OutageError struct {
 
 // Error implements error.
 func (e *OutageError) Error() string {
-	text := fmt.Sprintf("the server has taken no calls for %v, as long as the run waits (%v)", e.Wait.Round(time.Millisecond), e.Max)
+	text := fmt.Sprintf("the server has taken no calls for %v; the limit is %v", e.Wait.Round(time.Millisecond), e.Max)
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
@@ -36,16 +36,20 @@ func (e *BudgetError) Error() string {
 	return fmt.Sprintf("the retry budget is used up for %v", e.Wait.Round(time.Millisecond))
 }
 
-// ThrottledError stops a run that the server throttles for longer than the run waits.
+// ThrottledError stops a run whose limiter is shut for longer than the run waits.
 type ThrottledError struct {
-	Wait time.Duration // how long the run has waited, or would have to wait
-	Max  time.Duration
-	Err  error // the last throttle
+	Wait   time.Duration // how long the run has waited, or would have to wait
+	Max    time.Duration
+	Err    error // the last throttle
+	ByUser bool  // the limiter was paused by its user, not by the server
 }
 
 // Error implements error.
 func (e *ThrottledError) Error() string {
-	return fmt.Sprintf("the server throttles for %v, longer than MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
+	if e.ByUser {
+		return fmt.Sprintf("the limiter is paused by PauseUntil: the wait of %v exceeds MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
+	}
+	return fmt.Sprintf("the server throttles: the wait of %v exceeds MaxThrottleWait (%v)", e.Wait.Round(time.Millisecond), e.Max)
 }
 
 // Unwrap returns the last throttle.
@@ -62,7 +66,7 @@ func (e *FailuresError) Error() string {
 	if e.Canary > 0 {
 		return fmt.Sprintf("the canary failed: the others are sent only when the first %d items succeed", e.Canary)
 	}
-	return fmt.Sprintf("too many failures: %d of the first %d items", e.Failed, e.Ended)
+	return fmt.Sprintf("too many failures: %d of the %d items that ended", e.Failed, e.Ended)
 }
 
 // FatalError stops a run whose further calls would all fail with the same error.

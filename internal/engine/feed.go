@@ -20,11 +20,11 @@ const maxYields = 16
 type follower struct {
 	before   int // the item that it waits for
 	item     int
-	passed   bool // a worker has skipped it among the fresh items
+	skipped  bool // a worker has skipped it among the fresh items
 	released bool // before has ended
 
 	ended  bool // it ended, as before did, without being sent
-	slot   Slot // with ended and not passed: its outcome, since its own slot must not be written yet
+	slot   Slot // with ended and not skipped: its outcome, since its own slot must not be written yet
 	detail Detail
 }
 
@@ -206,7 +206,7 @@ func (r *Run) releaseAll(lo, hi int) (ended []int) {
 		for ; f != nil && r.cfg.Same != nil && r.cfg.Same(item, f.item); last, f = f.item, r.waitingFor[f.item] {
 			r.cfg.Copy(item, f.item)
 			delete(r.waitingFor, f.before)
-			if f.passed {
+			if f.skipped {
 				delete(r.heldBack, f.item)
 				r.cfg.Table.Copy(item, f.item)
 				ended = append(ended, f.item)
@@ -225,9 +225,9 @@ func (r *Run) releaseAll(lo, hi int) (ended []int) {
 	return ended
 }
 
-// queueIfReleased queues a follower if it was both passed and released. The lock is held.
+// queueIfReleased queues a follower if it was both skipped and released. The lock is held.
 func (r *Run) queueIfReleased(f *follower) {
-	if f.passed && f.released {
+	if f.skipped && f.released {
 		delete(r.waitingFor, f.before)
 		delete(r.heldBack, f.item)
 		r.cfg.Table.At(f.item).State = NotAttempted
@@ -235,9 +235,11 @@ func (r *Run) queueIfReleased(f *follower) {
 	}
 }
 
-// passed reports whether a worker skips a fresh item of a stream, because it ended before it was sent or waits for another.
-// The slot of an item that has ended may be reused only after a worker has passed it.
-func (r *Run) passed(item int) bool {
+// skipIfSettled reports whether a worker skips a fresh item of a stream instead of sending it. An item that ended
+// before it was sent is counted and handed to Final, after which its slot may be reused. An item that an earlier run
+// may have applied is queued by itself, unless it goes in a chunk. An item that waits for another one is queued when it
+// is released.
+func (r *Run) skipIfSettled(item int) bool {
 	switch s := r.cfg.Table.At(item).State; s {
 	case NotAttempted:
 		return false
@@ -255,7 +257,7 @@ func (r *Run) passed(item int) bool {
 		if r.cfg.InOrder && r.unhold(item) {
 			return false
 		}
-		if r.passHeld(item) {
+		if r.skipHeld(item) {
 			r.endShared(item)
 		}
 		return true
@@ -264,7 +266,7 @@ func (r *Run) passed(item int) bool {
 			r.release(item, item+1)
 		}
 		r.final(item, item+1)
-		r.tally(s, 1)
+		r.tallyUnsent(s)
 		return true
 	}
 }
@@ -291,12 +293,12 @@ func (r *Run) unhold(item int) bool {
 	return true
 }
 
-// passHeld notes that a worker has passed a held item, and reports whether the item has ended as its predecessor did.
-func (r *Run) passHeld(item int) (ended bool) {
+// skipHeld notes that a worker has skipped a held item, and reports whether the item has ended as its predecessor did.
+func (r *Run) skipHeld(item int) (ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f := r.heldBack[item]
-	f.passed = true
+	f.skipped = true
 	if f.ended {
 		delete(r.heldBack, item)
 		r.cfg.Table.set(item, f.slot, f.detail)

@@ -15,8 +15,8 @@ var ErrOvertaken = errors.New("it was not applied, and a later one with its key 
 
 // after returns the follower of an item.
 func (r *Run) after(item int) (next int, ok bool) {
-	if r.cfg.looked != nil {
-		r.cfg.looked()
+	if r.cfg.followerRead != nil {
+		r.cfg.followerRead()
 	}
 	next, ok = r.cfg.Follower[item]
 	return next, ok

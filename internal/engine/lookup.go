@@ -137,7 +137,7 @@ func (r *Run) notThere(j *job) {
 		}
 		r.retry(&unit{jobs: []*job{j}}, j.last)
 	case j.noResend:
-		if !j.last.refused() || j.bound {
+		if !j.last.mayExist() || j.bound {
 			j.err = errors.Join(ErrNotApplied, j.err)
 			j.last.Class = Transient
 		}

@@ -243,7 +243,7 @@ func (r *Run) outageFor(pause *gate.PauseError) error {
 		_, limit := r.cfg.Gate.Troubled(r.cfg.Policy.MaxThrottleWait)
 		return &OutageError{Wait: pause.Wait, Max: limit, Err: r.lastTrouble}
 	}
-	return &ThrottledError{Wait: pause.Wait, Max: r.cfg.Policy.MaxThrottleWait, Err: r.lastTrouble}
+	return &ThrottledError{Wait: pause.Wait, Max: r.cfg.Policy.MaxThrottleWait, Err: r.lastTrouble, ByUser: pause.ByUser}
 }
 
 // noResponseError is the error of a probe that has no response within the time that the run waits for the server.

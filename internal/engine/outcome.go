@@ -96,9 +96,9 @@ type Judgement struct {
 	Err error // why judging failed, or nil; joined to the attempt's error
 }
 
-// refused reports whether the refusal may mean that the record exists. If a look-up shows that it does not, the item was
-// at fault.
-func (j Judgement) refused() bool { return j.Exists || j.Invalid || j.Plain }
+// mayExist reports whether the refusal may mean that the record exists. If a look-up shows that it does not, the item
+// was at fault.
+func (j Judgement) mayExist() bool { return j.Exists || j.Invalid || j.Plain }
 
 // Slot is the outcome of one item. A run has one for each item, so a Slot is small and holds no pointer.
 type Slot struct {

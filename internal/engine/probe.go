@@ -23,9 +23,10 @@ const (
 	// minTimesOvertaken is the same while others are throttled too: between so many consecutive throttles of an item,
 	// minOthersPassed others must succeed.
 	minTimesOvertaken = 3
-	// minTimesUsual is how many times as many others as usually pass between two throttles must pass without a throttle.
+	// minTimesUsual: an item's throttle is its own if this many times the run's mean number of successes per throttle
+	// came since its last one, and no throttle of another item.
 	minTimesUsual = 3
-	// enoughPassed is how many must pass at most while no other item was ever throttled.
+	// enoughPassed caps the successes required when no other item was ever throttled, so that there is no mean.
 	enoughPassed = 16
 	// minPassedToHasten is how many items must succeed after a failure for the failed item's delay to be cut short.
 	minPassedToHasten = 8

@@ -59,7 +59,8 @@ type Run struct {
 	clockArmed   atomic.Bool   // clockTimer runs
 	_            [128]byte
 
-	counts                       [States]atomic.Int64
+	counts                       [States]atomic.Int64 // items that ended, without those in unsent
+	unsent                       [States]atomic.Int64 // items of a stream that ended before they were sent
 	requests, retries, throttled atomic.Int64
 	openings, passedAtOpening    atomic.Int64 // how often the gate was seen to open; items that had succeeded by the last time
 	forbidden                    atomic.Int64 // requests refused with 403 before any other response
@@ -79,6 +80,7 @@ type Run struct {
 	batchTimer       *time.Timer
 	window           window            // results of the first requests of fresh rate-limit windows
 	batchEnd         int64             // with BatchDelay or Canary: position at which the open batch ends
+	canaryEnd        int64             // position at which the canary items end
 	fed              int64             // fresh items so far
 	live             map[string]int    // of a stream: the latest item with the key
 	waitingFor       map[int]*follower // by the item that they wait for
@@ -156,6 +158,7 @@ func New(ctx context.Context, cfg *Config) *Run {
 	r.batchEnd = r.batchFrom(0)
 	if cfg.Canary > 0 {
 		r.canary.Store(true)
+		r.canaryEnd = int64(cfg.Canary)
 		r.batchEnd = 1 // canary items go one by one, so that the first failure stops the rest
 	}
 	if cfg.Together {
@@ -205,7 +208,7 @@ func (r *Run) batchEnded(n int) {
 	if r.batchLeft > 0 || r.openTo.Load() < r.batchEnd || r.stopped.Load() {
 		return
 	}
-	if r.canary.Load() && r.batchEnd < int64(r.cfg.Canary) {
+	if r.canary.Load() && r.batchEnd < r.canaryEnd {
 		r.open(r.batchEnd + 1)
 		return
 	}
@@ -316,7 +319,7 @@ func (r *Run) watch(broken <-chan error) (end func()) {
 }
 
 // Count returns how many items have ended in the state. Items that a stopped run did not send are not counted.
-func (r *Run) Count(s State) int64 { return r.counts[s].Load() }
+func (r *Run) Count(s State) int64 { return r.counts[s].Load() + r.unsent[s].Load() }
 
 // Stats returns the counts so far.
 func (r *Run) Stats() Stats {

@@ -226,7 +226,7 @@ func (r *Run) unbind(j *job, by Judgement) {
 func (r *Run) take(j *job, do step, state State, reason Reason) {
 	switch do {
 	case lookUp:
-		j.noResend = j.last.refused() && !j.bound || j.exhausted && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
+		j.noResend = j.last.mayExist() && !j.bound || j.exhausted && !j.bound || int(j.charged) >= r.cfg.Policy.MaxAttempts
 		r.queueLookUp(j)
 	case stopRun:
 		r.stop(&FatalError{Err: j.err})

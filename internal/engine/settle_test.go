@@ -182,8 +182,8 @@ func TestErrorsSayWhatHappened(t *testing.T) {
 		{&CountError{Want: 3, Got: 5}, "the response has 5 results for 3 items, so results cannot be matched to items", nil},
 		{&BudgetError{Wait: forever}, "the retry budget is used up and refills by successes only", nil},
 		{&BudgetError{Wait: 90 * time.Second}, "the retry budget is used up for 1m30s", nil},
-		{&ThrottledError{Wait: time.Hour, Max: time.Minute, Err: no}, "the server throttles for 1h0m0s, longer than MaxThrottleWait (1m0s)", no},
-		{&FailuresError{Failed: 3, Ended: 7}, "too many failures: 3 of the first 7 items", nil},
+		{&ThrottledError{Wait: time.Hour, Max: time.Minute, Err: no}, "the server throttles: the wait of 1h0m0s exceeds MaxThrottleWait (1m0s)", no},
+		{&FailuresError{Failed: 3, Ended: 7}, "too many failures: 3 of the 7 items that ended", nil},
 		{&FatalError{Err: no}, "stopped, since every further call would fail: no", no},
 	} {
 		if got := test.err.Error(); got != test.want {
@@ -247,18 +247,18 @@ func TestCheckFailures(t *testing.T) {
 	}{
 		{failed: 100, ended: 100, bound: -1, share: -1},
 		{bound: 0, share: -1},
-		{failed: 1, ended: 1, bound: 0, share: -1, want: "1 of the first 1"},
-		{unknown: 1, ended: 9, bound: 0, share: -1, want: "1 of the first 9"},
+		{failed: 1, ended: 1, bound: 0, share: -1, want: "1 of the 1 that ended"},
+		{unknown: 1, ended: 9, bound: 0, share: -1, want: "1 of the 9 that ended"},
 		{failed: 2, unknown: 1, ended: 9, bound: 3, share: -1},
-		{failed: 2, unknown: 2, ended: 9, bound: 3, share: -1, want: "4 of the first 9"},
-		{before: 4, ended: 5, bound: 3, share: -1, want: "4 of the first 9"},
+		{failed: 2, unknown: 2, ended: 9, bound: 3, share: -1, want: "4 of the 9 that ended"},
+		{before: 4, ended: 5, bound: 3, share: -1, want: "4 of the 9 that ended"},
 		{before: 3, ended: 5, bound: 3, share: -1},
 		{failed: 5, ended: 10, bound: -1, share: 0.5, minimum: 10},
-		{failed: 6, ended: 10, bound: -1, share: 0.5, minimum: 10, want: "6 of the first 10"},
+		{failed: 6, ended: 10, bound: -1, share: 0.5, minimum: 10, want: "6 of the 10 that ended"},
 		{failed: 9, ended: 9, bound: -1, share: 0.5, minimum: 10},
 		{failed: 1, ended: 1, bound: -1, share: 1, minimum: 0},
 		{failed: 0, ended: 0, bound: -1, share: 0, minimum: 0},
-		{failed: 1, ended: 100, bound: -1, share: 0, minimum: 0, want: "1 of the first 100"},
+		{failed: 1, ended: 100, bound: -1, share: 0, minimum: 0, want: "1 of the 100 that ended"},
 	} {
 		r := New(t.Context(), &Config{
 			Table: NewTable(0), FailedBefore: test.before, MaxFailures: test.bound, MaxFailureRate: test.share, MinFailureRate: test.minimum,
@@ -273,7 +273,7 @@ func TestCheckFailures(t *testing.T) {
 		r.checkFailures()
 		got := ""
 		if e, ok := errors.AsType[*FailuresError](r.cause); ok {
-			got = fmt.Sprintf("%d of the first %d", e.Failed, e.Ended)
+			got = fmt.Sprintf("%d of the %d that ended", e.Failed, e.Ended)
 		}
 		if got != test.want || (got != "") != r.stopped.Load() {
 			t.Errorf("%+v: %q, stopped %v", test, got, r.stopped.Load())

@@ -36,7 +36,7 @@ func (w *worker) callSpan() (end bool) {
 		pos := w.span.lo
 		item := r.item(pos)
 		w.span.lo = pos + 1
-		if stream && table.At(item).State != NotAttempted && r.passed(item) {
+		if stream && table.At(item).State != NotAttempted && r.skipIfSettled(item) {
 			w.missed = append(w.missed, pos)
 			continue
 		}

@@ -71,7 +71,7 @@ type unit struct {
 
 	bytes          int  // bytes of the fresh items; 0: unknown
 	full           bool // no more fresh items are added
-	failedProbes   int  // probes of the current closure that failed with it
+	failedProbes   int  // probes of the current shut period that failed with it
 	noToken        bool // it costs no token of the retry budget
 	mayHasten      bool // its delay may be cut short once enough others have succeeded
 	waitsForOthers bool // it waits only so that others go first

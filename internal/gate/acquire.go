@@ -12,13 +12,14 @@ import (
 )
 
 // ErrTooLong is matched by the error of a wait that would be longer than the caller's patience.
-var ErrTooLong = errors.New("the server asks for a longer pause than allowed")
+var ErrTooLong = errors.New("the limiter stays shut for longer than the caller waits")
 
-// A PauseError says how long a shut gate has made the caller wait, or would have.
+// A PauseError says how long a shut gate has made a caller wait, or would have.
 type PauseError struct {
 	Wait     time.Duration // from the last call that the server took until the gate may open
 	Patience time.Duration // how long the caller would have waited
 	Trouble  adapt.Trouble // the trouble of an outage; NoTrouble when the server throttles
+	ByUser   bool          // the gate is shut by [Gate.PauseUntil], not by the server
 }
 
 // Error implements error.
@@ -64,19 +65,19 @@ func (p *Permit) Leased() bool {
 
 // A waiter is one caller in the queue.
 type waiter struct {
-	number   uint64 // in the order of arrival
-	claim    Claim
-	slot     bool
-	inProbe  bool // a request of the call that is the probe
-	outside  bool // not of a run: an outage does not hold it
-	patience time.Duration
-	deadline time.Time // zero: none
-	cost     int       // 0 until the claim was called
-	ready    chan struct{}
-	permit   Permit
-	err      error
-	dropped  bool // no longer in the queue, granted or not
-	paced    bool // it had to wait for its tokens
+	number        uint64 // in the order of arrival
+	claim         Claim
+	slot          bool
+	inProbe       bool // a request of the call that is the probe
+	outside       bool // not of a run: an outage does not hold it
+	patience      time.Duration
+	deadline      time.Time // zero: none
+	cost          int       // 0 until the claim was called
+	ready         chan struct{}
+	permit        Permit
+	err           error
+	dropped       bool // no longer in the queue, granted or not
+	waitedForRate bool // it had to wait for its tokens
 }
 
 // Acquire waits for a slot and for as many tokens as the claim costs. It returns a zero Permit and no error when the claim
@@ -91,9 +92,10 @@ func (g *Gate) AcquireOutside(ctx context.Context, claim Claim) (Permit, error) 
 	return g.acquire(ctx, 0, &waiter{claim: claim, slot: true, outside: true})
 }
 
-// TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter, is not
-// fully open, or has a rate limit. Only a caller whose last permit was [Permit.Alone] may call it: another one would
-// leave before the waiter that was given its slot, and the laws take a call that leaves later for one sent later.
+// TryAcquire is [Gate.Acquire] without waiting. It returns a zero Permit while the gate has another user or a waiter,
+// is not fully open, or has a rate limit. Only a caller whose last permit was [Permit.Alone] may call it. Otherwise the
+// waiter that got the caller's slot might make its call after the caller's next one, although its permit was granted
+// first; the laws take calls to be made in the order of their permits.
 func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -111,9 +113,9 @@ func (g *Gate) TryAcquire(claim Claim) (p Permit) {
 	return p
 }
 
-// Wait waits for the gate and for tokens, but not for a slot: it is for requests that hold no permit whose release would
-// tell the gate of their end. probing says that the request belongs to the call that is the gate's probe, so it may leave
-// while the gate is half-open. Errors are those of [Gate.Acquire].
+// Wait waits for the gate and for tokens, but not for a slot: it grants no permit, so the gate never hears of the end
+// of the request. probing says that the request belongs to the call that is the gate's probe, so it may leave while the
+// gate is half-open. Errors are those of [Gate.Acquire].
 func (g *Gate) Wait(ctx context.Context, patience time.Duration, cost int, probing bool) error {
 	_, err := g.acquire(ctx, patience, &waiter{claim: func(bool) int { return cost }, inProbe: probing})
 	return err

@@ -43,7 +43,7 @@ func (g *Gate) Pause() {
 	g.mu.Unlock()
 }
 
-// Resume ends [Gate.Pause] and [Gate.PauseUntil]. It does not end a closure by a throttle or an outage.
+// Resume ends [Gate.Pause] and [Gate.PauseUntil]. It does not open a gate that a throttle or an outage has shut.
 func (g *Gate) Resume() {
 	g.mu.Lock()
 	g.paused, g.resumeAt = false, time.Time{}
@@ -58,7 +58,7 @@ func (g *Gate) Paused() bool {
 	return g.paused
 }
 
-// PauseUntil shuts the gate until a time. It never shortens a closure.
+// PauseUntil shuts the gate until a time. It never opens a gate sooner than it would open anyway.
 func (g *Gate) PauseUntil(t time.Time) {
 	g.mu.Lock()
 	now := time.Now()

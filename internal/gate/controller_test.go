@@ -82,7 +82,7 @@ func TestHold(t *testing.T) {
 		if !ok || pause.Wait != 10*time.Second || pause.Patience != time.Second || time.Since(began) > 0 {
 			t.Errorf("error %v after %v, want a wait of 10 s at once", pause, time.Since(began))
 		}
-		if want := "the server asks for a longer pause than allowed: 10s, at most 1s"; ok && pause.Error() != want {
+		if want := "the limiter stays shut for longer than the caller waits: 10s, at most 1s"; ok && pause.Error() != want {
 			t.Errorf("error %q, want %q", pause, want)
 		}
 		p, err := g.Acquire(t.Context(), 10*time.Second, one) // just enough patience
@@ -259,13 +259,13 @@ func TestSignalsOfACall(t *testing.T) {
 		for i, want := range []adapt.Signal{
 			{Level: 1, Index: 1, Granted: 3, Accepted: 2, InFlight: 3, NewEpoch: true},
 			{Level: 2, Index: 2, Granted: 3, Accepted: 1, InFlight: 2, Shut: true},
-			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, Paced: true},
+			{Level: 3, Index: 3, Granted: 3, Accepted: 1, InFlight: 1, Shut: true, WaitedForRate: true},
 			{Level: 1, Index: 1, Granted: 3, Accepted: 1, Shut: true}, // the oldest that is remembered
 		} {
 			got := adapt.Signal{Level: seen[i].Level, Index: seen[i].Index, Granted: seen[i].Granted, Accepted: seen[i].Accepted,
-				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, Paced: seen[i].Paced}
+				InFlight: seen[i].InFlight, NewEpoch: seen[i].NewEpoch, Shut: seen[i].Shut, WaitedForRate: seen[i].WaitedForRate}
 			if got.Level != want.Level || got.Index != want.Index || got.Granted != want.Granted || got.Accepted != want.Accepted ||
-				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.Paced != want.Paced {
+				got.InFlight != want.InFlight || got.NewEpoch != want.NewEpoch || got.Shut != want.Shut || got.WaitedForRate != want.WaitedForRate {
 				t.Errorf("signal %d: %+v, want %+v", i, got, want)
 			}
 		}

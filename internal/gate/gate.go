@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// MaxPause caps the pauses that the gate chooses itself, when neither the server nor the controller names one.
+	// MaxPause caps the mean of the pauses that the gate chooses itself, when neither the server nor the controller
+	// names one. A single pause is at most half as long again.
 	MaxPause = 10 * time.Second
 
 	// longOutage is how long the gate must be shut for pauses to stop growing and be random instead.
@@ -81,8 +82,8 @@ type Gate struct {
 	waitProbeTimeout time.Duration // how long the gate waits for the response to it
 	interval         time.Duration // mean of the next pause that the gate chooses itself
 	throttles        int64         // how often a throttle shut the gate
-	shutFor          time.Duration // total time shut by throttles, without the closure under way
-	shutSince        time.Time     // when the closure under way began; zero: none
+	shutFor          time.Duration // total time shut by throttles, without the shut period under way
+	shutSince        time.Time     // when the shut period under way began; zero: none
 }
 
 // New returns a gate that starts with the setting and never passes the ceiling. A nil controller keeps the setting.

@@ -14,11 +14,11 @@ const (
 
 // An entry is a call that was let through.
 type entry struct {
-	time  time.Time
-	total int64 // quota units let through until then, itself included
-	units int
-	level int  // calls in flight, itself included
-	paced bool // the call had to wait for its tokens
+	time          time.Time
+	total         int64 // quota units let through until then, itself included
+	units         int
+	level         int  // calls in flight, itself included
+	waitedForRate bool // the call had to wait for its tokens
 }
 
 // A ledger counts the calls that were let through, so that a response can be compared with the state when its call was sent.
@@ -29,9 +29,9 @@ type ledger struct {
 }
 
 // grant records a call that is let through.
-func (l *ledger) grant(now time.Time, units, level int, paced bool) entry {
+func (l *ledger) grant(now time.Time, units, level int, waitedForRate bool) entry {
 	l.granted += int64(units)
-	e := entry{now, l.granted, units, level, paced}
+	e := entry{now, l.granted, units, level, waitedForRate}
 	if len(l.recent) >= 2*keptEntries {
 		l.recent = append(l.recent[:0], l.recent[keptEntries:]...)
 	}

@@ -45,7 +45,7 @@ func (g *Gate) Done(p *Permit, s adapt.Signal) {
 
 func (g *Gate) observe(s adapt.Signal, e entry) {
 	s.InFlight, s.Waiting = g.inFlight, len(g.queue)
-	s.Level, s.Paced, s.Index = e.level, e.paced, e.total
+	s.Level, s.WaitedForRate, s.Index = e.level, e.waitedForRate, e.total
 	s.Granted, s.Accepted = g.ledger.granted, g.ledger.granted-g.ledger.refused
 	s.Shut = g.halfOpen && !g.byOutage
 	if slow := s.Latency >= slowCall; slow && !g.slow {

@@ -182,8 +182,8 @@ func (g *Gate) giveUp(w *waiter) time.Time {
 	return g.troubled.Add(limit)
 }
 
-// holds reports whether a closure applies to the waiter. An outage does not apply to calls outside of runs, nor to further
-// requests of calls that are in flight.
+// holds reports whether the shut gate holds the waiter. An outage does not apply to calls outside of runs, nor to
+// further requests of calls that are in flight.
 func (g *Gate) holds(w *waiter) bool { return !g.byOutage || w.slot && !w.outside }
 
 // trouble learns from a call that failed.
@@ -266,7 +266,7 @@ func (g *Gate) tellOutage(why string) {
 	g.outageNews = &why
 }
 
-// account adds the duration of the closure to the total of its cause, an outage or throttles.
+// account adds the duration of the shut period to the total of its cause, an outage or throttles.
 func (g *Gate) account(at time.Time) {
 	if g.shutSince.IsZero() {
 		return

@@ -58,7 +58,7 @@ func (g *Gate) advance() {
 			return
 		}
 		if wait := g.reserve(w, now); wait > 0 {
-			w.paced = true
+			w.waitedForRate = true
 			if !w.deadline.IsZero() && now.Add(wait).After(w.deadline) {
 				g.finish(w, deadlineError(wait))
 				continue
@@ -152,16 +152,16 @@ func (g *Gate) grant(w *waiter, now time.Time) {
 			g.waitProbeAt = now
 		}
 	}
-	g.enter(&w.permit, w.cost, w.paced)
+	g.enter(&w.permit, w.cost, w.waitedForRate)
 	g.finish(w, nil)
 }
 
 // enter counts the call that a permit is for.
-func (g *Gate) enter(p *Permit, cost int, paced bool) {
+func (g *Gate) enter(p *Permit, cost int, waitedForRate bool) {
 	if p.slot {
 		g.inFlight++
 	}
-	p.entry = g.ledger.grant(p.Sent, cost, g.inFlight, paced)
+	p.entry = g.ledger.grant(p.Sent, cost, g.inFlight, waitedForRate)
 	p.version = g.version.Load()
 	if g.now.Rate != rate.Inf || g.users > 1 || g.slow {
 		p.version-- // never leased

@@ -73,7 +73,7 @@ func (g *Gate) growing(now time.Time) time.Duration {
 // random returns a random duration up to d.
 func random(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(d) + 1)) }
 
-// open ends a closure.
+// open ends the shut period that a throttle or an outage began.
 func (g *Gate) open(at time.Time) {
 	g.halfOpen, g.reached = false, false
 	g.troubled = time.Time{}
@@ -93,7 +93,7 @@ func (g *Gate) shutUntil() time.Time {
 	return g.until
 }
 
-// refuseImpatient ends at once the waits that would exceed the waiter's deadline or patience before the closure ends.
+// refuseImpatient ends at once the waits that would exceed the waiter's deadline or patience before the gate may open.
 func (g *Gate) refuseImpatient(now time.Time) {
 	until := g.shutUntil()
 	if !until.After(now) {
@@ -111,7 +111,7 @@ func (g *Gate) refuseImpatient(now time.Time) {
 			case !w.deadline.IsZero() && w.deadline.Before(until):
 				g.finish(w, deadlineError(wait))
 			case exceeds(until.Sub(since), w.patience):
-				g.finish(w, &PauseError{Wait: until.Sub(since), Patience: w.patience})
+				g.finish(w, &PauseError{Wait: until.Sub(since), Patience: w.patience, ByUser: g.resumeAt.After(g.until)})
 			}
 		}
 	}

@@ -24,9 +24,9 @@ const modulePath = "github.com/windrow-go/windrow"
 
 // surface is the files of the root package. Each holds one subject of its public API, and what belongs to nothing else.
 var surface = []string{
-	"batch.go", "capabilities.go", "chunks.go", "doc.go", "duplicates.go", "errors.go", "journal.go", "limiter.go",
+	"batch.go", "capabilities.go", "chunks.go", "control.go", "doc.go", "duplicates.go", "errors.go", "journal.go", "limiter.go",
 	"limiterstats.go", "observer.go", "opkind.go", "options.go", "prepare.go", "processor.go",
-	"progress.go", "result.go", "retry.go", "run.go", "stream.go", "streamflow.go", "summary.go",
+	"progress.go", "result.go", "resultjson.go", "retry.go", "run.go", "stream.go", "streamflow.go", "summary.go",
 }
 
 // requirements are what the root module needs beside the standard library, and

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// maxClosures is how many closures are kept, and maxRefused how many subjects in each.
-const maxClosures, maxRefused = 16, 64
+// maxShutPeriods is how many shut periods are kept, and maxRefused how many subjects in each.
+const maxShutPeriods, maxRefused = 16, 64
 
-// A closure is a time in which throttles shut the gate. If all items that were throttled in it turn out to be throttled
-// alone, what the laws learned from it is taken back.
-type closure struct {
-	before  learned   // state of the laws before the closure
+// shutPeriod is one time in which a throttle shut the gate. If all items that were throttled in it turn out to be
+// throttled alone, what the laws learned from it is taken back.
+type shutPeriod struct {
+	before  learned   // state of the laws before it
 	refused []Subject // throttled in it, and not known to be throttled alone
 	unknown bool      // a call with an unknown subject was throttled too
 }
@@ -26,11 +26,11 @@ type learned struct {
 	above   int
 }
 
-// void reports whether the closure says nothing about the server's limits.
-func (c *closure) void() bool { return !c.unknown && len(c.refused) == 0 }
+// void reports whether the shut period says nothing about the server's limits.
+func (c *shutPeriod) void() bool { return !c.unknown && len(c.refused) == 0 }
 
 // add notes the subject of a throttled call.
-func (c *closure) add(s Subject) {
+func (c *shutPeriod) add(s Subject) {
 	switch {
 	case s == Subject{} || len(c.refused) == maxRefused:
 		c.unknown = true
@@ -39,33 +39,34 @@ func (c *closure) add(s Subject) {
 	}
 }
 
-// closures are the last closures, the oldest first.
-type closures struct {
-	all          []closure
+// shutPeriods are the last shut periods, the oldest first.
+type shutPeriods struct {
+	all          []shutPeriod
 	cut          time.Time // when the last one began
 	lastAccepted time.Time // when the last accepted call before that was seen
 	passed       int       // calls that were in flight together with the first throttled one, and were accepted
 }
 
-// last returns the closure that began last, nil when there was none.
-func (c *closures) last() *closure {
+// last returns the shut period that began last, nil when there was none.
+func (c *shutPeriods) last() *shutPeriod {
 	if len(c.all) == 0 {
 		return nil
 	}
 	return &c.all[len(c.all)-1]
 }
 
-// note records which calls were throttled in a closure, and how many were accepted. It is called before the laws learn.
+// note records which calls were throttled in a shut period, and how many were accepted. It is called before the laws
+// learn.
 func (c *Laws) note(s Signal) {
-	l := &c.closures
+	l := &c.shutPeriods
 	switch {
 	case s.Throttled && s.NewEpoch && !s.Shut:
-		if len(l.all) == maxClosures {
+		if len(l.all) == maxShutPeriods {
 			l.all = slices.Delete(l.all, 0, 1)
 		}
 		before := learned{c.pace, c.windows, c.slots, c.blamed, c.top, c.above}
 		before.pace.history.openings = slices.Clone(before.pace.history.openings)
-		l.all = append(l.all, closure{before: before})
+		l.all = append(l.all, shutPeriod{before: before})
 		l.last().add(s.Subject)
 		l.cut, l.passed = s.At, 0
 		if l.lastAccepted.After(s.Sent) {
@@ -81,9 +82,9 @@ func (c *Laws) note(s Signal) {
 	}
 }
 
-// takeBack takes back what was learned from closures in which only items that are throttled alone were throttled.
+// takeBack takes back what was learned from shut periods in which only items that are throttled alone were throttled.
 func (c *Laws) takeBack(s Signal) {
-	l := &c.closures
+	l := &c.shutPeriods
 	for k := range l.all {
 		of := &l.all[k]
 		of.refused = slices.DeleteFunc(of.refused, func(other Subject) bool { return slices.Contains(s.Own, other) })
@@ -104,10 +105,10 @@ func (c *Laws) takeBack(s Signal) {
 	c.slots.why = "the throttled items are throttled alone, which says nothing about the others"
 }
 
-// reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none was,
-// their number is not the cause.
+// reopened corrects the limit of calls in flight when the gate opens. As many are allowed as were accepted; if none
+// was, their number is not the cause.
 func (c *Laws) reopened(s Signal) {
-	switch l := &c.closures; {
+	switch l := &c.shutPeriods; {
 	case c.blamed != blameSlots || l.last() == nil:
 	case l.passed == 0:
 		c.slots.takeBack(l.last().before.slots, s.At)
