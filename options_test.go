@@ -702,7 +702,7 @@ func optionsByName() map[string]windrow.Option {
 		"StartFrom": windrow.StartFrom(windrow.Learned{}), "OnProgress": windrow.OnProgress(func(windrow.Progress) {}), "PreserveOrder": windrow.PreserveOrder(), "PropagatePanics": windrow.PropagatePanics(),
 		"Rate": windrow.Rate(1, 1), "Repeatable": windrow.Repeatable(), "Retry": windrow.Retry(windrow.RetryPolicy{}), "SettlingTime": windrow.SettlingTime(1),
 		"Unordered": windrow.Unordered(), "Window": windrow.Window(1),
-		"WithJournal": windrow.WithJournal(newMemory()), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),
+		"WithJournal": windrow.WithJournal(newMemory()), "WithControl": windrow.WithControl(new(windrow.Control)), "WithKey": windrow.WithKey(byItself), "WithLimiter": windrow.WithLimiter(new(windrow.Limiter)),
 		"WithLogger": windrow.WithLogger(slog.New(slog.DiscardHandler)), "WithObserver": windrow.WithObserver(observer{}),
 		"WithResultID": windrow.WithResultID(byItself),
 	}
