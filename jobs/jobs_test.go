@@ -280,10 +280,14 @@ func TestB53PauseAndResume(t *testing.T) {
 	t.Parallel()
 	f := newFarm(2000)
 	var calls atomic.Int64
-	half := make(chan struct{})
+	half, paused := make(chan struct{}), make(chan struct{})
 	f.answer = func(ctx context.Context, _, _ string) error {
-		if calls.Add(1) == 500 {
+		n := calls.Add(1)
+		if n == 500 {
 			close(half)
+		}
+		if n >= 500 {
+			<-paused
 		}
 		return ctx.Err()
 	}
@@ -294,10 +298,11 @@ func TestB53PauseAndResume(t *testing.T) {
 	if p, err := m.Pause(jobs.WithCaller(t.Context(), jobs.Caller{Actor: "ann"}), j.ID); err != nil || p.State != jobs.Paused {
 		t.Fatalf("Pause: %s, %v", p.State, err)
 	}
-	paused := m.wait(j.ID) // when the calls in flight have ended
+	close(paused)
+	j = m.wait(j.ID) // when the calls in flight have ended
 	now := calls.Load()
-	if p := paused.Progress; paused.Reason != jobs.ReasonPaused || p.Succeeded != now || p.Failed+p.Unknown > 0 || now > 1500 {
-		t.Errorf("after %d calls: %+v (%s)", now, p, paused.Reason)
+	if p := j.Progress; j.Reason != jobs.ReasonPaused || p.Succeeded != now || p.Failed+p.Unknown > 0 || now > 505 {
+		t.Errorf("after %d calls: %+v (%s)", now, p, j.Reason)
 	}
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
@@ -329,21 +334,29 @@ func TestCancel(t *testing.T) {
 	t.Parallel()
 	f := newFarm(2000)
 	var calls atomic.Int64
-	half := make(chan struct{})
+	half, cancelled := make(chan struct{}), make(chan struct{})
 	f.answer = func(ctx context.Context, _, _ string) error {
-		if calls.Add(1) == 300 {
+		n := calls.Add(1)
+		if n == 300 {
 			close(half)
+		}
+		if n >= 300 {
+			<-cancelled
 		}
 		return ctx.Err()
 	}
 	m := start(t, f)
 	j := m.submit(daily(30))
 	<-half
-	if _, err := m.Cancel(t.Context(), j.ID); err != nil {
-		t.Fatal(err)
+	if c, err := m.Cancel(t.Context(), j.ID); err != nil || c.State != jobs.Running || c.Reason != jobs.ReasonCancelling {
+		t.Fatalf("%s (%s), %v", c.State, c.Reason, err)
 	}
+	close(cancelled)
 	j = m.wait(j.ID)
 	n := calls.Load()
+	if n > 305 {
+		t.Errorf("%d calls", n)
+	}
 	want(t, j, jobs.Cancelled, n, 0, 0, 0, 1800-n)
 	if got := m.events(j.ID); !slices.Equal(got, []string{jobs.EventQueued, jobs.EventStarted, jobs.EventExpanded, jobs.EventCancelled}) {
 		t.Errorf("events %v", got)

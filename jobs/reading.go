@@ -250,15 +250,15 @@ func (m *Manager) show(ctx context.Context, row store.Job) (Job, error) {
 	}
 	j.Progress.NotAttempted = j.Progress.Total - j.Progress.Completed()
 	if row.State.Ended() {
-		j.Outcome = outcomeOf(c)
+		j.Outcome = outcomeOf(j.State, c)
 	}
 	m.measure(&j, row, known)
 	return j, nil
 }
 
-func outcomeOf(c store.Counts) Outcome {
+func outcomeOf(s State, c store.Counts) Outcome {
 	switch done := c.Succeeded + c.Skipped; {
-	case done == c.Total:
+	case done == c.Total && (done > 0 || s == Completed):
 		return OutcomeAll
 	case done > 0:
 		return OutcomeSome
