@@ -19,6 +19,9 @@ var (
 	ErrConflict = errors.New("the state is another one by now")
 	// ErrFenced is returned to the holder of a lease that has passed to another one, or was given back.
 	ErrFenced = errors.New("the lease has passed to another holder")
+	// ErrInUse is returned by the opening of a store that another process or another part of this one uses, and that
+	// only one may use at a time.
+	ErrInUse = errors.New("the store is in use")
 )
 
 // A Store keeps jobs, their items and their events. All methods may be called from many goroutines; those of pgstore
@@ -33,6 +36,8 @@ type Store interface {
 	Get(ctx context.Context, tenant, id string) (Job, error)
 	// List returns jobs, newest first, by creation time and then number.
 	List(ctx context.Context, q JobQuery) ([]Job, error)
+	// CountJobs counts the jobs of all tenants by state.
+	CountJobs(ctx context.Context) (map[State]int, error)
 	// Change applies a conditional change and stores events with it. It returns the job as it is afterwards. With
 	// ErrConflict or ErrFenced nothing is changed, and the job is returned as it is.
 	Change(ctx context.Context, number int64, c Change, events ...Event) (Job, error)
@@ -42,8 +47,8 @@ type Store interface {
 	// Doomed returns jobs whose Delete has begun and not ended.
 	Doomed(ctx context.Context) ([]Job, error)
 
-	// Claim leases a job to an owner: among the jobs that are queued, or running under a lease that has expired, the one
-	// with the highest Priority, and of these the one queued first. It raises the job's epoch, which fences the earlier
+	// Claim leases a job to an owner: among the jobs that are queued or running and whose lease was given back or has
+	// expired, the one with the highest Priority, and of these the one queued first. It raises the job's epoch, which fences the earlier
 	// holder. It returns ErrNotFound when there is none.
 	Claim(ctx context.Context, c Claim) (Job, error)
 	// Renew extends the lease of a job. ErrFenced.
@@ -58,8 +63,8 @@ type Store interface {
 	// SetItems records results of items that are in no part, such as those of duplicates that an expansion has found.
 	// ErrFenced.
 	SetItems(ctx context.Context, lease JobLease, op int, results []Result) error
-	// Repeated returns the indexes of the items of an operation whose key an earlier item of the operation has, in order,
-	// up to limit of them.
+	// Repeated returns the indexes of the items of an operation that have not ended and whose key an earlier item of the
+	// operation has, in order, up to limit of them.
 	Repeated(ctx context.Context, number int64, op, limit int) ([]int64, error)
 	// SetPhase moves an operation on. ErrFenced.
 	SetPhase(ctx context.Context, lease JobLease, op int, phase Phase, events ...Event) error
@@ -68,8 +73,8 @@ type Store interface {
 	// back or whose lease has expired, or a new one with up to size items behind the last part. It raises the part's
 	// epoch. ErrNotFound when there is none for now. ErrFenced.
 	NextPart(ctx context.Context, lease JobLease, op int, size int64, owner string, until time.Time) (Part, error)
-	// PartItems returns the items of a part that have not ended, in order, and the intents of the part whose items have
-	// not all ended, in the order in which they were made.
+	// PartItems returns all items of a part, in order and with their inputs, and all intents of the part, in the order in
+	// which they were made.
 	PartItems(ctx context.Context, part PartLease) ([]Item, []Intent, error)
 	// Checkpoint stores what a part has begun and ended. It is durable when it returns. Every item is counted in its new
 	// state and no longer in its state Was, also in the counts of its operation and its job. ErrFenced.
@@ -85,7 +90,8 @@ type Store interface {
 	Recount(ctx context.Context, number int64) (Counts, error)
 	// Items returns items of a job in order.
 	Items(ctx context.Context, number int64, q ItemQuery) ([]Item, error)
-	// ErrorGroups returns the items with an error grouped by state, kind and code, the largest group first. The message
+	// ErrorGroups returns the items that are Failed or Unknown grouped by state, kind, code and Resend, the largest group
+	// first. The message
 	// is that of the first item of the group.
 	ErrorGroups(ctx context.Context, number int64, limit int) ([]ErrorGroup, error)
 
@@ -202,6 +208,7 @@ type Result struct {
 	Message     string // of the error; without item content
 	Fingerprint string
 	Warnings    []string
+	Settled     int64     // number of the last intent of its part whose outcome for the item is known; 0: none
 	Run         int       // that it ended in; 0 while it has not
 	At          time.Time // when it ended; zero while it has not
 }
@@ -262,6 +269,7 @@ type Claim struct {
 type Change struct {
 	From    []State   // the change happens only from these states; empty: from any
 	Lease   *JobLease // the change happens only while this lease is held
+	Free    bool      // the change happens only while there is no lease, or it has expired: ErrConflict
 	State   *State
 	Reason  *string
 	Started *time.Time // set only if it is zero
@@ -272,12 +280,13 @@ type Change struct {
 
 // JobQuery selects jobs.
 type JobQuery struct {
-	Tenant string
-	States []State           // empty: all
-	Type   string            // "": all
-	Labels map[string]string // that a job must have
-	Before *JobCursor        // only jobs that come after this one in the list
-	Limit  int
+	Tenant     string
+	AllTenants bool              // whatever their Tenant
+	States     []State           // empty: all
+	Type       string            // "": all
+	Labels     map[string]string // that a job must have
+	Before     *JobCursor        // only jobs that come after this one in the list
+	Limit      int
 }
 
 // JobCursor is a position in a list of jobs.
@@ -309,6 +318,7 @@ type ErrorGroup struct {
 	State   uint8
 	Kind    uint8
 	Code    string
+	Resend  bool
 	Message string // of the first item
 	Items   int64
 	First   ItemCursor
