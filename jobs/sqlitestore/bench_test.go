@@ -170,3 +170,12 @@ func BenchmarkRepeated(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkStore stores items and their results.
+func BenchmarkStore(b *testing.B) {
+	for b.Loop() {
+		i, u := byStore(b, fresh(b), benchItems())
+		b.ReportMetric(i.Seconds(), "insert-s")
+		b.ReportMetric(u.Seconds(), "update-s")
+	}
+}

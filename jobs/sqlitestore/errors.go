@@ -11,7 +11,7 @@ import (
 
 var (
 	// ErrInUse is matched by the error of [Open] for a file that another Store has open, in this process or another one.
-	ErrInUse = errors.New("another process, or another Open in this process, has it open: wait until it is closed")
+	ErrInUse = fmt.Errorf("%w: another process, or another Open in this process, has it open: wait until it is closed", store.ErrInUse)
 	// ErrNotStore is matched by the error of [Open] for a file of another program. The file was not changed.
 	ErrNotStore = errors.New("it is not a store of jobs: name another file")
 	// ErrNewer is matched by the error of [Open] for a store that a newer version of this package has written. The file

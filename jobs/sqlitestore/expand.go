@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
@@ -62,15 +63,14 @@ func (s *Store) AddItems(ctx context.Context, lease store.JobLease, op int, item
 			return store.ErrConflict
 		}
 		rows := inserter{c: c}
-		for i := range items {
-			if i%256 == 255 {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-			}
-			if err := rows.insert(lease.Job, op, total+int64(i), &items[i]); err != nil {
+		for some := range slices.Chunk(items, 8*insertRows) {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if err := rows.insert(lease.Job, op, total, some); err != nil {
+				return err
+			}
+			total += int64(len(some))
 		}
 		return rows.tally.store(c, lease.Job, op)
 	})
@@ -89,8 +89,8 @@ func (s *Store) SetItems(ctx context.Context, lease store.JobLease, op int, set 
 // Repeated implements the store of jobs. The keys are sorted on disk.
 func (s *Store) Repeated(ctx context.Context, number int64, op, limit int) (indexes []int64, err error) {
 	const text = `select idx from (
-			select idx, row_number() over (partition by key order by idx) as nth from items where job = ? and op = ?
-		) where nth > 1 order by idx limit ?`
+			select idx, state, row_number() over (partition by key order by idx) as nth from items where job = ? and op = ?
+		) where nth > 1 and state = 0 order by idx limit ?`
 	err = s.read(ctx, func(c *conn) error {
 		return c.query(ctx, text, []any{number, op, sqlLimit(limit)}, func(r *row) error {
 			indexes = append(indexes, r.int64())

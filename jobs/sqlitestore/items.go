@@ -7,7 +7,7 @@ import (
 )
 
 const itemColumns = `select op, idx, key, state, reason, kind, resend, attempts, elapsed, run, at, id, code, message, fingerprint,
-	warnings`
+	warnings, settled`
 
 // scanItem reads the row of an item, without the input.
 func scanItem(r *row) (store.Item, error) {
@@ -15,11 +15,13 @@ func scanItem(r *row) (store.Item, error) {
 	it.Result = store.Result{Index: it.Index, State: r.uint8(), Reason: r.uint8(), Kind: r.uint8(), Resend: r.bool(),
 		Attempts: r.int(), Elapsed: r.duration(), Run: r.int(), At: r.time(), ID: r.string(), Code: r.string(),
 		Message: r.string(), Fingerprint: r.string()}
-	return it, decode(r.string(), &it.Warnings)
+	err := decode(r.string(), &it.Warnings)
+	it.Settled = r.int64()
+	return it, err
 }
 
 // anError is the condition of the index items_errors, which is used only where it stands literally.
-const anError = "(state in (2, 4) or code is not null or message is not null)"
+const anError = "state in (2, 4)"
 
 // Items implements the store of jobs.
 func (s *Store) Items(ctx context.Context, number int64, q store.ItemQuery) (items []store.Item, err error) {
@@ -30,7 +32,7 @@ func (s *Store) Items(ctx context.Context, number int64, q store.ItemQuery) (ite
 			and (?5 = 0 or (?5 >> state) & 1) and (?6 = '' or code = ?6) and (?7 = 0 or run = ?7) and (?8 is null or key = ?8)`
 	}
 	states := mask(q.States)
-	if q.Code != "" || states != 0 && states&^(1<<failed|1<<unknown) == 0 {
+	if states != 0 && states&^(1<<failed|1<<unknown) == 0 {
 		where += " and " + anError
 	}
 	columns := itemColumns
@@ -84,17 +86,16 @@ func (s *Store) Recount(ctx context.Context, number int64) (n store.Counts, err 
 	return n, err
 }
 
-// ErrorGroups implements the store of jobs. Items that have Failed or are Unknown have an error, and those with a code or a
-// message.
+// ErrorGroups implements the store of jobs.
 func (s *Store) ErrorGroups(ctx context.Context, number int64, limit int) (groups []store.ErrorGroup, err error) {
 	// The second query is by the primary key, once for each group.
-	const text = `select g.state, g.kind, coalesce(g.code, ''), coalesce(i.message, ''), g.n, i.op, i.idx from (
-			select state, kind, code, count(*) as n, min(op << 48 | idx) as first from items
-			where job = ?1 and ` + anError + ` group by state, kind, code order by n desc, first limit ?2
+	const text = `select g.state, g.kind, coalesce(g.code, ''), g.resend, coalesce(i.message, ''), g.n, i.op, i.idx from (
+			select state, kind, code, resend, count(*) as n, min(op << 48 | idx) as first from items
+			where job = ?1 and ` + anError + ` group by state, kind, code, resend order by n desc, first limit ?2
 		) g join items i on i.job = ?1 and i.op = g.first >> 48 and i.idx = g.first & 0xffffffffffff order by g.n desc, g.first`
 	err = s.read(ctx, func(c *conn) error {
 		return c.query(ctx, text, []any{number, sqlLimit(limit)}, func(r *row) error {
-			groups = append(groups, store.ErrorGroup{State: r.uint8(), Kind: r.uint8(), Code: r.string(), Message: r.string(),
+			groups = append(groups, store.ErrorGroup{State: r.uint8(), Kind: r.uint8(), Code: r.string(), Resend: r.bool(), Message: r.string(),
 				Items: r.int64(), First: store.ItemCursor{Op: r.int(), Index: r.int64()}})
 			return nil
 		})

@@ -97,13 +97,16 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (j store.Job, err er
 
 // List implements the store of jobs.
 func (s *Store) List(ctx context.Context, q store.JobQuery) (jobs []store.Job, err error) {
-	const text = jobColumns + `where tenant = ?1 and hidden = 0 and (?2 = 0 or (?2 >> state) & 1) and (?3 = '' or type = ?3)
-		and (?4 = 0 or (created, number) < (?5, ?6)) order by created desc, number desc`
+	const conditions = `hidden = 0 and (?1 = 0 or (?1 >> state) & 1) and (?2 = '' or type = ?2)
+		and (?3 = 0 or (created, number) < (?4, ?5)) order by created desc, number desc`
 	after, created, number := 0, time.Time{}, int64(0)
 	if q.Before != nil {
 		after, created, number = 1, q.Before.Created, q.Before.Number
 	}
-	values := []any{q.Tenant, mask(q.States), q.Type, after, created, number}
+	text, values := jobColumns+"where "+conditions, []any{mask(q.States), q.Type, after, created, number}
+	if !q.AllTenants {
+		text, values = jobColumns+"where tenant = ?6 and "+conditions, append(values, q.Tenant)
+	}
 	err = s.read(ctx, func(c *conn) error {
 		jobs, err = selectJobs(ctx, c, text, values, q.Limit, func(j store.Job) bool {
 			for name, value := range q.Labels {
@@ -156,7 +159,22 @@ func mask[S ~uint8](states []S) int64 {
 	return m
 }
 
-// Change implements the store of jobs.
+// CountJobs implements the store of jobs.
+func (s *Store) CountJobs(ctx context.Context) (map[store.State]int, error) {
+	counts := map[store.State]int{}
+	err := s.read(ctx, func(c *conn) error {
+		return c.query(ctx, "select state, count(*) from jobs where hidden = 0 group by state", nil, func(r *row) error {
+			counts[store.State(r.uint8())] = r.int()
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return counts, nil
+}
+
+// Change implements the store of jobs. Whether a lease has expired is judged by the clock of this process.
 func (s *Store) Change(ctx context.Context, number int64, change store.Change, events ...store.Event) (j store.Job, err error) {
 	var refused error // the job is returned with it
 	err = s.write(ctx, func(c *conn) error {
@@ -166,6 +184,8 @@ func (s *Store) Change(ctx context.Context, number int64, change store.Change, e
 		if l := change.Lease; l != nil && (l.Job != number || l.Epoch != j.Epoch || j.LeaseUntil.IsZero()) {
 			refused = store.ErrFenced
 		} else if len(change.From) > 0 && !slices.Contains(change.From, j.State) {
+			refused = store.ErrConflict
+		} else if change.Free && j.LeaseUntil.After(time.Now()) {
 			refused = store.ErrConflict
 		}
 		if refused != nil {

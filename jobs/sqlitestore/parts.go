@@ -76,41 +76,40 @@ func newPart(ctx context.Context, c *conn, p *store.Part, from, to int64, owner 
 	return err
 }
 
-// PartItems implements the store of jobs. The lease is not checked: nothing is changed.
+// PartItems implements the store of jobs. ErrFenced.
 func (s *Store) PartItems(ctx context.Context, p store.PartLease) (items []store.Item, intents []store.Intent, err error) {
 	err = s.read(ctx, func(c *conn) error {
-		var from, to int64
-		const bounds = "select first, behind from parts where job = ? and op = ? and part = ?"
-		found, err := c.one(ctx, bounds, []any{p.Job, p.Op, p.Part}, func(r *row) { from, to = r.int64(), r.int64() })
-		if err != nil || !found {
+		if err := holdPart(c, p); err != nil {
 			return err
 		}
-		open := make([]bool, to-from)
-		const unfinished = itemColumns + `, input from items left join inputs using (job, op, idx)
-			where job = ? and op = ? and idx >= ? and idx < ? and state = 0 order by idx`
-		err = c.query(ctx, unfinished, []any{p.Job, p.Op, from, to}, func(r *row) error {
+		var from, to int64
+		const bounds = "select first, behind from parts where job = ? and op = ? and part = ?"
+		if _, err := c.one(ctx, bounds, []any{p.Job, p.Op, p.Part}, func(r *row) { from, to = r.int64(), r.int64() }); err != nil {
+			return err
+		}
+		const all = itemColumns + `, input from items left join inputs using (job, op, idx)
+			where job = ? and op = ? and idx >= ? and idx < ? order by idx`
+		err = c.query(ctx, all, []any{p.Job, p.Op, from, to}, func(r *row) error {
 			it, err := scanItem(r)
 			it.Input = r.bytes()
 			items = append(items, it)
-			open[it.Index-from] = true
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		intents, err = openIntents(ctx, c, p, func(i int64) bool { return i >= from && i < to && open[i-from] })
+		intents, err = intentsOf(ctx, c, p)
 		return err
 	})
 	return items, intents, err
 }
 
-// openIntents returns the intents of a part with items that are open.
-func openIntents(ctx context.Context, c *conn, p store.PartLease, open func(int64) bool) (intents []store.Intent, err error) {
+// intentsOf returns the intents of a part.
+func intentsOf(ctx context.Context, c *conn, p store.PartLease) (intents []store.Intent, err error) {
 	const text = `select number, indexes, idempotency_key, attempt, handle, repeatable from intents
 		where job = ? and op = ? and part = ? order by number`
 	err = c.query(ctx, text, []any{p.Job, p.Op, p.Part}, func(r *row) error {
 		in := store.Intent{Number: r.int64()}
-		any := false
 		for at, packed := int64(0), r.bytes(); len(packed) > 0; {
 			difference, n := binary.Varint(packed)
 			if n <= 0 {
@@ -118,12 +117,9 @@ func openIntents(ctx context.Context, c *conn, p store.PartLease, open func(int6
 			}
 			at, packed = at+difference, packed[n:]
 			in.Indexes = append(in.Indexes, at)
-			any = any || open(at)
 		}
 		in.IdempotencyKey, in.Attempt, in.Handle, in.Repeatable = r.string(), r.int(), r.string(), r.bool()
-		if any {
-			intents = append(intents, in)
-		}
+		intents = append(intents, in)
 		return nil
 	})
 	return intents, err
@@ -143,8 +139,7 @@ func (s *Store) Checkpoint(ctx context.Context, p store.PartLease, b store.Batch
 				packed = binary.AppendVarint(packed, i-at)
 				at = i
 			}
-			// A part that has passed on may use the number of an intent again whose items have all ended.
-			const insert = `insert or replace into intents (job, op, part, number, indexes, idempotency_key, attempt, handle,
+			const insert = `insert into intents (job, op, part, number, indexes, idempotency_key, attempt, handle,
 				repeatable) values (?, ?, ?, ?, coalesce(?, x''), ?, ?, ?, ?)`
 			_, err := c.exec(insert, p.Job, p.Op, p.Part, in.Number, packed, in.IdempotencyKey, in.Attempt, in.Handle, in.Repeatable)
 			if err != nil {

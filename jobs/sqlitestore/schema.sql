@@ -27,6 +27,7 @@ create table jobs (
 );
 create unique index jobs_key on jobs (tenant, key) where key <> '' and hidden = 0;
 create index jobs_list on jobs (tenant, created desc, number desc);
+create index jobs_all on jobs (created desc, number desc);
 create index jobs_claim on jobs (state, priority desc, queued, number) where state in (1, 2);
 create index jobs_hidden on jobs (hidden) where hidden <> 0;
 
@@ -68,9 +69,10 @@ create table items (
 	message     text,
 	fingerprint text,
 	warnings    text,
+	settled     integer, -- null for 0
 	primary key (job, op, idx)
 ) without rowid;
-create index items_errors on items (job, op, idx) where state in (2, 4) or code is not null or message is not null;
+create index items_errors on items (job, op, idx) where state in (2, 4);
 
 -- Inputs do not change, and rows of items do.
 create table inputs (
