@@ -19,10 +19,13 @@ const (
 var insertMany = "insert into items (job, op, idx, key) select ?, ?, ? + column1, column2 from (values " +
 	strings.TrimSuffix(numbered("(%, ?), ", insertRows), ", ") + ")"
 
-// updateMany stores updateRows results of items that had not ended.
-var updateMany = `update items set state = ?, attempts = ?, run = ?, elapsed = v.column2, at = v.column3, id = v.column4
-	from (values ` + strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", updateRows), ", ") + `) as v
-	where job = ? and op = ? and idx = v.column1 and state = 0`
+// updateMany stores updateRows results of items that had not ended. It is an insert whose rows are all there: an update
+// from a list of values might read all items for each list.
+var updateMany = `insert into items (state, attempts, run, job, op, idx, elapsed, at, id)
+	select ?, ?, ?, ?, ?, column1, column2, column3, column4 from (values ` +
+	strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?), ", updateRows), ", ") + `) where true
+	on conflict (job, op, idx) do update set state = excluded.state, attempts = excluded.attempts, run = excluded.run,
+	elapsed = excluded.elapsed, at = excluded.at, id = excluded.id where state = 0`
 
 // numbered repeats a pattern with the numbers from 0 on in place of %.
 func numbered(pattern string, n int) string {

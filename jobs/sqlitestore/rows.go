@@ -194,7 +194,7 @@ func (u *updater) many(results []store.Result) int {
 
 func (u *updater) setMany(results []store.Result) (int64, error) {
 	first := &results[0]
-	u.args = append(u.args[:0], first.State, first.Attempts, first.Run)
+	u.args = append(u.args[:0], first.State, first.Attempts, first.Run, u.job, u.op)
 	for i := range results {
 		r := &results[i]
 		if err := u.count(r); err != nil {
@@ -202,7 +202,6 @@ func (u *updater) setMany(results []store.Result) (int64, error) {
 		}
 		u.args = append(u.args, r.Index, r.Elapsed, r.At, text(r.ID))
 	}
-	u.args = append(u.args, u.job, u.op)
 	return u.c.exec(updateMany, u.args...)
 }
 
@@ -227,6 +226,15 @@ func (u *updater) set(r *store.Result) (int64, error) {
 
 // results stores results of items of an operation and counts them.
 func results(ctx context.Context, c *conn, job int64, op int, results []store.Result) error {
+	_, total, _, err := phaseOf(c, job, op)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if index := results[i].Index; index < 0 || index >= total {
+			return fmt.Errorf("operation %d has no item %d: %w", op, index, store.ErrNotFound)
+		}
+	}
 	u := updater{c: c, job: job, op: op}
 	for some := range slices.Chunk(results, 16*updateRows) {
 		if err := ctx.Err(); err != nil {
