@@ -73,7 +73,9 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 	j.moved.L = &j.mu
 	for k := range items {
 		item := &items[k]
-		j.at[item.Key] = k
+		if _, twice := j.at[item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
+			j.at[item.Key] = k
+		}
 		j.states[k] = state{
 			counted: item.State, settled: item.Settled,
 			entry: windrow.JournalEntry{
