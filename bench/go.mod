@@ -2,7 +2,10 @@ module github.com/windrow-go/windrow/bench
 
 go 1.26.0
 
-replace github.com/windrow-go/windrow => ../
+replace (
+	github.com/windrow-go/windrow => ../
+	github.com/windrow-go/windrow/jobs => ../jobs
+)
 
 require (
 	github.com/alitto/pond/v2 v2.7.1
@@ -13,7 +16,8 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/pocketbase/pocketbase v0.39.0
 	github.com/sourcegraph/conc v0.3.0
-	github.com/windrow-go/windrow v0.0.0-00010101000000-000000000000
+	github.com/windrow-go/windrow v0.0.0
+	github.com/windrow-go/windrow/jobs v0.0.0-00010101000000-000000000000
 	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
 )
