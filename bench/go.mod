@@ -20,6 +20,7 @@ require (
 	github.com/windrow-go/windrow/jobs v0.0.0-00010101000000-000000000000
 	golang.org/x/sync v0.24.0
 	golang.org/x/time v0.16.0
+	modernc.org/sqlite v1.51.0
 )
 
 require (
@@ -53,5 +54,6 @@ require (
 	modernc.org/libc v1.72.3 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.11.0 // indirect
-	modernc.org/sqlite v1.51.0 // indirect
 )
+
+replace github.com/windrow-go/windrow/jobs => ../jobs

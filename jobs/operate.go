@@ -16,7 +16,7 @@ const (
 	partTime  = 10 * time.Second
 	firstPart = 1000
 	leastPart = 100
-	mostPart  = 20_000
+	mostPart  = 5_000
 )
 
 // operate sends the items of an operation, part by part. Two parts overlap, so that the pace does not fall while the last

@@ -17,7 +17,7 @@ type task struct {
 	op      *Operation
 	options Options
 	journal *part.Journal
-	items   []store.Item // those to be sent
+	items   []*store.Item // those to be sent
 	with    []windrow.Option
 	flight  *flight
 }
@@ -55,7 +55,7 @@ func (t *typed[In, Out]) runCreate(ctx context.Context, k *task) error {
 	}
 	rows := make([]row[In], 0, len(k.items))
 	for i := range k.items {
-		item := &k.items[i]
+		item := k.items[i]
 		in, err := t.input(item.Input, k.options.Validation.Mode)
 		if err != nil {
 			if err := k.refuse(item.Key, err); err != nil {

@@ -267,3 +267,18 @@ func ExampleVersionFrom() {
 	// If-Match: "v7"
 	// error: <nil>
 }
+
+// Two records are compared field by field, without a plan.
+func ExampleDiff() {
+	before := Article{ID: "1", Title: "Hay", Body: "..."}
+	after := map[string]any{"id": "1", "title": "Hay and straw", "tags": []string{"feed"}, "body": "..."}
+	changes, err := plan.Diff(before, after)
+	for _, c := range changes {
+		fmt.Printf("%s: %s -> %s\n", c.Field, c.Before, c.After)
+	}
+	fmt.Println(err)
+	// Output:
+	// tags:  -> ["feed"]
+	// title: "Hay" -> "Hay and straw"
+	// <nil>
+}

@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
@@ -62,15 +63,14 @@ func (s *Store) AddItems(ctx context.Context, lease store.JobLease, op int, item
 			return store.ErrConflict
 		}
 		rows := inserter{c: c}
-		for i := range items {
-			if i%256 == 255 {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-			}
-			if err := rows.insert(lease.Job, op, total+int64(i), &items[i]); err != nil {
+		for some := range slices.Chunk(items, 8*insertRows) {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if err := rows.insert(lease.Job, op, total, some); err != nil {
+				return err
+			}
+			total += int64(len(some))
 		}
 		return rows.tally.store(c, lease.Job, op)
 	})

@@ -123,17 +123,16 @@ func (in *insertion) flush(c *conn) error {
 }
 
 func (in *insertion) insertGroup(c *conn) error {
-	rows := inserter{c: c}
-	for i := range in.group {
-		it := &in.group[i]
-		if err := rows.insert(in.job.Number, it.Op, it.Index, it); err != nil {
+	for from, to := 0, 0; from < len(in.group); from = to {
+		first := &in.group[from]
+		for to = from + 1; to < len(in.group) && in.group[to].Op == first.Op; to++ {
+		}
+		rows := inserter{c: c}
+		if err := rows.insert(in.job.Number, first.Op, first.Index, in.group[from:to]); err != nil {
 			return err
 		}
-		if i == len(in.group)-1 || in.group[i+1].Op != it.Op {
-			if err := rows.tally.store(c, in.job.Number, it.Op); err != nil {
-				return err
-			}
-			rows.tally = tally{}
+		if err := rows.tally.store(c, in.job.Number, first.Op); err != nil {
+			return err
 		}
 	}
 	clear(in.group)

@@ -48,11 +48,11 @@ type Journal struct {
 
 // state is what the journal knows of an item.
 type state struct {
-	entry    windrow.JournalEntry // what was recorded last; only what Find returns
-	counted  uint8                // state in which the store counts it
-	last     int64                // number of its last intent; 0: none
-	settled  int64                // number of the last intent whose outcome is known
-	recorded bool                 // since the journal was opened
+	id, fingerprint string // as they were recorded last
+	last            int64  // number of its last intent; 0: none
+	settled         int64  // number of the last intent whose outcome is known
+	state, reason   uint8  // as they were recorded last; the store counts it in that state
+	recorded        bool   // since the journal was opened
 }
 
 // begun reports whether the item was begun, and its end is not known.
@@ -76,12 +76,7 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 		if _, twice := j.at[item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
 			j.at[item.Key] = k
 		}
-		j.states[k] = state{
-			counted: item.State, settled: item.Settled,
-			entry: windrow.JournalEntry{
-				Key: item.Key, State: windrow.State(item.State), Reason: windrow.Reason(item.Reason), ID: item.ID, Fingerprint: item.Fingerprint,
-			},
-		}
+		j.states[k] = state{id: item.ID, fingerprint: item.Fingerprint, settled: item.Settled, state: item.State, reason: item.Reason}
 	}
 	for k := range intents {
 		in := &intents[k]
@@ -97,14 +92,12 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 // state returns the state of the item with an index in the operation.
 func (j *Journal) state(index int64) *state { return &j.states[index-j.part.From] }
 
-// Items returns the items that have not ended, in order.
-func (j *Journal) Items() []store.Item {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	open := make([]store.Item, 0, len(j.items))
+// Items returns the items that had not ended when the journal was opened, in order. They must not be changed.
+func (j *Journal) Items() []*store.Item {
+	open := make([]*store.Item, 0, len(j.items))
 	for k := range j.items {
-		if j.items[k].State == uint8(windrow.NotAttempted) {
-			open = append(open, j.items[k])
+		if item := &j.items[k]; item.State == uint8(windrow.NotAttempted) {
+			open = append(open, item)
 		}
 	}
 	return open
@@ -153,9 +146,9 @@ func (j *Journal) Find(key string) (windrow.JournalEntry, error) {
 	}
 	s := &j.states[k]
 	if s.begun() {
-		return windrow.JournalEntry{Key: key, State: windrow.Unknown, Fingerprint: s.entry.Fingerprint}, nil
+		return windrow.JournalEntry{Key: key, State: windrow.Unknown, Fingerprint: s.fingerprint}, nil
 	}
-	return s.entry, nil
+	return windrow.JournalEntry{Key: key, State: windrow.State(s.state), Reason: windrow.Reason(s.reason), ID: s.id, Fingerprint: s.fingerprint}, nil
 }
 
 // Unfinished implements [windrow.Journal].
@@ -292,7 +285,7 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
 		s.settled = s.last
 	}
 	r := store.Result{
-		Index: j.part.From + int64(k), State: uint8(e.State), Was: s.counted, Reason: uint8(e.Reason), Kind: uint8(e.Kind),
+		Index: j.part.From + int64(k), State: uint8(e.State), Was: s.state, Reason: uint8(e.Reason), Kind: uint8(e.Kind),
 		Resend: e.Resend, Attempts: e.Attempts, Elapsed: e.Elapsed, ID: e.ID, Fingerprint: e.Fingerprint,
 		Warnings: slices.Clone(e.Warnings), Settled: s.settled,
 	}
@@ -302,8 +295,7 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
 	if e.State != windrow.NotAttempted {
 		r.Run, r.At = j.cfg.Run, now
 	}
-	s.entry = windrow.JournalEntry{Key: j.items[k].Key, State: e.State, Reason: e.Reason, ID: e.ID, Fingerprint: e.Fingerprint}
-	s.counted, s.recorded = uint8(e.State), true
+	s.id, s.fingerprint, s.state, s.reason, s.recorded = e.ID, e.Fingerprint, uint8(e.State), uint8(e.Reason), true
 	j.queue.Results = append(j.queue.Results, r)
 }
 
