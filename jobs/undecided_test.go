@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -22,8 +23,10 @@ func TestAPauseLeavesNothingUndecided(t *testing.T) {
 		applied bool // before the response was lost
 		state   windrow.State
 		calls   int
+		err     error // of the first call; nil: its response is lost
 	}{
 		"an update":           {op: jobs.Operation{Type: jobs.Update, IDs: []string{"field00001"}, Update: jobs.Fields{"area": 7}}, state: windrow.Succeeded, calls: 2},
+		"a refused update":    {op: jobs.Operation{Type: jobs.Update, IDs: []string{"field00001"}, Update: jobs.Fields{"area": 7}}, err: windrow.Transient(errors.New("busy")), state: windrow.Succeeded, calls: 2},
 		"a create, there":     {op: jobs.Operation{Type: jobs.Create, Records: []any{Patch{Status: "new"}}}, lookUp: true, applied: true, state: windrow.Succeeded, calls: 1},
 		"a create, not there": {op: jobs.Operation{Type: jobs.Create, Records: []any{Patch{Status: "new"}}}, lookUp: true, state: windrow.Succeeded, calls: 2},
 		"a create, neither":   {op: jobs.Operation{Type: jobs.Create, Records: []any{Patch{Status: "new"}}}, state: windrow.Unknown, calls: 1},
@@ -41,7 +44,7 @@ func TestAPauseLeavesNothingUndecided(t *testing.T) {
 				defer mu.Unlock()
 				if calls++; calls == 1 {
 					close(failed)
-					return lost
+					return cmp.Or(test.err, lost)
 				}
 				return nil
 			}

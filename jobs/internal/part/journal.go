@@ -16,10 +16,13 @@ import (
 
 // Config says how a journal reads and writes.
 type Config struct {
-	Scope    string         // what idempotency keys belong to
-	Op       windrow.OpKind // of the part
-	Run      int            // of the job
-	Describe func(windrow.JournalEntry) (code, message string)
+	Scope string         // what idempotency keys belong to
+	Op    windrow.OpKind // of the part
+	Run   int            // of the job
+	// Undecided is a number of attempts. An item that is Unknown after fewer has not ended: the run was stopped before it
+	// was sent again or looked up. 0 means that Unknown is an end.
+	Undecided int
+	Describe  func(windrow.JournalEntry) (code, message string)
 }
 
 // A Journal is a [windrow.Journal] of one part. It answers from memory, and writes by one goroutine, so that those who
@@ -96,7 +99,8 @@ func (j *Journal) state(index int64) *state { return &j.states[index-j.part.From
 func (j *Journal) Items() []*store.Item {
 	open := make([]*store.Item, 0, len(j.items))
 	for k := range j.items {
-		if item := &j.items[k]; item.State == uint8(windrow.NotAttempted) {
+		item := &j.items[k]
+		if item.State == uint8(windrow.NotAttempted) || item.State == uint8(windrow.Unknown) && item.Attempts < j.cfg.Undecided {
 			open = append(open, item)
 		}
 	}
