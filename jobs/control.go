@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/jobs/internal/store"
@@ -57,7 +58,8 @@ func (m *Manager) Cancel(ctx context.Context, id string) (Job, error) {
 		if j.State == store.Cancelled || j.Reason == ReasonCancelling {
 			return j, nil
 		}
-		if j.State != store.Running {
+		begun := sending(j) && !slices.ContainsFunc(j.Resources, func(name string) bool { return m.resource(name) == nil })
+		if j.State != store.Running && !begun {
 			now := time.Now()
 			c := change(Cancelled, "", j.State)
 			c.Free, c.Ended = true, &now
@@ -66,7 +68,8 @@ func (m *Manager) Cancel(ctx context.Context, id string) (Job, error) {
 				return next, err
 			}
 		}
-		// The one who carries it out ends it, when its calls in flight have ended.
+		// The one who carries it out ends it, when its calls in flight have ended and what a killed process has begun is
+		// counted.
 		next, err := m.store.Change(ctx, j.Number, change(Running, ReasonCancelling, j.State))
 		if r := m.runnerOf(j.Number); err == nil && r != nil {
 			r.halt(errCancelled)

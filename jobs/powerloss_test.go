@@ -2,8 +2,6 @@ package jobs_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,16 +30,7 @@ func TestAKilledJobGoesOnAtOnce(t *testing.T) {
 	m := start(t, f)
 	j := m.submit(daily(30))
 	<-reached
-	copied := filepath.Join(t.TempDir(), "jobs.db") // what a kill would leave
-	for _, suffix := range []string{"", "-wal"} {
-		data, err := os.ReadFile(m.path + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(copied+suffix, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	copied := m.crash()
 	close(block)
 	m.wait(j.ID)
 	next := open(t, copied, newFarm(2000))

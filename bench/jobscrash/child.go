@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +24,10 @@ import (
 type life struct {
 	URL, Path string
 	Seed      uint64
-	Number    int   // of the life, for its random moments
-	Submit    []int // jobs to be submitted
-	Last      bool  // all jobs are to be brought to their end
+	Number    int    // of the life, for its random moments
+	Submit    []int  // jobs to be submitted
+	Moment    string // at which it is to be killed
+	Last      bool   // all jobs are to be brought to their end
 }
 
 // note is what the child says to its parent.
@@ -253,6 +255,8 @@ func (w *worker) disturb(ctx context.Context) error {
 		}
 		var err error
 		switch {
+		case strings.HasPrefix(w.Moment, "cancel") && plan(w.Seed, number).cancelling:
+			err = w.call(ctx, number, id, cancelling, cancelled, w.m.Cancel)
 		case what < 3:
 			err = w.call(ctx, number, id, pausing, paused, w.m.Pause)
 		case what < 4 && plan(w.Seed, number).cancelling:

@@ -138,7 +138,11 @@ func (c *crash) run(ctx context.Context, kills int, stderr io.Writer) (t tally, 
 
 // live starts the program once.
 func (c *crash) live(ctx context.Context, number int, last bool, stderr io.Writer) error {
-	l := life{URL: c.server.url, Path: c.path, Seed: c.seed, Number: number, Last: last}
+	moment := "the end"
+	if !last {
+		moment = moments[number%len(moments)]
+	}
+	l := life{URL: c.server.url, Path: c.path, Seed: c.seed, Number: number, Moment: moment, Last: last}
 	for range 2 {
 		if last {
 			break
@@ -157,9 +161,7 @@ func (c *crash) live(ctx context.Context, number int, last bool, stderr io.Write
 		return err
 	}
 	var kill chan struct{}
-	moment := "the end"
 	if !last {
-		moment = moments[number%len(moments)]
 		kill = c.arm(moment, c.random)
 	}
 	killed, err := child.Kill(ctx, "live", string(argument), kill)

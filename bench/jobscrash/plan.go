@@ -80,7 +80,7 @@ func typeOf(number int) string { return fmt.Sprintf("job-%d", number) }
 // plan returns a job. It depends on nothing but the seed and the number.
 func plan(seed uint64, number int) job {
 	random := rand.New(rand.NewPCG(seed, uint64(number)))
-	j := job{number: number, kind: kinds[number%len(kinds)], cancelling: random.IntN(5) == 0}
+	j := job{number: number, kind: kinds[number%len(kinds)], cancelling: random.IntN(4) == 0}
 	j.spec = jobs.Spec{Type: typeOf(number), IdempotencyKey: typeOf(number), Priority: random.IntN(3)}
 	o := &j.spec.Options
 	o.Retry = jobs.RetryOptions{Attempts: 5, Backoff: jobs.BackoffImmediate}

@@ -315,6 +315,19 @@ func (j *Journal) Settle(e windrow.JournalEntry) error {
 	return j.Record(e)
 }
 
+// Abandon records as Unknown the items that were begun and that have not ended, since the part is not gone on with.
+func (j *Journal) Abandon() error {
+	j.mu.Lock()
+	var doubts []windrow.JournalEntry
+	for k := range j.states {
+		if s := &j.states[k]; s.begun() && s.state == uint8(windrow.NotAttempted) {
+			doubts = append(doubts, windrow.JournalEntry{Key: j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
+		}
+	}
+	j.mu.Unlock()
+	return j.Record(doubts...)
+}
+
 // Sync implements [windrow.Journal].
 func (j *Journal) Sync() error {
 	j.mu.Lock()
