@@ -32,8 +32,8 @@ const (
 
 // A Mistake is one thing that is wrong with a [Spec].
 type Mistake struct {
-	Field   string `json:"field"` // where: such as operations[0].filter.status, in the names of the JSON form
-	Code    string `json:"code"`
+	Field   string `json:"field"`   // where: such as operations[0].filter.status, in the names of the JSON form
+	Code    string `json:"code"`    // such as InvalidValue
 	Message string `json:"message"` // what is wrong, and how to correct it
 }
 

@@ -25,21 +25,21 @@ const (
 
 // An Event is something that happened to a job. The events of a job, with their actors, are its audit log.
 type Event struct {
-	Number  int64        `json:"number"` // rises within the job; some numbers are left out
-	Type    string       `json:"type"`
-	Time    time.Time    `json:"time"`
+	Number  int64        `json:"number"`          // rises within the job; some numbers are left out
+	Type    string       `json:"type"`            // such as EventStarted
+	Time    time.Time    `json:"time"`            // when it happened
 	Actor   string       `json:"actor,omitempty"` // who caused it; "" for the manager itself
 	Run     int          `json:"run"`             // of the job, from 1
-	Details EventDetails `json:"details"`
+	Details EventDetails `json:"details"`         // the counts at that time
 }
 
 // EventDetails are the counts at the time of an event, in the two numbers of the batch API, and why it happened.
 type EventDetails struct {
-	Total     int64  `json:"total_operations"`
-	Succeeded int64  `json:"succeeded"` // succeeded or skipped
-	Failed    int64  `json:"failed"`    // all others that have ended; at the end of a job, all others
-	Duration  string `json:"duration,omitempty"`
-	Reason    string `json:"reason,omitempty"`
+	Total     int64  `json:"total_operations"`   // items that are known
+	Succeeded int64  `json:"succeeded"`          // succeeded or skipped
+	Failed    int64  `json:"failed"`             // all others that have ended; at the end of a job, all others
+	Duration  string `json:"duration,omitempty"` // of the job, at its end, such as 30m
+	Reason    string `json:"reason,omitempty"`   // of its state
 }
 
 // event makes an event of a job.

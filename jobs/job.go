@@ -10,25 +10,25 @@ import (
 
 // A Job is what is known of a job at one time. Its JSON form is the "data" of the batch API.
 type Job struct {
-	ID          string
-	Type        string
-	Description string
-	Tenant      string
-	Actor       string // who submitted it
-	State       State
+	ID          string  // given by Submit: safe in URLs and file names
+	Type        string  // as in the Spec
+	Description string  // as in the Spec
+	Tenant      string  // whose job it is
+	Actor       string  // who submitted it
+	State       State   // the zero State is none
 	Reason      string  // why it is in that state; "" when the state says it all
 	Outcome     Outcome // of a job that has ended
 	Run         int     // from 1
 	Spec        Spec    // without its records and ids, which are items
 
-	CreatedAt           time.Time
+	CreatedAt           time.Time // when it was submitted
 	StartedAt           time.Time // zero before
 	EndedAt             time.Time // zero before
 	EstimatedCompletion time.Time // zero when it cannot be told
 
-	Progress   Progress
-	Statistics Statistics
-	Limits     []Limit // of the resources of the operation that is carried out; of a running job
+	Progress   Progress   // how many items have ended, and how
+	Statistics Statistics // how long it takes
+	Limits     []Limit    // of the resources of the operation that is carried out; of a running job
 	// Errors are the first items, at most 100, that ended as Failed or Unknown. [Manager.Get] and [Manager.Wait] set it.
 	Errors []Item
 }
@@ -36,12 +36,12 @@ type Job struct {
 // Progress counts the items of a job. The five states add up to the Total.
 type Progress struct {
 	Total        int64 // items; as many as are known while Expanding
-	Succeeded    int64
-	Failed       int64
-	Skipped      int64
-	Unknown      int64
-	NotAttempted int64
-	Expanding    bool // the records of an operation are still being listed
+	Succeeded    int64 // items in windrow.Succeeded
+	Failed       int64 // items in windrow.Failed
+	Skipped      int64 // items in windrow.Skipped
+	Unknown      int64 // items in windrow.Unknown
+	NotAttempted int64 // items that have not ended
+	Expanding    bool  // the records of an operation are still being listed
 	// Current is the call that has been under way longest; nil when there is none.
 	Current *CurrentOperation
 }
@@ -62,10 +62,10 @@ func (p Progress) Percentage() int {
 
 // CurrentOperation is a call that is being made.
 type CurrentOperation struct {
-	Index      int64 // in the job, from 0
-	Type       OperationType
-	ResourceID string // key of the item
-	StartedAt  time.Time
+	Index      int64         // in the job, from 0
+	Type       OperationType // of its operation
+	ResourceID string        // key of the item
+	StartedAt  time.Time     // when the call began
 }
 
 // Statistics are what a job has taken so far.
@@ -81,7 +81,7 @@ type Statistics struct {
 
 // Limit is what the limiter of a resource believes.
 type Limit struct {
-	Resource    string    `json:"resource"`
+	Resource    string    `json:"resource"`            // its name
 	Concurrency int       `json:"concurrency"`         // calls at once
 	Rate        float64   `json:"rate,omitempty"`      // quota units a second; 0: no limit is known
 	Why         string    `json:"why,omitempty"`       // which evidence says so
@@ -92,22 +92,22 @@ type Limit struct {
 
 // An Item is one record of a job, and how it ended.
 type Item struct {
-	Operation int    // index of the operation in the spec, from 0
-	Index     int64  // in the job, from 0
-	Key       string // id of the record, or key of the input
-	Input     json.RawMessage
-	State     windrow.State
-	Reason    windrow.Reason
-	Kind      windrow.ErrorKind
-	Code      string // of the error; "" without one
-	Message   string // of the error
-	Resend    bool   // of a Failed item: it was not refused, and may succeed unchanged
-	Attempts  int
-	Elapsed   time.Duration
-	ID        string   // of the record
-	Warnings  []string // of the server
-	Run       int      // that it ended in; 0 while it has not
-	EndedAt   time.Time
+	Operation int               // index of the operation in the spec, from 0
+	Index     int64             // in the job, from 0
+	Key       string            // id of the record, or key of the input
+	Input     json.RawMessage   // of a create; nil when it was not asked for
+	State     windrow.State     // NotAttempted while it has not ended
+	Reason    windrow.Reason    // why it was Skipped
+	Kind      windrow.ErrorKind // of the error
+	Code      string            // of the error; "" without one
+	Message   string            // of the error, at most 500 bytes
+	Resend    bool              // of a Failed item: it was not refused, and may succeed unchanged
+	Attempts  int               // as in windrow.Result
+	Elapsed   time.Duration     // from its first call to its last response
+	ID        string            // of the record; "" when it is the Key
+	Warnings  []string          // of the server
+	Run       int               // that it ended in; 0 while it has not
+	EndedAt   time.Time         // zero while it has not
 }
 
 // Pile says what has to be done before an item is sent again.
@@ -138,13 +138,13 @@ func pileOf(s windrow.State, resend bool) Pile {
 
 // An ErrorGroup is the number of items that ended in one way.
 type ErrorGroup struct {
-	State   windrow.State     `json:"status"`
-	Kind    windrow.ErrorKind `json:"kind"`
-	Code    string            `json:"code"`
-	Message string            `json:"message"` // of the first of them
-	Items   int64             `json:"items"`
+	State   windrow.State     `json:"status"`      // Failed or Unknown
+	Kind    windrow.ErrorKind `json:"kind"`        // of their errors
+	Code    string            `json:"code"`        // of their errors
+	Message string            `json:"message"`     // of the first of them
+	Items   int64             `json:"items"`       // how many they are
 	First   int64             `json:"first_index"` // of the first of them in the job, from 0
-	Pile    Pile              `json:"pile"`
+	Pile    Pile              `json:"pile"`        // what has to be done before they are sent again
 }
 
 // MarshalJSON implements [json.Marshaler]: it writes the "data" of the batch API. Indexes are counted from 1 there, and

@@ -41,7 +41,9 @@ type Config struct {
 // Store keeps jobs. Open one with package sqlitestore or module pgstore: its other methods are theirs and the manager's
 // own, and may change with each version.
 type Store interface {
+	// Size returns the bytes that the store takes on disk.
 	Size(ctx context.Context) (int64, error)
+	// Close closes the store. The manager calls it.
 	Close() error
 }
 

@@ -15,8 +15,8 @@ type Spec struct {
 	// IdempotencyKey makes Submit idempotent: a second Submit with the key and the same spec returns the first job. It is
 	// kept as long as the job. "" means that each Submit makes a job. At most 255 bytes.
 	IdempotencyKey string
-	Operations     []Operation // carried out one after the other; from 1 to 100
-	Options        Options
+	Operations     []Operation       // carried out one after the other; from 1 to 100
+	Options        Options           // how they are carried out
 	Labels         map[string]string // of your own, for List; at most 20, names and values of at most 200 bytes
 	Priority       int               // jobs with a higher one are begun first; from -1000 to 1000
 }
@@ -33,8 +33,8 @@ const (
 
 // An Operation is one step of a job: one change of many records of a resource.
 type Operation struct {
-	Type     OperationType
-	Resource string // name that it was registered under
+	Type     OperationType // Create, Update or Delete
+	Resource string        // name that it was registered under
 	// Filter selects the records whose fields have exactly these values. An empty Filter that is not nil selects all
 	// records. Every record that the resource lists is compared again here: one that does not match fails the job before
 	// anything is sent, since its server ignores the filter.
@@ -49,11 +49,11 @@ type Operation struct {
 
 // Options say how a job is carried out. The zero Options are ready to use.
 type Options struct {
-	Sequential     bool // items one after the other, in order; in JSON it is "parallel": false
-	MaxConcurrent  int  // calls in flight at once; 0 means 5, at most 1,000. The resource's limiter may allow fewer
-	Retry          RetryOptions
-	Validation     ValidationOptions
-	AttemptTimeout time.Duration // of one call; 0 means 60 s, at most an hour
+	Sequential     bool              // items one after the other, in order; in JSON it is "parallel": false
+	MaxConcurrent  int               // calls in flight at once; 0 means 5, at most 1,000. The resource's limiter may allow fewer
+	Retry          RetryOptions      // how often and when an item is sent again
+	Validation     ValidationOptions // what happens to inputs that are not valid
+	AttemptTimeout time.Duration     // of one call; 0 means 60 s, at most an hour
 }
 
 // RetryOptions say how often and when an item is sent again.

@@ -28,10 +28,10 @@ func TestKeysOfAllKinds(t *testing.T) {
 		}
 	})
 	must(t, err)
-	for i, k := range keys {
+	for i, k := range keys[:len(keys)-1] {
 		q := store.ItemQuery{Op: 0, Key: k, Limit: 1, Input: true}
 		items, err := s.Items(t.Context(), j.Number, q)
-		if err != nil || len(items) != 1 || items[0].Key != k || items[0].Index != int64(i%8) {
+		if err != nil || len(items) != 1 || items[0].Key != k || items[0].Index != int64(i) {
 			t.Errorf("%q: %+v, %v", k, items, err)
 		}
 	}

@@ -1,0 +1,25 @@
+package sqlitestore
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/windrow-go/windrow/jobs/internal/store"
+	"github.com/windrow-go/windrow/jobs/internal/storetest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Test(t, func(tb testing.TB) store.Store {
+		s, err := Open(filepath.Join(tb.TempDir(), "jobs.db"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				tb.Error(err)
+			}
+		})
+		return s
+	})
+}
