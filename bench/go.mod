@@ -2,7 +2,10 @@ module github.com/windrow-go/windrow/bench
 
 go 1.26.0
 
-replace github.com/windrow-go/windrow => ../
+replace (
+	github.com/windrow-go/windrow => ../
+	github.com/windrow-go/windrow/jobs => ../jobs
+)
 
 require (
 	github.com/alitto/pond/v2 v2.7.1

@@ -3,13 +3,15 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
 // Pause lets a job begin no further call until [Manager.Resume]. It returns at once: within a second nothing more is sent,
-// and calls in flight finish and count. No call is cut, and none is repeated because of it. A paused job stays paused over
+// and calls in flight finish and count. No call is cut, and none is repeated because of it. An item whose response was lost
+// counts as Unknown meanwhile; Resume sends it again where that is harmless, or looks it up. A paused job stays paused over
 // restarts. Pausing a paused job changes nothing. The error is a [*StateError] for a job that has ended.
 func (m *Manager) Pause(ctx context.Context, id string) (Job, error) {
 	return m.act(ctx, id, callPause, func(j store.Job) (store.Job, error) {
@@ -47,14 +49,17 @@ func (m *Manager) Resume(ctx context.Context, id string) (Job, error) {
 }
 
 // Cancel ends a job early. Within a second nothing more is sent; calls in flight finish and count, and the job is
-// cancelled when they have: until then it is running, with [ReasonCancelling]. Items that were not sent stay NotAttempted.
+// cancelled when they have: until then it is running, with [ReasonCancelling]. Items that were not sent stay NotAttempted;
+// so do, after a kill, updates and deletes that were sent and whose end was not stored. A job whose last item has ended is
+// completed.
 // Cancelling a cancelled job changes nothing. The error is a [*StateError] for a job that has ended otherwise.
 func (m *Manager) Cancel(ctx context.Context, id string) (Job, error) {
 	return m.act(ctx, id, callCancel, func(j store.Job) (store.Job, error) {
 		if j.State == store.Cancelled || j.Reason == ReasonCancelling {
 			return j, nil
 		}
-		if j.State != store.Running {
+		begun := sending(j) && !slices.ContainsFunc(j.Resources, func(name string) bool { return m.resource(name) == nil })
+		if j.State != store.Running && !begun {
 			now := time.Now()
 			c := change(Cancelled, "", j.State)
 			c.Free, c.Ended = true, &now
@@ -63,7 +68,8 @@ func (m *Manager) Cancel(ctx context.Context, id string) (Job, error) {
 				return next, err
 			}
 		}
-		// The one who carries it out ends it, when its calls in flight have ended.
+		// The one who carries it out ends it, when its calls in flight have ended and what a killed process has begun is
+		// counted.
 		next, err := m.store.Change(ctx, j.Number, change(Running, ReasonCancelling, j.State))
 		if r := m.runnerOf(j.Number); err == nil && r != nil {
 			r.halt(errCancelled)

@@ -190,6 +190,16 @@ type managed struct {
 // open opens a manager of the store at path, with the farm as "fields", and starts it.
 func open(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *jobs.Resource[Patch, Field])) *managed {
 	t.Helper()
+	m := prepare(t, path, f, change...)
+	if err := m.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// prepare opens a manager that does not work yet.
+func prepare(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *jobs.Resource[Patch, Field])) *managed {
+	t.Helper()
 	s, err := sqlitestore.Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -208,9 +218,6 @@ func open(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *jobs
 		}
 	})
 	if err := jobs.Register(m, "fields", res); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return &managed{m, t, path}

@@ -159,9 +159,11 @@ func (r *runner) consequence(cause error) error {
 // is an error of the store.
 func (r *runner) attempt(op int, p store.Part) (n int, cause, err error) {
 	spec := &r.spec.Spec.Operations[op]
-	journal, err := part.Open(r.m.ctx, r.m.store, p, part.Config{
-		Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: describe,
-	})
+	cfg := part.Config{Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: describe}
+	if r.resource(op).decides(spec) {
+		cfg.Undecided = r.options.Retry.Attempts
+	}
+	journal, err := part.Open(r.m.ctx, r.m.store, p, cfg)
 	if err != nil {
 		return 0, nil, err
 	}

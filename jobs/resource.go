@@ -93,6 +93,8 @@ type resource interface {
 	knows(field string) bool
 	// supports returns why an operation is not possible.
 	supports(op *Operation) error
+	// decides reports whether an item whose response was lost can be sent again, or looked up.
+	decides(op *Operation) bool
 	// checkPatch returns what is wrong with a patch, as an input of the client.
 	checkPatch(patch Fields) error
 	// key returns the key of a record to be created; "" if that is its index.

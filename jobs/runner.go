@@ -239,6 +239,11 @@ func (r *runner) end(err error) error {
 	give := store.Change{Lease: &r.lease, Release: true}
 	now := time.Now()
 	finish := func(state State, event, reason string) error {
+		if state != Completed {
+			if late := r.settleDoubts(ctx); late != nil {
+				return ignoreFenced(late)
+			}
+		}
 		counts, late := r.m.store.Recount(ctx, r.job.Number)
 		if late != nil {
 			return late

@@ -99,6 +99,14 @@ func (t *typed[In, Out]) creates(with []windrow.Option) *windrow.BatchProcessor[
 	return p
 }
 
+func (t *typed[In, Out]) decides(op *Operation) bool {
+	if op.Type != Create {
+		return true
+	}
+	p := t.creates(nil)
+	return p.Capabilities.IdempotencyKeys || p.Capabilities.ClientIDs || p.Reconcile != nil || p.ReconcileBatch != nil
+}
+
 func (t *typed[In, Out]) runUpdate(ctx context.Context, k *task) error {
 	p := windrow.NewUpdateProcessor(t.updater, k.with...)
 	patch, err := json.Marshal(k.op.Update)

@@ -67,8 +67,7 @@ func Run(ctx context.Context, part, argument string, value any) (peak int64, err
 	if err != nil {
 		return 0, err
 	}
-	command := exec.CommandContext(ctx, self)
-	command.Env = append(os.Environ(), variable+"="+part+" "+argument)
+	command := commandOf(ctx, self, part, argument)
 	command.WaitDelay = time.Second
 	var words bytes.Buffer
 	command.Stderr = &words
@@ -86,4 +85,42 @@ func Run(ctx context.Context, part, argument string, value any) (peak int64, err
 		}
 	}
 	return got.Peak, nil
+}
+
+// Kill starts this program again to run the part, and kills it as soon as kill is closed. killed is false when the part
+// ended before; the error is then the part's.
+func Kill(ctx context.Context, part, argument string, kill <-chan struct{}) (killed bool, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return false, err
+	}
+	command := commandOf(ctx, self, part, argument)
+	var words bytes.Buffer
+	command.Stderr = &words
+	if err := command.Start(); err != nil {
+		return false, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
+	select {
+	case err = <-ended:
+	case <-kill:
+		if err := command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return false, err
+		}
+		err = <-ended
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() && ctx.Err() == nil {
+		return true, nil // by a signal
+	}
+	if err != nil {
+		err = fmt.Errorf("child: %s: %w: %s", part, err, strings.TrimSpace(words.String()))
+	}
+	return false, err
+}
+
+func commandOf(ctx context.Context, self, part, argument string) *exec.Cmd {
+	command := exec.CommandContext(ctx, self)
+	command.Env = append(os.Environ(), variable+"="+part+" "+argument)
+	return command
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMain(m *testing.M) {
@@ -18,6 +19,7 @@ func TestMain(m *testing.M) {
 			}
 			return len(data), nil
 		},
+		"wait": func(ctx context.Context, _ string) (any, error) { time.Sleep(time.Minute); return nil, ctx.Err() },
 		"fail": func(context.Context, string) (any, error) { return nil, errors.New("refused") },
 		"print": func(context.Context, string) (any, error) {
 			_, err := os.Stdout.WriteString("words\n")
@@ -77,5 +79,20 @@ func TestRunReturnsErrors(t *testing.T) {
 		if _, err := Run(test.ctx, test.part, "x", &number); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want an error with %q", test.name, err, test.want)
 		}
+	}
+}
+
+func TestKill(t *testing.T) {
+	t.Parallel()
+	kill := make(chan struct{})
+	if killed, err := Kill(t.Context(), "echo", "x", kill); err != nil || killed {
+		t.Errorf("a part that ends: %t, %v", killed, err)
+	}
+	if killed, err := Kill(t.Context(), "fail", "", kill); killed || err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a part that fails: %t, %v", killed, err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { close(kill) })
+	if killed, err := Kill(t.Context(), "wait", "", kill); err != nil || !killed {
+		t.Errorf("a part that is killed: %t, %v", killed, err)
 	}
 }

@@ -101,11 +101,21 @@ func openLocked(path string, lock *os.File, set settings) (_ *db, err error) {
 		}
 		s.readers <- r
 	}
-	// An Insert that its process did not survive leaves what it had stored so far.
-	if _, err := w.exec("update jobs set hidden = 1 where hidden = 2"); err != nil {
-		return nil, err
+	return s, leftovers(w)
+}
+
+// leftovers clears what a process that was killed has left. The lock says that it is no longer there.
+func leftovers(c *conn) error {
+	for _, text := range [...]string{
+		"update jobs set hidden = 1 where hidden = 2", // an Insert leaves what it had stored so far
+		"update jobs set owner = '', lease_until = 0 where state in (1, 2, 3) and lease_until <> 0",
+		"update parts set owner = '', lease_until = 0 where done = 0 and lease_until <> 0",
+	} {
+		if _, err := c.exec(text); err != nil {
+			return err
+		}
 	}
-	return s, nil
+	return nil
 }
 
 const (

@@ -16,10 +16,13 @@ import (
 
 // Config says how a journal reads and writes.
 type Config struct {
-	Scope    string         // what idempotency keys belong to
-	Op       windrow.OpKind // of the part
-	Run      int            // of the job
-	Describe func(windrow.JournalEntry) (code, message string)
+	Scope string         // what idempotency keys belong to
+	Op    windrow.OpKind // of the part
+	Run   int            // of the job
+	// Undecided is a number of attempts. An item that is Unknown after fewer has not ended: the run was stopped before it
+	// was sent again or looked up. 0 means that Unknown is an end.
+	Undecided int
+	Describe  func(windrow.JournalEntry) (code, message string)
 }
 
 // A Journal is a [windrow.Journal] of one part. It answers from memory, and writes by one goroutine, so that those who
@@ -73,7 +76,9 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 	j.moved.L = &j.mu
 	for k := range items {
 		item := &items[k]
-		j.at[item.Key] = k
+		if _, twice := j.at[item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
+			j.at[item.Key] = k
+		}
 		j.states[k] = state{id: item.ID, fingerprint: item.Fingerprint, settled: item.Settled, state: item.State, reason: item.Reason}
 	}
 	for k := range intents {
@@ -94,7 +99,8 @@ func (j *Journal) state(index int64) *state { return &j.states[index-j.part.From
 func (j *Journal) Items() []*store.Item {
 	open := make([]*store.Item, 0, len(j.items))
 	for k := range j.items {
-		if item := &j.items[k]; item.State == uint8(windrow.NotAttempted) {
+		item := &j.items[k]
+		if item.State == uint8(windrow.NotAttempted) || item.State == uint8(windrow.Unknown) && item.Attempts < j.cfg.Undecided {
 			open = append(open, item)
 		}
 	}
@@ -307,6 +313,19 @@ func (j *Journal) Settle(e windrow.JournalEntry) error {
 		return nil
 	}
 	return j.Record(e)
+}
+
+// Abandon records as Unknown the items that were begun and that have not ended, since the part is not gone on with.
+func (j *Journal) Abandon() error {
+	j.mu.Lock()
+	var doubts []windrow.JournalEntry
+	for k := range j.states {
+		if s := &j.states[k]; s.begun() && s.state == uint8(windrow.NotAttempted) {
+			doubts = append(doubts, windrow.JournalEntry{Key: j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
+		}
+	}
+	j.mu.Unlock()
+	return j.Record(doubts...)
 }
 
 // Sync implements [windrow.Journal].
