@@ -55,8 +55,16 @@ func fill(path string) error {
 	if err != nil {
 		return err
 	}
-	for i := p.From; i < p.To; i++ {
-		b := store.Batch{Intents: []store.Intent{{Number: i - p.From + 1, Indexes: []int64{i}}}, Results: done(i, i+1, uint8(1+i%2))}
+	items, _, err := s.PartItems(ctx, p.PartLease)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		i := item.Index
+		if item.State != 0 { // by an earlier process
+			continue
+		}
+		b := store.Batch{Intents: []store.Intent{{Number: 1000*p.Epoch + i - p.From, Indexes: []int64{i}}}, Results: done(i, i+1, uint8(1+i%2))}
 		if err := s.Checkpoint(ctx, p.PartLease, b); err != nil {
 			return err
 		}
