@@ -51,16 +51,34 @@ func fill(path string) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.NextPart(ctx, store.JobLease{Job: j.Number, Epoch: j.Epoch}, 0, 300, "child", now.Add(time.Hour))
-	if err != nil {
-		return err
-	}
-	for i := p.From; i < p.To; i++ {
-		b := store.Batch{Intents: []store.Intent{{Number: i - p.From + 1, Indexes: []int64{i}}}, Results: done(i, i+1, uint8(1+i%2))}
-		if err := s.Checkpoint(ctx, p.PartLease, b); err != nil {
+	for {
+		p, err := s.NextPart(ctx, store.JobLease{Job: j.Number, Epoch: j.Epoch}, 0, 300, "child", now.Add(time.Hour))
+		if errors.Is(err, store.ErrNotFound) {
+			break
+		}
+		if err != nil {
 			return err
 		}
-		fmt.Println(i)
+		items, intents, err := s.PartItems(ctx, p.PartLease)
+		if err != nil {
+			return err
+		}
+		number := int64(len(intents)) // of a child before this one
+		for _, it := range items {
+			if it.State != 0 {
+				continue
+			}
+			i := it.Index
+			number++
+			b := store.Batch{Intents: []store.Intent{{Number: number, Indexes: []int64{i}}}, Results: done(i, i+1, uint8(1+i%2))}
+			if err := s.Checkpoint(ctx, p.PartLease, b); err != nil {
+				return err
+			}
+			fmt.Println(i)
+		}
+		if err := s.EndPart(ctx, p.PartLease, true); err != nil {
+			return err
+		}
 	}
 	select {} // until it is killed
 }
