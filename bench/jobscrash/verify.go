@@ -253,7 +253,7 @@ func (v *verifier) item(o *operation, name string, item *jobs.Item) {
 		if o.op != jobs.Create || v.job.kind.careful() {
 			v.doubtful++
 			if os.Getenv("DEBUG") != "" {
-				fmt.Fprintf(os.Stderr, "DOUBT %s %s applied %d attempts %d code %s: %s\n", v.job.kind.name, o.op, applied, item.Attempts, item.Code, item.Message)
+				fmt.Fprintf(os.Stderr, "DOUBT %s %s %s applied %d attempts %d code %s: %s\n", v.shown.State, v.job.kind.name, o.op, applied, item.Attempts, item.Code, item.Message)
 			}
 		}
 	case windrow.Succeeded:
