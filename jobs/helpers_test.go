@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -204,7 +203,7 @@ func prepare(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *j
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, res := jobs.Config{Store: s, Logger: slog.New(slog.DiscardHandler)}, f.resource()
+	cfg, res := jobs.Config{Store: s}, f.resource()
 	for _, c := range change {
 		c(&cfg, &res)
 	}

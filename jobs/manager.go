@@ -23,8 +23,8 @@ type Config struct {
 	// Store keeps the jobs: that of package sqlitestore, or of module pgstore. It is required. The manager uses it alone
 	// and closes it.
 	Store Store
-	// Logger gets what operators want to know: starts and ends of jobs, pauses, failures of the store. Nil means
-	// [slog.Default].
+	// Logger gets what operators want to know: starts and ends of jobs, pauses, failures of the store. Nil means that
+	// nothing is logged.
 	Logger *slog.Logger
 	// MaxRunning is how many jobs are carried out at once; the others are queued. 0 means 4.
 	MaxRunning int
@@ -107,7 +107,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		cfg: cfg, store: s, log: cmp.Or(cfg.Logger, slog.Default()), owner: rand.Text(), wake: make(chan struct{}, 1),
+		cfg: cfg, store: s, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), owner: rand.Text(), wake: make(chan struct{}, 1),
 		resources: map[string]resource{}, running: map[int64]*runner{}, watchers: map[int64]chan struct{}{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))

@@ -159,7 +159,7 @@ func (r *runner) consequence(cause error) error {
 // is an error of the store.
 func (r *runner) attempt(op int, p store.Part) (n int, cause, err error) {
 	spec := &r.spec.Spec.Operations[op]
-	cfg := part.Config{Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: describe}
+	cfg := part.Config{Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: r.resource(op).describe}
 	if r.resource(op).decides(spec) {
 		cfg.Undecided = r.options.Retry.Attempts
 	}

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,10 @@ type Resource[In, Out any] struct {
 	// Reconcile looks up whether a create whose response was lost was applied. Nil means that of the Client, if it has
 	// one.
 	Reconcile func(ctx context.Context, in In) (out Out, applied bool, err error)
+	// Describe returns the code and the message of an item's error as people are to see them, such as those in the body of
+	// the server's response; "" stands for the usual ones: a code for the kind of the error, and its text. Nil means the
+	// usual ones. What it returns is stored, cut at 500 bytes and cleaned of control characters.
+	Describe func(err error) (code, message string)
 	// Replaces says that an update replaces the whole record. An update then reads the record, applies the patch to it,
 	// and writes it, so In must be the whole record; the Client must be a [windrow.Getter], too.
 	Replaces bool
@@ -102,6 +107,8 @@ type resource interface {
 	count(ctx context.Context, filter Fields) (n int, known bool, err error)
 	// list yields the records that a filter selects, with their JSON form if it is asked for.
 	list(ctx context.Context, filter Fields, form bool) iter.Seq2[listed, error]
+	// describe returns the code and the message of an item's error.
+	describe(e windrow.JournalEntry) (code, message string)
 	// run carries out a part.
 	run(ctx context.Context, t *task) error
 }
@@ -209,6 +216,18 @@ func (t *typed[In, Out]) list(ctx context.Context, filter Fields, form bool) ite
 			yield(listed{}, err)
 		}
 	}
+}
+
+func (t *typed[In, Out]) describe(e windrow.JournalEntry) (code, message string) {
+	code, message = describe(e)
+	if e.Err == nil || t.Describe == nil {
+		return code, message
+	}
+	var ownCode, ownMessage string
+	if guard("Describe", func() error { ownCode, ownMessage = t.Describe(e.Err); return nil }) != nil {
+		return code, message
+	}
+	return cmp.Or(clean(ownCode, maxName), code), cmp.Or(clean(ownMessage, maxMessage), message)
 }
 
 // fieldsOf returns the names of the fields of a type's JSON form; nil if they are not known.

@@ -97,11 +97,11 @@ func (r *runner) run() {
 
 // carryOut carries out the operations one after the other.
 func (r *runner) carryOut() error {
-	if r.job.Reason == ReasonCancelling {
-		return errCancelled
-	}
 	if err := json.Unmarshal(r.job.Spec, &r.spec); err != nil {
 		return &failedError{"its spec, as it was stored, cannot be read"}
+	}
+	if r.job.Reason == ReasonCancelling {
+		return errCancelled
 	}
 	r.options = r.spec.Spec.Options.withDefaults()
 	if r.options.Sequential {
