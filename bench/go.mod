@@ -2,10 +2,7 @@ module github.com/windrow-go/windrow/bench
 
 go 1.26.0
 
-replace (
-	github.com/windrow-go/windrow => ../
-	github.com/windrow-go/windrow/jobs => ../jobs
-)
+replace github.com/windrow-go/windrow => ../
 
 require (
 	github.com/alitto/pond/v2 v2.7.1

@@ -78,7 +78,7 @@ type Manager struct {
 
 // Open returns a manager of the jobs in a store. It does not begin to work: see [Manager.Start].
 func Open(ctx context.Context, cfg Config) (*Manager, error) {
-	s, ok := cfg.Store.(store.Store)
+	s, ok := store.Of(cfg.Store)
 	switch {
 	case isNil(cfg.Store):
 		return nil, errors.New("jobs: Config.Store is nil: open one with package sqlitestore or module pgstore")

@@ -39,7 +39,7 @@ const (
 // A runner carries out one job.
 type runner struct {
 	m       *Manager
-	job     store.Job // as it was leased
+	job     store.Job // as it was leased; it is not changed
 	lease   store.JobLease
 	spec    saved
 	options Options
@@ -143,7 +143,6 @@ func (r *runner) begin() error {
 		if err != nil {
 			return r.stopped(j, err)
 		}
-		r.job = j
 		r.m.changed(j.Number)
 		r.m.log.Info("jobs: job begun", "job", j.ID, "type", j.Type)
 		return nil
@@ -280,9 +279,13 @@ func (r *runner) end(err error) error {
 	case isFailed:
 		return finish(Failed, EventFailed, failed.reason)
 	case isPerson:
+		j, late := r.m.store.Get(ctx, r.job.Tenant, r.job.ID)
+		if late != nil {
+			return ignoreFenced(late)
+		}
 		c := change(Paused, person.reason, store.Running)
 		c.Lease, c.Release = &r.lease, true
-		_, late := r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, EventPaused, r.job, person.reason))
+		_, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, EventPaused, j, person.reason))
 		r.m.log.Warn("jobs: job paused", "job", r.job.ID, "reason", person.reason)
 		if errors.Is(late, store.ErrConflict) {
 			_, late = r.m.store.Change(ctx, r.job.Number, give)

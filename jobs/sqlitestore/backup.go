@@ -10,10 +10,8 @@ import (
 	"strings"
 )
 
-// Backup writes a copy of the store, as it is at one moment, to a new file, and makes it durable. The store can be used
-// meanwhile. The copy appears whole or not at all. The error matches [fs.ErrExist] for a file that exists. [Open] opens the
-// copy as a store of its own.
-func (s *Store) Backup(ctx context.Context, path string) (err error) {
+// Backup is [Store.Backup].
+func (s *db) Backup(ctx context.Context, path string) (err error) {
 	defer func() {
 		if err != nil && ctx.Err() == nil {
 			err = fmt.Errorf("sqlitestore: backup to %q: %w", path, err)
@@ -50,9 +48,8 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 	return publish(temporary, real)
 }
 
-// Check reads all of the store and checks it: the pages, and that indexes and tables agree. It takes a second for some
-// 50 MB. The store can be used meanwhile. The error matches [ErrDamaged] if something is wrong.
-func (s *Store) Check(ctx context.Context) error {
+// Check is [Store.Check].
+func (s *db) Check(ctx context.Context) error {
 	var problems []string
 	err := s.read(ctx, func(c *conn) error {
 		return c.query(ctx, "pragma integrity_check(5)", nil, func(r *row) error {

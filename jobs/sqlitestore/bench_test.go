@@ -55,7 +55,7 @@ func byHand(b *testing.B, path string, n int64) (insert, update time.Duration) {
 }
 
 // byStore does the same with the store.
-func byStore(b *testing.B, s *Store, n int64) (insert, update time.Duration) {
+func byStore(b *testing.B, s *db, n int64) (insert, update time.Duration) {
 	_, _, err := s.Insert(b.Context(), aJob("a", store.Waiting), nil)
 	must(b, err)
 	_, lease := claim(b, s)

@@ -8,7 +8,7 @@ import (
 )
 
 // Delete implements the store of jobs.
-func (s *Store) Delete(ctx context.Context, tenant, id string, limit int) (more bool, err error) {
+func (s *db) Delete(ctx context.Context, tenant, id string, limit int) (more bool, err error) {
 	if limit < 1 {
 		return false, errors.New("sqlitestore: Delete needs a limit of at least 1")
 	}
@@ -63,7 +63,7 @@ func deleteRows(c *conn, number, limit int64) (more bool, err error) {
 }
 
 // Doomed implements the store of jobs.
-func (s *Store) Doomed(ctx context.Context) (jobs []store.Job, err error) {
+func (s *db) Doomed(ctx context.Context) (jobs []store.Job, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		const text = jobColumns + "where hidden = 1 order by number"
 		jobs, err = selectJobs(ctx, c, text, nil, 0, func(store.Job) bool { return true })

@@ -7,7 +7,7 @@ import (
 )
 
 // AddEvents implements the store of jobs.
-func (s *Store) AddEvents(ctx context.Context, number int64, events ...store.Event) error {
+func (s *db) AddEvents(ctx context.Context, number int64, events ...store.Event) error {
 	return s.write(ctx, func(c *conn) error {
 		found, err := c.one(ctx, "select 1 from jobs "+byNumber, []any{number}, func(*row) {})
 		if err != nil {
@@ -46,7 +46,7 @@ func addEvents(ctx context.Context, c *conn, number int64, events []store.Event)
 }
 
 // Events implements the store of jobs.
-func (s *Store) Events(ctx context.Context, number int64, after int64, limit int) (events []store.Event, err error) {
+func (s *db) Events(ctx context.Context, number int64, after int64, limit int) (events []store.Event, err error) {
 	const text = "select number, type, at, actor, run, data from events where job = ? and number > ? order by number limit ?"
 	err = s.read(ctx, func(c *conn) error {
 		return c.query(ctx, text, []any{number, after, sqlLimit(limit)}, func(r *row) error {
@@ -67,7 +67,7 @@ func sqlLimit(limit int) int {
 }
 
 // Value implements the store of jobs.
-func (s *Store) Value(ctx context.Context, name string) (value []byte, err error) {
+func (s *db) Value(ctx context.Context, name string) (value []byte, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		found, err := c.one(ctx, `select value from "values" where name = ?`, []any{name}, func(r *row) { value = r.bytes() })
 		if err == nil && !found {
@@ -79,7 +79,7 @@ func (s *Store) Value(ctx context.Context, name string) (value []byte, err error
 }
 
 // SetValue implements the store of jobs.
-func (s *Store) SetValue(ctx context.Context, name string, value []byte) error {
+func (s *db) SetValue(ctx context.Context, name string, value []byte) error {
 	return s.write(ctx, func(c *conn) error {
 		const text = `insert into "values" (name, value) values (?, ?) on conflict (name) do update set value = excluded.value`
 		_, err := c.exec(text, name, value)

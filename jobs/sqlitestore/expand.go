@@ -21,7 +21,7 @@ func phaseOf(c *conn, job int64, op int) (phase store.Phase, total, next int64, 
 }
 
 // BeginExpansion implements the store of jobs. ErrConflict for an operation that is Ready or Done.
-func (s *Store) BeginExpansion(ctx context.Context, lease store.JobLease, op int) error {
+func (s *db) BeginExpansion(ctx context.Context, lease store.JobLease, op int) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdJob(c, lease); err != nil {
 			return err
@@ -50,7 +50,7 @@ func (s *Store) BeginExpansion(ctx context.Context, lease store.JobLease, op int
 
 // AddItems implements the store of jobs. ErrConflict for an operation that is not expanding. Indexes of items are given by
 // the store.
-func (s *Store) AddItems(ctx context.Context, lease store.JobLease, op int, items []store.Item) error {
+func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items []store.Item) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdJob(c, lease); err != nil {
 			return err
@@ -77,7 +77,7 @@ func (s *Store) AddItems(ctx context.Context, lease store.JobLease, op int, item
 }
 
 // SetItems implements the store of jobs. ErrConflict if an item is not in the state that it was in.
-func (s *Store) SetItems(ctx context.Context, lease store.JobLease, op int, set []store.Result) error {
+func (s *db) SetItems(ctx context.Context, lease store.JobLease, op int, set []store.Result) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdJob(c, lease); err != nil {
 			return err
@@ -87,7 +87,7 @@ func (s *Store) SetItems(ctx context.Context, lease store.JobLease, op int, set 
 }
 
 // Repeated implements the store of jobs. The keys are sorted on disk.
-func (s *Store) Repeated(ctx context.Context, number int64, op, limit int) (indexes []int64, err error) {
+func (s *db) Repeated(ctx context.Context, number int64, op, limit int) (indexes []int64, err error) {
 	const text = `select idx from (
 			select idx, state, row_number() over (partition by key order by idx) as nth from items where job = ? and op = ?
 		) where nth > 1 and state = 0 order by idx limit ?`
@@ -101,7 +101,7 @@ func (s *Store) Repeated(ctx context.Context, number int64, op, limit int) (inde
 }
 
 // SetPhase implements the store of jobs. ErrConflict if the operation is in a later phase.
-func (s *Store) SetPhase(ctx context.Context, lease store.JobLease, op int, phase store.Phase, events ...store.Event) error {
+func (s *db) SetPhase(ctx context.Context, lease store.JobLease, op int, phase store.Phase, events ...store.Event) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdJob(c, lease); err != nil {
 			return err

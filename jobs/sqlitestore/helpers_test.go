@@ -14,16 +14,16 @@ import (
 
 var start = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 
-func mustOpen(tb testing.TB, path string, opts ...Option) *Store {
+func mustOpen(tb testing.TB, path string, opts ...Option) *db {
 	tb.Helper()
-	s, err := Open(path, opts...)
+	s, err := open(path, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return s
 }
 
-func mustClose(tb testing.TB, s *Store) {
+func mustClose(tb testing.TB, s *db) {
 	tb.Helper()
 	if err := s.Close(); err != nil {
 		tb.Fatal(err)
@@ -31,7 +31,7 @@ func mustClose(tb testing.TB, s *Store) {
 }
 
 // fresh opens a new store that is closed when the test ends.
-func fresh(tb testing.TB, opts ...Option) *Store {
+func fresh(tb testing.TB, opts ...Option) *db {
 	tb.Helper()
 	s := mustOpen(tb, filepath.Join(tb.TempDir(), "jobs.db"), opts...)
 	tb.Cleanup(func() { mustClose(tb, s) })
@@ -69,7 +69,7 @@ func must(tb testing.TB, err error) {
 }
 
 // insert stores a job with n items in operation 0, whose phase is Ready.
-func insert(tb testing.TB, s *Store, id string, n int64) store.Job {
+func insert(tb testing.TB, s *db, id string, n int64) store.Job {
 	tb.Helper()
 	j, inserted, err := s.Insert(tb.Context(), aJob(id, store.Ready), fields(n))
 	if err != nil || !inserted {
@@ -79,7 +79,7 @@ func insert(tb testing.TB, s *Store, id string, n int64) store.Job {
 }
 
 // claim leases the job that is next.
-func claim(tb testing.TB, s *Store) (store.Job, store.JobLease) {
+func claim(tb testing.TB, s *db) (store.Job, store.JobLease) {
 	tb.Helper()
 	now := time.Now()
 	j, err := s.Claim(tb.Context(), store.Claim{Owner: "me", Now: now, Until: now.Add(time.Hour), Resources: []string{"fields"}})
@@ -101,7 +101,7 @@ func done(from, to int64, state uint8) []store.Result {
 }
 
 // balanced fails unless the counts of a job are those of its rows.
-func balanced(tb testing.TB, s *Store, ctx context.Context, number int64, tenant, id string) store.Counts {
+func balanced(tb testing.TB, s *db, ctx context.Context, number int64, tenant, id string) store.Counts {
 	tb.Helper()
 	j, err := s.Get(ctx, tenant, id)
 	must(tb, err)

@@ -18,7 +18,7 @@ const (
 
 // insertion is an Insert that is under way.
 type insertion struct {
-	s      *Store
+	s      *db
 	job    store.Job
 	events []store.Event
 	hidden bool // the row of the job is stored
@@ -31,7 +31,7 @@ type insertion struct {
 
 // Insert implements the store of jobs. An Insert that its process does not survive has stored nothing that is seen; its
 // rows are removed as those of a deleted job.
-func (s *Store) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.Item, error], events ...store.Event) (store.Job, bool, error) {
+func (s *db) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.Item, error], events ...store.Event) (store.Job, bool, error) {
 	if job.Key != "" { // without reading the items
 		switch j, err := s.byKey(ctx, job.Tenant, job.Key); {
 		case err == nil:
@@ -56,7 +56,7 @@ func (s *Store) Insert(ctx context.Context, job store.Job, items iter.Seq2[store
 	return stored, inserted, nil
 }
 
-func (s *Store) byKey(ctx context.Context, tenant, key string) (j store.Job, err error) {
+func (s *db) byKey(ctx context.Context, tenant, key string) (j store.Job, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		j, err = loadJob(ctx, c, whereKey, tenant, key)
 		return err

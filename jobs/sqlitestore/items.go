@@ -24,7 +24,7 @@ func scanItem(r *row) (store.Item, error) {
 const anError = "state in (2, 4)"
 
 // Items implements the store of jobs.
-func (s *Store) Items(ctx context.Context, number int64, q store.ItemQuery) (items []store.Item, err error) {
+func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items []store.Item, err error) {
 	where := ` where job = ?1 and (op, idx) > (?2, ?3) and (?4 < 0 or op = ?4) and (?5 = 0 or (?5 >> state) & 1)
 		and (?6 = '' or code = ?6) and (?7 = 0 or run = ?7) and (?8 is null or key = ?8)`
 	if q.Op >= 0 {
@@ -63,7 +63,7 @@ func (s *Store) Items(ctx context.Context, number int64, q store.ItemQuery) (ite
 }
 
 // Recount implements the store of jobs.
-func (s *Store) Recount(ctx context.Context, number int64) (n store.Counts, err error) {
+func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err error) {
 	const count = "select state, count(*) from items where job = ? group by state"
 	err = s.read(ctx, func(c *conn) error {
 		return c.query(ctx, count, []any{number}, func(r *row) error {
@@ -87,7 +87,7 @@ func (s *Store) Recount(ctx context.Context, number int64) (n store.Counts, err 
 }
 
 // ErrorGroups implements the store of jobs.
-func (s *Store) ErrorGroups(ctx context.Context, number int64, limit int) (groups []store.ErrorGroup, err error) {
+func (s *db) ErrorGroups(ctx context.Context, number int64, limit int) (groups []store.ErrorGroup, err error) {
 	// The second query is by the primary key, once for each group.
 	const text = `select g.state, g.kind, coalesce(g.code, ''), g.resend, coalesce(i.message, ''), g.n, i.op, i.idx from (
 			select state, kind, code, resend, count(*) as n, min(op << 48 | idx) as first from items

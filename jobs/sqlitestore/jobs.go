@@ -87,7 +87,7 @@ func loadJob(ctx context.Context, c *conn, where string, values ...any) (store.J
 const byNumber = "where number = ? and hidden = 0"
 
 // Get implements the store of jobs.
-func (s *Store) Get(ctx context.Context, tenant, id string) (j store.Job, err error) {
+func (s *db) Get(ctx context.Context, tenant, id string) (j store.Job, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		j, err = loadJob(ctx, c, "where tenant = ? and id = ? and hidden = 0", tenant, id)
 		return err
@@ -96,7 +96,7 @@ func (s *Store) Get(ctx context.Context, tenant, id string) (j store.Job, err er
 }
 
 // List implements the store of jobs.
-func (s *Store) List(ctx context.Context, q store.JobQuery) (jobs []store.Job, err error) {
+func (s *db) List(ctx context.Context, q store.JobQuery) (jobs []store.Job, err error) {
 	const conditions = `hidden = 0 and (?1 = 0 or (?1 >> state) & 1) and (?2 = '' or type = ?2)
 		and (?3 = 0 or (created, number) < (?4, ?5)) order by created desc, number desc`
 	after, created, number := 0, time.Time{}, int64(0)
@@ -160,7 +160,7 @@ func mask[S ~uint8](states []S) int64 {
 }
 
 // CountJobs implements the store of jobs.
-func (s *Store) CountJobs(ctx context.Context) (map[store.State]int, error) {
+func (s *db) CountJobs(ctx context.Context) (map[store.State]int, error) {
 	counts := map[store.State]int{}
 	err := s.read(ctx, func(c *conn) error {
 		return c.query(ctx, "select state, count(*) from jobs where hidden = 0 group by state", nil, func(r *row) error {
@@ -175,7 +175,7 @@ func (s *Store) CountJobs(ctx context.Context) (map[store.State]int, error) {
 }
 
 // Change implements the store of jobs. Whether a lease has expired is judged by the clock of this process.
-func (s *Store) Change(ctx context.Context, number int64, change store.Change, events ...store.Event) (j store.Job, err error) {
+func (s *db) Change(ctx context.Context, number int64, change store.Change, events ...store.Event) (j store.Job, err error) {
 	var refused error // the job is returned with it
 	err = s.write(ctx, func(c *conn) error {
 		if j, err = loadJob(ctx, c, byNumber, number); err != nil {
@@ -233,7 +233,7 @@ func apply(j *store.Job, c store.Change) {
 }
 
 // Claim implements the store of jobs.
-func (s *Store) Claim(ctx context.Context, claim store.Claim) (j store.Job, err error) {
+func (s *db) Claim(ctx context.Context, claim store.Claim) (j store.Job, err error) {
 	const candidates = `select number, resources from jobs where state in (1, 2) and lease_until <= ? and hidden = 0
 		order by priority desc, queued, number`
 	registered, busy := set(claim.Resources), set(claim.Busy)
@@ -281,7 +281,7 @@ func set(names []string) map[string]bool {
 }
 
 // Renew implements the store of jobs.
-func (s *Store) Renew(ctx context.Context, lease store.JobLease, until time.Time) error {
+func (s *db) Renew(ctx context.Context, lease store.JobLease, until time.Time) error {
 	return s.write(ctx, func(c *conn) error {
 		const renew = "update jobs set lease_until = ? where number = ? and epoch = ? and lease_until <> 0 and hidden = 0"
 		n, err := c.exec(renew, until, lease.Job, lease.Epoch)

@@ -13,39 +13,19 @@ import (
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
-// Store is a store of jobs in an SQLite file. The zero value is not usable: call [Open]. Its methods may be called from
-// many goroutines. Those that write wait for each other; those that read do not wait for a write.
-//
-// A method that returns an error has changed nothing. When a full disk or a failing one was the cause, the Store can be
-// used again as soon as that has passed. No error contains what an item holds.
-type Store struct {
+// db is a store of jobs in an SQLite file. Those of its methods that write wait for each other; those that read do not wait
+// for a write. A method that returns an error has changed nothing.
+type db struct {
 	path    string
 	lock    *os.File
 	writer  chan *conn // holds the one connection that writes while it is not in use
 	readers chan *conn
 }
 
-var _ store.Store = (*Store)(nil)
+var _ store.Store = (*db)(nil)
 
-// Option is an option of [Open].
-type Option func(*settings)
-
-type settings struct {
-	readers int
-	busy    time.Duration
-}
-
-// Readers sets how many calls may read at the same time. Defaults to 4; less than 1 means 1.
-func Readers(n int) Option { return func(s *settings) { s.readers = max(n, 1) } }
-
-// BusyTimeout sets how long a write waits for another program that has locked the file, such as a shell. Defaults to 5 s.
-func BusyTimeout(d time.Duration) Option { return func(s *settings) { s.busy = max(d, 0) } }
-
-// Open opens the store in the file path, and creates it when there is no such file; its folder must exist. A store of an
-// earlier version is brought to the current one. The error matches [ErrInUse], [ErrNotStore], [ErrNewer] or [ErrDamaged]
-// when one of these was the reason, and then the file is as it was. Open checks the header and the number of pages; for a
-// check of all that the file holds see [Store.Check]. Close the Store when it is no longer used.
-func Open(path string, opts ...Option) (*Store, error) {
+// open opens the store in the file path: see [Open].
+func open(path string, opts ...Option) (*db, error) {
 	set := settings{readers: 4, busy: 5 * time.Second}
 	for _, o := range opts {
 		if o != nil {
@@ -88,7 +68,7 @@ func held(path string) bool {
 }
 
 // openLocked opens the file of which the caller has the lock.
-func openLocked(path string, lock *os.File, set settings) (_ *Store, err error) {
+func openLocked(path string, lock *os.File, set settings) (_ *db, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		if err := create(path); err != nil {
 			return nil, err
@@ -101,7 +81,7 @@ func openLocked(path string, lock *os.File, set settings) (_ *Store, err error) 
 	if err := upgrade(path, h.version); err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, lock: lock, writer: make(chan *conn, 1), readers: make(chan *conn, set.readers)}
+	s := &db{path: path, lock: lock, writer: make(chan *conn, 1), readers: make(chan *conn, set.readers)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.closeConns())
@@ -144,7 +124,7 @@ const (
 )
 
 // write runs f in a transaction that writes. It waits for its turn until the context ends.
-func (s *Store) write(ctx context.Context, f func(*conn) error) (err error) {
+func (s *db) write(ctx context.Context, f func(*conn) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -176,7 +156,7 @@ func (s *Store) write(ctx context.Context, f func(*conn) error) (err error) {
 }
 
 // read runs f in a transaction that reads: all that f reads is of one moment.
-func (s *Store) read(ctx context.Context, f func(*conn) error) error {
+func (s *db) read(ctx context.Context, f func(*conn) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -195,13 +175,13 @@ func (s *Store) read(ctx context.Context, f func(*conn) error) error {
 }
 
 // Close ends the use of the store and gives the lock back. It is called once, after all other calls have returned.
-func (s *Store) Close() error {
+func (s *db) Close() error {
 	err := wrap(s.closeConns())
 	return errors.Join(err, s.lock.Close())
 }
 
 // closeConns closes the readers first: the last connection that is closed empties the WAL, and a reader could not.
-func (s *Store) closeConns() error {
+func (s *db) closeConns() error {
 	var errs []error
 	for len(s.readers) > 0 {
 		errs = append(errs, (<-s.readers).close())
@@ -213,7 +193,7 @@ func (s *Store) closeConns() error {
 }
 
 // Size implements the store of jobs: bytes of the file, its WAL and the index of that.
-func (s *Store) Size(ctx context.Context) (int64, error) {
+func (s *db) Size(ctx context.Context) (int64, error) {
 	var total int64
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		info, err := os.Stat(s.path + suffix)

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // fill stores results until it is killed, and says after each call how many are durable.
 func fill(path string) error {
 	ctx := context.Background()
-	s, err := Open(path)
+	s, err := open(path)
 	if err != nil {
 		return err
 	}

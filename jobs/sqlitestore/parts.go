@@ -21,7 +21,7 @@ func holdPart(c *conn, p store.PartLease) error {
 }
 
 // NextPart implements the store of jobs. Whether a lease has expired is judged by the clock of this process.
-func (s *Store) NextPart(ctx context.Context, lease store.JobLease, op int, size int64, owner string, until time.Time) (p store.Part, err error) {
+func (s *db) NextPart(ctx context.Context, lease store.JobLease, op int, size int64, owner string, until time.Time) (p store.Part, err error) {
 	if size < 1 {
 		return store.Part{}, errors.New("sqlitestore: NextPart needs a size of at least 1")
 	}
@@ -77,7 +77,7 @@ func newPart(ctx context.Context, c *conn, p *store.Part, from, to int64, owner 
 }
 
 // PartItems implements the store of jobs. ErrFenced.
-func (s *Store) PartItems(ctx context.Context, p store.PartLease) (items []store.Item, intents []store.Intent, err error) {
+func (s *db) PartItems(ctx context.Context, p store.PartLease) (items []store.Item, intents []store.Intent, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		if err := holdPart(c, p); err != nil {
 			return err
@@ -126,7 +126,7 @@ func intentsOf(ctx context.Context, c *conn, p store.PartLease) (intents []store
 }
 
 // Checkpoint implements the store of jobs. ErrConflict if an item is not in the state that it was in.
-func (s *Store) Checkpoint(ctx context.Context, p store.PartLease, b store.Batch) error {
+func (s *db) Checkpoint(ctx context.Context, p store.PartLease, b store.Batch) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdPart(c, p); err != nil {
 			return err
@@ -157,7 +157,7 @@ func (s *Store) Checkpoint(ctx context.Context, p store.PartLease, b store.Batch
 }
 
 // RenewPart implements the store of jobs.
-func (s *Store) RenewPart(ctx context.Context, p store.PartLease, until time.Time) error {
+func (s *db) RenewPart(ctx context.Context, p store.PartLease, until time.Time) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdPart(c, p); err != nil {
 			return err
@@ -168,7 +168,7 @@ func (s *Store) RenewPart(ctx context.Context, p store.PartLease, until time.Tim
 }
 
 // EndPart implements the store of jobs.
-func (s *Store) EndPart(ctx context.Context, p store.PartLease, done bool) error {
+func (s *db) EndPart(ctx context.Context, p store.PartLease, done bool) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdPart(c, p); err != nil {
 			return err
@@ -183,7 +183,7 @@ func (s *Store) EndPart(ctx context.Context, p store.PartLease, done bool) error
 }
 
 // OpenParts implements the store of jobs.
-func (s *Store) OpenParts(ctx context.Context, number int64, op int) (n int, err error) {
+func (s *db) OpenParts(ctx context.Context, number int64, op int) (n int, err error) {
 	err = s.read(ctx, func(c *conn) error {
 		const count = "select count(*) from parts where job = ? and op = ? and done = 0"
 		_, err := c.one(ctx, count, []any{number, op}, func(r *row) { n = r.int() })

@@ -11,7 +11,7 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Test(t, func(tb testing.TB) store.Store {
-		s, err := Open(filepath.Join(tb.TempDir(), "jobs.db"))
+		s, err := open(filepath.Join(tb.TempDir(), "jobs.db"))
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func open(tb testing.TB, path string, keys []string, wrap func(store.Store) stor
 	if err != nil {
 		tb.Fatal(err)
 	}
-	var s store.Store = db
+	s, _ := store.Of(db)
 	if wrap != nil {
 		s = wrap(s)
 	}
