@@ -163,11 +163,14 @@ func (r *runner) attempt(op int, p store.Part) (n int, cause, err error) {
 	if r.resource(op).decides(spec) {
 		cfg.Undecided = r.options.Retry.Attempts
 	}
+	if !r.resource(op).named(spec) {
+		cfg.Prefix = cfg.Scope + "/"
+	}
 	journal, err := part.Open(r.m.ctx, r.m.store, p, cfg)
 	if err != nil {
 		return 0, nil, err
 	}
-	k := &task{op: spec, options: r.options, journal: journal, items: journal.Items(), flight: &r.flight, with: r.with(op, journal)}
+	k := &task{op: spec, options: r.options, journal: journal, prefix: cfg.Prefix, items: journal.Items(), flight: &r.flight, with: r.with(op, journal)}
 	cause = r.resource(op).run(r.m.ctx, k)
 	if err := journal.Close(); err != nil {
 		return 0, nil, err

@@ -16,9 +16,10 @@ import (
 
 // Config says how a journal reads and writes.
 type Config struct {
-	Scope string         // what idempotency keys belong to
-	Op    windrow.OpKind // of the part
-	Run   int            // of the job
+	Scope  string         // what idempotency keys belong to
+	Op     windrow.OpKind // of the part
+	Run    int            // of the job
+	Prefix string         // of the keys by which package windrow knows the items
 	// Undecided is a number of attempts. An item that is Unknown after fewer has not ended: the run was stopped before it
 	// was sent again or looked up. 0 means that Unknown is an end.
 	Undecided int
@@ -76,8 +77,8 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 	j.moved.L = &j.mu
 	for k := range items {
 		item := &items[k]
-		if _, twice := j.at[item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
-			j.at[item.Key] = k
+		if _, twice := j.at[cfg.Prefix+item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
+			j.at[cfg.Prefix+item.Key] = k
 		}
 		j.states[k] = state{id: item.ID, fingerprint: item.Fingerprint, settled: item.Settled, state: item.State, reason: item.Reason}
 	}
@@ -107,10 +108,13 @@ func (j *Journal) Items() []*store.Item {
 	return open
 }
 
-// Index returns the index in the operation of the item with a key.
-func (j *Journal) Index(key string) (index int64, ok bool) {
+// Item returns the item with a key.
+func (j *Journal) Item(key string) (item *store.Item, ok bool) {
 	k, ok := j.at[key] // it does not change
-	return j.part.From + int64(k), ok
+	if !ok {
+		return nil, false
+	}
+	return &j.items[k], true
 }
 
 // Resumed reports whether an earlier holder of the part may have sent something.
@@ -167,7 +171,7 @@ func (j *Journal) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
 			}
 			keys := make([]string, len(in.Indexes))
 			for k, index := range in.Indexes {
-				keys[k] = j.items[index-j.part.From].Key
+				keys[k] = j.cfg.Prefix + j.items[index-j.part.From].Key
 			}
 			open = append(open, windrow.JournalIntent{
 				Keys: keys, IdempotencyKey: in.IdempotencyKey, Attempt: in.Attempt, Handle: in.Handle, Repeatable: in.Repeatable,
@@ -321,7 +325,7 @@ func (j *Journal) Abandon() error {
 	var doubts []windrow.JournalEntry
 	for k := range j.states {
 		if s := &j.states[k]; s.begun() && s.state == uint8(windrow.NotAttempted) {
-			doubts = append(doubts, windrow.JournalEntry{Key: j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
+			doubts = append(doubts, windrow.JournalEntry{Key: j.cfg.Prefix + j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
 		}
 	}
 	j.mu.Unlock()
