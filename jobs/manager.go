@@ -295,7 +295,9 @@ func (m *Manager) launch(j store.Job) {
 	m.work.Go(func() {
 		r.run()
 		m.mu.Lock()
-		delete(m.running, j.Number)
+		if m.running[j.Number] == r { // not one that has the lease since
+			delete(m.running, j.Number)
+		}
 		m.mu.Unlock()
 		m.changed(j.Number)
 		m.nudge()

@@ -31,8 +31,8 @@ type Resource[In, Out any] struct {
 	Count func(ctx context.Context, filter Fields) (int, error)
 	// ID returns the id of a record. It is needed for operations with a Filter, and names what a create has made.
 	ID func(Out) string
-	// Key is the identity of a record to be created: no two records of an operation may have the same. Nil means that
-	// records are told apart by their index.
+	// Key is the identity of a record to be created: it must not be "", and no two records of an operation may have the
+	// same. Nil means that records are told apart by their index.
 	Key func(In) string
 	// Fields are the names of the fields that a filter may use. Nil means the fields of Out's JSON form; a resource of
 	// maps has to declare its own.
@@ -98,6 +98,8 @@ type resource interface {
 	knows(field string) bool
 	// supports returns why an operation is not possible.
 	supports(op *Operation) error
+	// named reports whether the items' keys are those of their records: else they are indexes, which other jobs have too.
+	named(op *Operation) bool
 	// decides reports whether an item whose response was lost can be sent again, or looked up.
 	decides(op *Operation) bool
 	// checkPatch returns what is wrong with a patch, as an input of the client.
@@ -182,6 +184,9 @@ func (t *typed[In, Out]) key(record json.RawMessage) (string, error) {
 	}
 	var key string
 	err = guard("Key", func() error { key = t.Key(in); return nil })
+	if err == nil && key == "" {
+		err = errNoKey
+	}
 	return key, err
 }
 

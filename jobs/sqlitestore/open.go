@@ -88,7 +88,7 @@ func openLocked(path string, lock *os.File, set settings) (_ *db, err error) {
 		}
 	}()
 	busy := "busy_timeout = " + strconv.FormatInt(set.busy.Milliseconds(), 10)
-	w, err := connect(path, busy, "journal_mode = wal", "synchronous = full", "temp_store = memory", "cache_size = -16000",
+	w, err := connect(path, busy, "journal_mode = wal", "synchronous = full", "temp_store = memory", "cache_size = -4000",
 		"wal_autocheckpoint = "+strconv.Itoa(walPages), "journal_size_limit = "+strconv.Itoa(walLimit))
 	if err != nil {
 		return nil, err
