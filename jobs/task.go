@@ -204,9 +204,13 @@ func carryOut[In, Out any](ctx context.Context, k *task, p *windrow.BatchProcess
 	return err
 }
 
-// refuse ends an item that is not sent, since its input is not valid.
+// refuse ends an item that is not sent, since its input is not valid. The error stops the run.
 func (k *task) refuse(key string, err error) error {
-	return k.journal.Settle(windrow.JournalEntry{Key: key, State: windrow.Failed, Kind: windrow.KindValidation, Err: err})
+	err = k.journal.Settle(windrow.JournalEntry{Key: key, State: windrow.Failed, Kind: windrow.KindValidation, Err: err})
+	if err == nil && k.options.Validation.OnError == OnErrorAbort {
+		err = windrow.ErrTooManyFailures
+	}
+	return err
 }
 
 // refuseAll ends all items for one reason.
