@@ -261,8 +261,8 @@ func (r *runner) end(err error) error {
 		c.Lease, c.Release, c.Ended = &r.lease, true, &now
 		j, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, event, j, reason))
 		switch {
-		case errors.Is(late, store.ErrConflict) && j.State == store.Paused:
-			_, late = r.m.store.Change(ctx, r.job.Number, give) // it was paused after its last item
+		case errors.Is(late, store.ErrConflict):
+			_, late = r.m.store.Change(ctx, r.job.Number, give) // it was paused, and perhaps resumed, after its last item
 		case late == nil:
 			r.m.log.Info("jobs: job ended", "job", j.ID, "state", state, "reason", reason, "total", counts.Total,
 				"succeeded", counts.Succeeded, "skipped", counts.Skipped, "failed", counts.Failed, "unknown", counts.Unknown)
