@@ -54,6 +54,7 @@ func (m *Manager) sorted(ctx context.Context, j store.Job) (c store.Change, even
 		events = append(events, m.event(ctx, EventCancelled, j, ""))
 	case missing && j.State != store.Paused:
 		c = change(Paused, ReasonNotRegistered, j.State)
+		c.Unless = ReasonCancelling
 		events = append(events, m.event(ctx, EventPaused, j, ReasonNotRegistered))
 	case !missing && j.State == store.Paused && j.Reason == ReasonNotRegistered:
 		c = change(Queued, "", store.Paused)

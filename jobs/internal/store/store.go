@@ -272,6 +272,7 @@ type Claim struct {
 type Change struct {
 	From    []State   // the change happens only from these states; empty: from any
 	Lease   *JobLease // the change happens only while this lease is held
+	Unless  string    // the change does not happen while this is the job's Reason: ErrConflict; "": whatever that is
 	Free    bool      // the change happens only while there is no lease, or it has expired: ErrConflict
 	State   *State
 	Reason  *string
