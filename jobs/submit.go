@@ -77,7 +77,11 @@ func (m *Manager) Submit(ctx context.Context, s Spec) (Job, error) {
 		return Job{}, err
 	}
 	var found mistakes
-	j, inserted, err := m.store.Insert(ctx, j, m.given(&s, &found), m.event(ctx, EventQueued, j, ""))
+	known := j
+	for k := range s.Operations {
+		known.Counts.Total += int64(len(s.Operations[k].IDs) + len(s.Operations[k].Records))
+	}
+	j, inserted, err := m.store.Insert(ctx, j, m.given(&s, &found), m.event(ctx, EventQueued, known, ""))
 	switch {
 	case len(found.list) > 0:
 		return Job{}, found.err()
