@@ -302,3 +302,16 @@ func daily(minutes int) jobs.Spec {
 		}},
 	}
 }
+
+// last returns the last error of an iterator.
+func last[T any](all iter.Seq2[T, error]) (err error) {
+	for _, err = range all {
+	}
+	return err
+}
+
+// states is a list of item states.
+func states(all ...windrow.State) []windrow.State { return all }
+
+// noContext is what callers pass that have none.
+var noContext context.Context

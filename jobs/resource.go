@@ -9,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/windrow-go/windrow"
 )
@@ -63,8 +64,8 @@ func Register[In, Out any](m *Manager, name string, r Resource[In, Out]) error {
 	switch {
 	case m == nil:
 		return errors.New("jobs: the manager is nil")
-	case name == "" || len(name) > maxName:
-		return refuse("its name must have from 1 to %d bytes", maxName)
+	case name == "" || len(name) > maxName || !utf8.ValidString(name):
+		return refuse("its name must have from 1 to %d bytes of UTF-8", maxName)
 	case isNil(r.Client):
 		return refuse("its Client is nil")
 	}
@@ -96,6 +97,8 @@ type resource interface {
 	setLimiter(l *windrow.Limiter)
 	retry() windrow.RetryPolicy
 	knows(field string) bool
+	// declares says what to do when no field is known; "" when some are.
+	declares() string
 	// supports returns why an operation is not possible.
 	supports(op *Operation) error
 	// named reports whether the items' keys are those of their records: else they are indexes, which other jobs have too.
@@ -138,6 +141,13 @@ func (t *typed[In, Out]) setLimiter(l *windrow.Limiter) { t.Limiter = l }
 func (t *typed[In, Out]) retry() windrow.RetryPolicy    { return t.Retry }
 func (t *typed[In, Out]) knows(field string) bool       { return slices.Contains(t.fields, field) }
 
+func (t *typed[In, Out]) declares() string {
+	if len(t.fields) > 0 {
+		return ""
+	}
+	return fmt.Sprintf(", whose records (%v) show no fields: declare them in Resource.Fields", reflect.TypeFor[Out]())
+}
+
 func (t *typed[In, Out]) supports(op *Operation) error {
 	missing := ""
 	switch {
@@ -162,15 +172,16 @@ func (t *typed[In, Out]) checkPatch(patch Fields) error {
 		return nil // the patch is no whole record
 	}
 	data, err := json.Marshal(patch)
-	if err == nil {
-		_, err = t.input(data, ValidationLenient)
+	if err != nil {
+		return nil // check says so
 	}
+	_, err = t.input(data, ValidationLenient)
 	return err
 }
 
 // input reads an input from its JSON form. The error does not show its content.
 func (t *typed[In, Out]) input(data []byte, mode ValidationMode) (in In, err error) {
-	err = decodeInto(data, &in, mode == "" || mode == ValidationStrict)
+	err = guard("UnmarshalJSON", func() error { return decodeInto(data, &in, mode == "" || mode == ValidationStrict) })
 	return in, err
 }
 
@@ -200,6 +211,7 @@ func (t *typed[In, Out]) count(ctx context.Context, filter Fields) (n int, known
 
 func (t *typed[In, Out]) list(ctx context.Context, filter Fields, form bool) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
+		stopped := false
 		err := guard("List", func() error {
 			for out, err := range t.List(ctx, filter) {
 				if err != nil {
@@ -212,12 +224,13 @@ func (t *typed[In, Out]) list(ctx context.Context, filter Fields, form bool) ite
 					}
 				}
 				if !yield(l, nil) {
+					stopped = true
 					return nil
 				}
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !stopped { // a List that ignores the result of yield panics
 			yield(listed{}, err)
 		}
 	}

@@ -133,7 +133,7 @@ func (r *runner) carryOut() error {
 func (r *runner) begin() error {
 	now := time.Now()
 	c := change(Running, "", store.Queued, store.Running)
-	c.Lease, c.Started = &r.lease, &now
+	c.Lease, c.Started, c.Unless = &r.lease, &now, ReasonCancelling
 	var events []store.Event
 	if r.job.Started.IsZero() {
 		events = append(events, r.m.event(r.m.ctx, EventStarted, r.job, ""))
@@ -284,7 +284,7 @@ func (r *runner) end(err error) error {
 			return ignoreFenced(late)
 		}
 		c := change(Paused, person.reason, store.Running)
-		c.Lease, c.Release = &r.lease, true
+		c.Lease, c.Release, c.Unless = &r.lease, true, ReasonCancelling
 		_, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, EventPaused, j, person.reason))
 		r.m.log.Warn("jobs: job paused", "job", r.job.ID, "reason", person.reason)
 		if errors.Is(late, store.ErrConflict) {
