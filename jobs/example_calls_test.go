@@ -92,7 +92,7 @@ func ExampleManager_Wait() {
 	}
 	// Output:
 	// completed some
-	// p9 RESOURCE_ERROR plot p9: not found after_correction
+	// p9 RESOURCE_ERROR not found after_correction
 }
 
 // Items are read in every state of a job, by what became of them.
@@ -177,7 +177,7 @@ func ExampleManager_Export() {
 	// Output:
 	// index,key,input,id,state,reason,code,message,attempts
 	// 0,p1,,p1,succeeded,,,,1
-	// 1,p9,,p9,failed,,RESOURCE_ERROR,plot p9: not found,1
+	// 1,p9,,p9,failed,,RESOURCE_ERROR,not found,1
 }
 
 // A resource whose client cannot do what is asked of it is refused when it is registered.

@@ -43,7 +43,7 @@ func (p *Plots) Update(_ context.Context, id string, patch PlotPatch) (Plot, err
 			return p.all[k], nil
 		}
 	}
-	return Plot{}, fmt.Errorf("plot %s: %w", id, windrow.ErrNotFound)
+	return Plot{}, windrow.ErrNotFound
 }
 
 // List yields the plots that a filter selects.
