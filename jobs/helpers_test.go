@@ -199,13 +199,28 @@ func open(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *jobs
 // prepare opens a manager that does not work yet.
 func prepare(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *jobs.Resource[Patch, Field])) *managed {
 	t.Helper()
+	res := f.resource()
+	m := bare(t, path, func(cfg *jobs.Config) {
+		for _, c := range change {
+			c(cfg, &res)
+		}
+	})
+	if err := jobs.Register(m.Manager, "fields", res); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// bare opens a manager without resources.
+func bare(t *testing.T, path string, change ...func(*jobs.Config)) *managed {
+	t.Helper()
 	s, err := sqlitestore.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, res := jobs.Config{Store: s}, f.resource()
+	cfg := jobs.Config{Store: s}
 	for _, c := range change {
-		c(&cfg, &res)
+		c(&cfg)
 	}
 	m, err := jobs.Open(t.Context(), cfg)
 	if err != nil {
@@ -216,9 +231,6 @@ func prepare(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *j
 			t.Errorf("Close: %v", err)
 		}
 	})
-	if err := jobs.Register(m, "fields", res); err != nil {
-		t.Fatal(err)
-	}
 	return &managed{m, t, path}
 }
 
