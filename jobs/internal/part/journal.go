@@ -1,4 +1,5 @@
-// Package part keeps the journal of a part of a job: the rows of its items are what package windrow asks for and records.
+// Package part keeps the journal of a part of a job: the rows of its items are what package windrow asks for and
+// records.
 package part
 
 import (
@@ -291,8 +292,8 @@ func (j *Journal) Record(entries ...windrow.JournalEntry) error {
 // description is what Describe returns.
 type description struct{ code, message string }
 
-// describe describes the entries with errors, or returns nil when there are none. It is called before anything is queued
-// and without the lock, since an Error method may panic or take long.
+// describe describes the entries with errors, or returns nil when there are none. It is called before anything is
+// queued and without the lock, since an Error method may panic or take long.
 func (j *Journal) describe(entries []windrow.JournalEntry) (described []description) {
 	if j.cfg.Describe == nil {
 		return nil

@@ -97,8 +97,8 @@ func (m *model) diff(tb testing.TB, j *Journal, keys []string) string {
 	return ""
 }
 
-// Whatever was done in whatever order, a journal knows it. A kill loses only what was recorded last, and of that no half. The
-// fake refuses a Was that is not the state of the row.
+// Whatever was done in whatever order, a journal knows it. A kill loses only what was recorded last, and of that no
+// half. The fake refuses a Was that is not the state of the row.
 func TestRandomSequences(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
