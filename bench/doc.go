@@ -13,6 +13,8 @@
 //	go run ./bench/growth             # from a thousand to ten million items
 //	go run ./bench/journal -check     # what a journal costs, beside a run without one and beside one by hand
 //	go run ./bench/crash              # an import that is killed again and again
+//	go run ./bench/jobs -check        # what durable jobs cost, beside the same by hand
+//	go run ./bench/jobscrash          # a program with jobs that is killed again and again
 //	go run ./bench/soak               # millions of records, to a server that misbehaves
 //	go run ./bench/limits             # the limiter against servers that tell it nothing
 //	go run ./bench/outage -check      # servers that are down, flaky or killed, and records that never pass

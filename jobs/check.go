@@ -44,14 +44,11 @@ func (m *Manager) check(s *Spec) error {
 		found.add(TooLarge, "operations", "has %d entries: at most %d are allowed", n, maxOperations)
 		return found.err()
 	}
-	items := 0
-	for k := range s.Operations {
-		op := &s.Operations[k]
-		m.checkOperation(&found, fmt.Sprintf("operations[%d]", k), op)
-		items += len(op.IDs) + len(op.Records)
+	if !m.checkSize(&found, s) {
+		return found.err() // without looking at what is too much
 	}
-	if items > m.cfg.MaxRecords {
-		found.add(TooLarge, "operations", "name %d records and ids in all: at most %d are allowed in a spec; select records by a filter, or make several jobs", items, m.cfg.MaxRecords)
+	for k := range s.Operations {
+		m.checkOperation(&found, fmt.Sprintf("operations[%d]", k), &s.Operations[k])
 	}
 	m.checkOptions(&found, &s.Options)
 	if len(s.Labels) > maxLabels {
@@ -66,6 +63,61 @@ func (m *Manager) check(s *Spec) error {
 	}
 	inRange(&found, "priority", s.Priority, -maxPriority, maxPriority)
 	return found.err()
+}
+
+// checkSize checks how much a spec holds, and reports whether it is not too much.
+func (m *Manager) checkSize(found *mistakes, s *Spec) bool {
+	items, size := 0, 0
+	for k := range s.Operations {
+		op := &s.Operations[k]
+		items += len(op.IDs) + len(op.Records)
+	}
+	if items > m.cfg.MaxRecords {
+		found.add(TooLarge, "operations", "name %d records and ids in all: at most %d are allowed in a spec; select records by a filter, or make several jobs", items, m.cfg.MaxRecords)
+		return false
+	}
+	for k := range s.Operations {
+		op := &s.Operations[k]
+		size += textBytes(map[string]any(op.Filter), 0) + textBytes(map[string]any(op.Update), 0) + textBytes(op.Records, 0)
+		for _, id := range op.IDs {
+			size += len(id)
+		}
+	}
+	if size > m.cfg.MaxSpecBytes {
+		m.tooLarge(found, size)
+		return false
+	}
+	return true
+}
+
+func (m *Manager) tooLarge(found *mistakes, size int) {
+	found.add(TooLarge, "operations", "make a spec of at least %d bytes: at most %d are allowed; select records by a filter, or make several jobs", size, m.cfg.MaxSpecBytes)
+}
+
+// textBytes returns how many bytes the texts of a value have, without looking into types of the application's.
+func textBytes(v any, depth int) (n int) {
+	if depth > 1000 { // it contains itself
+		return 0
+	}
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case json.RawMessage:
+		return len(v)
+	case json.Number:
+		return len(v)
+	case Fields:
+		return textBytes(map[string]any(v), depth)
+	case map[string]any:
+		for name, value := range v {
+			n += len(name) + textBytes(value, depth+1)
+		}
+	case []any:
+		for _, value := range v {
+			n += textBytes(value, depth+1)
+		}
+	}
+	return n
 }
 
 // checkOperation checks one operation.
@@ -145,6 +197,8 @@ func (m *Manager) checkSelection(found *mistakes, at string, op *Operation, r re
 			found.add(InvalidValue, field, "is empty")
 		case len(id) > maxID:
 			found.add(InvalidValue, field, "has %d bytes: at most %d are allowed", len(id), maxID)
+		case !utf8.ValidString(id):
+			found.add(InvalidValue, field, "is not valid UTF-8")
 		case twice:
 			found.add(InvalidValue, field, "is the same as ids[%d]: a record can be changed once by an operation", before)
 		default:
@@ -156,7 +210,7 @@ func (m *Manager) checkSelection(found *mistakes, at string, op *Operation, r re
 	}
 	for _, name := range slices.Sorted(maps.Keys(op.Filter)) {
 		if !r.knows(name) {
-			found.add(InvalidField, at+".filter."+shorten(name), "is no field of the resource %s", op.Resource)
+			found.add(InvalidField, at+".filter."+shorten(name), "is no field of the resource %s%s", op.Resource, r.declares())
 		} else if _, err := json.Marshal(op.Filter[name]); err != nil {
 			found.add(InvalidValue, at+".filter."+shorten(name), "has no JSON form")
 		}
@@ -232,7 +286,11 @@ func isObject(record any) error {
 func shorten(s string) string {
 	const most = 60
 	if len(s) > most {
-		s = s[:most] + "…"
+		cut := most
+		for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
 	}
 	q := fmt.Sprintf("%q", s)
 	return q[1 : len(q)-1]

@@ -21,7 +21,9 @@ func (m *Manager) Pause(ctx context.Context, id string) (Job, error) {
 		case j.Reason == ReasonCancelling:
 			return j, &StateError{callPause, Cancelled}
 		}
-		next, err := m.store.Change(ctx, j.Number, change(Paused, ReasonPaused, j.State), m.event(ctx, EventPaused, j, ReasonPaused))
+		c := change(Paused, ReasonPaused, j.State)
+		c.Unless = ReasonCancelling
+		next, err := m.store.Change(ctx, j.Number, c, m.event(ctx, EventPaused, j, ReasonPaused))
 		if r := m.runnerOf(j.Number); err == nil && r != nil {
 			r.halt(errPaused)
 		}

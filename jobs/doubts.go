@@ -15,7 +15,7 @@ func (r *runner) settleDoubts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for op := range j.Operations {
+	for op := range min(len(j.Operations), len(r.spec.Spec.Operations)) { // none if the spec cannot be read
 		if j.Operations[op].Phase != store.Ready || j.Operations[op].Next == 0 {
 			continue
 		}
@@ -48,7 +48,7 @@ func (r *runner) settleOperation(ctx context.Context, op int) (err error) {
 		if held = append(held, p.PartLease); p.Epoch == 1 {
 			return nil // a new part: there is no other one
 		}
-		journal, err := part.Open(ctx, r.m.store, p, part.Config{Run: r.job.Run, Describe: describe})
+		journal, err := part.Open(ctx, r.m.store, p, part.Config{Run: r.job.Run, Describe: r.resource(op).describe})
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -27,8 +28,11 @@ var csvHeader = []string{"index", "key", "input", "id", "state", "reason", "code
 // OWASP's page on CSV injection has it.
 func (m *Manager) Export(ctx context.Context, id string, w io.Writer, f Format) error {
 	j, err := m.find(ctx, id)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case isNil(w):
+		return errors.New("jobs: the writer of the export is nil")
 	}
 	var write func(Item) error
 	var flush func() error

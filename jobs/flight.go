@@ -23,8 +23,10 @@ type call struct {
 
 // enter notes that a call begins. It returns what leave is given when the call has ended.
 func (f *flight) enter(j *part.Journal, key string) (number uint64) {
-	index, _ := j.Index(key)
-	c := call{key, index, time.Now()}
+	c := call{key: key, at: time.Now()}
+	if item, ok := j.Item(key); ok {
+		c.key, c.index = item.Key, item.Index
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.calls == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
 )
 
@@ -26,7 +27,13 @@ type panicError struct {
 	value any
 }
 
-func (e *panicError) Error() string { return fmt.Sprintf("%s panicked: %v", e.name, e.value) }
+// Error shows no value but that of a run-time error, since it may hold what an item holds.
+func (e *panicError) Error() string {
+	if err, ok := e.value.(runtime.Error); ok {
+		return fmt.Sprintf("%s panicked: %v", e.name, err)
+	}
+	return fmt.Sprintf("%s panicked with a value of type %T", e.name, e.value)
+}
 
 // isNil reports whether a value is nil, or a nil pointer or function in an interface.
 func isNil(v any) bool {

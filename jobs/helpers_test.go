@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -204,7 +203,7 @@ func prepare(t *testing.T, path string, f *farm, change ...func(*jobs.Config, *j
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, res := jobs.Config{Store: s, Logger: slog.New(slog.DiscardHandler)}, f.resource()
+	cfg, res := jobs.Config{Store: s}, f.resource()
 	for _, c := range change {
 		c(&cfg, &res)
 	}
@@ -303,3 +302,16 @@ func daily(minutes int) jobs.Spec {
 		}},
 	}
 }
+
+// last returns the last error of an iterator.
+func last[T any](all iter.Seq2[T, error]) (err error) {
+	for _, err = range all {
+	}
+	return err
+}
+
+// states is a list of item states.
+func states(all ...windrow.State) []windrow.State { return all }
+
+// noContext is what callers pass that have none.
+var noContext context.Context

@@ -138,13 +138,27 @@ func pileOf(s windrow.State, resend bool) Pile {
 
 // An ErrorGroup is the number of items that ended in one way.
 type ErrorGroup struct {
-	State   windrow.State     `json:"status"`      // Failed or Unknown
-	Kind    windrow.ErrorKind `json:"kind"`        // of their errors
-	Code    string            `json:"code"`        // of their errors
-	Message string            `json:"message"`     // of the first of them
-	Items   int64             `json:"items"`       // how many they are
-	First   int64             `json:"first_index"` // of the first of them in the job, from 0
-	Pile    Pile              `json:"pile"`        // what has to be done before they are sent again
+	State   windrow.State     // Failed or Unknown
+	Kind    windrow.ErrorKind // of their errors
+	Code    string            // of their errors
+	Message string            // of the first of them
+	Items   int64             // how many they are
+	First   int64             // index of the first of them in the job, from 0
+	Pile    Pile              // what has to be done before they are sent again
+}
+
+// MarshalJSON implements [json.Marshaler]. The index is counted from 1 there, as in the batch API.
+func (g ErrorGroup) MarshalJSON() ([]byte, error) {
+	g.First++
+	return json.Marshal(struct {
+		State   windrow.State     `json:"status"`
+		Kind    windrow.ErrorKind `json:"kind"`
+		Code    string            `json:"code"`
+		Message string            `json:"message"`
+		Items   int64             `json:"items"`
+		First   int64             `json:"operation_index"`
+		Pile    Pile              `json:"pile"`
+	}(g))
 }
 
 // MarshalJSON implements [json.Marshaler]: it writes the "data" of the batch API. Indexes are counted from 1 there, and

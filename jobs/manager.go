@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,8 +22,8 @@ type Config struct {
 	// Store keeps the jobs: that of package sqlitestore, or of module pgstore. It is required. The manager uses it alone
 	// and closes it.
 	Store Store
-	// Logger gets what operators want to know: starts and ends of jobs, pauses, failures of the store. Nil means
-	// [slog.Default].
+	// Logger gets what operators want to know: starts and ends of jobs, pauses, failures of the store. Nil means that
+	// nothing is logged.
 	Logger *slog.Logger
 	// MaxRunning is how many jobs are carried out at once; the others are queued. 0 means 4.
 	MaxRunning int
@@ -78,11 +77,16 @@ type Manager struct {
 
 // Open returns a manager of the jobs in a store. It does not begin to work: see [Manager.Start].
 func Open(ctx context.Context, cfg Config) (*Manager, error) {
-	s, ok := store.Of(cfg.Store)
+	var s store.Store
+	if !isNil(cfg.Store) {
+		s, _ = store.Of(cfg.Store)
+	}
 	switch {
+	case ctx == nil:
+		return nil, errNoContext
 	case isNil(cfg.Store):
 		return nil, errors.New("jobs: Config.Store is nil: open one with package sqlitestore or module pgstore")
-	case !ok:
+	case isNil(s):
 		return nil, fmt.Errorf("jobs: Config.Store (%T) is no store of package sqlitestore or module pgstore", cfg.Store)
 	}
 	for _, bound := range []struct {
@@ -107,7 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Manager, error) {
 		}
 	}
 	m := &Manager{
-		cfg: cfg, store: s, log: cmp.Or(cfg.Logger, slog.Default()), owner: rand.Text(), wake: make(chan struct{}, 1),
+		cfg: cfg, store: s, log: cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)), owner: rand.Text(), wake: make(chan struct{}, 1),
 		resources: map[string]resource{}, running: map[int64]*runner{}, watchers: map[int64]chan struct{}{},
 	}
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -119,7 +123,9 @@ func (m *Manager) register(r resource) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.started || m.closing:
+	case m.closing:
+		return ErrClosed
+	case m.started:
 		return fmt.Errorf("jobs: resource %q is registered too late: register resources before Start", shorten(r.title()))
 	case m.resources[r.title()] != nil:
 		return fmt.Errorf("jobs: resource %q is registered twice", shorten(r.title()))
@@ -137,8 +143,12 @@ func (m *Manager) resource(name string) resource {
 
 // Start begins to work: jobs that an earlier process left are continued, and queued ones are begun. A job that needs a
 // resource that is not registered is paused, with that reason, and goes on by itself when a later manager has the
-// resource. Start returns when the store was read; the work goes on until [Manager.Close]. It may be called once.
-func (m *Manager) Start(ctx context.Context) error {
+// resource. Start returns when the store was read; the work goes on until [Manager.Close]. It may be called once, and again
+// after an error.
+func (m *Manager) Start(ctx context.Context) (err error) {
+	if err := m.usable(ctx); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	if m.started || m.closing {
 		defer m.mu.Unlock()
@@ -150,6 +160,13 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.started = true
 	resources := maps.Clone(m.resources)
 	m.mu.Unlock()
+	defer func() {
+		if err != nil {
+			m.mu.Lock()
+			m.started = false
+			m.mu.Unlock()
+		}
+	}()
 	for name, r := range resources {
 		if r.limiter() == nil {
 			l, err := m.recallLimiter(ctx, name)
@@ -165,78 +182,6 @@ func (m *Manager) Start(ctx context.Context) error {
 	m.work.Go(m.schedule)
 	m.work.Go(m.sweep)
 	return nil
-}
-
-// recallLimiter makes the limiter of a resource that has none. It starts with what was learned before.
-func (m *Manager) recallLimiter(ctx context.Context, name string) (*windrow.Limiter, error) {
-	data, err := m.store.Value(ctx, limiterValue(name))
-	var learned windrow.Learned
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return new(windrow.Limiter), nil
-	case err != nil:
-		return nil, fmt.Errorf("jobs: the store: %w", err)
-	case json.Unmarshal(data, &learned) != nil:
-		return new(windrow.Limiter), nil // of another version
-	}
-	return windrow.NewLimiter(windrow.StartFrom(learned)), nil
-}
-
-func limiterValue(resource string) string { return "limiter/" + resource }
-
-// keepLearned stores what the limiters have learned.
-func (m *Manager) keepLearned(ctx context.Context) {
-	for _, name := range slices.Sorted(maps.Keys(m.resources)) { // they do not change after Start
-		learned := m.resources[name].limiter().Stats().Learned
-		if learned == (windrow.Learned{}) {
-			continue
-		}
-		if data, err := json.Marshal(learned); err == nil {
-			_ = m.store.SetValue(ctx, limiterValue(name), data) // only costs learning it again
-		}
-	}
-}
-
-// sortOut pauses the jobs that lack a resource here, and lets those go on that have it again.
-func (m *Manager) sortOut(ctx context.Context) error {
-	for {
-		changed := 0
-		for _, state := range []store.State{store.Queued, store.Running, store.Paused} {
-			q := store.JobQuery{AllTenants: true, States: []store.State{state}, Limit: 100}
-			for {
-				list, err := m.store.List(ctx, q)
-				if err != nil {
-					return fmt.Errorf("jobs: the store: %w", err)
-				}
-				for _, j := range list {
-					missing := slices.ContainsFunc(j.Resources, func(name string) bool { return m.resource(name) == nil })
-					var err error
-					switch {
-					case missing && state != store.Paused && j.Reason != ReasonCancelling:
-						_, err = m.store.Change(ctx, j.Number, change(Paused, ReasonNotRegistered, state), m.event(ctx, EventPaused, j, ReasonNotRegistered))
-						changed++
-					case !missing && state == store.Paused && j.Reason == ReasonNotRegistered:
-						c := change(Queued, "", store.Paused)
-						now := time.Now()
-						c.Queued = &now
-						_, err = m.store.Change(ctx, j.Number, c, m.event(ctx, EventResumed, j, ""))
-						changed++
-					}
-					if err != nil && !errors.Is(err, store.ErrConflict) {
-						return fmt.Errorf("jobs: the store: %w", err)
-					}
-				}
-				if len(list) < q.Limit {
-					break
-				}
-				last := list[len(list)-1]
-				q.Before = &store.JobCursor{Created: last.Created, Number: last.Number}
-			}
-		}
-		if changed == 0 {
-			return nil
-		}
-	}
 }
 
 // change is a change of a job's state.
@@ -295,7 +240,9 @@ func (m *Manager) launch(j store.Job) {
 	m.work.Go(func() {
 		r.run()
 		m.mu.Lock()
-		delete(m.running, j.Number)
+		if m.running[j.Number] == r { // not one that has the lease since
+			delete(m.running, j.Number)
+		}
 		m.mu.Unlock()
 		m.changed(j.Number)
 		m.nudge()
@@ -387,13 +334,15 @@ func (m *Manager) Close() error {
 	return m.store.Close()
 }
 
+var errNoContext = errors.New("jobs: the context is nil")
+
 // usable returns ErrClosed for a manager that is closed.
 func (m *Manager) usable(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case ctx == nil:
-		return errors.New("jobs: the context is nil")
+		return errNoContext
 	case m.closing:
 		return ErrClosed
 	}

@@ -19,24 +19,13 @@ const (
 	mostPart  = 5_000
 )
 
-// operate sends the items of an operation, part by part. Two parts overlap, so that the pace does not fall while the last
-// items of one are repeated.
+// operate sends the items of an operation, part by part. A part is begun when all items of the one before are in flight, so
+// that the pace does not fall while its last items are repeated.
 func (r *runner) operate(op int) error {
-	workers := 2
-	if r.options.Sequential {
-		workers = 1
-	}
 	for {
-		var group sync.WaitGroup
-		errs := make([]error, workers)
-		for k := range errs {
-			group.Go(func() {
-				if errs[k] = r.workParts(op); errs[k] != nil {
-					r.halt(errs[k])
-				}
-			})
+		if err := r.workParts(op); err != nil {
+			r.halt(err)
 		}
-		group.Wait()
 		if stop := r.halting(); stop != nil {
 			return stop
 		}
@@ -61,9 +50,18 @@ func (r *runner) operate(op int) error {
 
 // workParts carries out parts until there are no more. The error ends the work on the job.
 func (r *runner) workParts(op int) error {
+	atOnce := 2
+	if r.options.Sequential {
+		atOnce = 1
+	}
+	slots := make(chan struct{}, atOnce)
+	var group sync.WaitGroup
+	defer group.Wait()
 	for {
-		if stop := r.halting(); stop != nil {
-			return stop
+		select {
+		case slots <- struct{}{}:
+		case <-r.halted:
+			return r.halting()
 		}
 		var p store.Part
 		err := r.persist(func() (err error) {
@@ -73,14 +71,22 @@ func (r *runner) workParts(op int) error {
 			}
 			return err
 		})
-		if err != nil {
+		if err != nil || p.From == p.To {
 			return err
 		}
-		if p.From == p.To {
-			return nil
-		}
-		if err := r.workPart(op, p); err != nil {
-			return err
+		tail := make(chan struct{})
+		atTail := sync.OnceFunc(func() { close(tail) })
+		group.Go(func() {
+			if err := r.workPart(op, p, atTail); err != nil {
+				r.halt(err)
+			}
+			<-slots
+			atTail()
+		})
+		select {
+		case <-tail:
+		case <-r.halted:
+			return r.halting()
 		}
 	}
 }
@@ -94,13 +100,14 @@ func (r *runner) partSize() int64 {
 	return min(max(leastPart, int64(r.pace*partTime.Seconds())), mostPart)
 }
 
-// workPart carries out a part. The error ends the work on the job.
-func (r *runner) workPart(op int, p store.Part) error {
+// workPart carries out a part, and calls atTail when all its items are in flight or have ended. The error ends the work on
+// the job.
+func (r *runner) workPart(op int, p store.Part, atTail func()) error {
 	defer r.holds(p.PartLease)()
 	pause := time.Second
 	for {
 		began := time.Now()
-		n, cause, err := r.attempt(op, p)
+		n, cause, err := r.attempt(op, p, atTail)
 		if err == nil && cause == nil {
 			r.mu.Lock()
 			if took := time.Since(began).Seconds(); n >= leastPart && took > 0 {
@@ -157,17 +164,22 @@ func (r *runner) consequence(cause error) error {
 
 // attempt runs the items of a part that have not ended. cause is what stopped the run, nil when every item has ended; err
 // is an error of the store.
-func (r *runner) attempt(op int, p store.Part) (n int, cause, err error) {
+func (r *runner) attempt(op int, p store.Part, atTail func()) (n int, cause, err error) {
 	spec := &r.spec.Spec.Operations[op]
-	cfg := part.Config{Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: describe}
+	cfg := part.Config{
+		Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: r.resource(op).describe, Tail: r.options.MaxConcurrent, AtTail: atTail,
+	}
 	if r.resource(op).decides(spec) {
 		cfg.Undecided = r.options.Retry.Attempts
+	}
+	if !r.resource(op).named(spec) {
+		cfg.Prefix = cfg.Scope + "/"
 	}
 	journal, err := part.Open(r.m.ctx, r.m.store, p, cfg)
 	if err != nil {
 		return 0, nil, err
 	}
-	k := &task{op: spec, options: r.options, journal: journal, items: journal.Items(), flight: &r.flight, with: r.with(op, journal)}
+	k := &task{op: spec, options: r.options, journal: journal, prefix: cfg.Prefix, items: journal.Items(), flight: &r.flight, with: r.with(op, journal)}
 	cause = r.resource(op).run(r.m.ctx, k)
 	if err := journal.Close(); err != nil {
 		return 0, nil, err

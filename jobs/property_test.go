@@ -86,6 +86,7 @@ type trial struct {
 	cancels bool // Cancel was called
 
 	mu      sync.Mutex
+	luck    *rand.Rand // of the server
 	things  map[string]thing
 	keys    map[string][]thing
 	applied map[string]int     // by name or id
@@ -99,7 +100,7 @@ type trial struct {
 
 func newTrial(t *testing.T, seed uint64) *trial {
 	c := &trial{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), path: filepath.Join(t.TempDir(), "jobs.db"),
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 0)), luck: rand.New(rand.NewPCG(seed, 1)), path: filepath.Join(t.TempDir(), "jobs.db"),
 		things: map[string]thing{}, keys: map[string][]thing{}, applied: map[string]int{}, faults: map[string][]fault{},
 		had: map[string][]fault{}, refused: map[string]bool{},
 	}
@@ -184,7 +185,7 @@ func (c *trial) call(ctx context.Context, names []string, apply func(name string
 			break
 		}
 	}
-	wait := time.Duration(1+c.random.IntN(50)) * time.Millisecond
+	wait := time.Duration(1+c.luck.IntN(50)) * time.Millisecond
 	c.mu.Unlock()
 	what := faults
 	if len(now) > 0 {
@@ -204,7 +205,7 @@ func (c *trial) call(ctx context.Context, names []string, apply func(name string
 	case transient:
 		return nil, windrow.Transient(errors.New("busy"))
 	case throttled:
-		return nil, windrow.Throttled(errors.New("too many"), time.Duration(c.random.IntN(3000))*time.Millisecond)
+		return nil, windrow.Throttled(errors.New("too many"), time.Duration(c.luck.IntN(3000))*time.Millisecond)
 	case lostBefore:
 		return nil, windrow.Ambiguous(errors.New("lost"))
 	case fatal:
@@ -294,7 +295,7 @@ func (c *trial) list(ctx context.Context, filter jobs.Fields) iter.Seq2[thing, e
 		broken := -1
 		if c.lists > 0 {
 			c.lists--
-			broken = c.random.IntN(len(all) + 1)
+			broken = c.luck.IntN(len(all) + 1)
 		}
 		again := c.again
 		c.mu.Unlock()

@@ -13,6 +13,9 @@ import (
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
+// mostRemaining bounds the time that a job is said to take: a longer one is no estimate.
+const mostRemaining = 10 * 365 * 24 * time.Hour
+
 // maxErrors is how many items a job's Errors hold.
 const maxErrors = 100
 
@@ -75,6 +78,9 @@ func (m *Manager) List(ctx context.Context, q Query) iter.Seq2[Job, error] {
 }
 
 func (m *Manager) list(ctx context.Context, q Query, yield func(Job, error) bool) error {
+	if err := m.usable(ctx); err != nil {
+		return err
+	}
 	in := store.JobQuery{Tenant: CallerFrom(ctx).Tenant, Type: q.Type, Labels: q.Labels, Limit: 100}
 	for _, s := range q.States {
 		if s.number() == 0 {
@@ -309,8 +315,10 @@ func (m *Manager) measure(j *Job, row store.Job, known bool) {
 		}
 	}
 	if left := j.Progress.Total - done; known && s.ItemsPerSecond > 0 && row.State == store.Running {
-		s.RemainingTime = time.Duration(float64(left) / s.ItemsPerSecond * float64(time.Second))
-		j.EstimatedCompletion = now.Add(s.RemainingTime)
+		if seconds := float64(left) / s.ItemsPerSecond; seconds < mostRemaining.Seconds() {
+			s.RemainingTime = time.Duration(seconds * float64(time.Second))
+			j.EstimatedCompletion = now.Add(s.RemainingTime)
+		}
 	}
 }
 

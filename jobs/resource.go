@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/windrow-go/windrow"
 )
@@ -30,8 +32,8 @@ type Resource[In, Out any] struct {
 	Count func(ctx context.Context, filter Fields) (int, error)
 	// ID returns the id of a record. It is needed for operations with a Filter, and names what a create has made.
 	ID func(Out) string
-	// Key is the identity of a record to be created: no two records of an operation may have the same. Nil means that
-	// records are told apart by their index.
+	// Key is the identity of a record to be created: it must not be "", and no two records of an operation may have the
+	// same. Nil means that records are told apart by their index.
 	Key func(In) string
 	// Fields are the names of the fields that a filter may use. Nil means the fields of Out's JSON form; a resource of
 	// maps has to declare its own.
@@ -41,6 +43,10 @@ type Resource[In, Out any] struct {
 	// Reconcile looks up whether a create whose response was lost was applied. Nil means that of the Client, if it has
 	// one.
 	Reconcile func(ctx context.Context, in In) (out Out, applied bool, err error)
+	// Describe returns the code and the message of an item's error as people are to see them, such as those in the body of
+	// the server's response; "" stands for the usual ones: a code for the kind of the error, and its text. Nil means the
+	// usual ones. What it returns is stored, cut at 500 bytes and cleaned of control characters.
+	Describe func(err error) (code, message string)
 	// Replaces says that an update replaces the whole record. An update then reads the record, applies the patch to it,
 	// and writes it, so In must be the whole record; the Client must be a [windrow.Getter], too.
 	Replaces bool
@@ -58,8 +64,8 @@ func Register[In, Out any](m *Manager, name string, r Resource[In, Out]) error {
 	switch {
 	case m == nil:
 		return errors.New("jobs: the manager is nil")
-	case name == "" || len(name) > maxName:
-		return refuse("its name must have from 1 to %d bytes", maxName)
+	case name == "" || len(name) > maxName || !utf8.ValidString(name):
+		return refuse("its name must have from 1 to %d bytes of UTF-8", maxName)
 	case isNil(r.Client):
 		return refuse("its Client is nil")
 	}
@@ -91,8 +97,12 @@ type resource interface {
 	setLimiter(l *windrow.Limiter)
 	retry() windrow.RetryPolicy
 	knows(field string) bool
+	// declares says what to do when no field is known; "" when some are.
+	declares() string
 	// supports returns why an operation is not possible.
 	supports(op *Operation) error
+	// named reports whether the items' keys are those of their records: else they are indexes, which other jobs have too.
+	named(op *Operation) bool
 	// decides reports whether an item whose response was lost can be sent again, or looked up.
 	decides(op *Operation) bool
 	// checkPatch returns what is wrong with a patch, as an input of the client.
@@ -102,6 +112,8 @@ type resource interface {
 	count(ctx context.Context, filter Fields) (n int, known bool, err error)
 	// list yields the records that a filter selects, with their JSON form if it is asked for.
 	list(ctx context.Context, filter Fields, form bool) iter.Seq2[listed, error]
+	// describe returns the code and the message of an item's error.
+	describe(e windrow.JournalEntry) (code, message string)
 	// run carries out a part.
 	run(ctx context.Context, t *task) error
 }
@@ -129,6 +141,13 @@ func (t *typed[In, Out]) setLimiter(l *windrow.Limiter) { t.Limiter = l }
 func (t *typed[In, Out]) retry() windrow.RetryPolicy    { return t.Retry }
 func (t *typed[In, Out]) knows(field string) bool       { return slices.Contains(t.fields, field) }
 
+func (t *typed[In, Out]) declares() string {
+	if len(t.fields) > 0 {
+		return ""
+	}
+	return fmt.Sprintf(", whose records (%v) show no fields: declare them in Resource.Fields", reflect.TypeFor[Out]())
+}
+
 func (t *typed[In, Out]) supports(op *Operation) error {
 	missing := ""
 	switch {
@@ -153,15 +172,16 @@ func (t *typed[In, Out]) checkPatch(patch Fields) error {
 		return nil // the patch is no whole record
 	}
 	data, err := json.Marshal(patch)
-	if err == nil {
-		_, err = t.input(data, ValidationLenient)
+	if err != nil {
+		return nil // check says so
 	}
+	_, err = t.input(data, ValidationLenient)
 	return err
 }
 
 // input reads an input from its JSON form. The error does not show its content.
 func (t *typed[In, Out]) input(data []byte, mode ValidationMode) (in In, err error) {
-	err = decodeInto(data, &in, mode == "" || mode == ValidationStrict)
+	err = guard("UnmarshalJSON", func() error { return decodeInto(data, &in, mode == "" || mode == ValidationStrict) })
 	return in, err
 }
 
@@ -175,6 +195,9 @@ func (t *typed[In, Out]) key(record json.RawMessage) (string, error) {
 	}
 	var key string
 	err = guard("Key", func() error { key = t.Key(in); return nil })
+	if err == nil && key == "" {
+		err = errNoKey
+	}
 	return key, err
 }
 
@@ -188,6 +211,7 @@ func (t *typed[In, Out]) count(ctx context.Context, filter Fields) (n int, known
 
 func (t *typed[In, Out]) list(ctx context.Context, filter Fields, form bool) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
+		stopped := false
 		err := guard("List", func() error {
 			for out, err := range t.List(ctx, filter) {
 				if err != nil {
@@ -200,15 +224,28 @@ func (t *typed[In, Out]) list(ctx context.Context, filter Fields, form bool) ite
 					}
 				}
 				if !yield(l, nil) {
+					stopped = true
 					return nil
 				}
 			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !stopped { // a List that ignores the result of yield panics
 			yield(listed{}, err)
 		}
 	}
+}
+
+func (t *typed[In, Out]) describe(e windrow.JournalEntry) (code, message string) {
+	code, message = describe(e)
+	if e.Err == nil || t.Describe == nil {
+		return code, message
+	}
+	var ownCode, ownMessage string
+	if guard("Describe", func() error { ownCode, ownMessage = t.Describe(e.Err); return nil }) != nil {
+		return code, message
+	}
+	return cmp.Or(clean(ownCode, maxName), code), cmp.Or(clean(ownMessage, maxMessage), message)
 }
 
 // fieldsOf returns the names of the fields of a type's JSON form; nil if they are not known.

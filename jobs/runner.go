@@ -97,11 +97,11 @@ func (r *runner) run() {
 
 // carryOut carries out the operations one after the other.
 func (r *runner) carryOut() error {
-	if r.job.Reason == ReasonCancelling {
-		return errCancelled
-	}
 	if err := json.Unmarshal(r.job.Spec, &r.spec); err != nil {
 		return &failedError{"its spec, as it was stored, cannot be read"}
+	}
+	if r.job.Reason == ReasonCancelling {
+		return errCancelled
 	}
 	r.options = r.spec.Spec.Options.withDefaults()
 	if r.options.Sequential {
@@ -133,7 +133,7 @@ func (r *runner) carryOut() error {
 func (r *runner) begin() error {
 	now := time.Now()
 	c := change(Running, "", store.Queued, store.Running)
-	c.Lease, c.Started = &r.lease, &now
+	c.Lease, c.Started, c.Unless = &r.lease, &now, ReasonCancelling
 	var events []store.Event
 	if r.job.Started.IsZero() {
 		events = append(events, r.m.event(r.m.ctx, EventStarted, r.job, ""))
@@ -261,8 +261,8 @@ func (r *runner) end(err error) error {
 		c.Lease, c.Release, c.Ended = &r.lease, true, &now
 		j, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, event, j, reason))
 		switch {
-		case errors.Is(late, store.ErrConflict) && j.State == store.Paused:
-			_, late = r.m.store.Change(ctx, r.job.Number, give) // it was paused after its last item
+		case errors.Is(late, store.ErrConflict): // it was paused after its last item, and perhaps resumed
+			_, late = r.m.store.Change(ctx, r.job.Number, give)
 		case late == nil:
 			r.m.log.Info("jobs: job ended", "job", j.ID, "state", state, "reason", reason, "total", counts.Total,
 				"succeeded", counts.Succeeded, "skipped", counts.Skipped, "failed", counts.Failed, "unknown", counts.Unknown)
@@ -284,7 +284,7 @@ func (r *runner) end(err error) error {
 			return ignoreFenced(late)
 		}
 		c := change(Paused, person.reason, store.Running)
-		c.Lease, c.Release = &r.lease, true
+		c.Lease, c.Release, c.Unless = &r.lease, true, ReasonCancelling
 		_, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, EventPaused, j, person.reason))
 		r.m.log.Warn("jobs: job paused", "job", r.job.ID, "reason", person.reason)
 		if errors.Is(late, store.ErrConflict) {

@@ -15,6 +15,7 @@ import (
 var (
 	errNoJSON   = errors.New("has no JSON form")
 	errNoObject = errors.New("must be an object")
+	errNoKey    = errors.New("has no key")
 )
 
 // ParseSpec reads a spec in its JSON form, the value of "batch" in the HTTP API:

@@ -35,11 +35,12 @@ func (m *Manager) Submit(ctx context.Context, s Spec) (Job, error) {
 	}
 	form, err := json.Marshal(s)
 	if err != nil {
-		return Job{}, &SpecError{[]Mistake{{Field: "operations", Code: InvalidValue, Message: "has a value without a JSON form"}}}
+		return Job{}, withoutForm(&s)
 	}
 	if len(form) > m.cfg.MaxSpecBytes {
-		return Job{}, &SpecError{[]Mistake{{Field: "operations", Code: TooLarge,
-			Message: fmt.Sprintf("make a spec of %d bytes: at most %d are allowed; select records by a filter, or make several jobs", len(form), m.cfg.MaxSpecBytes)}}}
+		var found mistakes
+		m.tooLarge(&found, len(form))
+		return Job{}, found.err()
 	}
 	if m.cfg.MaxStoreBytes > 0 {
 		switch size, err := m.store.Size(ctx); {
@@ -76,7 +77,11 @@ func (m *Manager) Submit(ctx context.Context, s Spec) (Job, error) {
 		return Job{}, err
 	}
 	var found mistakes
-	j, inserted, err := m.store.Insert(ctx, j, m.given(&s, &found), m.event(ctx, EventQueued, j, ""))
+	known := j
+	for k := range s.Operations {
+		known.Counts.Total += int64(len(s.Operations[k].IDs) + len(s.Operations[k].Records))
+	}
+	j, inserted, err := m.store.Insert(ctx, j, m.given(&s, &found), m.event(ctx, EventQueued, known, ""))
 	switch {
 	case len(found.list) > 0:
 		return Job{}, found.err()
@@ -92,6 +97,25 @@ func (m *Manager) Submit(ctx context.Context, s Spec) (Job, error) {
 	return m.show(ctx, j)
 }
 
+// withoutForm names the records of a spec that have no JSON form.
+func withoutForm(s *Spec) error {
+	var found mistakes
+	for k := range s.Operations {
+		for i, record := range s.Operations[k].Records {
+			if _, err := json.Marshal(record); err != nil {
+				found.add(InvalidValue, fmt.Sprintf("operations[%d].records[%d]", k, i), "%v", errNoJSON)
+			}
+		}
+	}
+	if len(found.list) == 0 {
+		found.add(InvalidValue, "operations", "%v", errNoJSON)
+	}
+	return found.err()
+}
+
+// mostExpected bounds what a Count is believed, so that sums of counts do not overflow.
+const mostExpected = 1 << 50
+
 // expected counts the records that an operation will change, -1 when that is not known.
 func (m *Manager) expected(ctx context.Context, op *Operation) (int64, error) {
 	n, known, err := m.resource(op.Resource).count(ctx, op.Filter)
@@ -101,7 +125,7 @@ func (m *Manager) expected(ctx context.Context, op *Operation) (int64, error) {
 	if err != nil || !known {
 		return -1, nil // the listing will tell
 	}
-	return int64(max(0, n)), nil
+	return min(max(0, int64(n)), mostExpected), nil
 }
 
 // given yields the items that a spec names. It adds what is wrong with them to the mistakes, and ends with an error then.
@@ -151,6 +175,8 @@ func failure(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	case errors.Is(err, store.ErrNotFound):
 		return ErrNotFound
+	case errors.Is(err, store.ErrClosed):
+		return ErrClosed
 	}
 	return fmt.Errorf("jobs: the store: %w", err)
 }

@@ -17,6 +17,7 @@ type task struct {
 	op      *Operation
 	options Options
 	journal *part.Journal
+	prefix  string        // of the keys
 	items   []*store.Item // those to be sent
 	with    []windrow.Option
 	flight  *flight
@@ -58,12 +59,12 @@ func (t *typed[In, Out]) runCreate(ctx context.Context, k *task) error {
 		item := k.items[i]
 		in, err := t.input(item.Input, k.options.Validation.Mode)
 		if err != nil {
-			if err := k.refuse(item.Key, err); err != nil {
+			if err := k.refuse(k.prefix+item.Key, err); err != nil {
 				return err
 			}
 			continue
 		}
-		rows = append(rows, row[In]{item.Key, in})
+		rows = append(rows, row[In]{k.prefix + item.Key, in})
 	}
 	return carryOut(ctx, k, p, rows, func(r row[In]) string { return r.key })
 }
@@ -98,6 +99,8 @@ func (t *typed[In, Out]) creates(with []windrow.Option) *windrow.BatchProcessor[
 	}
 	return p
 }
+
+func (t *typed[In, Out]) named(op *Operation) bool { return op.Type != Create || t.Key != nil }
 
 func (t *typed[In, Out]) decides(op *Operation) bool {
 	if op.Type != Create {
@@ -201,15 +204,19 @@ func carryOut[In, Out any](ctx context.Context, k *task, p *windrow.BatchProcess
 	return err
 }
 
-// refuse ends an item that is not sent, since its input is not valid.
+// refuse ends an item that is not sent, since its input is not valid. The error stops the run.
 func (k *task) refuse(key string, err error) error {
-	return k.journal.Settle(windrow.JournalEntry{Key: key, State: windrow.Failed, Kind: windrow.KindValidation, Err: err})
+	err = k.journal.Settle(windrow.JournalEntry{Key: key, State: windrow.Failed, Kind: windrow.KindValidation, Err: err})
+	if err == nil && k.options.Validation.OnError == OnErrorAbort {
+		err = windrow.ErrTooManyFailures
+	}
+	return err
 }
 
 // refuseAll ends all items for one reason.
 func (k *task) refuseAll(err error) error {
 	for i := range k.items {
-		if err := k.refuse(k.items[i].Key, err); err != nil {
+		if err := k.refuse(k.prefix+k.items[i].Key, err); err != nil {
 			return err
 		}
 	}

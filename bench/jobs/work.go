@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -77,7 +76,7 @@ func manager(ctx context.Context, path string, c *noop, change ...func(*jobs.Con
 	if err != nil {
 		return nil, err
 	}
-	cfg := jobs.Config{Store: store, Logger: slog.New(slog.DiscardHandler)}
+	cfg := jobs.Config{Store: store}
 	for _, f := range change {
 		f(&cfg)
 	}

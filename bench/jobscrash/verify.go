@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/windrow-go/windrow"
@@ -252,9 +251,6 @@ func (v *verifier) item(o *operation, name string, item *jobs.Item) {
 		v.unknown++
 		if o.op != jobs.Create || v.job.kind.careful() {
 			v.doubtful++
-			if os.Getenv("DEBUG") != "" {
-				fmt.Fprintf(os.Stderr, "DOUBT %s %s %s applied %d attempts %d code %s: %s\n", v.shown.State, v.job.kind.name, o.op, applied, item.Attempts, item.Code, item.Message)
-			}
 		}
 	case windrow.Succeeded:
 		if applied == 0 {

@@ -31,6 +31,7 @@ func openError(path string, err error) error {
 func wrap(err error) error {
 	switch {
 	case err == nil, errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrFenced),
+		errors.Is(err, store.ErrClosed),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
 		strings.HasPrefix(err.Error(), "sqlitestore: "):
 		return err

@@ -185,6 +185,8 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 			refused = store.ErrFenced
 		} else if len(change.From) > 0 && !slices.Contains(change.From, j.State) {
 			refused = store.ErrConflict
+		} else if change.Unless != "" && change.Unless == j.Reason {
+			refused = store.ErrConflict
 		} else if change.Free && j.LeaseUntil.After(time.Now()) {
 			refused = store.ErrConflict
 		}

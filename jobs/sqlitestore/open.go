@@ -20,6 +20,7 @@ type db struct {
 	lock    *os.File
 	writer  chan *conn // holds the one connection that writes while it is not in use
 	readers chan *conn
+	closed  chan struct{} // closed by Close
 }
 
 var _ store.Store = (*db)(nil)
@@ -81,14 +82,14 @@ func openLocked(path string, lock *os.File, set settings) (_ *db, err error) {
 	if err := upgrade(path, h.version); err != nil {
 		return nil, err
 	}
-	s := &db{path: path, lock: lock, writer: make(chan *conn, 1), readers: make(chan *conn, set.readers)}
+	s := &db{path: path, lock: lock, writer: make(chan *conn, 1), readers: make(chan *conn, set.readers), closed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.closeConns())
 		}
 	}()
 	busy := "busy_timeout = " + strconv.FormatInt(set.busy.Milliseconds(), 10)
-	w, err := connect(path, busy, "journal_mode = wal", "synchronous = full", "temp_store = memory", "cache_size = -16000",
+	w, err := connect(path, busy, "journal_mode = wal", "synchronous = full", "temp_store = memory", "cache_size = -4000",
 		"wal_autocheckpoint = "+strconv.Itoa(walPages), "journal_size_limit = "+strconv.Itoa(walLimit))
 	if err != nil {
 		return nil, err
@@ -131,6 +132,8 @@ func (s *db) write(ctx context.Context, f func(*conn) error) (err error) {
 	var c *conn
 	select {
 	case c = <-s.writer:
+	case <-s.closed:
+		return store.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -163,6 +166,8 @@ func (s *db) read(ctx context.Context, f func(*conn) error) error {
 	var c *conn
 	select {
 	case c = <-s.readers:
+	case <-s.closed:
+		return store.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -174,13 +179,19 @@ func (s *db) read(ctx context.Context, f func(*conn) error) error {
 	return wrap(f(c))
 }
 
-// Close ends the use of the store and gives the lock back. It is called once, after all other calls have returned.
+// Close ends the use of the store and gives the lock back. It is called once. Calls that are under way end before; later
+// ones return ErrClosed.
 func (s *db) Close() error {
-	err := wrap(s.closeConns())
-	return errors.Join(err, s.lock.Close())
+	close(s.closed)
+	var errs []error
+	for range cap(s.readers) { // the last connection that is closed empties the WAL, and a reader could not
+		errs = append(errs, (<-s.readers).close())
+	}
+	errs = append(errs, (<-s.writer).close())
+	return errors.Join(wrap(errors.Join(errs...)), s.lock.Close())
 }
 
-// closeConns closes the readers first: the last connection that is closed empties the WAL, and a reader could not.
+// closeConns closes the connections of a store that could not be opened.
 func (s *db) closeConns() error {
 	var errs []error
 	for len(s.readers) > 0 {

@@ -44,8 +44,8 @@ func Open(path string, opts ...Option) (*Store, error) {
 	return &Store{store.Seal(db), db}, nil
 }
 
-// Close ends the use of the store and gives the lock back. It is called once, after all other calls have returned: the
-// manager of the jobs does it.
+// Close ends the use of the store, when the calls that are under way have ended, and gives the lock back. It is called once:
+// the manager of the jobs does it.
 func (s *Store) Close() error { return s.db.Close() }
 
 // Size returns the bytes that the store takes on disk: those of the file, its WAL and the index of that.

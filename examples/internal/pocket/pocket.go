@@ -54,6 +54,7 @@ type Server struct {
 	keep    bool
 	app     *core.BaseApp
 	traffic traffic
+	changes changes
 
 	served    chan struct{} // closed when apis.Serve has returned
 	serveErr  error         // its error, valid once served is closed
@@ -107,6 +108,10 @@ func (s *Server) prepare(cfg Config) error {
 	if err := createFiles(s.app); err != nil {
 		return err
 	}
+	if err := createFarm(s.app); err != nil {
+		return err
+	}
+	s.changes.watch(s.app)
 	token, err := createUser(s.app)
 	if err != nil {
 		return err

@@ -72,7 +72,7 @@ func createFiles(app core.App) error {
 	return nil
 }
 
-// saveSettings switches the rate limiter on for every action on both
+// saveSettings switches the rate limiter on for every action on all
 // collections, and the request log off: its writes would compete with the records' own.
 func saveSettings(app core.App, rate, batch int) error {
 	s := app.Settings()
@@ -83,7 +83,7 @@ func saveSettings(app core.App, rate, batch int) error {
 	s.RateLimits.Enabled = rate > 0
 	if rate > 0 {
 		s.RateLimits.Rules = nil
-		for _, collection := range []string{Collection, Files} {
+		for _, collection := range []string{Collection, Files, Farm} {
 			for _, action := range []string{"list", "view", "create", "update", "delete"} {
 				s.RateLimits.Rules = append(s.RateLimits.Rules, core.RateLimitRule{
 					Label:       collection + ":" + action,

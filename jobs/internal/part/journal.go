@@ -17,13 +17,18 @@ import (
 
 // Config says how a journal reads and writes.
 type Config struct {
-	Scope string         // what idempotency keys belong to
-	Op    windrow.OpKind // of the part
-	Run   int            // of the job
+	Scope  string         // what idempotency keys belong to
+	Op     windrow.OpKind // of the part
+	Run    int            // of the job
+	Prefix string         // of the keys by which package windrow knows the items
 	// Undecided is a number of attempts. An item that is Unknown after fewer has not ended: the run was stopped before it
 	// was sent again or looked up. 0 means that Unknown is an end.
 	Undecided int
 	Describe  func(windrow.JournalEntry) (code, message string)
+	// AtTail is called, perhaps more than once, when no more than Tail items have not ended. It must not block. Nil means
+	// that it is not called.
+	AtTail func()
+	Tail   int
 }
 
 // A Journal is a [windrow.Journal] of one part. It answers from memory, and writes by one goroutine, so that those who
@@ -46,6 +51,7 @@ type Journal struct {
 	queued  uint64 // writes so far
 	stored  uint64 // writes that are durable
 	waiters int    // that wait for a write
+	left    int    // items that have not ended
 	closed  bool
 	err     error
 }
@@ -77,8 +83,11 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 	j.moved.L = &j.mu
 	for k := range items {
 		item := &items[k]
-		if _, twice := j.at[item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
-			j.at[item.Key] = k
+		if _, twice := j.at[cfg.Prefix+item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
+			j.at[cfg.Prefix+item.Key] = k
+		}
+		if item.State == uint8(windrow.NotAttempted) {
+			j.left++
 		}
 		j.states[k] = state{id: item.ID, fingerprint: item.Fingerprint, settled: item.Settled, state: item.State, reason: item.Reason}
 	}
@@ -108,10 +117,13 @@ func (j *Journal) Items() []*store.Item {
 	return open
 }
 
-// Index returns the index in the operation of the item with a key.
-func (j *Journal) Index(key string) (index int64, ok bool) {
+// Item returns the item with a key.
+func (j *Journal) Item(key string) (item *store.Item, ok bool) {
 	k, ok := j.at[key] // it does not change
-	return j.part.From + int64(k), ok
+	if !ok {
+		return nil, false
+	}
+	return &j.items[k], true
 }
 
 // Resumed reports whether an earlier holder of the part may have sent something.
@@ -168,7 +180,7 @@ func (j *Journal) Unfinished() iter.Seq2[windrow.JournalIntent, error] {
 			}
 			keys := make([]string, len(in.Indexes))
 			for k, index := range in.Indexes {
-				keys[k] = j.items[index-j.part.From].Key
+				keys[k] = j.cfg.Prefix + j.items[index-j.part.From].Key
 			}
 			open = append(open, windrow.JournalIntent{
 				Keys: keys, IdempotencyKey: in.IdempotencyKey, Attempt: in.Attempt, Handle: in.Handle, Repeatable: in.Repeatable,
@@ -325,6 +337,11 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) *store.Result {
 	if e.State != windrow.NotAttempted {
 		r.Run, r.At = j.cfg.Run, now
 	}
+	if s.state == uint8(windrow.NotAttempted) && e.State != windrow.NotAttempted {
+		if j.left--; j.left <= j.cfg.Tail && j.cfg.AtTail != nil {
+			j.cfg.AtTail()
+		}
+	}
 	s.id, s.fingerprint, s.state, s.reason, s.recorded = e.ID, e.Fingerprint, uint8(e.State), uint8(e.Reason), true
 	j.queue.Results = append(j.queue.Results, r)
 	return &j.queue.Results[len(j.queue.Results)-1]
@@ -349,7 +366,7 @@ func (j *Journal) Abandon() error {
 	var doubts []windrow.JournalEntry
 	for k := range j.states {
 		if s := &j.states[k]; s.begun() && s.state == uint8(windrow.NotAttempted) {
-			doubts = append(doubts, windrow.JournalEntry{Key: j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
+			doubts = append(doubts, windrow.JournalEntry{Key: j.cfg.Prefix + j.items[k].Key, State: windrow.Unknown, Fingerprint: s.fingerprint, Err: windrow.ErrBegun})
 		}
 	}
 	j.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	groupSize  = 1000                   // results that are written without waiting for more
-	groupDelay = 200 * time.Millisecond // how long results wait for others
-	mostQueued = 20_000                 // results in memory, beyond which Record waits
+	groupSize  = 1000                  // results that are written without waiting for more
+	groupDelay = 10 * time.Millisecond // least time between two writes that nothing waits for: what a kill may lose
+	mostQueued = 20_000                // results in memory, beyond which Record waits
 )
 
 // push notes that something was queued, and returns its number. The lock is held.
@@ -62,6 +62,7 @@ func (j *Journal) write() {
 	defer close(j.done)
 	timer := time.NewTimer(groupDelay)
 	defer timer.Stop()
+	var last time.Time // when the last write began
 	for {
 		j.mu.Lock()
 		for j.empty() && !j.closed {
@@ -71,9 +72,9 @@ func (j *Journal) write() {
 			j.mu.Unlock()
 			return
 		}
-		if j.waiters == 0 && len(j.queue.Results) < groupSize && !j.closed {
+		if wait := groupDelay - time.Since(last); wait > 0 && j.waiters == 0 && len(j.queue.Results) < groupSize && !j.closed {
 			j.mu.Unlock()
-			timer.Reset(groupDelay)
+			timer.Reset(wait)
 			select {
 			case <-j.kick:
 			case <-timer.C:
@@ -83,6 +84,7 @@ func (j *Journal) write() {
 		batch, number := j.queue, j.queued
 		j.queue = store.Batch{}
 		j.mu.Unlock()
+		last = time.Now()
 		err := j.store.Checkpoint(j.ctx, j.part.PartLease, batch)
 		j.mu.Lock()
 		if err != nil {

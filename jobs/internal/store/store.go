@@ -19,6 +19,8 @@ var (
 	ErrConflict = errors.New("the state is another one by now")
 	// ErrFenced is returned to the holder of a lease that has passed to another one, or was given back.
 	ErrFenced = errors.New("the lease has passed to another holder")
+	// ErrClosed is returned by a call to a store that is closed.
+	ErrClosed = errors.New("the store is closed")
 	// ErrInUse is returned by the opening of a store that another process or another part of this one uses, and that
 	// only one may use at a time.
 	ErrInUse = errors.New("the store is in use")
@@ -107,7 +109,8 @@ type Store interface {
 
 	// Size returns the bytes that the store takes on disk.
 	Size(ctx context.Context) (int64, error)
-	// Close ends the use of the store. It is called once, after all other calls have returned.
+	// Close ends the use of the store. It is called once, and waits for the calls that are under way. Calls that come later
+	// return ErrClosed.
 	Close() error
 }
 
@@ -269,6 +272,7 @@ type Claim struct {
 type Change struct {
 	From    []State   // the change happens only from these states; empty: from any
 	Lease   *JobLease // the change happens only while this lease is held
+	Unless  string    // the change does not happen while this is the job's Reason: ErrConflict; "": whatever that is
 	Free    bool      // the change happens only while there is no lease, or it has expired: ErrConflict
 	State   *State
 	Reason  *string

@@ -62,6 +62,12 @@ func (s *suite) claim() {
 	if err != nil || j.Owner != "" {
 		s.Errorf("%+v, %v", j, err)
 	}
+	_, err = s.Change(s.ctx, j.Number, store.Change{Reason: pointer("held")})
+	s.must(err)
+	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "held", Reason: pointer("no")})
+	s.want(err, store.ErrConflict)
+	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "no", Reason: pointer("free")})
+	s.must(err)
 	_, err = s.Change(s.ctx, j.Number, store.Change{Free: true, Reason: pointer("yes")})
 	s.must(err)
 	_, err = s.Change(s.ctx, j.Number, store.Change{Lease: &lease, Reason: pointer("no")})
