@@ -1,4 +1,5 @@
-// Package part keeps the journal of a part of a job: the rows of its items are what package windrow asks for and records.
+// Package part keeps the journal of a part of a job: the rows of its items are what package windrow asks for and
+// records.
 package part
 
 import (
@@ -271,6 +272,7 @@ func (j *Journal) Save(ctx context.Context, idempotencyKey, handle string) error
 
 // Record implements [windrow.Journal].
 func (j *Journal) Record(entries ...windrow.JournalEntry) error {
+	described := j.describe(entries)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
@@ -282,9 +284,15 @@ func (j *Journal) Record(entries ...windrow.JournalEntry) error {
 			return errors.New("an entry names an item that the part does not have, or a state that does not exist")
 		}
 	}
+	if len(entries) == 0 {
+		return nil // a push of nothing is never stored, and Sync would wait for it
+	}
 	now := time.Now()
 	for i := range entries {
-		j.record(&entries[i], now)
+		r := j.record(&entries[i], now)
+		if described != nil {
+			r.Code, r.Message = described[i].code, described[i].message
+		}
 	}
 	j.push()
 	for len(j.queue.Results) > mostQueued && j.err == nil {
@@ -293,8 +301,29 @@ func (j *Journal) Record(entries ...windrow.JournalEntry) error {
 	return j.err
 }
 
-// record queues the result of an item. The lock is held.
-func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
+// description is what Describe returns.
+type description struct{ code, message string }
+
+// describe describes the entries with errors, or returns nil when there are none. It is called before anything is
+// queued and without the lock, since an Error method may panic or take long.
+func (j *Journal) describe(entries []windrow.JournalEntry) (described []description) {
+	if j.cfg.Describe == nil {
+		return nil
+	}
+	for i := range entries {
+		if entries[i].Err == nil {
+			continue
+		}
+		if described == nil {
+			described = make([]description, len(entries))
+		}
+		described[i].code, described[i].message = j.cfg.Describe(entries[i])
+	}
+	return described
+}
+
+// record queues the result of an item, and returns it. The lock is held.
+func (j *Journal) record(e *windrow.JournalEntry, now time.Time) *store.Result {
 	k := j.at[e.Key]
 	s := &j.states[k]
 	if e.State != windrow.Unknown {
@@ -304,9 +333,6 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
 		Index: j.part.From + int64(k), State: uint8(e.State), Was: s.state, Reason: uint8(e.Reason), Kind: uint8(e.Kind),
 		Resend: e.Resend, Attempts: e.Attempts, Elapsed: e.Elapsed, ID: e.ID, Fingerprint: e.Fingerprint,
 		Warnings: slices.Clone(e.Warnings), Settled: s.settled,
-	}
-	if e.Err != nil && j.cfg.Describe != nil {
-		r.Code, r.Message = j.cfg.Describe(*e)
 	}
 	if e.State != windrow.NotAttempted {
 		r.Run, r.At = j.cfg.Run, now
@@ -318,6 +344,7 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) {
 	}
 	s.id, s.fingerprint, s.state, s.reason, s.recorded = e.ID, e.Fingerprint, uint8(e.State), uint8(e.Reason), true
 	j.queue.Results = append(j.queue.Results, r)
+	return &j.queue.Results[len(j.queue.Results)-1]
 }
 
 // Settle records an item's end, unless it was recorded since the journal was opened.
@@ -325,9 +352,10 @@ func (j *Journal) Settle(e windrow.JournalEntry) error {
 	j.mu.Lock()
 	k, ok := j.at[e.Key]
 	recorded := ok && j.states[k].recorded
+	err := j.usable()
 	j.mu.Unlock()
-	if recorded {
-		return nil
+	if recorded || err != nil {
+		return err
 	}
 	return j.Record(e)
 }
