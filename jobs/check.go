@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -255,13 +256,13 @@ func oneOf[S ~string](found *mistakes, field string, value S, good ...S) {
 	if slices.Contains(good, value) {
 		return
 	}
-	names := ""
+	var names strings.Builder
 	for _, g := range good {
 		if g != "" {
-			names += ", " + string(g)
+			names.WriteString(", " + string(g))
 		}
 	}
-	found.add(InvalidValue, field, "is %q: it must be one of %s", shorten(string(value)), names[2:])
+	found.add(InvalidValue, field, "is %q: it must be one of %s", shorten(string(value)), names.String()[2:])
 }
 
 // isObject returns what is wrong with a record whose JSON form is not an object.

@@ -81,14 +81,14 @@ func (b *bench) all(names string) error {
 	}{
 		{"throughput", b.throughput}, {"creates", b.creates}, {"memory", b.memory}, {"status", b.statusReads}, {"stops", b.stops}, {"reopen", b.reopen},
 	}
-	known := ""
+	var known strings.Builder
 	for _, c := range cases {
-		known += " " + c.name
+		known.WriteString(" " + c.name)
 	}
 	wanted := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
 	for _, name := range wanted {
-		if !slices.Contains(strings.Fields(known), name) {
-			return fmt.Errorf("there is no case %q; there are%s", name, known)
+		if !slices.Contains(strings.Fields(known.String()), name) {
+			return fmt.Errorf("there is no case %q; there are%s", name, known.String())
 		}
 	}
 	for _, c := range cases {

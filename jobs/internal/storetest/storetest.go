@@ -263,21 +263,22 @@ func (s *suite) list() {
 	s.equal("page by page", []string{"job6", "job5", "job4", "job2", "job1", "job0"}, all)
 }
 
-func pointer[T any](v T) *T { return &v }
+//go:fix inline
+func pointer[T any](v T) *T { return new(v) }
 
 func (s *suite) change() {
 	j := s.insert(newJob("one"), 1)
 	later := start.Add(hour)
 	got, err := s.Change(s.ctx, j.Number, store.Change{
-		From: []store.State{store.Queued}, State: pointer(store.Running), Reason: pointer("why"), Started: &later, Queued: &later,
+		From: []store.State{store.Queued}, State: pointer(store.Running), Reason: new("why"), Started: &later, Queued: &later,
 	}, store.Event{Type: "started", At: later})
 	s.must(err)
 	j.State, j.Reason, j.Started, j.Queued = store.Running, "why", later, later
 	s.equal("changed", j, got)
-	got, err = s.Change(s.ctx, j.Number, store.Change{From: []store.State{store.Queued, store.Paused}, Reason: pointer("no")}, store.Event{Type: "no", At: later})
+	got, err = s.Change(s.ctx, j.Number, store.Change{From: []store.State{store.Queued, store.Paused}, Reason: new("no")}, store.Event{Type: "no", At: later})
 	s.want(err, store.ErrConflict)
 	s.equal("not changed", j, got)
-	got, err = s.Change(s.ctx, j.Number, store.Change{Started: pointer(later.Add(hour)), Ended: pointer(later.Add(2 * hour))})
+	got, err = s.Change(s.ctx, j.Number, store.Change{Started: new(later.Add(hour)), Ended: new(later.Add(2 * hour))})
 	s.must(err)
 	if !got.Started.Equal(later) || !got.Ended.Equal(later.Add(2*hour)) {
 		s.Errorf("started %v, ended %v", got.Started, got.Ended)

@@ -56,21 +56,21 @@ func (s *suite) claim() {
 	// A lease that was given back is free at once; a change that wants no lease is refused while there is one.
 	lease := store.JobLease{Job: j.Number, Epoch: j.Epoch}
 	s.must(s.Renew(s.ctx, lease, time.Now().Add(hour)))
-	_, err = s.Change(s.ctx, j.Number, store.Change{Free: true, Reason: pointer("no")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Free: true, Reason: new("no")})
 	s.want(err, store.ErrConflict)
 	j, err = s.Change(s.ctx, j.Number, store.Change{Lease: &lease, Release: true})
 	if err != nil || j.Owner != "" {
 		s.Errorf("%+v, %v", j, err)
 	}
-	_, err = s.Change(s.ctx, j.Number, store.Change{Reason: pointer("held")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Reason: new("held")})
 	s.must(err)
-	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "held", Reason: pointer("no")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "held", Reason: new("no")})
 	s.want(err, store.ErrConflict)
-	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "no", Reason: pointer("free")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Unless: "no", Reason: new("free")})
 	s.must(err)
-	_, err = s.Change(s.ctx, j.Number, store.Change{Free: true, Reason: pointer("yes")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Free: true, Reason: new("yes")})
 	s.must(err)
-	_, err = s.Change(s.ctx, j.Number, store.Change{Lease: &lease, Reason: pointer("no")})
+	_, err = s.Change(s.ctx, j.Number, store.Change{Lease: &lease, Reason: new("no")})
 	s.want(err, store.ErrFenced)
 	j, err = s.Claim(s.ctx, none)
 	if err != nil || j.ID != "job2" || j.Epoch != 3 {
@@ -118,7 +118,7 @@ func (s *suite) fenced() {
 		s.Errorf("part %+v after %+v", fresh, p)
 	}
 	_, next := s.NextPart(s.ctx, old, 0, 5, "me", later)
-	_, change := s.Change(s.ctx, old.Job, store.Change{Lease: &old, Reason: pointer("no")})
+	_, change := s.Change(s.ctx, old.Job, store.Change{Lease: &old, Reason: new("no")})
 	for name, err := range map[string]error{
 		"Renew": s.Renew(s.ctx, old, later), "BeginExpansion": s.BeginExpansion(s.ctx, old, 1),
 		"AddItems":   s.AddItems(s.ctx, old, 1, []store.Item{{Op: 1, Key: "a"}}),
