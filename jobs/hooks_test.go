@@ -2,9 +2,11 @@ package jobs_test
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +20,16 @@ type hooked struct {
 	store.Store
 	claimed   func(store.Job) // a job was leased, and its manager does not know yet
 	recounted func()          // all items of a job have ended, and it has not
+	broken    atomic.Bool     // values cannot be read
+}
+
+var errBroken = errors.New("the disk is broken")
+
+func (h *hooked) Value(ctx context.Context, name string) ([]byte, error) {
+	if h.broken.Load() {
+		return nil, errBroken
+	}
+	return h.Store.Value(ctx, name)
 }
 
 func (h *hooked) Claim(ctx context.Context, c store.Claim) (store.Job, error) {
@@ -36,7 +48,7 @@ func (h *hooked) Recount(ctx context.Context, number int64) (store.Counts, error
 }
 
 // hook returns a manager of such a store, which was not started.
-func hook(t *testing.T, f *farm) (*managed, *hooked) {
+func hook(t *testing.T, f *farm, change ...func(*jobs.Config, *jobs.Resource[Patch, Field])) (*managed, *hooked) {
 	t.Helper()
 	s, err := sqlitestore.Open(filepath.Join(t.TempDir(), "jobs.db"))
 	if err != nil {
@@ -48,12 +60,13 @@ func hook(t *testing.T, f *farm) (*managed, *hooked) {
 	}
 	h := &hooked{Store: below}
 	unused := filepath.Join(t.TempDir(), "unused.db")
-	m := prepare(t, unused, f, func(c *jobs.Config, _ *jobs.Resource[Patch, Field]) {
+	change = append(change, func(c *jobs.Config, _ *jobs.Resource[Patch, Field]) {
 		if err := c.Store.Close(); err != nil {
 			t.Error(err)
 		}
 		c.Store = h
 	})
+	m := prepare(t, unused, f, change...)
 	return m, h
 }
 
@@ -106,6 +119,29 @@ func TestCalledBetweenLeaseAndBegin(t *testing.T) {
 		}
 		if end := m.until(j.ID, state); end.Progress.Succeeded > 0 || len(f.order) > 0 {
 			t.Errorf("%s: %+v after %d calls", call, end.Progress, len(f.order))
+		}
+	}
+}
+
+// A Start that failed for the store can be called again, and leaves a manager that can be closed.
+func TestStartAfterAnError(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{true, false} {
+		m, h := hook(t, newFarm(10), func(_ *jobs.Config, r *jobs.Resource[Patch, Field]) { r.Limiter = nil })
+		j := m.submit(daily(30))
+		h.broken.Store(true)
+		if err := m.Start(t.Context()); !errors.Is(err, errBroken) {
+			t.Errorf("Start: %v", err)
+		}
+		h.broken.Store(false)
+		if again {
+			if err := m.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			want(t, m.wait(j.ID), jobs.Completed, 9, 0, 0, 0, 0)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
