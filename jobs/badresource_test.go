@@ -341,6 +341,9 @@ func TestAJobOfVeryManyRecords(t *testing.T) {
 	spec.Operations = append(spec.Operations, spec.Operations[0])
 	spec.Operations[1].Filter = jobs.Fields{"status": "fallow"}
 	j := m.submit(spec)
+	if j.Progress.Total < math.MaxInt32 || j.Progress.Percentage() != 0 {
+		t.Errorf("%+v", j.Progress)
+	}
 	for j.Progress.Succeeded < 18 {
 		time.Sleep(5 * time.Millisecond)
 		var err error

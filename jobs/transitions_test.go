@@ -208,8 +208,8 @@ func TestCallsWhileAJobIsCancelled(t *testing.T) {
 func TestPairsOfCallsThatRace(t *testing.T) {
 	t.Parallel()
 	rounds := 50
-	if testing.Short() {
-		rounds = 5
+	if testing.Short() || raceDetector { // which makes the store slow
+		rounds = 8
 	}
 	calls := []string{"pause", "resume", "cancel", "delete"}
 	for _, state := range []jobs.State{jobs.Queued, jobs.Running, jobs.Paused} {
