@@ -193,7 +193,6 @@ type client struct {
 	*server
 	life    int
 	reborn  func()
-	lookups bool
 }
 
 var errDead = errors.New("the process is dead")
