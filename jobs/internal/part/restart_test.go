@@ -191,8 +191,8 @@ type server struct {
 // client belongs to one process. When that is killed, nothing that it sends arrives any more.
 type client struct {
 	*server
-	life    int
-	reborn  func()
+	life   int
+	reborn func()
 }
 
 var errDead = errors.New("the process is dead")
