@@ -82,10 +82,11 @@ func (s *Server) Changes() map[string]int {
 	return maps.Clone(s.changes.counts)
 }
 
-// Field is a record of [Farm], without its schedule.
+// Field is a record of [Farm].
 type Field struct {
 	ID, Status  string
 	Enabled     bool
+	Schedule    any // a value whose JSON form is the schedule; nil: none
 	MostMinutes int
 }
 
@@ -101,6 +102,7 @@ func (s *Server) Sow(fields ...Field) error {
 			r.Id = f.ID
 			r.Set("status", f.Status)
 			r.Set("irrigation_enabled", f.Enabled)
+			r.Set("irrigation_schedule", f.Schedule)
 			r.Set("most_minutes", f.MostMinutes)
 			if err := tx.Save(r); err != nil {
 				return err
