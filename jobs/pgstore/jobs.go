@@ -1,0 +1,289 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/windrow-go/windrow/jobs/internal/store"
+)
+
+const jobColumns = `select number, id, tenant, actor, type, description, key, key_hash, labels, resources, priority, state, reason,
+	run, created, queued, started, ended, epoch, owner, lease_until from jobs `
+
+// scanJob reads the row of a job, without what other tables hold.
+func scanJob(row pgx.Row) (j store.Job, err error) {
+	var labels, resources []byte
+	var created, queued, started, ended, lease int64
+	err = row.Scan(&j.Number, &j.ID, &j.Tenant, &j.Actor, &j.Type, &j.Description, &j.Key, &j.KeyHash, &labels, &resources, &j.Priority,
+		(*uint8)(&j.State), &j.Reason, &j.Run, &created, &queued, &started, &ended, &j.Epoch, &j.Owner, &lease)
+	if err != nil {
+		return j, err
+	}
+	j.Created, j.Queued, j.Started, j.Ended, j.LeaseUntil = timeOf(created), timeOf(queued), timeOf(started), timeOf(ended), timeOf(lease)
+	if err := decode(labels, &j.Labels); err != nil {
+		return j, err
+	}
+	return j, decode(resources, &j.Resources)
+}
+
+// encode returns labels and the like as JSON; nil when there are none.
+func encode(v any, length int) ([]byte, error) {
+	if length == 0 {
+		return nil, nil
+	}
+	return json.Marshal(v)
+}
+
+func decode(text []byte, to any) error {
+	if len(text) == 0 {
+		return nil
+	}
+	return json.Unmarshal(text, to)
+}
+
+// loadJob returns the job that a condition selects. ErrNotFound.
+func loadJob(ctx context.Context, tx pgx.Tx, where string, values ...any) (store.Job, error) {
+	j, err := scanJob(tx.QueryRow(ctx, jobColumns+where, values...))
+	if err != nil {
+		return store.Job{}, none(err, store.ErrNotFound)
+	}
+	return j, complete(ctx, tx, &j)
+}
+
+// complete adds to a job what other tables hold.
+func complete(ctx context.Context, tx pgx.Tx, j *store.Job) error {
+	if err := none(tx.QueryRow(ctx, "select spec from specs where job = $1", j.Number).Scan(&j.Spec), nil); err != nil {
+		return err
+	}
+	rows, err := tx.Query(ctx, "select op, phase, next, total, succeeded, failed, skipped, unknown, elapsed from operations where job = $1 order by op", j.Number)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o store.Operation
+		var elapsed int64
+		c := &o.Counts
+		if err := rows.Scan(&o.Index, (*uint8)(&o.Phase), &o.Next, &c.Total, &c.Succeeded, &c.Failed, &c.Skipped, &c.Unknown, &elapsed); err != nil {
+			return err
+		}
+		c.NotAttempted = c.Total - c.Done()
+		j.Operations = append(j.Operations, o)
+		j.Elapsed += time.Duration(elapsed) * time.Microsecond
+		j.Counts.Total += c.Total
+		j.Counts.Succeeded += c.Succeeded
+		j.Counts.Failed += c.Failed
+		j.Counts.Skipped += c.Skipped
+		j.Counts.Unknown += c.Unknown
+		j.Counts.NotAttempted += c.NotAttempted
+	}
+	return rows.Err()
+}
+
+const byNumber = "where number = $1 and hidden = 0 "
+
+// Get implements the store of jobs.
+func (s *db) Get(ctx context.Context, tenant, id string) (j store.Job, err error) {
+	err = s.read(ctx, func(tx pgx.Tx) error {
+		j, err = loadJob(ctx, tx, "where tenant = $1 and id = $2 and hidden = 0", tenant, id)
+		return err
+	})
+	return j, err
+}
+
+// List implements the store of jobs.
+func (s *db) List(ctx context.Context, q store.JobQuery) (jobs []store.Job, err error) {
+	const text = jobColumns + `where hidden = 0 and ($1 or tenant = $2) and ($3::bigint[] is null or state = any($3)) and ($4 = '' or type = $4)
+		and ($5::bigint is null or (created, number) < ($5, $6::bigint)) order by created desc, number desc`
+	var created, number *int64
+	if q.Before != nil {
+		created, number = new(micros(q.Before.Created)), &q.Before.Number
+	}
+	err = s.read(ctx, func(tx pgx.Tx) error {
+		jobs, err = selectJobs(ctx, tx, q.Limit, func(j store.Job) bool {
+			for name, value := range q.Labels {
+				if has, ok := j.Labels[name]; !ok || has != value {
+					return false
+				}
+			}
+			return true
+		}, text, q.AllTenants, q.Tenant, numbers(q.States), q.Type, created, number)
+		return err
+	})
+	return jobs, err
+}
+
+// numbers returns states as an array; nil when there are none.
+func numbers[S ~uint8](states []S) (n []int64) {
+	for _, s := range states {
+		n = append(n, int64(s))
+	}
+	return n
+}
+
+// selectJobs returns jobs that match, at most limit; all when that is 0.
+func selectJobs(ctx context.Context, tx pgx.Tx, limit int, match func(store.Job) bool, text string, values ...any) (jobs []store.Job, err error) {
+	rows, err := tx.Query(ctx, text, values...)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() {
+		j, err := scanJob(rows)
+		if err != nil {
+			rows.Close()
+			return nil, err
+		}
+		if !match(j) {
+			continue
+		}
+		if jobs = append(jobs, j); len(jobs) == limit {
+			break
+		}
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	for i := range jobs {
+		if err := complete(ctx, tx, &jobs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+// CountJobs implements the store of jobs.
+func (s *db) CountJobs(ctx context.Context) (map[store.State]int, error) {
+	counts := map[store.State]int{}
+	err := s.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, "select state, count(*) from jobs where hidden = 0 group by state")
+		if err != nil {
+			return err
+		}
+		var state uint8
+		var n int
+		_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error { counts[store.State(state)] = n; return nil })
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return counts, nil
+}
+
+// Change implements the store of jobs. Whether a lease has expired is judged by the clock of this process.
+func (s *db) Change(ctx context.Context, number int64, change store.Change, events ...store.Event) (j store.Job, err error) {
+	var refused error // the job is returned with it
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		if j, err = loadJob(ctx, tx, byNumber+"for update", number); err != nil {
+			return err
+		}
+		switch l := change.Lease; {
+		case l != nil && (l.Job != number || l.Epoch != j.Epoch || j.LeaseUntil.IsZero()):
+			refused = store.ErrFenced
+		case len(change.From) > 0 && !slices.Contains(change.From, j.State),
+			change.Unless != "" && change.Unless == j.Reason,
+			change.Free && j.LeaseUntil.After(time.Now()):
+			refused = store.ErrConflict
+		}
+		if refused != nil {
+			return refused
+		}
+		apply(&j, change)
+		const update = "update jobs set state = $2, reason = $3, started = $4, ended = $5, queued = $6, owner = $7, lease_until = $8 where number = $1"
+		_, err := tx.Exec(ctx, update, number, int64(j.State), j.Reason, micros(j.Started), micros(j.Ended), micros(j.Queued), j.Owner, micros(j.LeaseUntil))
+		if err != nil {
+			return err
+		}
+		if err := addEvents(ctx, tx, number, events); err != nil {
+			return err
+		}
+		j, err = loadJob(ctx, tx, byNumber, number)
+		return err
+	})
+	if err != nil && refused == nil {
+		return store.Job{}, err
+	}
+	return j, err
+}
+
+// apply makes a change in memory.
+func apply(j *store.Job, c store.Change) {
+	if c.State != nil {
+		j.State = *c.State
+	}
+	if c.Reason != nil {
+		j.Reason = *c.Reason
+	}
+	if c.Started != nil && j.Started.IsZero() {
+		j.Started = *c.Started
+	}
+	if c.Ended != nil {
+		j.Ended = *c.Ended
+	}
+	if c.Queued != nil {
+		j.Queued = *c.Queued
+	}
+	if c.Release {
+		j.Owner, j.LeaseUntil = "", time.Time{}
+	}
+}
+
+// Claim implements the store of jobs. A job whose row another process has locked is passed over.
+func (s *db) Claim(ctx context.Context, claim store.Claim) (j store.Job, err error) {
+	const next = `select number from jobs where state in (1, 2) and lease_until <= $1 and hidden = 0
+		and not exists (select from jsonb_array_elements_text(coalesce(convert_from(resources, 'UTF8')::jsonb, '[]')) as r
+			where not r = any($2::text[]) or r = any($3::text[]))
+		order by priority desc, queued, number limit 1 for update skip locked`
+	err = s.write(ctx, func(tx pgx.Tx) error {
+		var number int64
+		if err := tx.QueryRow(ctx, next, micros(claim.Now), texts(claim.Resources), texts(claim.Busy)).Scan(&number); err != nil {
+			return none(err, store.ErrNotFound)
+		}
+		const lease = "update jobs set epoch = epoch + 1, owner = $2, lease_until = $3 where number = $1"
+		if _, err := tx.Exec(ctx, lease, number, claim.Owner, micros(claim.Until)); err != nil {
+			return err
+		}
+		j, err = loadJob(ctx, tx, byNumber, number)
+		return err
+	})
+	if err != nil {
+		return store.Job{}, err
+	}
+	return j, nil
+}
+
+// texts is never null.
+func texts(all []string) []string { return append([]string{}, all...) }
+
+// Renew implements the store of jobs.
+func (s *db) Renew(ctx context.Context, lease store.JobLease, until time.Time) error {
+	return s.write(ctx, func(tx pgx.Tx) error {
+		const renew = "update jobs set lease_until = $3 where number = $1 and epoch = $2 and lease_until <> 0 and hidden = 0"
+		tag, err := tx.Exec(ctx, renew, lease.Job, lease.Epoch, micros(until))
+		if err == nil && tag.RowsAffected() == 0 {
+			err = store.ErrFenced
+		}
+		return err
+	})
+}
+
+// holdJob locks the row of a job until the end of the transaction. ErrFenced if the lease is not held. All that writes the
+// items of a job locks its row first, so that no two wait for each other.
+func holdJob(ctx context.Context, tx pgx.Tx, lease store.JobLease) error {
+	const held = "select 1 from jobs where number = $1 and epoch = $2 and lease_until <> 0 and hidden = 0 for update"
+	var one int
+	return none(tx.QueryRow(ctx, held, lease.Job, lease.Epoch).Scan(&one), store.ErrFenced)
+}
+
+// phaseOf returns the phase of an operation and the number of its items.
+func phaseOf(ctx context.Context, tx pgx.Tx, job int64, op int) (phase store.Phase, total, next int64, err error) {
+	const read = "select phase, total, next from operations where job = $1 and op = $2"
+	err = none(tx.QueryRow(ctx, read, job, op).Scan((*uint8)(&phase), &total, &next), fmt.Errorf("the job has no operation %d: %w", op, store.ErrNotFound))
+	return phase, total, next, err
+}
