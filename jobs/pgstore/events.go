@@ -26,13 +26,13 @@ func addEvents(ctx context.Context, tx pgx.Tx, number int64, events []store.Even
 		var replaced int64
 		if e.Replaces {
 			const last = "select number from events where job = $1 and type = $2 order by number desc limit 1"
-			if err := none(tx.QueryRow(ctx, last, number, e.Type).Scan(&replaced), nil); err != nil {
+			if err := none(tx.QueryRow(ctx, last, number, textOf(e.Type)).Scan(&replaced), nil); err != nil {
 				return err
 			}
 		}
 		const insert = `insert into events (job, number, type, at, actor, run, data)
 			select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6 from events where job = $1`
-		if _, err := tx.Exec(ctx, insert, number, e.Type, micros(e.At), e.Actor, e.Run, e.Data); err != nil {
+		if _, err := tx.Exec(ctx, insert, number, textOf(e.Type), micros(e.At), textOf(e.Actor), e.Run, e.Data); err != nil {
 			return err
 		}
 		if replaced == 0 {
@@ -57,7 +57,7 @@ func (s *db) Events(ctx context.Context, number int64, after int64, limit int) (
 		for rows.Next() {
 			var e store.Event
 			var at int64
-			if err := rows.Scan(&e.Number, &e.Type, &at, &e.Actor, &e.Run, &e.Data); err != nil {
+			if err := rows.Scan(&e.Number, read(&e.Type), &at, read(&e.Actor), &e.Run, &e.Data); err != nil {
 				return err
 			}
 			e.At = timeOf(at)
@@ -71,7 +71,7 @@ func (s *db) Events(ctx context.Context, number int64, after int64, limit int) (
 // Value implements the store of jobs.
 func (s *db) Value(ctx context.Context, name string) (value []byte, err error) {
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		return none(tx.QueryRow(ctx, `select value from "values" where name = $1`, name).Scan(&value), store.ErrNotFound)
+		return none(tx.QueryRow(ctx, `select value from "values" where name = $1`, textOf(name)).Scan(&value), store.ErrNotFound)
 	})
 	return value, err
 }
@@ -80,7 +80,7 @@ func (s *db) Value(ctx context.Context, name string) (value []byte, err error) {
 func (s *db) SetValue(ctx context.Context, name string, value []byte) error {
 	return s.write(ctx, func(tx pgx.Tx) error {
 		const text = `insert into "values" (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value`
-		_, err := tx.Exec(ctx, text, name, value)
+		_, err := tx.Exec(ctx, text, textOf(name), value)
 		return err
 	})
 }

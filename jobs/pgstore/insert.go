@@ -16,10 +16,11 @@ const groupItems = 1000
 
 // Insert implements the store of jobs: in one transaction, while the items are read.
 func (s *db) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.Item, error], events ...store.Event) (stored store.Job, inserted bool, err error) {
-	err = s.write(ctx, func(tx pgx.Tx) error {
+	// The items may come slowly, and no other call waits for rows of a job that is not there yet.
+	err = s.transact(ctx, "read committed", 20*s.stalled, func(tx pgx.Tx) error {
 		number, err := insertJob(ctx, tx, job)
 		if errors.Is(err, errKeyTaken) {
-			stored, err = loadJob(ctx, tx, "where tenant = $1 and key = $2 and hidden = 0", job.Tenant, job.Key)
+			stored, err = loadJob(ctx, tx, byKey, textOf(job.Tenant), textOf(job.Key))
 			return err
 		}
 		if err != nil {
@@ -55,6 +56,8 @@ func (s *db) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.It
 	return stored, inserted, nil
 }
 
+const byKey = "where tenant = $1 and key = $2 and key <> '' and hidden = 0"
+
 var errKeyTaken = errors.New("the tenant has a job with that key")
 
 // insertJob inserts the row of a job and those of its operations. It waits for a transaction that inserts one with the same
@@ -72,15 +75,15 @@ func insertJob(ctx context.Context, tx pgx.Tx, j store.Job) (number int64, err e
 		created, queued, started, ended, epoch, owner, lease_until)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 		on conflict do nothing returning number`
-	err = tx.QueryRow(ctx, insert, j.ID, j.Tenant, j.Actor, j.Type, j.Description, j.Key, j.KeyHash, labels, resources, j.Priority, int64(j.State),
-		j.Reason, j.Run, micros(j.Created), micros(j.Queued), micros(j.Started), micros(j.Ended), j.Epoch, j.Owner, micros(j.LeaseUntil)).Scan(&number)
+	err = tx.QueryRow(ctx, insert, textOf(j.ID), textOf(j.Tenant), textOf(j.Actor), textOf(j.Type), textOf(j.Description), textOf(j.Key), j.KeyHash, labels, resources, j.Priority, int64(j.State),
+		textOf(j.Reason), j.Run, micros(j.Created), micros(j.Queued), micros(j.Started), micros(j.Ended), j.Epoch, textOf(j.Owner), micros(j.LeaseUntil)).Scan(&number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		var one int
-		err = tx.QueryRow(ctx, "select 1 from jobs where id = $1", j.ID).Scan(&one)
+		err = tx.QueryRow(ctx, "select 1 from jobs "+byKey, textOf(j.Tenant), textOf(j.Key)).Scan(&one)
 		if err == nil {
-			return 0, fmt.Errorf("a job with the id %q is stored already: %w", j.ID, store.ErrConflict)
+			return 0, errKeyTaken
 		}
-		return 0, none(err, errKeyTaken)
+		return 0, none(err, fmt.Errorf("a job with the id %q is stored already: %w", j.ID, store.ErrConflict))
 	}
 	if err != nil {
 		return 0, err
@@ -174,7 +177,7 @@ func copyItems(ctx context.Context, tx pgx.Tx, job int64, op int, index int64, i
 		}
 		warnings, err := encode(r.Warnings, len(r.Warnings))
 		return []any{job, op, at, []byte(it.Key), int16(r.State), int16(r.Reason), int16(r.Kind), number16(r.Resend), r.Attempts, r.Elapsed.Microseconds(),
-			r.Run, micros(r.At), bytesOf(r.ID), textOf(r.Code), bytesOf(r.Message), bytesOf(r.Fingerprint), warnings, r.Settled}, err
+			r.Run, micros(r.At), bytesOf(r.ID), codeOf(r.Code), bytesOf(r.Message), bytesOf(r.Fingerprint), warnings, r.Settled}, err
 	}))
 	if err != nil {
 		return err
@@ -202,9 +205,10 @@ func bytesOf(s string) []byte {
 	return []byte(s)
 }
 
-func textOf(s string) *string {
+// codeOf returns a code as it is stored: null when it is empty.
+func codeOf(s string) *string {
 	if s == "" {
 		return nil
 	}
-	return &s
+	return new(textOf(s))
 }

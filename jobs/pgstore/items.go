@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,7 +11,7 @@ import (
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
-const selectItems = `select op, idx, key, state, reason, kind, resend <> 0, attempts, elapsed, run, at, id, coalesce(code, ''), message, fingerprint, warnings,
+const selectItems = `select op, idx, key, state, reason, kind, resend <> 0, attempts, elapsed, run, at, id, code, message, fingerprint, warnings,
 	coalesce(settled, 0)`
 
 // readItems reads rows of items, with the input behind the other columns or not.
@@ -26,7 +27,7 @@ func readItems(ctx context.Context, tx pgx.Tx, input bool, capacity int, text st
 		var key, id, message, fingerprint, warnings []byte
 		var elapsed, at int64
 		r := &it.Result
-		to := []any{&it.Op, &it.Index, &key, &r.State, &r.Reason, &r.Kind, &r.Resend, &r.Attempts, &elapsed, &r.Run, &at, &id, &r.Code, &message, &fingerprint,
+		to := []any{&it.Op, &it.Index, &key, &r.State, &r.Reason, &r.Kind, &r.Resend, &r.Attempts, &elapsed, &r.Run, &at, &id, read(&r.Code), &message, &fingerprint,
 			&warnings, &r.Settled}
 		if input {
 			to = append(to, &it.Input)
@@ -44,6 +45,9 @@ func readItems(ctx context.Context, tx pgx.Tx, input bool, capacity int, text st
 	return items, rows.Err()
 }
 
+// anError is the condition of the index items_errors, which is used only where it stands literally.
+const anError = "state in (2, 4)"
+
 // Items implements the store of jobs.
 func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items []store.Item, err error) {
 	columns, from := selectItems, " from items"
@@ -51,14 +55,19 @@ func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items 
 		columns, from = columns+", input", " from items left join inputs using (job, op, idx)"
 	}
 	const where = ` where job = $1 and (op, idx) > ($2::bigint, $3::bigint) and ($4 < 0 or op = $4) and ($5::bigint[] is null or state = any($5))
-		and ($6 = '' or code = $6) and ($7 = 0 or run = $7) and ($8::bytea is null or key = $8) order by op, idx limit $9`
+		and ($6 = '' or code = $6) and ($7 = 0 or run = $7) and ($8::bytea is null or key = $8)`
+	const end = " order by op, idx limit $9"
+	only := ""
+	if len(q.States) > 0 && !slices.ContainsFunc(q.States, func(s uint8) bool { return s != failed && s != unknown }) {
+		only = " and " + anError
+	}
 	after := store.ItemCursor{Op: -1, Index: -1}
 	if q.After != nil {
 		after = *q.After
 	}
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		items, err = readItems(ctx, tx, q.Input, 0, columns+from+where,
-			number, after.Op, after.Index, int64(q.Op), numbers(q.States), q.Code, int64(q.Run), bytesOf(q.Key), all(q.Limit))
+		items, err = readItems(ctx, tx, q.Input, 0, columns+from+where+only+end,
+			number, after.Op, after.Index, int64(q.Op), numbers(q.States), textOf(q.Code), int64(q.Run), bytesOf(q.Key), all(q.Limit))
 		return err
 	})
 	if err != nil {
@@ -98,9 +107,9 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 
 // ErrorGroups implements the store of jobs.
 func (s *db) ErrorGroups(ctx context.Context, number int64, limit int) (groups []store.ErrorGroup, err error) {
-	const text = `select g.state, g.kind, coalesce(g.code, ''), g.resend <> 0, i.message, g.n, i.op, i.idx from (
+	const text = `select g.state, g.kind, g.code, g.resend <> 0, i.message, g.n, i.op, i.idx from (
 			select state, kind, code, resend, count(*) as n, min(op << 48 | idx) as first from items
-			where job = $1 and state in (2, 4) group by state, kind, code, resend order by n desc, first limit $2
+			where job = $1 and ` + anError + ` group by state, kind, code, resend order by n desc, first limit $2
 		) g join items i on i.job = $1 and i.op = g.first >> 48 and i.idx = g.first & 281474976710655 order by g.n desc, g.first`
 	err = s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, text, number, all(limit))
@@ -111,7 +120,7 @@ func (s *db) ErrorGroups(ctx context.Context, number int64, limit int) (groups [
 		for rows.Next() {
 			var g store.ErrorGroup
 			var message []byte
-			if err := rows.Scan(&g.State, &g.Kind, &g.Code, &g.Resend, &message, &g.Items, &g.First.Op, &g.First.Index); err != nil {
+			if err := rows.Scan(&g.State, &g.Kind, read(&g.Code), &g.Resend, &message, &g.Items, &g.First.Op, &g.First.Index); err != nil {
 				return err
 			}
 			g.Message = string(message)
@@ -131,7 +140,7 @@ func (s *db) Delete(ctx context.Context, tenant, id string, limit int) (more boo
 		var number, hidden int64
 		var state store.State
 		const find = "select number, state, hidden from jobs where tenant = $1 and id = $2 for update"
-		if err := tx.QueryRow(ctx, find, tenant, id).Scan(&number, (*uint8)(&state), &hidden); err != nil {
+		if err := tx.QueryRow(ctx, find, textOf(tenant), textOf(id)).Scan(&number, (*uint8)(&state), &hidden); err != nil {
 			return none(err, store.ErrNotFound)
 		}
 		if hidden == 0 {
@@ -165,8 +174,10 @@ func (s *db) Delete(ctx context.Context, tenant, id string, limit int) (more boo
 // Doomed implements the store of jobs.
 func (s *db) Doomed(ctx context.Context) (jobs []store.Job, err error) {
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		jobs, err = selectJobs(ctx, tx, 0, func(store.Job) bool { return true }, jobColumns+"where hidden = 1 order by number")
-		return err
+		if jobs, err = selectJobs(ctx, tx, jobColumns+"where hidden = 1 order by number"); err != nil {
+			return err
+		}
+		return complete(ctx, tx, jobs)
 	})
 	return jobs, err
 }

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,8 +20,8 @@ const jobColumns = `select number, id, tenant, actor, type, description, key, ke
 func scanJob(row pgx.Row) (j store.Job, err error) {
 	var labels, resources []byte
 	var created, queued, started, ended, lease int64
-	err = row.Scan(&j.Number, &j.ID, &j.Tenant, &j.Actor, &j.Type, &j.Description, &j.Key, &j.KeyHash, &labels, &resources, &j.Priority,
-		(*uint8)(&j.State), &j.Reason, &j.Run, &created, &queued, &started, &ended, &j.Epoch, &j.Owner, &lease)
+	err = row.Scan(&j.Number, read(&j.ID), read(&j.Tenant), read(&j.Actor), read(&j.Type), read(&j.Description), read(&j.Key), &j.KeyHash, &labels, &resources, &j.Priority,
+		(*uint8)(&j.State), read(&j.Reason), &j.Run, &created, &queued, &started, &ended, &j.Epoch, read(&j.Owner), &lease)
 	if err != nil {
 		return j, err
 	}
@@ -52,26 +53,37 @@ func loadJob(ctx context.Context, tx pgx.Tx, where string, values ...any) (store
 	if err != nil {
 		return store.Job{}, none(err, store.ErrNotFound)
 	}
-	return j, complete(ctx, tx, &j)
+	jobs := []store.Job{j}
+	err = complete(ctx, tx, jobs)
+	return jobs[0], err
 }
 
-// complete adds to a job what other tables hold.
-func complete(ctx context.Context, tx pgx.Tx, j *store.Job) error {
-	if err := none(tx.QueryRow(ctx, "select spec from specs where job = $1", j.Number).Scan(&j.Spec), nil); err != nil {
-		return err
+// complete adds to jobs what other tables hold.
+func complete(ctx context.Context, tx pgx.Tx, jobs []store.Job) error {
+	places, numbers := map[int64]*store.Job{}, make([]int64, len(jobs))
+	for i := range jobs {
+		places[jobs[i].Number], numbers[i] = &jobs[i], jobs[i].Number
 	}
-	rows, err := tx.Query(ctx, "select op, phase, next, total, succeeded, failed, skipped, unknown, elapsed from operations where job = $1 order by op", j.Number)
+	rows, err := tx.Query(ctx, "select job, spec from specs where job = any($1)", numbers)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var o store.Operation
-		var elapsed int64
-		c := &o.Counts
-		if err := rows.Scan(&o.Index, (*uint8)(&o.Phase), &o.Next, &c.Total, &c.Succeeded, &c.Failed, &c.Skipped, &c.Unknown, &elapsed); err != nil {
-			return err
-		}
+	var number int64
+	var spec []byte
+	if _, err := pgx.ForEachRow(rows, []any{&number, &spec}, func() error { places[number].Spec = slices.Clone(spec); return nil }); err != nil {
+		return err
+	}
+	const operations = `select job, op, phase, next, total, succeeded, failed, skipped, unknown, elapsed from operations where job = any($1)
+		order by job, op`
+	if rows, err = tx.Query(ctx, operations, numbers); err != nil {
+		return err
+	}
+	var o store.Operation
+	var elapsed int64
+	c := &o.Counts
+	to := []any{&number, &o.Index, (*uint8)(&o.Phase), &o.Next, &c.Total, &c.Succeeded, &c.Failed, &c.Skipped, &c.Unknown, &elapsed}
+	_, err = pgx.ForEachRow(rows, to, func() error {
+		j := places[number]
 		c.NotAttempted = c.Total - c.Done()
 		j.Operations = append(j.Operations, o)
 		j.Elapsed += time.Duration(elapsed) * time.Microsecond
@@ -81,8 +93,9 @@ func complete(ctx context.Context, tx pgx.Tx, j *store.Job) error {
 		j.Counts.Skipped += c.Skipped
 		j.Counts.Unknown += c.Unknown
 		j.Counts.NotAttempted += c.NotAttempted
-	}
-	return rows.Err()
+		return nil
+	})
+	return err
 }
 
 const byNumber = "where number = $1 and hidden = 0 "
@@ -90,32 +103,87 @@ const byNumber = "where number = $1 and hidden = 0 "
 // Get implements the store of jobs.
 func (s *db) Get(ctx context.Context, tenant, id string) (j store.Job, err error) {
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		j, err = loadJob(ctx, tx, "where tenant = $1 and id = $2 and hidden = 0", tenant, id)
+		j, err = loadJob(ctx, tx, "where tenant = $1 and id = $2 and hidden = 0", textOf(tenant), textOf(id))
 		return err
 	})
 	return j, err
 }
 
-// List implements the store of jobs.
+// List implements the store of jobs. Labels are compared here, a page of rows at a time.
 func (s *db) List(ctx context.Context, q store.JobQuery) (jobs []store.Job, err error) {
-	const text = jobColumns + `where hidden = 0 and ($1 or tenant = $2) and ($3::bigint[] is null or state = any($3)) and ($4 = '' or type = $4)
-		and ($5::bigint is null or (created, number) < ($5, $6::bigint)) order by created desc, number desc`
-	var created, number *int64
-	if q.Before != nil {
-		created, number = new(micros(q.Before.Created)), &q.Before.Number
+	page := q.Limit
+	if page > 0 && len(q.Labels) > 0 {
+		page = max(page, labelPage)
 	}
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		jobs, err = selectJobs(ctx, tx, q.Limit, func(j store.Job) bool {
-			for name, value := range q.Labels {
-				if has, ok := j.Labels[name]; !ok || has != value {
-					return false
+		jobs = nil
+		for before := q.Before; ; {
+			text, values := listQuery(q, before, page)
+			rows, err := selectJobs(ctx, tx, text, values...)
+			if err != nil {
+				return err
+			}
+			for _, j := range rows {
+				if hasLabels(j, q.Labels) {
+					jobs = append(jobs, j)
+				}
+				if q.Limit > 0 && len(jobs) == q.Limit {
+					return complete(ctx, tx, jobs)
 				}
 			}
-			return true
-		}, text, q.AllTenants, q.Tenant, numbers(q.States), q.Type, created, number)
-		return err
+			if page <= 0 || len(rows) < page {
+				return complete(ctx, tx, jobs)
+			}
+			last := rows[len(rows)-1]
+			before = &store.JobCursor{Created: last.Created, Number: last.Number}
+		}
 	})
-	return jobs, err
+	if err != nil {
+		return nil, err
+	}
+	return jobs, nil
+}
+
+// labelPage is how many rows are read at least to look for labels.
+const labelPage = 50
+
+// listQuery returns the statement of a page of a list. A condition that is not asked for does not stand in it, so that the
+// indexes of lists are used.
+func listQuery(q store.JobQuery, before *store.JobCursor, limit int) (text string, values []any) {
+	text = jobColumns + "where hidden = 0"
+	add := func(condition string, more ...any) {
+		places := make([]any, len(more))
+		for i := range more {
+			places[i] = len(values) + i + 1
+		}
+		text, values = text+fmt.Sprintf(condition, places...), append(values, more...)
+	}
+	if !q.AllTenants {
+		add(" and tenant = $%d", textOf(q.Tenant))
+	}
+	if len(q.States) > 0 {
+		add(" and state = any($%d::bigint[])", numbers(q.States))
+	}
+	if q.Type != "" {
+		add(" and type = $%d", textOf(q.Type))
+	}
+	if before != nil {
+		add(" and (created, number) < ($%d, $%d)", micros(before.Created), before.Number)
+	}
+	text += " order by created desc, number desc"
+	if limit > 0 {
+		add(" limit $%d", limit)
+	}
+	return text, values
+}
+
+func hasLabels(j store.Job, labels map[string]string) bool {
+	for name, value := range labels {
+		if has, ok := j.Labels[name]; !ok || has != value {
+			return false
+		}
+	}
+	return true
 }
 
 // numbers returns states as an array; nil when there are none.
@@ -126,35 +194,13 @@ func numbers[S ~uint8](states []S) (n []int64) {
 	return n
 }
 
-// selectJobs returns jobs that match, at most limit; all when that is 0.
-func selectJobs(ctx context.Context, tx pgx.Tx, limit int, match func(store.Job) bool, text string, values ...any) (jobs []store.Job, err error) {
+// selectJobs returns the rows of jobs, without what other tables hold.
+func selectJobs(ctx context.Context, tx pgx.Tx, text string, values ...any) ([]store.Job, error) {
 	rows, err := tx.Query(ctx, text, values...)
 	if err != nil {
 		return nil, err
 	}
-	for rows.Next() {
-		j, err := scanJob(rows)
-		if err != nil {
-			rows.Close()
-			return nil, err
-		}
-		if !match(j) {
-			continue
-		}
-		if jobs = append(jobs, j); len(jobs) == limit {
-			break
-		}
-	}
-	rows.Close()
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	for i := range jobs {
-		if err := complete(ctx, tx, &jobs[i]); err != nil {
-			return nil, err
-		}
-	}
-	return jobs, nil
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (store.Job, error) { return scanJob(row) })
 }
 
 // CountJobs implements the store of jobs.
@@ -196,7 +242,7 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 		}
 		apply(&j, change)
 		const update = "update jobs set state = $2, reason = $3, started = $4, ended = $5, queued = $6, owner = $7, lease_until = $8 where number = $1"
-		_, err := tx.Exec(ctx, update, number, int64(j.State), j.Reason, micros(j.Started), micros(j.Ended), micros(j.Queued), j.Owner, micros(j.LeaseUntil))
+		_, err := tx.Exec(ctx, update, number, int64(j.State), textOf(j.Reason), micros(j.Started), micros(j.Ended), micros(j.Queued), textOf(j.Owner), micros(j.LeaseUntil))
 		if err != nil {
 			return err
 		}
@@ -237,16 +283,20 @@ func apply(j *store.Job, c store.Change) {
 // Claim implements the store of jobs. A job whose row another process has locked is passed over.
 func (s *db) Claim(ctx context.Context, claim store.Claim) (j store.Job, err error) {
 	const next = `select number from jobs where state in (1, 2) and lease_until <= $1 and hidden = 0
-		and not exists (select from jsonb_array_elements_text(coalesce(convert_from(resources, 'UTF8')::jsonb, '[]')) as r
-			where not r = any($2::text[]) or r = any($3::text[]))
+		and not exists (select from json_array_elements(coalesce(convert_from(resources, 'UTF8')::json, '[]')) as r
+			where not r::text = any($2::text[]) or r::text = any($3::text[]))
 		order by priority desc, queued, number limit 1 for update skip locked`
+	registered, busy, err := names(claim)
+	if err != nil {
+		return store.Job{}, wrap(err)
+	}
 	err = s.write(ctx, func(tx pgx.Tx) error {
 		var number int64
-		if err := tx.QueryRow(ctx, next, micros(claim.Now), texts(claim.Resources), texts(claim.Busy)).Scan(&number); err != nil {
+		if err := tx.QueryRow(ctx, next, micros(claim.Now), registered, busy).Scan(&number); err != nil {
 			return none(err, store.ErrNotFound)
 		}
 		const lease = "update jobs set epoch = epoch + 1, owner = $2, lease_until = $3 where number = $1"
-		if _, err := tx.Exec(ctx, lease, number, claim.Owner, micros(claim.Until)); err != nil {
+		if _, err := tx.Exec(ctx, lease, number, textOf(claim.Owner), micros(claim.Until)); err != nil {
 			return err
 		}
 		j, err = loadJob(ctx, tx, byNumber, number)
@@ -258,8 +308,18 @@ func (s *db) Claim(ctx context.Context, claim store.Claim) (j store.Job, err err
 	return j, nil
 }
 
-// texts is never null.
-func texts(all []string) []string { return append([]string{}, all...) }
+// names returns the names of resources as the JSON texts that rows of jobs hold. The slices are never nil.
+func names(claim store.Claim) (registered, busy []string, err error) {
+	texts := func(all []string) []string {
+		list := make([]string, len(all))
+		for i := range all {
+			b, e := json.Marshal(all[i])
+			list[i], err = string(b), errors.Join(err, e)
+		}
+		return list
+	}
+	return texts(claim.Resources), texts(claim.Busy), err
+}
 
 // Renew implements the store of jobs.
 func (s *db) Renew(ctx context.Context, lease store.JobLease, until time.Time) error {

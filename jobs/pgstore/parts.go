@@ -129,7 +129,7 @@ func (s *db) NextPart(ctx context.Context, lease store.JobLease, op int, size in
 		err = tx.QueryRow(ctx, free, lease.Job, op, micros(time.Now())).Scan(&p.Part, &p.From, &p.To, &p.Epoch)
 		if err == nil {
 			const take = "update parts set epoch = $4, owner = $5, lease_until = $6 where job = $1 and op = $2 and part = $3"
-			_, err := tx.Exec(ctx, take, lease.Job, op, p.Part, p.Epoch, owner, micros(until))
+			_, err := tx.Exec(ctx, take, lease.Job, op, p.Part, p.Epoch, textOf(owner), micros(until))
 			return err
 		}
 		if err := none(err, nil); err != nil {
@@ -141,7 +141,7 @@ func (s *db) NextPart(ctx context.Context, lease store.JobLease, op int, size in
 		p.From, p.To, p.Epoch = next, min(next+size, total), 1
 		const insert = `insert into parts (job, op, part, first, behind, epoch, owner, lease_until)
 			select $1, $2, coalesce(max(part), 0) + 1, $3, $4, 1, $5, $6 from parts where job = $1 and op = $2 returning part`
-		if err := tx.QueryRow(ctx, insert, lease.Job, op, p.From, p.To, owner, micros(until)).Scan(&p.Part); err != nil {
+		if err := tx.QueryRow(ctx, insert, lease.Job, op, p.From, p.To, textOf(owner), micros(until)).Scan(&p.Part); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, "update operations set next = $3 where job = $1 and op = $2", lease.Job, op, p.To)

@@ -52,6 +52,15 @@ func storeResults(ctx context.Context, tx pgx.Tx, job int64, op int, results []s
 	if len(results) == 0 {
 		return nil
 	}
+	_, total, _, err := phaseOf(ctx, tx, job, op)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if index := results[i].Index; index < 0 || index >= total {
+			return fmt.Errorf("operation %d has no item %d: %w", op, index, store.ErrNotFound)
+		}
+	}
 	var t tally
 	for len(results) > 0 { // an item may have several results: one statement takes one of them
 		seen := make(map[int64]bool, len(results))
@@ -90,7 +99,7 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 		t.elapsed += r.Elapsed.Microseconds()
 		index[i], state[i], was[i], reason[i], kind[i] = r.Index, int16(r.State), int16(r.Was), int16(r.Reason), int16(r.Kind)
 		resend[i], attempts[i], elapsed[i], run[i], at[i] = number16(r.Resend), int32(r.Attempts), r.Elapsed.Microseconds(), int64(r.Run), micros(r.At)
-		id[i], message[i], fingerprint[i], code[i], settled[i] = bytesOf(r.ID), bytesOf(r.Message), bytesOf(r.Fingerprint), textOf(r.Code), r.Settled
+		id[i], message[i], fingerprint[i], code[i], settled[i] = bytesOf(r.ID), bytesOf(r.Message), bytesOf(r.Fingerprint), codeOf(r.Code), r.Settled
 		var err error
 		if warnings[i], err = encode(r.Warnings, len(r.Warnings)); err != nil {
 			return err
@@ -115,7 +124,7 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 		return err
 	}
 	if tag.RowsAffected() != int64(n) {
-		return fmt.Errorf("item %d of operation %d, or one of %d behind it, does not exist or is not in the state that it was in: %w", results[0].Index, op, n-1, store.ErrConflict)
+		return fmt.Errorf("item %d of operation %d, or one of %d behind it, is not in the state that it was in: %w", results[0].Index, op, n-1, store.ErrConflict)
 	}
 	return nil
 }

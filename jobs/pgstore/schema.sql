@@ -1,5 +1,6 @@
 -- Version 1. Times and durations are microseconds, times in UTC; 0 is the zero time. Labels, resources and warnings are
--- JSON. Numbers of states, reasons and kinds are those of the Go packages.
+-- JSON. Numbers of states, reasons and kinds are those of the Go packages. A text that Postgres cannot hold is stored as the
+-- character 1 and its bytes in hexadecimal form.
 
 create table jobs (
 	number      bigint generated always as identity primary key,
@@ -23,7 +24,7 @@ create table jobs (
 	epoch       bigint not null,
 	owner       text not null,
 	lease_until bigint not null, -- 0: not leased
-	hidden      bigint not null default 0 -- 1: being deleted, 2: being inserted
+	hidden      bigint not null default 0 -- 1: being deleted
 );
 create unique index jobs_key on jobs (tenant, key) where key <> '' and hidden = 0;
 create index jobs_list on jobs (tenant, created desc, number desc);
