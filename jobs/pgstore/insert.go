@@ -19,9 +19,12 @@ func (s *db) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.It
 	// The items may come slowly, and no other call waits for rows of a job that is not there yet.
 	err = s.transact(ctx, "read committed", 20*s.stalled, func(tx pgx.Tx) error {
 		number, err := insertJob(ctx, tx, job)
-		if errors.Is(err, errKeyTaken) {
-			stored, err = loadJob(ctx, tx, byKey, textOf(job.Tenant), textOf(job.Key))
-			return err
+		for number == 0 && err == nil { // not stored
+			stored, err = loadJob(ctx, tx, byKey+" for share", textOf(job.Tenant), textOf(job.Key))
+			if !errors.Is(err, store.ErrNotFound) {
+				return err
+			}
+			number, err = insertJob(ctx, tx, job) // the job with that key was deleted meanwhile
 		}
 		if err != nil {
 			return err
@@ -58,10 +61,8 @@ func (s *db) Insert(ctx context.Context, job store.Job, items iter.Seq2[store.It
 
 const byKey = "where tenant = $1 and key = $2 and key <> '' and hidden = 0"
 
-var errKeyTaken = errors.New("the tenant has a job with that key")
-
 // insertJob inserts the row of a job and those of its operations. It waits for a transaction that inserts one with the same
-// key. The error is errKeyTaken when there is such a job.
+// key. The number is 0 when there was such a job. ErrConflict for an id that another job has.
 func insertJob(ctx context.Context, tx pgx.Tx, j store.Job) (number int64, err error) {
 	labels, err := encode(j.Labels, len(j.Labels))
 	if err != nil {
@@ -78,12 +79,13 @@ func insertJob(ctx context.Context, tx pgx.Tx, j store.Job) (number int64, err e
 	err = tx.QueryRow(ctx, insert, textOf(j.ID), textOf(j.Tenant), textOf(j.Actor), textOf(j.Type), textOf(j.Description), textOf(j.Key), j.KeyHash, labels, resources, j.Priority, int64(j.State),
 		textOf(j.Reason), j.Run, micros(j.Created), micros(j.Queued), micros(j.Started), micros(j.Ended), j.Epoch, textOf(j.Owner), micros(j.LeaseUntil)).Scan(&number)
 	if errors.Is(err, pgx.ErrNoRows) {
-		var one int
-		err = tx.QueryRow(ctx, "select 1 from jobs "+byKey, textOf(j.Tenant), textOf(j.Key)).Scan(&one)
-		if err == nil {
-			return 0, errKeyTaken
+		var taken bool
+		const other = "select exists (select from jobs where id = $1 and (tenant <> $2 or key <> $3 or key = '' or hidden <> 0))"
+		err = tx.QueryRow(ctx, other, textOf(j.ID), textOf(j.Tenant), textOf(j.Key)).Scan(&taken)
+		if err == nil && taken {
+			err = fmt.Errorf("a job with the id %q is stored already: %w", j.ID, store.ErrConflict)
 		}
-		return 0, none(err, fmt.Errorf("a job with the id %q is stored already: %w", j.ID, store.ErrConflict))
+		return 0, err
 	}
 	if err != nil {
 		return 0, err

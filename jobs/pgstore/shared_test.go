@@ -137,7 +137,7 @@ func TestManyWritersOfOneJob(t *testing.T) {
 		writers.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(k), 1))
 			states := make([]uint8, each)
-			for n := range 15 {
+			for n := range 8 {
 				b := store.Batch{Intents: []store.Intent{{Number: int64(n + 1), Indexes: []int64{p.From}, Attempt: 1}}}
 				for _, i := range r.Perm(each)[:50] {
 					to := uint8(r.IntN(unknown + 1))
@@ -298,6 +298,37 @@ func TestInsertIsRepeated(t *testing.T) {
 	again, inserted, err := s.Insert(t.Context(), job, func(yield func(store.Item, error) bool) { t.Error("the items were read") })
 	if err != nil || inserted || again.Number != first.Number || again.Counts.Total != 3 {
 		t.Errorf("%+v, %v, %v", again, inserted, err)
+	}
+}
+
+// Jobs with one key are submitted and deleted at the same time: each Insert stores a job or returns one.
+func TestOneKeyIsUsedAndFreed(t *testing.T) {
+	t.Parallel()
+	pool := database(t)
+	s := [2]*db{opened(t, pool), opened(t, pool)}
+	var wg sync.WaitGroup
+	for k := range 4 {
+		wg.Go(func() {
+			for n := range 25 {
+				job := queued(fmt.Sprint(k, "-", n))
+				job.Key, job.State = "k", store.Completed
+				j, _, err := s[k%2].Insert(t.Context(), job, items(2))
+				if err != nil || j.Key != "k" || j.Counts.Total != 2 {
+					t.Errorf("%+v, %v", j, err)
+				}
+				if _, err := s[k%2].Delete(t.Context(), "t", j.ID, 100); err != nil && !errors.Is(err, store.ErrNotFound) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	a, b := queued("a"), queued("a")
+	_, _, err := s[0].Insert(t.Context(), a, nil)
+	must(t, err)
+	b.Key = "b"
+	if _, _, err := s[0].Insert(t.Context(), b, nil); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("an id that is taken: %v", err)
 	}
 }
 
