@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -25,7 +24,7 @@ func example() (m *jobs.Manager, end func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err = jobs.Open(context.Background(), jobs.Config{Store: store, Logger: slog.New(slog.DiscardHandler)})
+	m, err = jobs.Open(context.Background(), jobs.Config{Store: store})
 	if err != nil {
 		log.Fatal(err)
 	}

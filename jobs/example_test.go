@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"log"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -77,7 +76,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	m, err := jobs.Open(ctx, jobs.Config{Store: store, Logger: slog.New(slog.DiscardHandler)})
+	m, err := jobs.Open(ctx, jobs.Config{Store: store})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -186,13 +186,13 @@ func TestWithoutACount(t *testing.T) {
 	t.Parallel()
 	for _, counted := range []bool{true, false} {
 		f := newFarm(50)
-		gate := make(chan struct{})
+		gate, entered := make(chan struct{}), make(chan struct{}, 100)
 		m := prepare(t, filepath.Join(t.TempDir(), "jobs.db"), f, func(_ *jobs.Config, r *jobs.Resource[Patch, Field]) {
 			if !counted {
 				r.Count = nil
 			}
 		})
-		f.answer = func(context.Context, string, string) error { <-gate; return nil }
+		f.answer = func(context.Context, string, string) error { entered <- struct{}{}; <-gate; return nil }
 		j := m.submit(daily(30))
 		if total := map[bool]int64{true: 45, false: 0}[counted]; j.Progress.Total != total || j.Progress.Expanding == counted || j.Progress.Percentage() != 0 {
 			t.Errorf("counted %v: %+v", counted, j.Progress)
@@ -200,9 +200,10 @@ func TestWithoutACount(t *testing.T) {
 		if err := m.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		j = m.until(j.ID, jobs.Running)
-		if j.Progress.Total != 45 || j.Progress.Expanding {
-			t.Errorf("counted %v, running: %+v", counted, j.Progress)
+		<-entered // all records are listed
+		j, err := m.Get(t.Context(), j.ID)
+		if err != nil || j.Progress.Total != 45 || j.Progress.Expanding {
+			t.Errorf("counted %v, running: %+v, %v", counted, j.Progress, err)
 		}
 		close(gate)
 		want(t, m.wait(j.ID), jobs.Completed, 45, 0, 0, 0, 0)
