@@ -1,8 +1,10 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -113,14 +115,23 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 		}
 		t.elapsed -= before
 	}
+	// Statistics lag behind jobs. Where Postgres expects few items it reads, without the bounds, all those of the operation,
+	// and in a nested loop all results for each item.
 	const update = `update items set state = u.state, reason = u.reason, kind = u.kind, resend = u.resend, attempts = u.attempts, elapsed = u.elapsed,
 			run = u.run, at = u.at, id = u.id, code = u.code, message = u.message, fingerprint = u.fingerprint, warnings = u.warnings, settled = u.settled
 		from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::smallint[], $9::integer[], $10::bigint[],
 			$11::bigint[], $12::bigint[], $13::bytea[], $14::text[], $15::bytea[], $16::bytea[], $17::bytea[], $18::bigint[])
 			as u(idx, state, was, reason, kind, resend, attempts, elapsed, run, at, id, code, message, fingerprint, warnings, settled)
-		where items.job = $1 and items.op = $2 and items.idx = u.idx and items.state = u.was`
-	tag, err := tx.Exec(ctx, update, job, op, index, state, was, reason, kind, resend, attempts, elapsed, run, at, id, code, message, fingerprint, warnings, settled)
-	if err != nil {
+		where items.job = $1 and items.op = $2 and items.idx = u.idx and items.state = u.was and items.idx between $19 and $20`
+	var batch pgx.Batch
+	batch.Queue("set local enable_nestloop = off")
+	batch.Queue(update, job, op, index, state, was, reason, kind, resend, attempts, elapsed, run, at, id, code, message, fingerprint, warnings, settled,
+		slices.Min(index), slices.Max(index))
+	batch.Queue("set local enable_nestloop to default")
+	sent := tx.SendBatch(ctx, &batch)
+	_, off := sent.Exec()
+	tag, err := sent.Exec()
+	if err := cmp.Or(off, err, sent.Close()); err != nil {
 		return err
 	}
 	if tag.RowsAffected() != int64(n) {

@@ -72,7 +72,7 @@ create table items (
 	warnings    bytea,
 	settled     bigint, -- null for 0
 	primary key (job, op, idx)
-) with (fillfactor = 70);
+);
 create index items_errors on items (job, op, idx) where state in (2, 4);
 
 -- Inputs do not change, and rows of items do.
