@@ -14,6 +14,10 @@ import (
 const selectItems = `select op, idx, key, state, reason, kind, resend <> 0, attempts, elapsed, run, at, id, code, message, fingerprint, warnings,
 	coalesce(settled, 0)`
 
+// selectInput reads the input of an item. It is not a join, since Postgres may read all inputs of the operation for each item of
+// a join when its statistics lag behind.
+const selectInput = ", (select input from inputs as i where i.job = items.job and i.op = items.op and i.idx = items.idx)"
+
 // readItems reads rows of items, with the input behind the other columns or not.
 func readItems(ctx context.Context, tx pgx.Tx, input bool, capacity int, text string, values ...any) ([]store.Item, error) {
 	rows, err := tx.Query(ctx, text, values...)
@@ -50,11 +54,11 @@ const anError = "state in (2, 4)"
 
 // Items implements the store of jobs.
 func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items []store.Item, err error) {
-	columns, from := selectItems, " from items"
+	columns := selectItems
 	if q.Input {
-		columns, from = columns+", input", " from items left join inputs using (job, op, idx)"
+		columns += selectInput
 	}
-	const where = ` where job = $1 and (op, idx) > ($2::bigint, $3::bigint) and ($4 < 0 or op = $4) and ($5::bigint[] is null or state = any($5))
+	const where = ` from items where job = $1 and (op, idx) > ($2::bigint, $3::bigint) and ($4 < 0 or op = $4) and ($5::bigint[] is null or state = any($5))
 		and ($6 = '' or code = $6) and ($7 = 0 or run = $7) and ($8::bytea is null or key = $8)`
 	const end = " order by op, idx limit $9"
 	only := ""
@@ -66,7 +70,7 @@ func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items 
 		after = *q.After
 	}
 	err = s.read(ctx, func(tx pgx.Tx) error {
-		items, err = readItems(ctx, tx, q.Input, 0, columns+from+where+only+end,
+		items, err = readItems(ctx, tx, q.Input, 0, columns+where+only+end,
 			number, after.Op, after.Index, int64(q.Op), numbers(q.States), textOf(q.Code), int64(q.Run), bytesOf(q.Key), all(q.Limit))
 		return err
 	})
@@ -107,10 +111,11 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 
 // ErrorGroups implements the store of jobs.
 func (s *db) ErrorGroups(ctx context.Context, number int64, limit int) (groups []store.ErrorGroup, err error) {
-	const text = `select g.state, g.kind, g.code, g.resend <> 0, i.message, g.n, i.op, i.idx from (
+	const text = `select state, kind, code, resend <> 0, (select message from items as i where i.job = $1 and i.op = g.first >> 48
+			and i.idx = g.first & 281474976710655), n, first >> 48, first & 281474976710655 from (
 			select state, kind, code, resend, count(*) as n, min(op << 48 | idx) as first from items
 			where job = $1 and ` + anError + ` group by state, kind, code, resend order by n desc, first limit $2
-		) g join items i on i.job = $1 and i.op = g.first >> 48 and i.idx = g.first & 281474976710655 order by g.n desc, g.first`
+		) as g order by n desc, first`
 	err = s.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, text, number, all(limit))
 		if err != nil {

@@ -164,7 +164,7 @@ func (s *db) PartItems(ctx context.Context, p store.PartLease) (items []store.It
 		if err := tx.QueryRow(ctx, bounds, p.Job, p.Op, p.Part).Scan(&from, &to); err != nil {
 			return err
 		}
-		const text = selectItems + ", input from items left join inputs using (job, op, idx) where job = $1 and op = $2 and idx >= $3 and idx < $4 order by idx"
+		const text = selectItems + selectInput + " from items where job = $1 and op = $2 and idx >= $3 and idx < $4 order by idx"
 		if items, err = readItems(ctx, tx, true, int(to-from), text, p.Job, p.Op, from, to); err != nil {
 			return err
 		}
