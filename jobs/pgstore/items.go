@@ -79,13 +79,13 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 		_, err = pgx.ForEachRow(rows, []any{&state, &items}, func() error {
 			n.Total += items
 			switch state {
-			case succeeded:
+			case store.ItemSucceeded:
 				n.Succeeded = items
-			case failed:
+			case store.ItemFailed:
 				n.Failed = items
-			case skipped:
+			case store.ItemSkipped:
 				n.Skipped = items
-			case unknown:
+			case store.ItemUnknown:
 				n.Unknown = items
 			}
 			return nil
