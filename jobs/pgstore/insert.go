@@ -151,9 +151,9 @@ func (in *insertion) given(ctx context.Context, operations []store.Operation) er
 		if in.totals[o.Index] {
 			continue
 		}
-		t := tally{total: o.Counts.Total}
-		t.states = [...]int64{0, o.Counts.Succeeded, o.Counts.Failed, o.Counts.Skipped, o.Counts.Unknown}
-		if err := t.store(ctx, in.tx, in.job, o.Index); err != nil {
+		var t store.Tally
+		t.Set(o.Counts)
+		if err := addTally(ctx, in.tx, in.job, o.Index, &t); err != nil {
 			return err
 		}
 	}
@@ -165,15 +165,15 @@ var itemColumns = []string{"job", "op", "idx", "key", "state", "reason", "kind",
 
 // copyItems stores items of an operation, the first one with an index and the others behind it, and counts them.
 func copyItems(ctx context.Context, tx pgx.Tx, job int64, op int, index int64, items []store.Item) error {
-	t := tally{total: int64(len(items))}
+	t := store.Tally{Total: int64(len(items))}
 	var inputs [][]any
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"items"}, itemColumns, pgx.CopyFromSlice(len(items), func(i int) ([]any, error) {
 		it := &items[i]
 		r, at := &it.Result, index+int64(i)
-		if err := t.add(r.State, 1); err != nil {
+		if err := t.Add(r.State, 1); err != nil {
 			return nil, err
 		}
-		t.elapsed += r.Elapsed.Microseconds()
+		t.Elapsed += r.Elapsed.Microseconds()
 		if len(it.Input) > 0 {
 			inputs = append(inputs, []any{job, op, at, it.Input})
 		}
@@ -189,7 +189,7 @@ func copyItems(ctx context.Context, tx pgx.Tx, job int64, op int, index int64, i
 			return err
 		}
 	}
-	return t.store(ctx, tx, job, op)
+	return addTally(ctx, tx, job, op, &t)
 }
 
 func number16(b bool) int16 {

@@ -62,7 +62,7 @@ func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items 
 		and ($6 = '' or code = $6) and ($7 = 0 or run = $7) and ($8::bytea is null or key = $8)`
 	const end = " order by op, idx limit $9"
 	only := ""
-	if len(q.States) > 0 && !slices.ContainsFunc(q.States, func(s uint8) bool { return s != failed && s != unknown }) {
+	if len(q.States) > 0 && !slices.ContainsFunc(q.States, func(s uint8) bool { return s != store.ItemFailed && s != store.ItemUnknown }) {
 		only = " and " + anError
 	}
 	after := store.ItemCursor{Op: -1, Index: -1}
@@ -92,13 +92,13 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 		_, err = pgx.ForEachRow(rows, []any{&state, &items}, func() error {
 			n.Total += items
 			switch state {
-			case succeeded:
+			case store.ItemSucceeded:
 				n.Succeeded = items
-			case failed:
+			case store.ItemFailed:
 				n.Failed = items
-			case skipped:
+			case store.ItemSkipped:
 				n.Skipped = items
-			case unknown:
+			case store.ItemUnknown:
 				n.Unknown = items
 			}
 			return nil

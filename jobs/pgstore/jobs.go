@@ -229,18 +229,10 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 		if j, err = loadJob(ctx, tx, byNumber+"for update", number); err != nil {
 			return err
 		}
-		switch l := change.Lease; {
-		case l != nil && (l.Job != number || l.Epoch != j.Epoch || j.LeaseUntil.IsZero()):
-			refused = store.ErrFenced
-		case len(change.From) > 0 && !slices.Contains(change.From, j.State),
-			change.Unless != "" && change.Unless == j.Reason,
-			change.Free && j.LeaseUntil.After(time.Now()):
-			refused = store.ErrConflict
-		}
-		if refused != nil {
+		if refused = change.Refused(&j, time.Now()); refused != nil {
 			return refused
 		}
-		apply(&j, change)
+		change.Apply(&j)
 		const update = "update jobs set state = $2, reason = $3, started = $4, ended = $5, queued = $6, owner = $7, lease_until = $8 where number = $1"
 		_, err := tx.Exec(ctx, update, number, int64(j.State), textOf(j.Reason), micros(j.Started), micros(j.Ended), micros(j.Queued), textOf(j.Owner), micros(j.LeaseUntil))
 		if err != nil {
@@ -256,28 +248,6 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 		return store.Job{}, err
 	}
 	return j, err
-}
-
-// apply makes a change in memory.
-func apply(j *store.Job, c store.Change) {
-	if c.State != nil {
-		j.State = *c.State
-	}
-	if c.Reason != nil {
-		j.Reason = *c.Reason
-	}
-	if c.Started != nil && j.Started.IsZero() {
-		j.Started = *c.Started
-	}
-	if c.Ended != nil {
-		j.Ended = *c.Ended
-	}
-	if c.Queued != nil {
-		j.Queued = *c.Queued
-	}
-	if c.Release {
-		j.Owner, j.LeaseUntil = "", time.Time{}
-	}
 }
 
 // Claim implements the store of jobs. A job whose row another process has locked is passed over.

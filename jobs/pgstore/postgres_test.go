@@ -47,8 +47,8 @@ func startPostgres() (stop func(), err error) {
 		return stop, err
 	}
 	as := func(name string, args ...string) *exec.Cmd {
-		if os.Geteuid() == 0 { // Postgres refuses to run as root
-			args = append([]string{"--reuid=postgres", "--regid=postgres", "--init-groups", name}, args...)
+		if os.Geteuid() == 0 { // Postgres refuses to run as root; the change of user clears the death signal below
+			args = append([]string{"--pdeathsig=KILL", "--reuid=postgres", "--regid=postgres", "--init-groups", name}, args...)
 			name = "setpriv"
 		}
 		c := exec.Command(name, args...)

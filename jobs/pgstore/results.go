@@ -11,37 +11,15 @@ import (
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
-// States of items, as package windrow numbers them.
-const (
-	succeeded = 1
-	failed    = 2
-	skipped   = 3
-	unknown   = 4
-)
-
-// tally is what a transaction adds to the counts of an operation.
-type tally struct {
-	total   int64
-	states  [unknown + 1]int64
-	elapsed int64 // microseconds
-}
-
-func (t *tally) add(state uint8, n int64) error {
-	if state > unknown {
-		return fmt.Errorf("there is no state %d of an item", state)
-	}
-	t.states[state] += n
-	return nil
-}
-
-// store adds the tally to the row of an operation, which must be there.
-func (t *tally) store(ctx context.Context, tx pgx.Tx, job int64, op int) error {
-	if *t == (tally{}) {
+// addTally adds a tally to the row of an operation, which must be there.
+func addTally(ctx context.Context, tx pgx.Tx, job int64, op int, t *store.Tally) error {
+	if *t == (store.Tally{}) {
 		return nil
 	}
 	const add = `update operations set total = total + $3, succeeded = succeeded + $4, failed = failed + $5, skipped = skipped + $6,
 		unknown = unknown + $7, elapsed = elapsed + $8 where job = $1 and op = $2`
-	tag, err := tx.Exec(ctx, add, job, op, t.total, t.states[succeeded], t.states[failed], t.states[skipped], t.states[unknown], t.elapsed)
+	tag, err := tx.Exec(ctx, add, job, op, t.Total, t.States[store.ItemSucceeded], t.States[store.ItemFailed], t.States[store.ItemSkipped],
+		t.States[store.ItemUnknown], t.Elapsed)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = fmt.Errorf("the job has no operation %d", op)
 	}
@@ -63,7 +41,7 @@ func storeResults(ctx context.Context, tx pgx.Tx, job int64, op int, results []s
 			return fmt.Errorf("operation %d has no item %d: %w", op, index, store.ErrNotFound)
 		}
 	}
-	var t tally
+	var t store.Tally
 	for len(results) > 0 { // an item may have several results: one statement takes one of them
 		seen := make(map[int64]bool, len(results))
 		n := 0
@@ -76,11 +54,11 @@ func storeResults(ctx context.Context, tx pgx.Tx, job int64, op int, results []s
 		}
 		results = results[n:]
 	}
-	return t.store(ctx, tx, job, op)
+	return addTally(ctx, tx, job, op, &t)
 }
 
 // updateItems stores results of different items with one statement.
-func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []store.Result, t *tally) error {
+func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []store.Result, t *store.Tally) error {
 	n := len(results)
 	index, state, was, reason, kind := make([]int64, n), make([]int16, n), make([]int16, n), make([]int16, n), make([]int16, n)
 	resend, attempts, elapsed, run, at := make([]int16, n), make([]int32, n), make([]int64, n), make([]int64, n), make([]int64, n)
@@ -89,16 +67,16 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 	var again []int64 // items that had a result, whose time is counted
 	for i := range results {
 		r := &results[i]
-		if err := t.add(r.Was, -1); err != nil {
+		if err := t.Add(r.Was, -1); err != nil {
 			return err
 		}
-		if err := t.add(r.State, 1); err != nil {
+		if err := t.Add(r.State, 1); err != nil {
 			return err
 		}
 		if r.Was != 0 {
 			again = append(again, r.Index)
 		}
-		t.elapsed += r.Elapsed.Microseconds()
+		t.Elapsed += r.Elapsed.Microseconds()
 		index[i], state[i], was[i], reason[i], kind[i] = r.Index, int16(r.State), int16(r.Was), int16(r.Reason), int16(r.Kind)
 		resend[i], attempts[i], elapsed[i], run[i], at[i] = number16(r.Resend), int32(r.Attempts), r.Elapsed.Microseconds(), int64(r.Run), micros(r.At)
 		id[i], message[i], fingerprint[i], code[i], settled[i] = bytesOf(r.ID), bytesOf(r.Message), bytesOf(r.Fingerprint), codeOf(r.Code), r.Settled
@@ -113,7 +91,7 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 		if err := tx.QueryRow(ctx, sum, job, op, again).Scan(&before); err != nil {
 			return err
 		}
-		t.elapsed -= before
+		t.Elapsed -= before
 	}
 	// Without the bounds Postgres reads all items of the operation for each statement when its statistics lag behind. In a nested
 	// loop, which it chooses from the sixth statement of a connection on, it compares each result with each item.

@@ -84,7 +84,7 @@ func part(tb testing.TB, s *db, lease store.JobLease, size int64) store.Part {
 func done(from, to int64) []store.Result {
 	var results []store.Result
 	for i := from; i < to; i++ {
-		results = append(results, store.Result{Index: i, State: succeeded, Attempts: 1, Elapsed: time.Millisecond, Run: 1, At: start, ID: fmt.Sprint("id-", i)})
+		results = append(results, store.Result{Index: i, State: store.ItemSucceeded, Attempts: 1, Elapsed: time.Millisecond, Run: 1, At: start, ID: fmt.Sprint("id-", i)})
 	}
 	return results
 }
@@ -140,7 +140,7 @@ func TestManyWritersOfOneJob(t *testing.T) {
 			for n := range 8 {
 				b := store.Batch{Intents: []store.Intent{{Number: int64(n + 1), Indexes: []int64{p.From}, Attempt: 1}}}
 				for _, i := range r.Perm(each)[:50] {
-					to := uint8(r.IntN(unknown + 1))
+					to := uint8(r.IntN(store.ItemUnknown + 1))
 					b.Results = append(b.Results, store.Result{Index: p.From + int64(i), State: to, Was: states[i]})
 					states[i] = to
 				}
@@ -266,7 +266,7 @@ func TestTextsOfAllKinds(t *testing.T) {
 			t.Errorf("Change to %q: %q, %v", text, j.Reason, err)
 		}
 		p := part(t, s, lease, 2)
-		r := store.Result{Index: 1, State: failed, ID: text, Code: text, Message: text, Fingerprint: text, Run: 1, At: start}
+		r := store.Result{Index: 1, State: store.ItemFailed, ID: text, Code: text, Message: text, Fingerprint: text, Run: 1, At: start}
 		must(t, s.Checkpoint(t.Context(), p.PartLease, store.Batch{Results: []store.Result{r}}))
 		rows, err := s.Items(t.Context(), j.Number, store.ItemQuery{Op: -1, Code: text})
 		if err != nil || len(rows) != 1 || rows[0].Code != text || rows[0].Message != text || rows[0].ID != text || rows[0].Fingerprint != text {

@@ -74,7 +74,7 @@ func byStore(b *testing.B, s *db, n int64) (insert, update time.Duration) {
 	p, err := s.NextPart(b.Context(), lease, 0, n, "me", begun.Add(time.Hour))
 	must(b, err)
 	for lo := int64(0); lo < n; lo += benchGroup {
-		must(b, s.Checkpoint(b.Context(), p.PartLease, store.Batch{Results: done(lo, lo+benchGroup, succeeded)}))
+		must(b, s.Checkpoint(b.Context(), p.PartLease, store.Batch{Results: done(lo, lo+benchGroup, store.ItemSucceeded)}))
 	}
 	update = time.Since(begun)
 	must(b, s.EndPart(b.Context(), p.PartLease, true))
@@ -126,9 +126,9 @@ func BenchmarkGetUnderLoad(b *testing.B) {
 			default:
 			}
 			if lo >= n {
-				lo, was = 0, succeeded
+				lo, was = 0, store.ItemSucceeded
 			}
-			results := done(lo, lo+benchGroup, succeeded)
+			results := done(lo, lo+benchGroup, store.ItemSucceeded)
 			for i := range results {
 				results[i].Was = was
 			}

@@ -72,7 +72,7 @@ func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items [
 			}
 			total += int64(len(some))
 		}
-		return rows.tally.store(c, lease.Job, op)
+		return addTally(c, lease.Job, op, &rows.tally)
 	})
 }
 

@@ -92,7 +92,7 @@ func done(from, to int64, state uint8) []store.Result {
 	var results []store.Result
 	for i := from; i < to; i++ {
 		r := store.Result{Index: i, State: state, Attempts: 1, Elapsed: 20 * time.Millisecond, Run: 1, At: start.Add(time.Duration(i)), ID: key(i)}
-		if state == failed {
+		if state == store.ItemFailed {
 			r.Code, r.Message = "INVALID", "it is invalid"
 		}
 		results = append(results, r)

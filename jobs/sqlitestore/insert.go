@@ -131,7 +131,7 @@ func (in *insertion) insertGroup(c *conn) error {
 		if err := rows.insert(in.job.Number, first.Op, first.Index, in.group[from:to]); err != nil {
 			return err
 		}
-		if err := rows.tally.store(c, in.job.Number, first.Op); err != nil {
+		if err := addTally(c, in.job.Number, first.Op, &rows.tally); err != nil {
 			return err
 		}
 	}
@@ -181,9 +181,9 @@ func (in *insertion) given(c *conn) error {
 		if in.totals[o.Index] {
 			continue
 		}
-		t := tally{total: o.Counts.Total}
-		t.states = [...]int64{0, o.Counts.Succeeded, o.Counts.Failed, o.Counts.Skipped, o.Counts.Unknown}
-		if err := t.store(c, in.job.Number, o.Index); err != nil {
+		var t store.Tally
+		t.Set(o.Counts)
+		if err := addTally(c, in.job.Number, o.Index, &t); err != nil {
 			return err
 		}
 	}

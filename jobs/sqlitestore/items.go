@@ -32,7 +32,7 @@ func (s *db) Items(ctx context.Context, number int64, q store.ItemQuery) (items 
 			and (?5 = 0 or (?5 >> state) & 1) and (?6 = '' or code = ?6) and (?7 = 0 or run = ?7) and (?8 is null or key = ?8)`
 	}
 	states := mask(q.States)
-	if states != 0 && states&^(1<<failed|1<<unknown) == 0 {
+	if states != 0 && states&^(1<<store.ItemFailed|1<<store.ItemUnknown) == 0 {
 		where += " and " + anError
 	}
 	columns := itemColumns
@@ -70,13 +70,13 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 			state, items := r.uint8(), r.int64()
 			n.Total += items
 			switch state {
-			case succeeded:
+			case store.ItemSucceeded:
 				n.Succeeded = items
-			case failed:
+			case store.ItemFailed:
 				n.Failed = items
-			case skipped:
+			case store.ItemSkipped:
 				n.Skipped = items
-			case unknown:
+			case store.ItemUnknown:
 				n.Unknown = items
 			}
 			return nil

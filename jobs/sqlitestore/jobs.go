@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/windrow-go/windrow/jobs/internal/store"
@@ -181,19 +180,10 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 		if j, err = loadJob(ctx, c, byNumber, number); err != nil {
 			return err
 		}
-		if l := change.Lease; l != nil && (l.Job != number || l.Epoch != j.Epoch || j.LeaseUntil.IsZero()) {
-			refused = store.ErrFenced
-		} else if len(change.From) > 0 && !slices.Contains(change.From, j.State) {
-			refused = store.ErrConflict
-		} else if change.Unless != "" && change.Unless == j.Reason {
-			refused = store.ErrConflict
-		} else if change.Free && j.LeaseUntil.After(time.Now()) {
-			refused = store.ErrConflict
-		}
-		if refused != nil {
+		if refused = change.Refused(&j, time.Now()); refused != nil {
 			return refused
 		}
-		apply(&j, change)
+		change.Apply(&j)
 		const update = `update jobs set state = ?, reason = ?, started = ?, ended = ?, queued = ?, owner = ?, lease_until = ?
 			where number = ?`
 		_, err := c.exec(update, uint8(j.State), j.Reason, j.Started, j.Ended, j.Queued, j.Owner, j.LeaseUntil, number)
@@ -210,28 +200,6 @@ func (s *db) Change(ctx context.Context, number int64, change store.Change, even
 		return store.Job{}, err
 	}
 	return j, err
-}
-
-// apply makes a change in memory.
-func apply(j *store.Job, c store.Change) {
-	if c.State != nil {
-		j.State = *c.State
-	}
-	if c.Reason != nil {
-		j.Reason = *c.Reason
-	}
-	if c.Started != nil && j.Started.IsZero() {
-		j.Started = *c.Started
-	}
-	if c.Ended != nil {
-		j.Ended = *c.Ended
-	}
-	if c.Queued != nil {
-		j.Queued = *c.Queued
-	}
-	if c.Release {
-		j.Owner, j.LeaseUntil = "", time.Time{}
-	}
 }
 
 // Claim implements the store of jobs.

@@ -8,37 +8,15 @@ import (
 	"github.com/windrow-go/windrow/jobs/internal/store"
 )
 
-// States of items, as package windrow numbers them.
-const (
-	succeeded = 1
-	failed    = 2
-	skipped   = 3
-	unknown   = 4
-)
-
-// tally is what a transaction adds to the counts of an operation.
-type tally struct {
-	total   int64
-	states  [unknown + 1]int64
-	elapsed int64 // microseconds
-}
-
-func (t *tally) add(state uint8, n int64) error {
-	if state > unknown {
-		return fmt.Errorf("there is no state %d of an item", state)
-	}
-	t.states[state] += n
-	return nil
-}
-
-// store adds the tally to the row of an operation, which must be there.
-func (t *tally) store(c *conn, job int64, op int) error {
-	if *t == (tally{}) {
+// addTally adds a tally to the row of an operation, which must be there.
+func addTally(c *conn, job int64, op int, t *store.Tally) error {
+	if *t == (store.Tally{}) {
 		return nil
 	}
 	const add = `update operations set total = total + ?, succeeded = succeeded + ?, failed = failed + ?,
 		skipped = skipped + ?, unknown = unknown + ?, elapsed = elapsed + ? where job = ? and op = ?`
-	n, err := c.exec(add, t.total, t.states[succeeded], t.states[failed], t.states[skipped], t.states[unknown], t.elapsed, job, op)
+	n, err := c.exec(add, t.Total, t.States[store.ItemSucceeded], t.States[store.ItemFailed], t.States[store.ItemSkipped],
+		t.States[store.ItemUnknown], t.Elapsed, job, op)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("the job has no operation %d", op)
 	}
@@ -64,7 +42,7 @@ func number(n int64) any {
 // inserter inserts items in order.
 type inserter struct {
 	c     *conn
-	tally tally
+	tally store.Tally
 	args  []any // reused
 }
 
@@ -85,7 +63,7 @@ func (in *inserter) insert(job int64, op int, index int64, items []store.Item) (
 		if err != nil {
 			return err
 		}
-		in.tally.total += int64(n)
+		in.tally.Total += int64(n)
 		for i := range items[:n] {
 			if len(items[i].Input) == 0 {
 				continue
@@ -118,10 +96,10 @@ func (in *inserter) insertEnded(job int64, op int, index int64, it *store.Item) 
 	if err != nil {
 		return err
 	}
-	if err := in.tally.add(r.State, 1); err != nil {
+	if err := in.tally.Add(r.State, 1); err != nil {
 		return err
 	}
-	in.tally.elapsed += r.Elapsed.Microseconds()
+	in.tally.Elapsed += r.Elapsed.Microseconds()
 	const insert = `insert into items (job, op, idx, key, state, reason, kind, resend, attempts, elapsed, run, at, id, code,
 		message, fingerprint, warnings, settled) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	_, err = in.c.exec(insert, job, op, index, []byte(it.Key), r.State, r.Reason, r.Kind, r.Resend, r.Attempts, r.Elapsed,
@@ -134,24 +112,24 @@ type updater struct {
 	c     *conn
 	job   int64
 	op    int
-	tally tally
+	tally store.Tally
 	args  []any // reused
 }
 
 // count counts a result.
 func (u *updater) count(r *store.Result) error {
-	if err := u.tally.add(r.Was, -1); err != nil {
+	if err := u.tally.Add(r.Was, -1); err != nil {
 		return err
 	}
-	if err := u.tally.add(r.State, 1); err != nil {
+	if err := u.tally.Add(r.State, 1); err != nil {
 		return err
 	}
-	u.tally.elapsed += r.Elapsed.Microseconds()
+	u.tally.Elapsed += r.Elapsed.Microseconds()
 	if r.Was == 0 {
 		return nil
 	}
 	const before = "select elapsed from items where job = ? and op = ? and idx = ?"
-	_, err := u.c.one(context.Background(), before, []any{u.job, u.op, r.Index}, func(row *row) { u.tally.elapsed -= row.int64() })
+	_, err := u.c.one(context.Background(), before, []any{u.job, u.op, r.Index}, func(row *row) { u.tally.Elapsed -= row.int64() })
 	return err
 }
 
@@ -244,5 +222,5 @@ func results(ctx context.Context, c *conn, job int64, op int, results []store.Re
 			return err
 		}
 	}
-	return u.tally.store(c, job, op)
+	return addTally(c, job, op, &u.tally)
 }

@@ -51,7 +51,7 @@ func TestSizeOfItems(t *testing.T) {
 	p, err := s.NextPart(t.Context(), lease, 0, n, "me", time.Now().Add(time.Hour))
 	must(t, err)
 	for lo := int64(0); lo < n; lo += 500 {
-		must(t, s.Checkpoint(t.Context(), p.PartLease, store.Batch{Results: done(lo, lo+500, succeeded)}))
+		must(t, s.Checkpoint(t.Context(), p.PartLease, store.Batch{Results: done(lo, lo+500, store.ItemSucceeded)}))
 	}
 	mustClose(t, s)
 	info, err := os.Stat(path)
@@ -73,7 +73,7 @@ func TestBackupWhileWriting(t *testing.T) {
 	go func() {
 		var err error
 		for i := int64(0); i < 5000 && err == nil; i += 50 {
-			err = s.Checkpoint(context.Background(), p.PartLease, store.Batch{Results: done(i, i+50, succeeded)})
+			err = s.Checkpoint(context.Background(), p.PartLease, store.Batch{Results: done(i, i+50, store.ItemSucceeded)})
 			if i == 100 {
 				close(begun)
 			}
@@ -147,7 +147,7 @@ func TestLeases(t *testing.T) {
 	if err != nil || again.Part != p.Part || again.Epoch != p.Epoch+1 || again.To != 60 {
 		t.Fatalf("%+v, %v", again, err)
 	}
-	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: done(0, 1, succeeded)}); !errors.Is(err, store.ErrFenced) {
+	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: done(0, 1, store.ItemSucceeded)}); !errors.Is(err, store.ErrFenced) {
 		t.Error(err)
 	}
 	rest, err := s.NextPart(ctx, old, 0, 60, "me", time.Now().Add(time.Hour))
@@ -251,7 +251,7 @@ func TestFull(t *testing.T) {
 		must(t, c.script("pragma max_page_count = "+n))
 	}
 	pages("1")
-	r := done(0, 3000, failed)
+	r := done(0, 3000, store.ItemFailed)
 	r[0].Message = strings.Repeat("secret", 5000)
 	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: r}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
@@ -268,11 +268,11 @@ func TestFull(t *testing.T) {
 	if err != nil || len(groups) != 1 || groups[0].Items != 3000 || groups[0].Code != "INVALID" {
 		t.Errorf("%v", err)
 	}
-	wrong := done(0, 32, succeeded) // they have ended
+	wrong := done(0, 32, store.ItemSucceeded) // they have ended
 	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: wrong}); !errors.Is(err, store.ErrConflict) {
 		t.Error(err)
 	}
-	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: done(3000, 3032, succeeded)}); !errors.Is(err, store.ErrNotFound) {
+	if err := s.Checkpoint(ctx, p.PartLease, store.Batch{Results: done(3000, 3032, store.ItemSucceeded)}); !errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
 	balanced(t, s, ctx, j.Number, "t", "a")
