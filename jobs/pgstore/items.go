@@ -14,8 +14,8 @@ import (
 const selectItems = `select op, idx, key, state, reason, kind, resend <> 0, attempts, elapsed, run, at, id, code, message, fingerprint, warnings,
 	coalesce(settled, 0)`
 
-// selectInput reads the input of an item. It is not a join, since Postgres may read all inputs of the operation for each item of
-// a join when its statistics lag behind.
+// selectInput reads the input of an item. It is not a join: for each item of a join Postgres may read all inputs of the
+// operation.
 const selectInput = ", (select input from inputs as i where i.job = items.job and i.op = items.op and i.idx = items.idx)"
 
 // readItems reads rows of items, with the input behind the other columns or not.

@@ -93,8 +93,8 @@ func updateItems(ctx context.Context, tx pgx.Tx, job int64, op int, results []st
 		}
 		t.Elapsed -= before
 	}
-	// Without the bounds Postgres reads all items of the operation for each statement when its statistics lag behind. In a nested
-	// loop, which it chooses from the sixth statement of a connection on, it compares each result with each item.
+	// Without the bounds Postgres reads all items of the operation for each statement when its statistics lag behind. In
+	// a nested loop, which it chooses from the sixth statement of a connection on, it compares each result with each item.
 	const update = `update items set state = u.state, reason = u.reason, kind = u.kind, resend = u.resend, attempts = u.attempts, elapsed = u.elapsed,
 			run = u.run, at = u.at, id = u.id, code = u.code, message = u.message, fingerprint = u.fingerprint, warnings = u.warnings, settled = u.settled
 		from unnest($3::bigint[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::smallint[], $9::integer[], $10::bigint[],
