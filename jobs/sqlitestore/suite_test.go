@@ -23,3 +23,9 @@ func TestStore(t *testing.T) {
 		return s
 	})
 }
+
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "jobs.db")
+	storetest.TestRestart(t, func(tb testing.TB) store.Store { return mustOpen(tb, path) })
+}

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func Test(t *testing.T, open func(tb testing.TB) store.Store) {
 		{"List", (*suite).list},
 		{"Change", (*suite).change},
 		{"Two that change race", (*suite).changeRaces},
+		{"Conditions of changes", (*suite).conditions},
 		{"Claim", (*suite).claim},
 		{"Claims race", (*suite).claimsRace},
 		{"A lease that was lost", (*suite).fenced},
@@ -39,14 +41,20 @@ func Test(t *testing.T, open func(tb testing.TB) store.Store) {
 		{"Parts of a holder that is gone", (*suite).partsPass},
 		{"Checkpoints", (*suite).checkpoints},
 		{"Counts", (*suite).counts},
+		{"Checkpoints that are refused", (*suite).refusedCheckpoints},
+		{"Items that end again", (*suite).endAgain},
 		{"Intents", (*suite).intents},
+		{"A part that has ended", (*suite).endedPart},
 		{"Items", (*suite).items},
 		{"Keys and texts of all kinds", (*suite).texts},
+		{"Texts that are not UTF-8", (*suite).bytes},
+		{"Times", (*suite).times},
 		{"Error groups", (*suite).errorGroups},
 		{"Events", (*suite).events},
 		{"Values", (*suite).values},
 		{"Delete", (*suite).delete},
 		{"A context that has ended", (*suite).cancelled},
+		{"A context that has ended, in each method", (*suite).cancelledEverywhere},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -149,6 +157,10 @@ func (s *suite) insertAndGet() {
 	in.Number, in.Counts = j.Number, store.Counts{Total: 3, NotAttempted: 3}
 	in.Operations[0].Counts = in.Counts
 	s.equal("what was inserted", in, got)
+	given := newJob("given") // the store counts the items of operation 0, and believes what it is told of operation 1
+	given.Operations[0].Counts.Total, given.Operations[1].Counts.Total = 99, 7
+	given = s.insert(given, 3)
+	s.equal("counts", store.Counts{Total: 10, NotAttempted: 10}, given.Counts)
 	for _, who := range [][2]string{{"t", "two"}, {"", "one"}, {"u", "one"}} {
 		_, err = s.Get(s.ctx, who[0], who[1])
 		s.want(err, store.ErrNotFound)
@@ -158,7 +170,7 @@ func (s *suite) insertAndGet() {
 		s.Errorf("%+v", bare)
 	}
 	counts, err := s.CountJobs(s.ctx)
-	if err != nil || counts[store.Queued] != 2 || counts[store.Paused] != 0 {
+	if err != nil || counts[store.Queued] != 3 || counts[store.Paused] != 0 {
 		s.Errorf("CountJobs = %v, %v", counts, err)
 	}
 }
@@ -166,20 +178,24 @@ func (s *suite) insertAndGet() {
 func (s *suite) insertIsIdempotent() {
 	var wg sync.WaitGroup
 	numbers := make([]int64, 8)
+	var winners atomic.Int64
 	for k := range numbers {
 		wg.Go(func() {
 			j := newJob(fmt.Sprint("job", k))
 			j.Key = "same"
-			got, _, err := s.Insert(s.ctx, j, given(2))
+			got, inserted, err := s.Insert(s.ctx, j, given(2))
 			if err != nil {
 				s.Error(err)
+			}
+			if inserted {
+				winners.Add(1)
 			}
 			numbers[k] = got.Number
 		})
 	}
 	wg.Wait()
-	if len(slices.Compact(numbers)) != 1 {
-		s.Errorf("numbers %v", numbers)
+	if len(slices.Compact(numbers)) != 1 || winners.Load() != 1 {
+		s.Errorf("numbers %v, %d inserted", numbers, winners.Load())
 	}
 	other := newJob("other")
 	other.Key, other.Tenant = "same", "u"
@@ -315,85 +331,6 @@ func (s *suite) changeRaces() {
 	events, err := s.Events(s.ctx, j.Number, 0, 10)
 	if err != nil || winners != 1 || len(events) != 1 {
 		s.Errorf("%d winners, %d events, %v", winners, len(events), err)
-	}
-}
-
-func (s *suite) events() {
-	j := s.insert(newJob("one"), 0, store.Event{Type: "queued", At: start, Actor: "ann", Run: 1, Data: []byte(`{"n":1}`)})
-	s.must(s.AddEvents(s.ctx, j.Number, store.Event{Type: "progress", At: start, Data: []byte(`1`), Replaces: true}, store.Event{Type: "other", At: start}))
-	s.must(s.AddEvents(s.ctx, j.Number, store.Event{Type: "progress", At: start.Add(hour), Data: []byte(`2`), Replaces: true}))
-	all, err := s.Events(s.ctx, j.Number, 0, 10)
-	s.must(err)
-	var types []string
-	last := int64(0)
-	for _, e := range all {
-		types = append(types, e.Type+string(e.Data))
-		if e.Number <= last {
-			s.Errorf("number %d after %d", e.Number, last)
-		}
-		last = e.Number
-	}
-	s.equal("events", []string{`queued{"n":1}`, "other", "progress2"}, types)
-	s.equal("the first", store.Event{Number: all[0].Number, Type: "queued", At: start, Actor: "ann", Run: 1, Data: []byte(`{"n":1}`)}, all[0])
-	some, err := s.Events(s.ctx, j.Number, all[0].Number, 1)
-	if err != nil || len(some) != 1 || some[0].Type != "other" {
-		s.Errorf("%+v, %v", some, err)
-	}
-	s.must(s.AddEvents(s.ctx, j.Number, store.Event{Type: "last", At: start}))
-	some, err = s.Events(s.ctx, j.Number, last, 10)
-	if err != nil || len(some) != 1 || some[0].Number <= last {
-		s.Errorf("%+v, %v", some, err)
-	}
-}
-
-func (s *suite) values() {
-	_, err := s.Value(s.ctx, "a/b")
-	s.want(err, store.ErrNotFound)
-	for _, v := range [][]byte{{1, 0, 255}, []byte("two")} {
-		s.must(s.SetValue(s.ctx, "a/b", v))
-		got, err := s.Value(s.ctx, "a/b")
-		s.must(err)
-		s.equal("value", v, got)
-	}
-}
-
-func (s *suite) delete() {
-	j := newJob("one")
-	j.Key = "key"
-	j = s.insert(j, 2500, store.Event{Type: "queued", At: start})
-	other := s.insert(newJob("two"), 10)
-	_, err := s.Delete(s.ctx, "t", "one", 100)
-	s.want(err, store.ErrConflict)
-	_, err = s.Change(s.ctx, j.Number, store.Change{State: pointer(store.Completed)})
-	s.must(err)
-	_, err = s.Delete(s.ctx, "u", "one", 100)
-	s.want(err, store.ErrNotFound)
-	more, err := s.Delete(s.ctx, "t", "one", 100)
-	if err != nil || !more {
-		s.Fatalf("more %v, %v", more, err)
-	}
-	_, err = s.Get(s.ctx, "t", "one")
-	s.want(err, store.ErrNotFound)
-	again := newJob("three")
-	again.Key = "key"
-	s.insert(again, 1)
-	doomed, err := s.Doomed(s.ctx)
-	if err != nil || len(doomed) != 1 || doomed[0].ID != "one" {
-		s.Errorf("doomed %+v, %v", doomed, err)
-	}
-	for n := 0; more; n++ {
-		more, err = s.Delete(s.ctx, doomed[0].Tenant, doomed[0].ID, 100)
-		if err != nil || n > 100 {
-			s.Fatalf("after %d steps: %v", n, err)
-		}
-	}
-	doomed, err = s.Doomed(s.ctx)
-	if err != nil || len(doomed) != 0 {
-		s.Errorf("doomed %+v, %v", doomed, err)
-	}
-	rows, err := s.Items(s.ctx, other.Number, store.ItemQuery{Op: -1, Limit: 100})
-	if err != nil || len(rows) != 10 {
-		s.Errorf("another job has %d items, %v", len(rows), err)
 	}
 }
 

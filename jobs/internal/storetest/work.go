@@ -110,7 +110,7 @@ func (s *suite) claimsRace() {
 func (s *suite) fenced() {
 	s.insert(newJob("one"), 10)
 	_, old := s.lease(start)
-	p := s.part(old, 5, start.Add(hour))
+	p := s.part(old, 5, time.Now().Add(-hour))
 	_, now := s.lease(start.Add(2 * hour))
 	later := start.Add(3 * hour)
 	fresh := s.part(now, 5, later) // the part of the earlier holder has expired
@@ -137,68 +137,6 @@ func (s *suite) fenced() {
 	if err != nil || j.Counts.Done() != 0 || j.Reason != "" || j.Operations[1].Phase != store.Waiting {
 		s.Errorf("%+v, %v", j, err)
 	}
-}
-
-func (s *suite) expansion() {
-	s.insert(newJob("one"), 2)
-	j, lease := s.lease(start)
-	for round := range 2 {
-		s.must(s.BeginExpansion(s.ctx, lease, 1))
-		got, err := s.Get(s.ctx, "t", "one")
-		if err != nil || got.Operations[1].Phase != store.Expanding || got.Operations[1].Counts.Total != 0 {
-			s.Errorf("round %d: %+v, %v", round, got.Operations, err)
-		}
-		for group := range 3 {
-			items := make([]store.Item, 4)
-			for k := range items {
-				items[k] = store.Item{Op: 1, Index: int64(4*group + k), Key: fmt.Sprint("e", 4*group+k)}
-				if k == 3 {
-					items[k].Result = store.Result{Index: items[k].Index, State: skipped, Reason: 1, Run: 1, At: start}
-				}
-			}
-			s.must(s.AddItems(s.ctx, lease, 1, items))
-		}
-	}
-	s.must(s.SetItems(s.ctx, lease, 1, []store.Result{{Index: 0, State: skipped, Reason: 6, Run: 1, At: start}}))
-	s.must(s.SetPhase(s.ctx, lease, 1, store.Ready, store.Event{Type: "expanded", At: start}))
-	got, err := s.Get(s.ctx, "t", "one")
-	s.must(err)
-	s.equal("counts of the operation", store.Counts{Total: 12, Skipped: 4, NotAttempted: 8}, got.Operations[1].Counts)
-	s.equal("counts of the job", store.Counts{Total: 14, Skipped: 4, NotAttempted: 10}, got.Counts)
-	rows, err := s.Items(s.ctx, j.Number, store.ItemQuery{Op: 1, Limit: 100})
-	if err != nil || len(rows) != 12 || rows[0].Reason != 6 || rows[3].Reason != 1 || rows[5].Key != "e5" || rows[5].State != open {
-		s.Errorf("%+v, %v", rows, err)
-	}
-	events, err := s.Events(s.ctx, j.Number, 0, 10)
-	if err != nil || len(events) != 1 {
-		s.Errorf("%+v, %v", events, err)
-	}
-}
-
-func (s *suite) repeated() {
-	j := newJob("one")
-	s.insert(j, 0)
-	j, lease := s.lease(start)
-	s.must(s.BeginExpansion(s.ctx, lease, 1))
-	var items []store.Item
-	for k, key := range []string{"b", "a", "b", "c", "a", "b", "d", "\x00", "\x00"} {
-		item := store.Item{Op: 1, Index: int64(k), Key: key}
-		if k == 5 {
-			item.Result = store.Result{Index: 5, State: skipped, Reason: 1, Run: 1, At: start}
-		}
-		items = append(items, item)
-	}
-	s.must(s.AddItems(s.ctx, lease, 1, items))
-	got, err := s.Repeated(s.ctx, j.Number, 1, 100)
-	s.must(err)
-	s.equal("repeated", []int64{2, 4, 8}, got)
-	got, err = s.Repeated(s.ctx, j.Number, 1, 2)
-	s.must(err)
-	s.equal("the first two", []int64{2, 4}, got)
-	s.must(s.SetItems(s.ctx, lease, 1, []store.Result{{Index: 2, State: skipped, Run: 1, At: start}, {Index: 4, State: skipped, Run: 1, At: start}}))
-	got, err = s.Repeated(s.ctx, j.Number, 1, 2)
-	s.must(err)
-	s.equal("the last", []int64{8}, got)
 }
 
 func (s *suite) parts() {
@@ -280,7 +218,7 @@ func (s *suite) partsRace() {
 func (s *suite) partsPass() {
 	s.insert(newJob("one"), 4)
 	_, lease := s.lease(start)
-	p := s.part(lease, 4, start.Add(-hour))
+	p := s.part(lease, 4, time.Now().Add(-hour))
 	s.must(s.Checkpoint(s.ctx, p.PartLease, store.Batch{
 		Results: []store.Result{{Index: 1, State: succeeded, Run: 1, At: start, Attempts: 1, Settled: 1}},
 		Intents: []store.Intent{{Number: 1, Indexes: []int64{0, 1}, IdempotencyKey: "i", Attempt: 1}},
@@ -351,30 +289,6 @@ func (s *suite) counts() {
 	rows, err := s.Recount(s.ctx, j.Number)
 	s.must(err)
 	s.equal("rows", want, rows)
-}
-
-func (s *suite) intents() {
-	s.insert(newJob("one"), 10)
-	_, lease := s.lease(start)
-	p := s.part(lease, 5, time.Now().Add(hour))
-	other := s.part(lease, 5, time.Now().Add(hour))
-	want := []store.Intent{
-		{Number: 1, Indexes: []int64{0, 1, 4}, IdempotencyKey: "\x00a", Attempt: 1},
-		{Number: 2, Indexes: []int64{2}, IdempotencyKey: "b", Attempt: 7, Repeatable: true},
-		{Number: 3, Indexes: []int64{1}, Handle: "job 3", Attempt: 2},
-	}
-	s.must(s.Checkpoint(s.ctx, p.PartLease, store.Batch{Intents: want[:2]}))
-	s.must(s.Checkpoint(s.ctx, p.PartLease, store.Batch{Intents: want[2:], Handles: []store.Handle{{Intent: 2, Handle: "job 2"}}}))
-	s.must(s.Checkpoint(s.ctx, other.PartLease, store.Batch{Intents: []store.Intent{{Number: 1, Indexes: []int64{5}, Attempt: 1}}}))
-	want[1].Handle = "job 2"
-	_, got, err := s.PartItems(s.ctx, p.PartLease)
-	s.must(err)
-	s.equal("intents", want, got)
-	s.must(s.EndPart(s.ctx, p.PartLease, false))
-	again := s.part(lease, 5, time.Now().Add(hour))
-	_, got, err = s.PartItems(s.ctx, again.PartLease)
-	s.must(err)
-	s.equal("intents of the next holder", want, got)
 }
 
 func (s *suite) items() {
