@@ -33,6 +33,8 @@ func TestFollowingEvents(t *testing.T) {
 	j := m.submit(daily(30))
 	var group sync.WaitGroup
 	heard := make([][]jobs.Event, 5)
+	var paused sync.WaitGroup // until each has heard of the pause
+	paused.Add(len(heard))
 	for k := range heard {
 		group.Go(func() {
 			for e, err := range m.Events(t.Context(), j.ID, int64(k/4)) { // the last one from number 1 on
@@ -43,7 +45,9 @@ func TestFollowingEvents(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				heard[k] = append(heard[k], e)
+				if heard[k] = append(heard[k], e); e.Type == jobs.EventPaused {
+					paused.Done()
+				}
 			}
 		})
 	}
@@ -53,6 +57,7 @@ func TestFollowingEvents(t *testing.T) {
 	}
 	close(gate)
 	m.wait(j.ID)
+	paused.Wait()
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
