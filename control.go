@@ -45,7 +45,7 @@ func (c *Control) start() *gate.Gate {
 }
 
 // Pause lets no further call begin until [Control.Resume]. Calls in flight finish, and Pause does not wait for them.
-// For [RetryPolicy.MaxThrottleWait] the time counts like any other, in case the server throttles too.
+// Time spent paused counts toward [RetryPolicy.MaxThrottleWait] while the server throttles or is down.
 func (c *Control) Pause() { c.start().Pause() }
 
 // Resume ends [Control.Pause].
@@ -58,7 +58,7 @@ func (c *Control) Paused() bool { return c.start().Paused() }
 // further ceiling beside that of the limiter. Calls in flight are not cut when it falls. The error is an [OptionError].
 func (c *Control) SetConcurrency(n int) error {
 	if n < 0 || n > maxConcurrency {
-		return &OptionError{Option: "Control.SetConcurrency", Value: n, Problem: "must be from 1 to 100,000, or 0 for no bound"}
+		return &OptionError{Option: "Control.SetConcurrency", Value: n, Problem: concurrencyProblem + ", or 0 for no bound"}
 	}
 	if n == 0 {
 		n = maxConcurrency
@@ -70,20 +70,11 @@ func (c *Control) SetConcurrency(n int) error {
 // SetRate bounds how many calls may begin in each period; n 0 removes the bound. It is a further ceiling beside the
 // rate of the limiter, and counts calls, whatever their Cost. The error is an [OptionError].
 func (c *Control) SetRate(n int, per time.Duration) error {
-	if n < 0 || n > 0 && per <= 0 {
-		return &OptionError{Option: "Control.SetRate", Value: n, Problem: "must be at least 1 in a positive period, or 0 for no bound"}
+	limit, err := changedRate("Control.SetRate", n, per)
+	if err == nil {
+		c.start().Set(func(ceiling *adapt.Setting) { ceiling.Rate, ceiling.Burst = limit, usualBurst(limit, 1) })
 	}
-	limit := rate.Inf
-	if n > 0 {
-		limit = rateOf(n, per)
-	}
-	c.start().Set(func(ceiling *adapt.Setting) {
-		ceiling.Rate, ceiling.Burst = limit, 1
-		if limit != rate.Inf {
-			ceiling.Burst = max(1, int(float64(limit)*burstTime.Seconds()))
-		}
-	})
-	return nil
+	return err
 }
 
 // Stop ends the runs: no further call begins, calls in flight finish with contexts that have not ended, and their

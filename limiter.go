@@ -129,13 +129,18 @@ func (l *Limiter) start() *gate.Gate {
 // burstFor returns how many quota units may leave at one instant: at least the highest cost of a request so far.
 func (l *Limiter) burstFor(limit rate.Limit) int {
 	dearest := int(l.dearest.Load())
-	switch {
-	case l.burst > 0:
+	if l.burst > 0 {
 		return l.burst
-	case limit == rate.Inf:
-		return dearest
 	}
-	return max(dearest, int(float64(limit)*burstTime.Seconds()))
+	return usualBurst(limit, dearest)
+}
+
+// usualBurst returns the burst of a rate when none is given.
+func usualBurst(limit rate.Limit, least int) int {
+	if limit == rate.Inf {
+		return least
+	}
+	return max(least, int(float64(limit)*burstTime.Seconds()))
 }
 
 // admits raises the burst for requests of that cost, or returns why they can never leave.
@@ -290,15 +295,22 @@ func (l *Limiter) SetRate(n int, per time.Duration) error {
 	if err := l.bad(); err != nil {
 		return err
 	}
-	limit := rate.Inf
-	if n != 0 {
-		if n < 0 || per <= 0 {
-			return &OptionError{Option: "SetRate", Value: fmt.Sprintf("%d, %v", n, per), Problem: "must be positive, or 0 for no rate"}
-		}
-		limit = rateOf(n, per)
+	limit, err := changedRate("SetRate", n, per)
+	if err == nil {
+		l.start().Set(func(c *adapt.Setting) { c.Rate, c.Burst = limit, l.burstFor(limit) })
 	}
-	l.start().Set(func(c *adapt.Setting) { c.Rate, c.Burst = limit, l.burstFor(limit) })
-	return nil
+	return err
+}
+
+// changedRate returns the rate that a method sets: none for n = 0.
+func changedRate(method string, n int, per time.Duration) (rate.Limit, error) {
+	switch {
+	case n == 0:
+		return rate.Inf, nil
+	case n < 0 || per <= 0:
+		return 0, &OptionError{Option: method, Value: fmt.Sprintf("%d, %v", n, per), Problem: "must be positive, or 0 for no rate"}
+	}
+	return rateOf(n, per), nil
 }
 
 func rateOf(n int, per time.Duration) rate.Limit { return rate.Limit(float64(n) / per.Seconds()) }
