@@ -72,12 +72,8 @@ func (m *Manager) Events(ctx context.Context, id string, after int64) iter.Seq2[
 
 func (m *Manager) follow(ctx context.Context, id string, after int64, yield func(Event, error) bool) error {
 	for {
-		j, err := m.find(ctx, id)
+		j, changed, err := m.look(ctx, id)
 		if err != nil {
-			return err
-		}
-		changed := m.watch(j.Number)
-		if j, err = m.find(ctx, id); err != nil { // what changed before the watch
 			return err
 		}
 		for {
@@ -107,6 +103,18 @@ func (m *Manager) follow(ctx context.Context, id string, after int64, yield func
 			return err
 		}
 	}
+}
+
+// look reads a job, and returns a channel that is closed at its next change; nil when it has ended.
+func (m *Manager) look(ctx context.Context, id string) (j store.Job, changed <-chan struct{}, err error) {
+	if j, err = m.find(ctx, id); err != nil || j.State.Ended() {
+		return j, nil, err
+	}
+	changed = m.watch(j.Number)
+	if j, err = m.find(ctx, id); err != nil || j.State.Ended() { // what changed before the watch
+		m.changed(j.Number) // nothing else may: the channel must not stay
+	}
+	return j, changed, err
 }
 
 // pause waits for a change of a job, or until it is time to look at the store again.

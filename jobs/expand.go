@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -27,19 +26,18 @@ func (r *runner) expand(op int) error {
 		if !ok {
 			return err
 		}
-		if _, ok := errors.AsType[*panicError](listing.err); ok {
-			return &failedError{fmt.Sprintf("the records of %s could not be listed: %s", spec.Resource, plain(listing.err))}
-		}
-		switch c := windrow.Classify(listing.err); c.Class {
-		case windrow.ClassFatal:
-			return &needsPerson{fmt.Sprintf("the records of %s could not be listed: %s", spec.Resource, plain(listing.err))}
-		case windrow.ClassPermanent, windrow.ClassTooLarge:
-			return &failedError{fmt.Sprintf("the records of %s could not be listed: %s", spec.Resource, plain(listing.err))}
+		_, panicked := errors.AsType[*panicError](listing.err)
+		reason := fmt.Sprintf("the records of %s could not be listed: %s", spec.Resource, plain(listing.err))
+		switch class := windrow.Classify(listing.err).Class; {
+		case panicked, class == windrow.ClassPermanent, class == windrow.ClassTooLarge:
+			return &failedError{reason}
+		case class == windrow.ClassFatal:
+			return &needsPerson{reason}
 		}
 		r.setTrouble("the records could not be listed yet: " + plain(listing.err))
 		select {
 		case <-time.After(pause):
-		case <-r.halted:
+		case <-r.going.Done():
 			return r.halting()
 		}
 		pause = min(2*pause, time.Minute)
@@ -61,17 +59,8 @@ func (r *runner) list(op int, spec *Operation) error {
 	if err != nil {
 		return &failedError{err.Error()}
 	}
-	ctx, cancel := context.WithCancel(r.m.ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-r.halted:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	e := expansion{runner: r, op: op, rising: true}
-	for l, err := range r.resource(op).list(ctx, spec.Filter, pick.needsForm()) {
+	for l, err := range r.resource(op).list(r.going, spec.Filter, pick.needsForm()) {
 		if err != nil {
 			return &listError{err}
 		}

@@ -43,14 +43,14 @@ func (f *flight) leave(number uint64) {
 	f.mu.Unlock()
 }
 
-// oldest returns the call that began first, ok false when none is being made.
-func (f *flight) oldest() (oldest call, ok bool) {
+// lowest returns the call for the item with the lowest index, ok false when none is being made.
+func (f *flight) lowest() (lowest call, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range f.calls {
-		if !ok || c.at.Before(oldest.at) {
-			oldest, ok = c, true
+		if !ok || c.index < lowest.index {
+			lowest, ok = c, true
 		}
 	}
-	return oldest, ok
+	return lowest, ok
 }

@@ -47,22 +47,14 @@ func isNil(v any) bool {
 	return false
 }
 
-// cut divides a json tag into its name and its options.
-func cut(tag string) (name, options string, found bool) { return strings.Cut(tag, ",") }
-
 // decodeInto reads an input. strict refuses unknown fields. The error names the field, and does not show its content.
 func decodeInto(data []byte, into any, strict bool) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if strict {
-		d.DisallowUnknownFields()
-	}
-	err := d.Decode(into)
-	if err == nil {
-		if _, end := d.Token(); end != io.EOF {
-			err = errors.New("there is more than one JSON value")
-		}
-		return err
+	err := decodeOne(data, into, strict)
+	switch err {
+	case nil:
+		return nil
+	case errSecondValue:
+		return errors.New("there is more than one JSON value")
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if e.Field == "" {
@@ -74,6 +66,24 @@ func decodeInto(data []byte, into any, strict bool) error {
 		return fmt.Errorf("unknown field %s", shorten(strings.Trim(name, `"`)))
 	}
 	return errors.New("the input cannot be read")
+}
+
+var errSecondValue = errors.New("is more than one JSON value")
+
+// decodeOne reads exactly one JSON value. Numbers in an any keep their digits. strict refuses unknown fields.
+func decodeOne(data []byte, into any, strict bool) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errSecondValue
+	}
+	return nil
 }
 
 // kindOnly leaves out the number that encoding/json shows.

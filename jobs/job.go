@@ -42,7 +42,7 @@ type Progress struct {
 	Unknown      int64 // items in windrow.Unknown
 	NotAttempted int64 // items that have not ended
 	Expanding    bool  // the records of an operation are still being listed
-	// Current is the call that has been under way longest; nil when there is none.
+	// Current is the call for the lowest item that is being worked on; nil when there is none.
 	Current *CurrentOperation
 }
 

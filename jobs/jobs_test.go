@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/windrow-go/windrow"
 	"github.com/windrow-go/windrow/jobs"
@@ -135,34 +137,76 @@ func TestAFilterThatTheServerIgnores(t *testing.T) {
 	}
 }
 
-// B11, B12, B87: calls at once are bounded by max_concurrent; sequential jobs make one call after the other, in order.
+// B11, B12, B87: calls at once are bounded by max_concurrent, over all parts; sequential jobs make one call after the
+// other, in order.
 func TestB12MaxConcurrent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		options jobs.Options
 		most    int
 	}{{jobs.Options{}, 5}, {jobs.Options{MaxConcurrent: 3}, 3}, {jobs.Options{Sequential: true}, 1}} {
-		f := newFarm(300)
-		arrived := make(chan struct{}, 300)
-		f.answer = func(context.Context, string, string) error { // calls overlap as far as they may
-			arrived <- struct{}{}
-			for range 2000 {
-				if len(arrived)%test.most == 0 {
-					break
-				}
+		synctest.Test(t, func(t *testing.T) {
+			f := newFarm(1500) // two parts
+			f.answer = func(_ context.Context, _, id string) error {
+				time.Sleep(10*time.Millisecond + time.Duration(len(id)+int(id[9]))*time.Microsecond)
+				return nil
 			}
-			return nil
+			m := start(t, f)
+			spec := daily(20)
+			spec.Options = test.options
+			want(t, m.run(spec), jobs.Completed, 1350, 0, 0, 0, 0)
+			if f.most != test.most {
+				t.Errorf("%+v: %d calls at once", test.options, f.most)
+			}
+			if test.options.Sequential && !slices.IsSorted(f.order) {
+				t.Errorf("the calls were not in order")
+			}
+		})
+	}
+}
+
+// A part whose items wait to be repeated does not keep the next one waiting, also when some of its items are refused.
+func TestPartsOverlap(t *testing.T) {
+	t.Parallel()
+	update := daily(20)
+	create := jobs.Spec{Operations: []jobs.Operation{{Type: jobs.Create, Resource: "fields"}}}
+	for i := range 1350 {
+		p := Patch{Status: fmt.Sprintf("field%05d", i)}
+		if i == 500 {
+			p.Schedule = &Schedule{Minutes: 500}
 		}
-		m := start(t, f)
-		spec := daily(20)
-		spec.Options = test.options
-		want(t, m.run(spec), jobs.Completed, 270, 0, 0, 0, 0)
-		if f.most > test.most {
-			t.Errorf("%+v: %d calls at once", test.options, f.most)
-		}
-		if test.options.Sequential && !slices.IsSorted(f.order) {
-			t.Errorf("the calls were not in order")
-		}
+		create.Operations[0].Records = append(create.Operations[0].Records, p)
+	}
+	for _, test := range []struct {
+		spec    jobs.Spec
+		last    string
+		refused int64
+	}{{update, "field01498", 0}, {create, "field01349", 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFarm(1500)
+			began := time.Now()
+			var last time.Duration // when the last record was sent first
+			failed := map[string]bool{}
+			f.answer = func(_ context.Context, _, id string) error {
+				time.Sleep(time.Millisecond)
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				if id == test.last {
+					last = time.Since(began)
+				}
+				if id < "field00100" && !failed[id] {
+					failed[id] = true
+					return windrow.Transient(errors.New("broken"))
+				}
+				return nil
+			}
+			m := start(t, f)
+			test.spec.Options.Retry = jobs.RetryOptions{Backoff: jobs.BackoffLinear, Delay: time.Hour}
+			want(t, m.run(test.spec), jobs.Completed, 1350-test.refused, test.refused, 0, 0, 0)
+			if took := time.Since(began); last == 0 || last > time.Minute || took < time.Hour {
+				t.Errorf("%s: the last record was sent after %v, the job took %v", test.spec.Operations[0].Type, last, took)
+			}
+		})
 	}
 }
 
@@ -273,6 +317,41 @@ func TestB51States(t *testing.T) {
 	close(gate)
 	want(t, m.wait(first.ID), jobs.Completed, 27, 0, 0, 0, 0)
 	want(t, m.wait(second.ID), jobs.Completed, 27, 0, 0, 0, 0)
+}
+
+// B25: the current operation is the lowest item that is being worked on, also when its call began last.
+func TestB25TheLowestItemIsCurrent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(20)
+		again, gate := false, make(chan struct{})
+		f.answer = func(_ context.Context, _, id string) error {
+			time.Sleep(time.Second)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if id == "field00000" && !again {
+				again = true
+				return windrow.Transient(errors.New("broken"))
+			}
+			if id <= "field00001" {
+				f.mu.Unlock()
+				defer f.mu.Lock()
+				<-gate
+			}
+			return nil
+		}
+		m := start(t, f)
+		spec := daily(20)
+		spec.Options.Retry.Backoff = jobs.BackoffImmediate
+		j := m.submit(spec)
+		time.Sleep(time.Minute)
+		j, err := m.Get(t.Context(), j.ID)
+		if c := j.Progress.Current; err != nil || c == nil || c.ResourceID != "field00000" || c.Index != 0 {
+			t.Errorf("%+v, %v", c, err)
+		}
+		close(gate)
+		m.wait(j.ID)
+	})
 }
 
 // B53: pause and resume; nothing is cut, nothing repeated, and a paused job stays paused over a restart.

@@ -19,8 +19,8 @@ const (
 	mostPart  = 5_000
 )
 
-// operate sends the items of an operation, part by part. A part is begun when all items of the one before are in flight, so
-// that the pace does not fall while its last items are repeated.
+// operate sends the items of an operation, part by part. A part is begun when each item of the one before was sent once, so
+// that the pace does not fall while some of them are repeated.
 func (r *runner) operate(op int) error {
 	for {
 		if err := r.workParts(op); err != nil {
@@ -42,7 +42,7 @@ func (r *runner) operate(op int) error {
 		}
 		select { // of an earlier holder, until the lease ends
 		case <-time.After(time.Second):
-		case <-r.halted:
+		case <-r.going.Done():
 			return r.halting()
 		}
 	}
@@ -60,7 +60,7 @@ func (r *runner) workParts(op int) error {
 	for {
 		select {
 		case slots <- struct{}{}:
-		case <-r.halted:
+		case <-r.going.Done():
 			return r.halting()
 		}
 		var p store.Part
@@ -85,7 +85,7 @@ func (r *runner) workParts(op int) error {
 		})
 		select {
 		case <-tail:
-		case <-r.halted:
+		case <-r.going.Done():
 			return r.halting()
 		}
 	}
@@ -100,7 +100,7 @@ func (r *runner) partSize() int64 {
 	return min(max(leastPart, int64(r.pace*partTime.Seconds())), mostPart)
 }
 
-// workPart carries out a part, and calls atTail when all its items are in flight or have ended. The error ends the work on
+// workPart carries out a part, and calls atTail when each of its items was sent once or has ended. The error ends the work on
 // the job.
 func (r *runner) workPart(op int, p store.Part, atTail func()) error {
 	defer r.holds(p.PartLease)()
@@ -133,7 +133,7 @@ func (r *runner) workPart(op int, p store.Part, atTail func()) error {
 		}
 		select {
 		case <-time.After(pause):
-		case <-r.halted:
+		case <-r.going.Done():
 			_ = r.endPart(p, false)
 			return r.halting()
 		}
@@ -167,7 +167,7 @@ func (r *runner) consequence(cause error) error {
 func (r *runner) attempt(op int, p store.Part, atTail func()) (n int, cause, err error) {
 	spec := &r.spec.Spec.Operations[op]
 	cfg := part.Config{
-		Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: r.resource(op).describe, Tail: r.options.MaxConcurrent, AtTail: atTail,
+		Scope: r.scope(op), Op: opKind(spec.Type), Run: r.job.Run, Describe: r.resource(op).describe, AtTail: atTail,
 	}
 	if r.resource(op).decides(spec) {
 		cfg.Undecided = r.options.Retry.Attempts

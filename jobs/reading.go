@@ -44,12 +44,8 @@ func (m *Manager) find(ctx context.Context, id string) (store.Job, error) {
 // The error is nil however the job ended: see its State and its Outcome. Any number of callers may wait for a job.
 func (m *Manager) Wait(ctx context.Context, id string) (Job, error) {
 	for {
-		j, err := m.find(ctx, id)
+		j, changed, err := m.look(ctx, id)
 		if err != nil {
-			return Job{}, err
-		}
-		changed := m.watch(j.Number)
-		if j, err = m.find(ctx, id); err != nil { // what changed before the watch
 			return Job{}, err
 		}
 		if j.State.Ended() || j.State == store.Paused && m.runnerOf(j.Number) == nil {
@@ -292,12 +288,12 @@ func (m *Manager) measure(j *Job, row store.Job, known bool) {
 	if row.State.Ended() || r == nil {
 		return
 	}
-	call, ok, trouble := r.inFlight()
 	op := slices.IndexFunc(row.Operations, func(op store.Operation) bool { return op.Phase < store.Done })
 	if op < 0 {
 		return
 	}
 	spec := &j.Spec.Operations[op]
+	call, ok, trouble := r.inFlight()
 	if ok {
 		j.Progress.Current = &CurrentOperation{Index: offsetsOf(row)[op] + call.index, Type: spec.Type, ResourceID: call.key, StartedAt: call.at}
 	}

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/windrow-go/windrow"
@@ -257,7 +258,7 @@ func fieldsOf(t reflect.Type) (names []string) {
 		return nil
 	}
 	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := cut(f.Tag.Get("json"))
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "", name == "-", !f.IsExported():
 		case name != "":

@@ -45,46 +45,35 @@ type runner struct {
 	options Options
 	control windrow.Control
 	flight  flight
-	halted  chan struct{} // closed by halt
+	going   context.Context // ends by halt, with its cause
+	stop    context.CancelCauseFunc
 	done    chan struct{} // closed when the work has ended
 
 	mu      sync.Mutex
-	cause   error  // of halt; nil before
 	trouble string // why it does not go on for now; "" when it does
 	parts   map[store.PartLease]bool
 	pace    float64 // items a second of the last part; 0 before
 }
 
 func newRunner(m *Manager, j store.Job) *runner {
-	return &runner{
-		m: m, job: j, lease: store.JobLease{Job: j.Number, Epoch: j.Epoch},
-		halted: make(chan struct{}), done: make(chan struct{}), parts: map[store.PartLease]bool{},
-	}
+	r := &runner{m: m, job: j, lease: store.JobLease{Job: j.Number, Epoch: j.Epoch}, done: make(chan struct{}), parts: map[store.PartLease]bool{}}
+	r.going, r.stop = context.WithCancelCause(m.ctx)
+	return r
 }
 
 // halt stops the sending; calls in flight finish. Only the first cause counts.
 func (r *runner) halt(cause error) {
-	r.mu.Lock()
-	if r.cause != nil {
-		r.mu.Unlock()
-		return
-	}
-	r.cause = cause
-	close(r.halted)
-	r.mu.Unlock()
-	r.control.Stop(cause)
+	r.stop(cause)
+	r.control.Stop(r.halting())
 }
 
 // halting returns the cause of halt, nil before.
-func (r *runner) halting() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cause
-}
+func (r *runner) halting() error { return context.Cause(r.going) }
 
 // run carries out the job, and gives the lease back.
 func (r *runner) run() {
 	defer close(r.done)
+	defer r.stop(nil)
 	var keepers sync.WaitGroup
 	ctx, cancel := context.WithCancel(r.m.ctx)
 	keepers.Go(func() { r.keepLease(ctx) })
@@ -177,7 +166,7 @@ func (r *runner) persist(f func() error) error {
 		r.m.log.Warn("jobs: the store failed, and is asked again", "job", r.job.ID, "error", err)
 		select {
 		case <-time.After(pause):
-		case <-r.halted:
+		case <-r.going.Done():
 			return r.halting()
 		}
 		pause = min(2*pause, mostStorePause)
@@ -235,7 +224,10 @@ func (r *runner) conclude(err error) {
 // end writes how the work ended. The error is one of the store's.
 func (r *runner) end(err error) error {
 	ctx := r.m.ctx
-	give := store.Change{Lease: &r.lease, Release: true}
+	give := func() error {
+		_, late := r.m.store.Change(ctx, r.job.Number, store.Change{Lease: &r.lease, Release: true})
+		return late
+	}
 	now := time.Now()
 	finish := func(state State, event, reason string) error {
 		if state != Completed {
@@ -262,7 +254,7 @@ func (r *runner) end(err error) error {
 		j, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, event, j, reason))
 		switch {
 		case errors.Is(late, store.ErrConflict): // it was paused after its last item, and perhaps resumed
-			_, late = r.m.store.Change(ctx, r.job.Number, give)
+			late = give()
 		case late == nil:
 			r.m.log.Info("jobs: job ended", "job", j.ID, "state", state, "reason", reason, "total", counts.Total,
 				"succeeded", counts.Succeeded, "skipped", counts.Skipped, "failed", counts.Failed, "unknown", counts.Unknown)
@@ -288,12 +280,11 @@ func (r *runner) end(err error) error {
 		_, late = r.m.store.Change(ctx, r.job.Number, c, r.m.event(ctx, EventPaused, j, person.reason))
 		r.m.log.Warn("jobs: job paused", "job", r.job.ID, "reason", person.reason)
 		if errors.Is(late, store.ErrConflict) {
-			_, late = r.m.store.Change(ctx, r.job.Number, give)
+			late = give()
 		}
 		return ignoreFenced(late)
 	default: // paused, or closing
-		_, late := r.m.store.Change(ctx, r.job.Number, give)
-		return ignoreFenced(late)
+		return ignoreFenced(give())
 	}
 }
 
@@ -370,12 +361,12 @@ func (r *runner) report(ctx context.Context) {
 // resource returns the resource of an operation.
 func (r *runner) resource(op int) resource { return r.m.resource(r.spec.Spec.Operations[op].Resource) }
 
-// inFlight returns the call that began first of those being made, and what keeps the job from going on.
+// inFlight returns the call for the lowest item of those being made, and what keeps the job from going on.
 func (r *runner) inFlight() (c call, ok bool, trouble string) {
 	r.mu.Lock()
 	trouble = r.trouble
 	r.mu.Unlock()
-	c, ok = r.flight.oldest()
+	c, ok = r.flight.lowest()
 	return c, ok, trouble
 }
 

@@ -50,7 +50,7 @@ func ParseSpec(data []byte) (Spec, error) {
 		return s, fmt.Errorf("jobs: the spec: %w", err)
 	}
 	p := parser{&found}
-	for name, value := range p.fields("", all) {
+	for name, value := range p.fields(all) {
 		switch name {
 		case "type":
 			p.text(name, value, &s.Type)
@@ -79,7 +79,7 @@ func ParseSpec(data []byte) (Spec, error) {
 type parser struct{ found *mistakes }
 
 // fields yields the fields of an object in the order of their names.
-func (p parser) fields(at string, all map[string]json.RawMessage) func(yield func(string, json.RawMessage) bool) {
+func (p parser) fields(all map[string]json.RawMessage) func(yield func(string, json.RawMessage) bool) {
 	return func(yield func(string, json.RawMessage) bool) {
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if !yield(name, all[name]) {
@@ -93,7 +93,7 @@ func (p parser) fields(at string, all map[string]json.RawMessage) func(yield fun
 func (p parser) object(at string, data json.RawMessage) func(yield func(string, json.RawMessage) bool) {
 	var all map[string]json.RawMessage
 	read(p, at, data, &all, "an object")
-	return p.fields(at, all)
+	return p.fields(all)
 }
 
 func (p parser) list(at string, data json.RawMessage) (all []json.RawMessage) {
@@ -205,23 +205,16 @@ func (p parser) options(data json.RawMessage) (o Options) {
 	return o
 }
 
-// decode reads exactly one JSON value. Numbers in an any keep their digits. The error does not show the text.
+// decode reads exactly one JSON value. The error does not show the text.
 func decode(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return fmt.Errorf("is no JSON: at byte %d", syntax.Offset)
-		}
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errors.New("is no JSON: it ends too early")
-		}
-		return err
+	err := decodeOne(data, into, false)
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("is no JSON: at byte %d", syntax.Offset)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("is more than one JSON value")
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("is no JSON: it ends too early")
 	}
-	return nil
+	return err
 }
 
 // MarshalJSON implements [json.Marshaler]. Durations are texts; what has its zero value is left out.

@@ -176,20 +176,35 @@ func carryOut[In, Out any](ctx context.Context, k *task, p *windrow.BatchProcess
 		return nil
 	}
 	p.Key = key
+	if validate := p.Validate; validate != nil {
+		p.Validate = func(in In) error {
+			err := validate(in)
+			if err != nil {
+				k.journal.Sending(key(in))
+			}
+			return err
+		}
+	}
 	if do := p.Do; do != nil {
 		p.Do = func(ctx context.Context, in In) (Out, error) {
+			k.journal.Sending(key(in))
 			defer k.flight.leave(k.flight.enter(k.journal, key(in)))
 			return do(ctx, in)
 		}
 	}
 	if batch := p.Batch; batch != nil {
 		p.Batch = func(ctx context.Context, in []In) ([]windrow.Outcome[Out], error) {
-			defer k.flight.leave(k.flight.enter(k.journal, key(in[0])))
+			keys := make([]string, len(in))
+			for i := range in {
+				keys[i] = key(in[i])
+			}
+			k.journal.Sending(keys...)
+			defer k.flight.leave(k.flight.enter(k.journal, keys[0]))
 			return batch(ctx, in)
 		}
 	}
 	res, err := p.Run(ctx, items)
-	for r := range res.All(windrow.Failed, windrow.Skipped, windrow.Succeeded, windrow.Unknown) {
+	for r := range res.All(windrow.Failed, windrow.Skipped, windrow.Unknown) { // only an item that was sent succeeds: it is recorded
 		late := k.journal.Settle(windrow.JournalEntry{
 			Key: r.Key, State: r.State, Reason: r.Reason, ID: r.ID,
 			Kind: r.Kind, Err: r.Err, Resend: r.Resend, Attempts: r.Attempts, Elapsed: r.Elapsed, Warnings: r.Warnings,

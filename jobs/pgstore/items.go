@@ -90,22 +90,11 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 		var state uint8
 		var items int64
 		_, err = pgx.ForEachRow(rows, []any{&state, &items}, func() error {
-			n.Total += items
-			switch state {
-			case store.ItemSucceeded:
-				n.Succeeded = items
-			case store.ItemFailed:
-				n.Failed = items
-			case store.ItemSkipped:
-				n.Skipped = items
-			case store.ItemUnknown:
-				n.Unknown = items
-			}
+			n.Add(state, items)
 			return nil
 		})
 		return err
 	})
-	n.NotAttempted = n.Total - n.Done()
 	return n, err
 }
 

@@ -67,22 +67,10 @@ func (s *db) Recount(ctx context.Context, number int64) (n store.Counts, err err
 	const count = "select state, count(*) from items where job = ? group by state"
 	err = s.read(ctx, func(c *conn) error {
 		return c.query(ctx, count, []any{number}, func(r *row) error {
-			state, items := r.uint8(), r.int64()
-			n.Total += items
-			switch state {
-			case store.ItemSucceeded:
-				n.Succeeded = items
-			case store.ItemFailed:
-				n.Failed = items
-			case store.ItemSkipped:
-				n.Skipped = items
-			case store.ItemUnknown:
-				n.Unknown = items
-			}
+			n.Add(r.uint8(), r.int64())
 			return nil
 		})
 	})
-	n.NotAttempted = n.Total - n.Done()
 	return n, err
 }
 

@@ -25,10 +25,9 @@ type Config struct {
 	// was sent again or looked up. 0 means that Unknown is an end.
 	Undecided int
 	Describe  func(windrow.JournalEntry) (code, message string)
-	// AtTail is called, perhaps more than once, when no more than Tail items have not ended. It must not block. Nil means
+	// AtTail is called when each of the Items was sent once or has ended, if there are any. It must not block. Nil means
 	// that it is not called.
 	AtTail func()
-	Tail   int
 }
 
 // A Journal is a [windrow.Journal] of one part. It answers from memory, and writes by one goroutine, so that those who
@@ -51,7 +50,7 @@ type Journal struct {
 	queued  uint64 // writes so far
 	stored  uint64 // writes that are durable
 	waiters int    // that wait for a write
-	left    int    // items that have not ended
+	unsent  int    // of the Items, those that were neither sent nor recorded since the journal was opened
 	closed  bool
 	err     error
 }
@@ -62,7 +61,7 @@ type state struct {
 	last            int64  // number of its last intent; 0: none
 	settled         int64  // number of the last intent whose outcome is known
 	state, reason   uint8  // as they were recorded last; the store counts it in that state
-	recorded        bool   // since the journal was opened
+	sent, recorded  bool   // since the journal was opened; what is recorded counts as sent
 }
 
 // begun reports whether the item was begun, and its end is not known.
@@ -86,8 +85,8 @@ func Open(ctx context.Context, s store.Store, p store.Part, cfg Config) (*Journa
 		if _, twice := j.at[cfg.Prefix+item.Key]; !twice { // a list may name a record twice: the later ones were Skipped
 			j.at[cfg.Prefix+item.Key] = k
 		}
-		if item.State == uint8(windrow.NotAttempted) {
-			j.left++
+		if j.open(item) {
+			j.unsent++
 		}
 		j.states[k] = state{id: item.ID, fingerprint: item.Fingerprint, settled: item.Settled, state: item.State, reason: item.Reason}
 	}
@@ -109,12 +108,37 @@ func (j *Journal) state(index int64) *state { return &j.states[index-j.part.From
 func (j *Journal) Items() []*store.Item {
 	open := make([]*store.Item, 0, len(j.items))
 	for k := range j.items {
-		item := &j.items[k]
-		if item.State == uint8(windrow.NotAttempted) || item.State == uint8(windrow.Unknown) && item.Attempts < j.cfg.Undecided {
+		if item := &j.items[k]; j.open(item) {
 			open = append(open, item)
 		}
 	}
 	return open
+}
+
+// open reports whether an item had not ended when the journal was opened.
+func (j *Journal) open(item *store.Item) bool {
+	return item.State == uint8(windrow.NotAttempted) || item.State == uint8(windrow.Unknown) && item.Attempts < j.cfg.Undecided
+}
+
+// Sending notes that items are being sent, or will not be.
+func (j *Journal) Sending(keys ...string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, key := range keys {
+		if k, ok := j.at[key]; ok {
+			j.sending(k)
+		}
+	}
+}
+
+// sending notes that the item at a position is sent or recorded. The lock is held.
+func (j *Journal) sending(k int) {
+	if s := &j.states[k]; !s.sent && j.open(&j.items[k]) {
+		s.sent = true
+		if j.unsent--; j.unsent == 0 && j.cfg.AtTail != nil {
+			j.cfg.AtTail()
+		}
+	}
 }
 
 // Item returns the item with a key.
@@ -337,11 +361,7 @@ func (j *Journal) record(e *windrow.JournalEntry, now time.Time) *store.Result {
 	if e.State != windrow.NotAttempted {
 		r.Run, r.At = j.cfg.Run, now
 	}
-	if s.state == uint8(windrow.NotAttempted) && e.State != windrow.NotAttempted {
-		if j.left--; j.left <= j.cfg.Tail && j.cfg.AtTail != nil {
-			j.cfg.AtTail()
-		}
-	}
+	j.sending(k)
 	s.id, s.fingerprint, s.state, s.reason, s.recorded = e.ID, e.Fingerprint, uint8(e.State), uint8(e.Reason), true
 	j.queue.Results = append(j.queue.Results, r)
 	return &j.queue.Results[len(j.queue.Results)-1]

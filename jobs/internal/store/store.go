@@ -168,6 +168,23 @@ type Counts struct {
 // Done returns how many items have ended.
 func (c Counts) Done() int64 { return c.Succeeded + c.Failed + c.Skipped + c.Unknown }
 
+// Add counts n more items in a state.
+func (c *Counts) Add(state uint8, n int64) {
+	c.Total += n
+	switch state {
+	case ItemSucceeded:
+		c.Succeeded += n
+	case ItemFailed:
+		c.Failed += n
+	case ItemSkipped:
+		c.Skipped += n
+	case ItemUnknown:
+		c.Unknown += n
+	default:
+		c.NotAttempted += n
+	}
+}
+
 // An Operation is a step of a job.
 type Operation struct {
 	Index  int // from 0
