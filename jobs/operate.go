@@ -154,7 +154,7 @@ func (r *runner) consequence(cause error) error {
 	case errors.Is(cause, windrow.ErrFatal):
 		return &needsPerson{plain(cause)}
 	case errors.Is(cause, windrow.ErrTooManyFailures):
-		return &failedError{"an item failed, and on_error is abort"}
+		return errAborted
 	case errors.Is(cause, windrow.ErrThrottled), errors.Is(cause, windrow.ErrOutage), errors.Is(cause, windrow.ErrRetryBudget):
 		r.setTrouble(plain(cause))
 		return nil

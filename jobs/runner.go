@@ -25,6 +25,8 @@ type failedError struct{ reason string }
 
 func (e *failedError) Error() string { return e.reason }
 
+var errAborted = &failedError{"an item failed, and on_error is abort"}
+
 // needsPerson pauses a job.
 type needsPerson struct{ reason string }
 
@@ -101,6 +103,9 @@ func (r *runner) carryOut() error {
 	}
 	if err := r.begin(); err != nil {
 		return err
+	}
+	if r.job.Counts.Failed > 0 && r.options.Validation.OnError == OnErrorAbort { // before the process was killed
+		return errAborted
 	}
 	for k := range r.job.Operations {
 		phase := r.job.Operations[k].Phase

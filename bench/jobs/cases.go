@@ -29,11 +29,8 @@ func (b *bench) throughput() error {
 			return err
 		}
 		c, path := &noop{n: b.n}, b.path(fmt.Sprint("throughput", k))
-		m, err := manager(b.ctx, path, c)
+		m, err := started(b.ctx, path, c)
 		if err != nil {
-			return err
-		}
-		if err := m.Start(b.ctx); err != nil {
 			return err
 		}
 		began := time.Now()
@@ -148,10 +145,8 @@ func runChild(ctx context.Context, path, items string) int {
 	n, err := strconv.Atoi(items)
 	if err == nil {
 		var m *jobs.Manager
-		if m, err = manager(ctx, path, &noop{n: n}); err == nil {
-			if err = m.Start(ctx); err == nil {
-				_, err = finish(ctx, m, deletion(64))
-			}
+		if m, err = started(ctx, path, &noop{n: n}); err == nil {
+			_, err = finish(ctx, m, deletion(64))
 			err = errors.Join(err, m.Close())
 		}
 	}
@@ -186,14 +181,11 @@ func (b *bench) statusReads() error {
 	if err := b.title("status reads while a job of %d items runs flat out", b.n); err != nil {
 		return err
 	}
-	m, err := manager(b.ctx, b.path("status"), &noop{n: b.n})
+	m, err := started(b.ctx, b.path("status"), &noop{n: b.n})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	if err := m.Start(b.ctx); err != nil {
-		return err
-	}
 	j, err := m.Submit(b.ctx, deletion(64))
 	if err != nil {
 		return err
@@ -226,14 +218,11 @@ func (b *bench) stops() error {
 		"cancel": func(m *jobs.Manager, id string) (jobs.Job, error) { return m.Cancel(b.ctx, id) },
 	} {
 		c := &noop{n: 100_000, latency: 20 * time.Millisecond, begun: make(chan struct{})}
-		m, err := manager(b.ctx, b.path(name), c)
+		m, err := started(b.ctx, b.path(name), c)
 		if err != nil {
 			return err
 		}
 		defer m.Close()
-		if err := m.Start(b.ctx); err != nil {
-			return err
-		}
 		j, err := m.Submit(b.ctx, deletion(64))
 		if err != nil {
 			return err
@@ -266,14 +255,11 @@ func (b *bench) reopen() error {
 		return err
 	}
 	path := b.path("reopen")
-	m, err := manager(b.ctx, path, &noop{n: b.n})
+	m, err := started(b.ctx, path, &noop{n: b.n})
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	if err := m.Start(b.ctx); err != nil {
-		return err
-	}
 	j, err := m.Submit(b.ctx, deletion(64))
 	if err != nil {
 		return err
@@ -289,14 +275,11 @@ func (b *bench) reopen() error {
 	}
 	c := &noop{n: b.n, begun: make(chan struct{})}
 	began := time.Now()
-	again, err := manager(b.ctx, path, c)
+	again, err := started(b.ctx, path, c)
 	if err != nil {
 		return err
 	}
 	defer again.Close()
-	if err := again.Start(b.ctx); err != nil {
-		return err
-	}
 	<-c.begun
 	b.most("seconds from the opening to the first send", time.Since(began).Seconds(), 2)
 	if _, err := waitFor(b.ctx, again, j.ID); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -71,16 +72,12 @@ func (c *noop) List(context.Context, jobs.Fields) iter.Seq2[record, error] {
 func id(i int) string { return fmt.Sprintf("field-%07d", i) }
 
 // manager opens a manager of the store at path, with the client as "fields".
-func manager(ctx context.Context, path string, c *noop, change ...func(*jobs.Config)) (*jobs.Manager, error) {
+func manager(ctx context.Context, path string, c *noop) (*jobs.Manager, error) {
 	store, err := sqlitestore.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	cfg := jobs.Config{Store: store}
-	for _, f := range change {
-		f(&cfg)
-	}
-	m, err := jobs.Open(ctx, cfg)
+	m, err := jobs.Open(ctx, jobs.Config{Store: store})
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +85,18 @@ func manager(ctx context.Context, path string, c *noop, change ...func(*jobs.Con
 		Client: c, Limiter: windrow.NewLimiter(windrow.Concurrency(1000)), List: c.List, ID: func(r record) string { return r.ID },
 	})
 	return m, err
+}
+
+// started is manager, and starts it.
+func started(ctx context.Context, path string, c *noop) (*jobs.Manager, error) {
+	m, err := manager(ctx, path, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Start(ctx); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // deletion is a job over all records.
