@@ -42,8 +42,7 @@ func (s *db) held(ctx context.Context, lease store.JobLease, f func(tx pgx.Tx) e
 	})
 }
 
-// AddItems implements the store of jobs. ErrConflict for an operation that is not expanding. Indexes of items are given by the
-// store.
+// AddItems implements the store of jobs. ErrConflict for an operation that is not expanding.
 func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items []store.Item) error {
 	return s.held(ctx, lease, func(tx pgx.Tx) error {
 		phase, total, _, err := phaseOf(ctx, tx, lease.Job, op)
@@ -52,6 +51,9 @@ func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items [
 		}
 		if phase != store.Expanding {
 			return store.ErrConflict
+		}
+		if stored, err := store.Stored(total, items); stored || err != nil {
+			return err
 		}
 		return copyItems(ctx, tx, lease.Job, op, total, items)
 	})
@@ -85,8 +87,11 @@ func (s *db) SetPhase(ctx context.Context, lease store.JobLease, op int, phase s
 		if err != nil {
 			return err
 		}
-		if was > phase {
+		switch {
+		case was > phase:
 			return store.ErrConflict
+		case was == phase:
+			return nil
 		}
 		if _, err := tx.Exec(ctx, "update operations set phase = $3 where job = $1 and op = $2", lease.Job, op, int64(phase)); err != nil {
 			return err

@@ -48,8 +48,7 @@ func (s *db) BeginExpansion(ctx context.Context, lease store.JobLease, op int) e
 	})
 }
 
-// AddItems implements the store of jobs. ErrConflict for an operation that is not expanding. Indexes of items are given by
-// the store.
+// AddItems implements the store of jobs. ErrConflict for an operation that is not expanding.
 func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items []store.Item) error {
 	return s.write(ctx, func(c *conn) error {
 		if err := holdJob(c, lease); err != nil {
@@ -61,6 +60,9 @@ func (s *db) AddItems(ctx context.Context, lease store.JobLease, op int, items [
 		}
 		if phase != store.Expanding {
 			return store.ErrConflict
+		}
+		if stored, err := store.Stored(total, items); stored || err != nil {
+			return err
 		}
 		rows := inserter{c: c}
 		for some := range slices.Chunk(items, 8*insertRows) {
@@ -112,6 +114,9 @@ func (s *db) SetPhase(ctx context.Context, lease store.JobLease, op int, phase s
 		}
 		if was > phase {
 			return store.ErrConflict
+		}
+		if was == phase {
+			return nil
 		}
 		if _, err := c.exec("update operations set phase = ? where job = ? and op = ?", uint8(phase), lease.Job, op); err != nil {
 			return err

@@ -39,6 +39,18 @@ func (c *Change) Apply(j *Job) {
 	}
 }
 
+// Stored reports whether the items given to AddItems are the last of the total that is stored; ErrConflict when they do not
+// follow them either.
+func Stored(total int64, items []Item) (bool, error) {
+	switch {
+	case len(items) == 0, items[0].Index+int64(len(items)) == total:
+		return true, nil
+	case items[0].Index != total:
+		return false, ErrConflict
+	}
+	return false, nil
+}
+
 // States of items, as package windrow numbers them.
 const (
 	ItemSucceeded = 1

@@ -59,8 +59,9 @@ type Store interface {
 	// BeginExpansion removes the items that an earlier expansion of the operation has stored, and sets its phase to
 	// Expanding. ErrFenced.
 	BeginExpansion(ctx context.Context, lease JobLease, op int) error
-	// AddItems stores items of an operation that is expanding, in order, from the index on that follows the last one.
-	// Items may have ended already. ErrFenced.
+	// AddItems stores items of an operation that is expanding, in order, from the index on that follows the last one:
+	// ErrConflict for other indexes. The last items that were stored may be given again, by a caller who has not heard
+	// that they were, and are not stored again. Items may have ended already. ErrFenced.
 	AddItems(ctx context.Context, lease JobLease, op int, items []Item) error
 	// SetItems records results of items that are in no part, such as those of duplicates that an expansion has found.
 	// ErrFenced.
@@ -68,7 +69,7 @@ type Store interface {
 	// Repeated returns the indexes of the items of an operation that have not ended and whose key an earlier item of the
 	// operation has, in order, up to limit of them.
 	Repeated(ctx context.Context, number int64, op, limit int) ([]int64, error)
-	// SetPhase moves an operation on. ErrFenced.
+	// SetPhase moves an operation on, and stores events with it; nothing for the phase that it is in. ErrFenced.
 	SetPhase(ctx context.Context, lease JobLease, op int, phase Phase, events ...Event) error
 
 	// NextPart leases the next part of an operation in phase Ready to the holder of the job's lease: one that was given

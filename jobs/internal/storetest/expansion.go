@@ -24,11 +24,18 @@ func (s *suite) expansion() {
 					items[k].Result = store.Result{Index: items[k].Index, State: skipped, Reason: 1, Elapsed: time.Second, Run: 1, At: start}
 				}
 			}
-			s.must(s.AddItems(s.ctx, lease, 1, items))
+			for range 1 + group%2 { // the second time by a caller who has not heard of the first
+				s.must(s.AddItems(s.ctx, lease, 1, items))
+			}
+		}
+		for _, index := range []int64{7, 13} {
+			s.want(s.AddItems(s.ctx, lease, 1, []store.Item{{Op: 1, Index: index, Key: "gap"}}), store.ErrConflict)
 		}
 	}
 	s.must(s.SetItems(s.ctx, lease, 1, []store.Result{{Index: 0, State: skipped, Reason: 6, Run: 1, At: start}}))
-	s.must(s.SetPhase(s.ctx, lease, 1, store.Ready, store.Event{Type: "expanded", At: start}))
+	for range 2 {
+		s.must(s.SetPhase(s.ctx, lease, 1, store.Ready, store.Event{Type: "expanded", At: start}))
+	}
 	got, err := s.Get(s.ctx, "t", "one")
 	s.must(err)
 	s.equal("counts of the operation", store.Counts{Total: 12, Skipped: 4, NotAttempted: 8}, got.Operations[1].Counts)
